@@ -16,7 +16,7 @@ from seedstability.ledger.claims import Claim
 from seedstability.ledger.loading import load_claims, select
 from seedstability.ledger.verify import Verified, parts_needed, verify
 from seedstability.pipeline import numerics
-from seedstability.pipeline.abi import NumericABI, numeric_abi
+from seedstability.pipeline.abi import NumericABI, graphics_card, numeric_abi
 from seedstability.pipeline.differences import Complaint
 from seedstability.pipeline.execution import Results, plan, run
 from seedstability.pipeline.keys import Key, package_versions, portable_keys
@@ -48,9 +48,10 @@ class Session:
         self.root = root
         self.profile = profile
         self.parts = parts(profile, only)
-        if device != "cpu":
-            # The stages would run on the processor and their results carry a card's name.
-            raise UserError(f"no stage runs on {device!r} yet; the only device is cpu")
+        if device not in ("cpu", "cuda"):
+            raise UserError(f"device is {device!r}; it must be cpu or cuda")
+        if device == "cuda" and not graphics_card():
+            raise UserError("device is 'cuda', but no NVIDIA card and driver are here; take cpu")
         self.device = device
         self.locked_folder = root / "data" / "locked" / profile
         self.build = root / "build" if profile == "paper" else root / "build" / profile

@@ -1,4 +1,4 @@
-"""Control dictionaries, and the choice of the k largest."""
+"""Dictionaries that no SAE training made."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,6 @@ from seedstability.dictionaries import stages
 from seedstability.dictionaries.config import ControlConfig
 from seedstability.dictionaries.controls import control
 from seedstability.dictionaries.quality import quality
-from seedstability.dictionaries.selection import largest, largest_mask
 from seedstability.errors import UserError
 
 X = samples(m=600, d=24)
@@ -70,21 +69,3 @@ def test_more_rows_than_samples_are_refused():
         control(X, ControlConfig("data_points", n_latents=601), seed=1)
     with pytest.raises(UserError, match="kind is 'pca'"):
         control(X, ControlConfig("pca", n_latents=64), seed=1)
-
-
-def brute_force(values: np.ndarray, k: int) -> np.ndarray:
-    mask = np.zeros(values.shape, dtype=bool)
-    for row, chosen in zip(values, mask, strict=True):
-        best = sorted(range(len(row)), key=lambda column: (-row[column], column))[:k]
-        chosen[best] = True
-    return mask
-
-
-@pytest.mark.parametrize("k", [1, 3, 8])
-@pytest.mark.parametrize("levels", [2, 5, 10**6])
-def test_the_largest_are_exactly_k_and_the_first_among_equals(k, levels):
-    generator = torch.Generator().manual_seed(k)
-    values = torch.randint(levels, (40, 8), generator=generator).float()
-    expected = brute_force(values.numpy(), k)
-    assert np.array_equal(largest_mask(values, k).numpy(), expected)
-    assert np.array_equal(largest(values, k).numpy(), np.nonzero(expected)[1].reshape(40, k))

@@ -48,6 +48,13 @@ def test_value_and_gradient_equal_those_through_all_cosines(term, plain):
     assert (ours.grad - theirs.grad).norm() / theirs.grad.norm() < 1e-5
 
 
+@pytest.mark.parametrize("term", [consistency, mutual_features])
+def test_of_more_than_two_the_term_is_the_mean_over_pairs(term):
+    rows = torch.randn(3, 80, 12, generator=torch.Generator().manual_seed(0))
+    pairs = [term(rows[[first, second]]).item() for first, second in ((0, 1), (0, 2), (1, 2))]
+    assert term(rows).item() == pytest.approx(sum(pairs) / 3, rel=1e-6)
+
+
 def test_partners_of_equal_cosine_are_the_first():
     once, twice = torch.eye(3)[[1, 0]], torch.eye(3)[[1, 1, 0]]
     there, back = best_partners(once, twice)

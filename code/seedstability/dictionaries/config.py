@@ -8,8 +8,9 @@ named beside it. `TOPK` and `RELU` follow what the literature agreed on since.
 from dataclasses import dataclass, replace
 from typing import Literal
 
-Architecture = Literal["topk", "relu"]
+Architecture = Literal["topk", "batch_topk", "relu", "jumprelu"]
 Start = Literal["unit_gaussian", "kaiming_uniform"]
+BiasStart = Literal["mean", "geometric_median", "zero"]
 Order = Literal["shared", "own"]
 
 
@@ -17,25 +18,49 @@ Order = Literal["shared", "own"]
 class DictionaryConfig:
     """One sparse autoencoder and its training, all but the seed.
 
-    The loss is the squared error averaged over all entries of the batch, plus `l1` times the
-    summed latents averaged over samples, plus the suppression term. Where the error is summed
+    The loss is the squared error averaged over all entries of the batch, plus the terms of the
+    architecture and of dead latents below, each averaged over samples. Where the error is summed
     over the d coordinates instead, as in several libraries, the same `l1` is called d times larger.
+    `losses.py` is this sentence in plain torch.
     """
 
     architecture: Architecture = "topk"
-    """`topk` keeps the k largest pre-activations of a sample, `relu` all positive ones."""
+    """`topk` keeps the k largest pre-activations of a sample; `batch_topk` the k·b largest of a
+    batch of b samples (Bussmann et al., 2412.06410); `relu` all positive ones; `jumprelu`
+    those above a learned threshold of each latent (Rajamanoharan et al., 2407.14435)."""
     n_latents: int = 1024
     """Rows of the dictionary."""
     k: int = 32
-    """Latents kept for each sample; only `topk` reads it."""
+    """Latents kept for each sample, with `batch_topk` on average; the others do not read it."""
     l1: float = 0.0
     """Weight of the summed latents in the loss; only `relu` reads it."""
+    l0_weight: float = 0.0
+    """Weight of the number of latents above their threshold; only `jumprelu` reads it."""
+    bandwidth: float = 0.02
+    """Width of the window about its threshold in which a `jumprelu` latent feels the threshold
+    (the straight-through estimate, ibid. equations 11 and 12, rectangular kernel), in units
+    of pre-activations. Theirs is 0.001 for samples of length one, so 0.011 for samples of 128
+    coordinates normalised as here."""
+    threshold_start: float = 0.02
+    """Threshold of each `jumprelu` latent before the first step; its logarithm is what learns."""
+    threshold_memory: float = 0.99
+    """`batch_topk` ends with one threshold for samples that come alone: the smallest value kept
+    in a batch, averaged over batches with weights that fall by this factor a step."""
     epochs: int = 20
     """Passes over the activations."""
     batch_size: int = 256
     """Samples in one step; the last, smaller batch of an epoch is a step too."""
     learning_rate: float = 3e-4
-    """Adam's, constant; betas 0.9 and 0.999, epsilon 1e-8, no decay, no clipping."""
+    """Adam's; betas 0.9 and 0.999, epsilon 1e-8, no weight decay."""
+    warm_up_steps: int = 0
+    """Steps over which the learning rate rises linearly to its full value."""
+    decay_share: float = 0.0
+    """Share of the steps, at the end, over which the learning rate falls linearly to zero."""
+    sparsity_warm_up_steps: int = 0
+    """Steps over which `l1` and `l0_weight` rise linearly to their full values."""
+    clip_norm: float | None = None
+    """Scale the gradient of a step down to this length, all parameters taken together, where it
+    is longer. The library dictionary_learning clips at 1; the reports do not."""
     start: Start = "unit_gaussian"
     """Decoder rows before the first step: uniform on the sphere, or torch's Kaiming uniform
     (fan in, gain √2), then normalised to length one."""
@@ -45,7 +70,10 @@ class DictionaryConfig:
     """Scale the encoder before the first step by the one factor with which reconstructions have
     the least squared error; else a dictionary with many more rows than dimensions overshoots."""
     decoder_bias: bool = True
-    """Learn a vector that is added to each reconstruction; it starts at the mean activation."""
+    """Learn a vector that is added to each reconstruction."""
+    bias_start: BiasStart = "mean"
+    """Where that vector starts: the mean activation, the point with the least summed distance
+    to all samples (Bricken et al.; Gao et al.), or zero."""
     bias_before_encoder: bool = True
     """Subtract the decoder's bias from a sample before it is encoded."""
     rectify: bool = True
@@ -60,6 +88,17 @@ class DictionaryConfig:
     works in the original units."""
     suppression: float = 0.0
     """Weight of HUSAI's auxiliary term of `topk`, which holds inactive latents down."""
+    auxk: int = 0
+    """Dead latents, at most, with which each sample's error is reconstructed (AuxK, Gao et al.,
+    2406.04093, appendix A.2); 0 leaves the term out."""
+    auxk_weight: float = 1 / 32
+    """Weight of that reconstruction's squared error over the variance of what it has to
+    reconstruct, the error of the batch, through which no gradient flows."""
+    dead_after: int = 10_000_000
+    """Samples without firing after which a latent counts as dead for `auxk`; theirs are tokens."""
+    resample_every: int = 0
+    """Steps after which latents that have not fired since the last such step start anew from
+    badly reconstructed samples (Bricken et al., 2023, appendix); 0 never does."""
     order: Order = "shared"
     """Batches come in one order for all seeds, or in an order of each seed's own."""
 
@@ -81,6 +120,8 @@ class TrainingConfig:
     what a random dictionary can do."""
     trace_epochs: tuple[int, ...] = ()
     """Epochs after which the trace is taken; 0 is before the first step."""
+    trace_steps: tuple[int, ...] = ()
+    """Steps after which it is taken too."""
     trace_decoders: bool = False
     """Keep the decoders of each traced epoch, S·n·d floats each."""
 
@@ -130,13 +171,28 @@ class ControlConfig:
         return replace(TOPK, n_latents=self.n_latents, k=self.k)
 
 
-TOPK = DictionaryConfig()
+TOPK = DictionaryConfig(auxk=512)
 """TopK as in Gao et al. (2406.04093): tied start at the scale of the inputs, bias before the
-encoder, ReLU on the k kept, unit-norm rows without parallel gradient. Their AuxK is left out."""
+encoder, ReLU on the k kept, unit-norm rows without parallel gradient, AuxK with their numbers."""
 
-RELU = DictionaryConfig(architecture="relu", l1=1e-2)
+BATCH_TOPK = replace(TOPK, architecture="batch_topk")
+"""BatchTopK (Bussmann et al., 2412.06410), in all else as `TOPK`."""
+
+RELU = DictionaryConfig(architecture="relu", l1=1e-2, resample_every=25_000)
 """ReLU with L1 as in Bricken et al. (2023, "Towards monosemanticity"): bias before the encoder,
-unit-norm rows without parallel gradient. Their resampling is left out."""
+unit-norm rows without parallel gradient, dead latents resampled every 25,000 steps."""
+
+JUMPRELU = DictionaryConfig(
+    architecture="jumprelu",
+    l0_weight=1e-3,
+    bias_start="zero",
+    bias_before_encoder=False,
+    warm_up_steps=1000,
+    sparsity_warm_up_steps=10_000,
+)
+"""JumpReLU (Rajamanoharan et al., 2407.14435): no bias before the encoder, tied start, unit-norm
+rows without parallel gradient, learning rate and L0 warmed up over their numbers of steps. Theirs
+starts the learning rate at a tenth, ours at zero; their Adam has a first beta of zero, ours 0.9."""
 
 HUSAI_TOPK = DictionaryConfig(
     start="kaiming_uniform",

@@ -51,7 +51,7 @@ def control(activations: Float[Tensor, "m d"], config: ControlConfig, seed: int)
         encoder, decoder = makers[config.kind](activations - mean, config.n_latents, seed)
     n = len(decoder)
     settings = replace(config.dictionary, n_latents=n, k=min(config.k, n))
-    raw = SAE(encoder, torch.zeros(n), decoder, mean, settings)
+    raw = SAE(encoder, torch.zeros(n), decoder, mean, torch.zeros(n), settings)
     return replace(raw, encoder=encoder * best_gain(raw, activations))
 
 

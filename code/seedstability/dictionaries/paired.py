@@ -1,6 +1,6 @@
-"""Two SAEs trained side by side, each drawn towards the other's dictionary."""
+"""Several SAEs trained side by side, each drawn towards the others' dictionaries."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
@@ -8,84 +8,70 @@ from jaxtyping import Float
 from torch import Tensor
 
 from seedstability.dictionaries.architectures import SAE
+from seedstability.dictionaries.batch import Pull
 from seedstability.dictionaries.config import PairedConfig
-from seedstability.dictionaries.gradients import Gradients
 from seedstability.dictionaries.regularisers import consistency, mfr_warm_up, mutual_features
-from seedstability.dictionaries.training import Trainee, batch_orders, scaled
+from seedstability.dictionaries.side_by_side import SideBySide
+from seedstability.dictionaries.start import start, units
+from seedstability.dictionaries.trainee import Trainee
+from seedstability.dictionaries.training import feed
+from seedstability.subjects.samples import InMemory, Samples
 
-WatchPair = Callable[[int, SAE, SAE], None]
-"""Called with the number of epochs done and the two SAEs as they are then."""
+WatchGroup = Callable[[int, Sequence[SAE]], None]
+"""Called with the number of epochs done and the SAEs as they are then."""
 
 
-def train_pair(
-    activations: Float[Tensor, "m d"],
+def train_group(
+    activations: Float[Tensor, "m d"] | Samples,
     config: PairedConfig,
-    pair: tuple[int, int],
-    watch: WatchPair | None = None,
-) -> tuple[SAE, SAE]:
-    """Train the two SAEs of one pair of seeds; both move at the same time, from where both were.
+    seeds: Sequence[int],
+    watch: WatchGroup | None = None,
+) -> list[SAE]:
+    """Train one SAE for each seed; all move at the same time, from where all were.
 
     Raises:
         UserError: as in `training.train`.
     """
+    samples = InMemory(activations) if isinstance(activations, Tensor) else activations
     settings = replace(config.dictionary, order=config.order)
-    x, scale = scaled(activations, settings)
-    first, second = (
-        Trainee(x, settings, pair[0] if config.initialisation == "shared" else seed, str(seed))
-        for seed in pair
-    )
-    orders = [batch_orders(len(x), settings, config.order_seed, seed) for seed in pair]
-    for epoch in range(settings.epochs + 1):
-        if epoch:
-            for rows_of_first, rows_of_second in zip(*map(next, orders), strict=True):
-                _step(first, second, x[rows_of_first], x[rows_of_second], config)
-            first.end_epoch()
-            second.end_epoch()
-        if watch:
-            watch(epoch, first.sae.in_units(scale), second.sae.in_units(scale))
-    return first.sae.in_units(scale), second.sae.in_units(scale)
+    into = units(samples, settings)
+    init_seeds = [seeds[0] if config.initialisation == "shared" else seed for seed in seeds]
+    starts = [start(samples, into, settings, seed) for seed in init_seeds]
+    feeds = [feed(samples, into, settings, config.order_seed, seed) for seed in seeds]
+    per_epoch = -(-samples.shape[0] // settings.batch_size)
+    total = per_epoch * settings.epochs
+    with SideBySide(starts, settings, total, names=[str(seed) for seed in seeds]) as group:
+        for epoch in range(settings.epochs + 1):
+            if epoch:
+                group.advance_together(feeds, per_epoch, lambda trainees: _pulls(trainees, config))
+                group.end_epoch()
+            if watch:
+                watch(epoch, [sae.in_units(into.scale) for sae in group.saes()])
+        return [sae.in_units(into.scale) for sae in group.saes()]
 
 
-def _step(
-    first: Trainee, second: Trainee, x_first: Tensor, x_second: Tensor, config: PairedConfig
-) -> None:
-    with torch.no_grad():
-        found = first.gradients(x_first), second.gradients(x_second)
-        # A cut gradient is zero whatever the term's value, so the value need not be computed.
-        if config.weight and config.gradient == "connected":
-            found = _with_term(found, first, second, config)
-        first.apply(found[0])
-        second.apply(found[1])
-
-
-def _with_term(
-    found: tuple[Gradients, Gradients], first: Trainee, second: Trainee, config: PairedConfig
-) -> tuple[Gradients, Gradients]:
-    """Both gradients with the weighted term's added."""
-    decoders = torch.stack([first.sae.decoder, second.sae.decoder])
+def _pulls(trainees: Sequence[Trainee], config: PairedConfig) -> list[Pull] | None:
+    """What the term adds to each one's gradient before the next step."""
+    # A cut gradient is zero whatever the term's value, so the value need not be computed.
+    if not config.weight or config.gradient == "cut":
+        return None
+    decoders = torch.stack([trainee.sae.decoder for trainee in trainees])
     if config.regulariser == "consistency":
-        pulls = _gradient(consistency, decoders, config.weight)
-        return (
-            found[0]._replace(decoder=found[0].decoder + pulls[0]),
-            found[1]._replace(decoder=found[1].decoder + pulls[1]),
-        )
-    weight = config.weight * mfr_warm_up(first.steps + 1) / 2
-    encoders = torch.stack([first.sae.encoder, second.sae.encoder])
-    pulls = _gradient(mutual_features, decoders, weight)
-    encoder_pulls = _gradient(mutual_features, encoders, weight)
-    return (
-        found[0]._replace(
-            decoder=found[0].decoder + pulls[0], encoder=found[0].encoder + encoder_pulls[0]
-        ),
-        found[1]._replace(
-            decoder=found[1].decoder + pulls[1], encoder=found[1].encoder + encoder_pulls[1]
-        ),
-    )
+        drawn = _gradient(consistency, decoders, config.weight)
+        return [Pull(decoder=rows.numpy()) for rows in drawn]
+    weight = config.weight * mfr_warm_up(trainees[0].steps + 1) / 2
+    encoders = torch.stack([trainee.sae.encoder for trainee in trainees])
+    drawn = _gradient(mutual_features, decoders, weight)
+    read = _gradient(mutual_features, encoders, weight)
+    return [
+        Pull(encoder=encoder.numpy(), decoder=decoder.numpy())
+        for encoder, decoder in zip(read, drawn, strict=True)
+    ]
 
 
 def _gradient(
-    term: Callable[[Tensor], Tensor], rows: Float[Tensor, "2 n d"], weight: float
-) -> Float[Tensor, "2 n d"]:
+    term: Callable[[Tensor], Tensor], rows: Float[Tensor, "S n d"], weight: float
+) -> Float[Tensor, "S n d"]:
     with torch.enable_grad():
         rows.requires_grad_()
         (gradient,) = torch.autograd.grad(term(rows), rows)

@@ -5,8 +5,10 @@ float32[samples, d]. Dictionaries are trained on the first; what is traced is me
 second.
 """
 
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -22,13 +24,14 @@ from seedstability.dictionaries.config import (
     TrainingConfig,
 )
 from seedstability.dictionaries.controls import control as make_control
-from seedstability.dictionaries.paired import train_pair
+from seedstability.dictionaries.paired import train_group
 from seedstability.dictionaries.quality import quality
 from seedstability.dictionaries.regularisers import consistency
-from seedstability.dictionaries.training import train_seed
+from seedstability.dictionaries.training import Means, Moment, train_all
 from seedstability.progress import report
+from seedstability.stability.chance import chance_level
 
-PARTS = ("encoder", "encoder_bias", "decoder", "decoder_bias")
+PARTS = ("encoder", "encoder_bias", "decoder", "decoder_bias", "threshold")
 """The tensors of an SAE."""
 INITIAL = "initial_decoder"
 """The decoder before the first step."""
@@ -41,23 +44,20 @@ def train(config: TrainingConfig, activations: Mapping[str, np.ndarray]) -> dict
 
     Returns:
         `encoder`, `decoder`, `initial_decoder` [S, n, d], `encoder_bias` [S, n], `decoder_bias`
-        [S, d], `last_epoch_firings` [S, n]; and `trace` with `epoch` [T], the measures of `TRACED`
-        on held-out samples [T, S], and, where asked for, `decoder` [T, S, n, d].
+        [S, d], `threshold` [S, n], `last_epoch_firings` [S, n]; and `trace` with `step` and `epoch`
+        [T], `loss` in training since the trace before and the measures of `TRACED` on held-out
+        samples [T, S], `max_cosine` of each pair of decoders [T, S(S−1)/2] and its chance level
+        `max_cosine_chance` [T], and, where asked for, `decoder` [T, S, n, d].
     """
     x, heldout = tensor(activations["train"]), tensor(activations["heldout"])
-    runs, traces = [], []
-    for which in range(len(config.seeds)):
-        trace = Trace(heldout, config.trace_epochs, config.trace_decoders)
-        runs.append(train_seed(x, config, which, trace.watch))
-        traces.append(trace.arrays())
+    trace = Trace(heldout, config.trace_decoders)
+    means = Means(device=os.environ.get("SEEDSTABILITY_DEVICE", "cpu"))
+    runs = train_all(x, config, means, trace.watch)
     return {
         **stacked([run.sae for run in runs]),
         INITIAL: stack(run.initial_decoder for run in runs),
         "last_epoch_firings": stack(run.last_epoch_firings for run in runs),
-        "trace": {
-            "epoch": np.array(sorted(config.trace_epochs), dtype=np.int64),
-            **{name: np.stack([trace[name] for trace in traces], axis=1) for name in traces[0]},
-        },
+        "trace": trace.arrays(),
     }
 
 
@@ -78,42 +78,36 @@ def train_pairs(config: PairedConfig, activations: Mapping[str, np.ndarray]) -> 
     return {
         **{name: np.stack([result[name] for result in results]) for name in results[0]},
         "trace": {
-            "epoch": np.array(_traced_epochs(config), dtype=np.int64),
+            "epoch": traces[0].pop("epoch"),
             **{name: np.stack([trace[name] for trace in traces], axis=1) for name in traces[0]},
         },
     }
 
 
-def _traced_epochs(config: PairedConfig) -> tuple[int, ...]:
-    last = config.dictionary.epochs
-    return tuple(range(last + 1)) if config.trace_every_epoch else (0, last)
-
-
 def _train_pair(
     config: PairedConfig, pair: tuple[int, int], x: Tensor, heldout: Tensor
 ) -> dict[str, Any]:
-    epochs = _traced_epochs(config)
-    traces = [Trace(heldout, epochs, config.trace_decoders) for _ in pair]
+    last = config.dictionary.epochs
+    epochs = range(last + 1) if config.trace_every_epoch else (0, last)
+    trace = Trace(heldout, config.trace_decoders)
     initial: list[Tensor] = []
-    cosines: list[float] = []
 
-    def watch(epoch: int, *both: SAE) -> None:
-        if epoch not in epochs:
-            return
-        decoders = torch.stack([sae.decoder for sae in both])
+    def watch(epoch: int, both: Sequence[SAE]) -> None:
         if epoch == 0:
-            initial.append(decoders)
-        for trace, sae in zip(traces, both, strict=True):
-            trace.watch(epoch, sae)
-        cosines.append(-consistency(decoders).item())
+            initial.extend(sae.decoder.clone() for sae in both)
+        if epoch in epochs:
+            trace.watch(Moment(0, epoch, list(both), []))
 
-    trained = train_pair(x, config, pair, watch)
-    first, second = (trace.arrays() for trace in traces)
-    both = {name: np.stack([first[name], second[name]], axis=1) for name in first}
+    trained = train_group(x, config, pair, watch)
+    traced = trace.arrays()
     return {
         **stacked(trained),
-        INITIAL: initial[0].numpy(),
-        "trace": {"max_cosine": np.array(cosines), **both},
+        INITIAL: stack(initial),
+        "trace": {
+            "epoch": traced["epoch"],
+            "max_cosine": traced["max_cosine"][:, 0],
+            **{name: traced[name] for name in (*TRACED, "decoder") if name in traced},
+        },
     }
 
 
@@ -136,26 +130,35 @@ def control(config: ControlConfig, activations: Mapping[str, np.ndarray]) -> dic
 
 
 class Trace:
-    """What one dictionary is worth after chosen epochs."""
+    """What dictionaries are worth, and how alike they are, at chosen moments of their training."""
 
-    def __init__(self, heldout: Float[Tensor, "m d"], epochs: Iterable[int], keep_decoders: bool):
-        self._heldout, self._epochs, self._keep = heldout, frozenset(epochs), keep_decoders
+    def __init__(self, heldout: Float[Tensor, "m d"], keep_decoders: bool):
+        self._heldout, self._keep = heldout, keep_decoders
         self._taken: list[dict[str, Any]] = []
 
-    def watch(self, epoch: int, sae: SAE) -> None:
-        """Take the trace if `epoch` is one of those chosen."""
-        if epoch not in self._epochs:
-            return
-        measured = quality(sae, self._heldout)
-        taken = {name: getattr(measured, name) for name in TRACED}
+    def watch(self, moment: Moment) -> None:
+        """Take the trace."""
+        measured = [quality(sae, self._heldout) for sae in moment.saes]
+        decoders = torch.stack([sae.decoder for sae in moment.saes])
+        pairs = combinations(decoders, 2)
+        taken = {
+            "step": moment.step,
+            "epoch": moment.epoch,
+            "loss": moment.losses,
+            **{name: [getattr(each, name) for each in measured] for name in TRACED},
+            "max_cosine": [-consistency(torch.stack(pair)).item() for pair in pairs],
+            "max_cosine_chance": chance_level(decoders.shape[1], decoders.shape[2], "max_cosine"),
+        }
         if self._keep:
-            taken["decoder"] = sae.decoder.clone().numpy()
+            taken["decoder"] = decoders.numpy()
         self._taken.append(taken)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Each measure along the epochs, [T], and the decoders [T, n, d]."""
-        names = (*TRACED, "decoder") if self._keep else TRACED
-        return {name: np.array([taken[name] for taken in self._taken]) for name in names}
+        """Each of these along the moments, which come first."""
+        names = self._taken[0] if self._taken else ()
+        arrays = {name: np.array([taken[name] for taken in self._taken]) for name in names}
+        whole = "epoch" in arrays and not (arrays["epoch"] % 1).any()
+        return arrays | ({"epoch": arrays["epoch"].astype(np.int64)} if whole else {})
 
 
 def saes(result: Mapping[str, np.ndarray], config: DictionaryConfig) -> list[SAE]:
@@ -164,9 +167,9 @@ def saes(result: Mapping[str, np.ndarray], config: DictionaryConfig) -> list[SAE
     n = stacks[0].shape[1]
     # ICA has fewer rows than were asked for where the data have too few dimensions.
     config = replace(config, n_latents=n, k=min(config.k, n))
+    each = zip(*stacks, strict=True)
     return [
-        SAE(encoder, encoder_bias, decoder, decoder_bias, config)
-        for encoder, encoder_bias, decoder, decoder_bias in zip(*stacks, strict=True)
+        SAE(e, e_bias, d, d_bias, threshold, config) for e, e_bias, d, d_bias, threshold in each
     ]
 
 

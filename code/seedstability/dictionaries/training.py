@@ -1,31 +1,46 @@
-"""Training: the same batches for every seed, the same bits for every machine of one kind.
+"""Training of many seeds over the same batches: the loop, whatever computes the steps.
 
-Seeds are trained one after the other, each over the whole data: on a CPU that is faster than one
-wide product, because a dictionary stays in the cache, and a seed trained among others
-gives the bits that it gives alone.
+activations → units → one start for each seed → steps … → dictionaries in the activations' units
 """
 
-import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.optim.adam import adam
 
-from seedstability.dictionaries.architectures import SAE, initialise
+from seedstability.dictionaries import firing
+from seedstability.dictionaries.architectures import SAE
+from seedstability.dictionaries.batched import Batched
+from seedstability.dictionaries.checkpoint import Checkpoint
 from seedstability.dictionaries.config import TOPK, DictionaryConfig, TrainingConfig
-from seedstability.dictionaries.gradients import Gradients, gradients
-from seedstability.dictionaries.quality import best_gain, whole_sum
+from seedstability.dictionaries.revival import SAMPLES, resample
+from seedstability.dictionaries.side_by_side import SideBySide
+from seedstability.dictionaries.start import Units, start, units
 from seedstability.errors import UserError
 from seedstability.progress import report
+from seedstability.subjects.samples import InMemory, Samples
 
-_SAMPLES_FOR_SCALE = 2048
-"""Enough for one factor; more would only cost time."""
+_STEPS_AT_ONCE = 64
+"""After so many, progress is reported, and Ctrl-C is heard."""
 
-Watch = Callable[[int, SAE], None]
-"""Called with the number of epochs done and the SAE as it is then, in the activations' units."""
+
+class Moment(NamedTuple):
+    """Training at one step."""
+
+    step: int
+    """Steps done; 0 before the first."""
+    epoch: float
+    """Passes over the activations done."""
+    saes: list[SAE]
+    """The dictionaries, in the activations' units."""
+    losses: list[float]
+    """Each one's training loss, averaged over the steps since the last moment; NaN at step 0."""
 
 
 class Trained(NamedTuple):
@@ -39,56 +54,111 @@ class Trained(NamedTuple):
     """Samples of the last epoch in which each latent fired, as it was at that step."""
 
 
+class Means(NamedTuple):
+    """How training is carried out. No bit of a result depends on the number of cores."""
+
+    cores: int = 1
+    """Seeds trained at the same time, on a CPU."""
+    device: str = "cpu"
+    """`cpu`, or another of torch's, where all seeds share one product a step."""
+    select: firing.Select = firing.topk
+    """How the k largest pre-activations are found, on a CPU: `firing.topk`, or a
+    `screening.Screened`."""
+    checkpoint: Path | None = None
+    """A file to keep the state in, from which an interrupted run with the same settings goes on to
+    the same bits. It stays when training is done."""
+    checkpoint_every: int = 1000
+    """Steps after which the state is kept."""
+
+
 def train(
-    activations: Float[Tensor, "m d"],
+    activations: Float[Tensor, "m d"] | Samples,
     config: DictionaryConfig = TOPK,
     seeds: Sequence[int] = (0, 1, 2, 3, 4),
+    *,
+    cores: int = 1,
+    device: str = "cpu",
+    select: firing.Select = firing.topk,
+    checkpoint: Path | None = None,
 ) -> list[SAE]:
     """Train one SAE for each seed, over the same batches unless the settings say otherwise.
+
+    Args:
+        activations: a tensor, or `subjects.samples.Shards` for more than memory holds.
+        config: the dictionary and its training; see its presets.
+        seeds: each draws one initialisation.
+        cores, device, select, checkpoint: see `Means`.
 
     Raises:
         UserError: for impossible sizes, a loss that is not finite, or a dictionary that
             died, naming seed and step.
     """
     settings = TrainingConfig(dictionary=config, seeds=tuple(seeds))
-    return [train_seed(activations, settings, which).sae for which in range(len(seeds))]
+    means = Means(cores, device, select, checkpoint)
+    return [trained.sae for trained in train_all(activations, settings, means)]
 
 
-def train_seed(
-    activations: Float[Tensor, "m d"],
+def train_all(
+    activations: Float[Tensor, "m d"] | Samples,
     config: TrainingConfig,
-    which: int,
-    watch: Watch | None = None,
-) -> Trained:
-    """Train the SAE of `config.seeds[which]`; `watch` sees it before the first step and after
-    each epoch."""
-    seed = config.seeds[which]
-    init_seeds = config.seeds if config.init_seeds is None else config.init_seeds
-    if len(init_seeds) != len(config.seeds):
-        raise UserError(
-            f"init_seeds has {len(init_seeds)} entries for {len(config.seeds)} seeds; "
-            "give one for each seed, or None"
-        )
+    means: Means = Means(),  # noqa: B008 # immutable
+    watch: Callable[[Moment], None] | None = None,
+    starts: Sequence[SAE] | None = None,
+) -> list[Trained]:
+    """Train all seeds of `config`; `watch` is called at each step that `config` wants traced.
+
+    Args:
+        activations, means: as in `train`.
+        config: seeds, orders, and what is traced.
+        watch: sees the dictionaries; what it does not copy will change. A run that goes on from
+            a checkpoint shows it only what is still to come.
+        starts: dictionaries to begin at, one for each seed, in the activations' units, instead of
+            those that the seeds draw.
+    """
+    samples = InMemory(activations) if isinstance(activations, Tensor) else activations
     settings = config.dictionary
-    x, scale = scaled(activations, settings)
-    trainee = Trainee(x, settings, init_seeds[which], str(seed), config.frozen_decoder)
-    initial_decoder = trainee.sae.decoder.clone()
-    if watch:
-        watch(0, trainee.sae.in_units(scale))
-    order = batch_orders(len(x), settings, config.order_seed, seed)
-    for epoch in range(1, settings.epochs + 1):
-        for rows in next(order):
-            trainee.step(x[rows])
-        trainee.end_epoch()
-        if watch:
-            watch(epoch, trainee.sae.in_units(scale))
-        done = which * settings.epochs + epoch
-        report(done, len(config.seeds) * settings.epochs)
-    return Trained(trainee.sae.in_units(scale), initial_decoder, trainee.firings)
+    into = units(samples, settings)
+    begun = _starts(samples, into, config, starts)
+    initial_decoders = [sae.decoder.clone() for sae in begun]
+    per_epoch = -(-samples.shape[0] // settings.batch_size)
+    total = settings.epochs * per_epoch
+    kept = means.checkpoint and Checkpoint(means.checkpoint, config, samples.shape, begun)
+
+    def moment(engine: SideBySide | Batched, losses: list[float]) -> Moment:
+        saes = [sae.in_units(into.scale) for sae in engine.saes()]
+        return Moment(done, done / per_epoch, saes, losses)
+
+    with _engine(begun, config, total, means) as engine:
+        done = kept.load(engine) if kept else 0
+        firings = np.zeros((len(begun), settings.n_latents), np.int64)
+        traced = {*config.trace_steps, *(epoch * per_epoch for epoch in config.trace_epochs)}
+        feeds = _feeds(engine, samples, into, config, done)
+        if watch and done == 0 and 0 in traced:
+            watch(moment(engine, [float("nan")] * len(begun)))
+        losses, since = np.zeros(len(begun)), 0
+        for target in _stops(done, total, per_epoch, traced, settings.resample_every, means):
+            losses += np.array(engine.advance(feeds, target - done)) * (target - done)
+            since += target - done
+            done = target
+            if done % per_epoch == 0:
+                firings = np.asarray(engine.end_epoch())
+            if settings.resample_every and done % settings.resample_every == 0:
+                _resample(engine, samples, into, config, done)
+            if watch and done in traced:
+                watch(moment(engine, (losses / since).tolist()))
+                losses, since = np.zeros(len(begun)), 0
+            if kept and (done % means.checkpoint_every == 0 or done == total):
+                kept.save(engine, done)
+            report(done, total)
+        saes = [sae.in_units(into.scale) for sae in engine.saes()]
+    return [
+        Trained(sae, decoder, torch.from_numpy(row.copy()))
+        for sae, decoder, row in zip(saes, initial_decoders, firings, strict=True)
+    ]
 
 
 def batch_orders(
-    samples: int, config: DictionaryConfig, order_seed: int, seed: int
+    samples: Samples, config: DictionaryConfig, order_seed: int, seed: int
 ) -> Iterator[tuple[Int[Tensor, " b"], ...]]:
     """For each epoch its batches, as rows of the activations; a new shuffle every epoch."""
     # A prime apart, so that no (order_seed, seed) meets another; torch's CPU generator
@@ -96,133 +166,103 @@ def batch_orders(
     own = 1_000_003 * (seed + 1) if config.order == "own" else 0
     generator = torch.Generator().manual_seed((order_seed + own) % 2**32)
     while True:
-        yield torch.randperm(samples, generator=generator).split(config.batch_size)
+        yield samples.epoch(generator).split(config.batch_size)
 
 
-def scaled(
-    activations: Float[Tensor, "m d"], config: DictionaryConfig
-) -> tuple[Float[Tensor, "m d"], float]:
-    """The activations as training sees them, and the factor that leads back to their units.
-
-    Raises:
-        UserError: where there is nothing to train on.
-    """
-    if activations.ndim != 2 or not len(activations):
-        raise UserError(f"activations have shape {tuple(activations.shape)}; need samples × d")
-    x = activations.detach().to(torch.float32).contiguous()
-    if not config.normalise_activations:
-        return x, 1.0
-    scale = math.sqrt(whole_sum((x - x.mean(0)).square()) / x.numel())
-    if not scale > 0:
-        raise UserError("activations do not vary, or hold NaN; there is nothing to reconstruct")
-    return x / scale, scale
+def feed(
+    samples: Samples,
+    into: Units,
+    config: DictionaryConfig,
+    order_seed: int,
+    seed: int,
+    done: int = 0,
+) -> Iterator[Float[Tensor, "b d"]]:
+    """Batches without end, in training's units, after the first `done`."""
+    for epoch in batch_orders(samples, config, order_seed, seed):
+        for rows in epoch[done:]:
+            yield samples.rows(rows) / into.scale
+        done = max(0, done - len(epoch))
 
 
-class Adam:
-    """Adam (Kingma & Ba, 1412.6980) with torch's defaults, without its optimiser's bookkeeping.
-
-    That costs as much as the arithmetic at this size, and a tenth of a TopK step.
-    """
-
-    def __init__(self, parameters: list[Tensor], learning_rate: float):
-        self._parameters, self._learning_rate = parameters, learning_rate
-        self._means = [torch.zeros_like(parameter) for parameter in parameters]
-        self._squares = [torch.zeros_like(parameter) for parameter in parameters]
-        self._steps = [torch.tensor(0.0) for _ in parameters]
-
-    def step(self, gradients: list[Tensor]) -> None:
-        """Move each parameter in place; gradients in the parameters' order."""
-        adam(
-            self._parameters,
-            gradients,
-            self._means,
-            self._squares,
-            max_exp_avg_sqs=[],
-            state_steps=self._steps,
-            fused=True,
-            amsgrad=False,
-            beta1=0.9,
-            beta2=0.999,
-            lr=self._learning_rate,
-            weight_decay=0.0,
-            eps=1e-8,
-            maximize=False,
+def _starts(
+    samples: Samples, into: Units, config: TrainingConfig, given: Sequence[SAE] | None
+) -> list[SAE]:
+    """Each seed's dictionary before its first step, in training's units."""
+    wanted = len(config.seeds)
+    if given is not None:
+        shape = (config.dictionary.n_latents, samples.shape[1])
+        if [tuple(sae.decoder.shape) for sae in given] != [shape] * wanted:
+            raise UserError(
+                f"starts are {[list(sae.decoder.shape) for sae in given]}; "
+                f"need one of {list(shape)} for each of {wanted} seeds"
+            )
+        return [
+            _owned(replace(sae.in_units(1 / into.scale), config=config.dictionary)) for sae in given
+        ]
+    init_seeds = config.seeds if config.init_seeds is None else config.init_seeds
+    if len(init_seeds) != wanted:
+        raise UserError(
+            f"init_seeds has {len(init_seeds)} entries for {wanted} seeds; "
+            "give one for each seed, or None"
         )
+    return [start(samples, into, config.dictionary, seed) for seed in init_seeds]
 
 
-class Trainee:
-    """An SAE on its way: its tensors change in place at each step."""
+def _owned(sae: SAE) -> SAE:
+    parts = ("encoder", "encoder_bias", "decoder", "decoder_bias", "threshold")
+    return replace(sae, **{part: getattr(sae, part).float().clone() for part in parts})
 
-    def __init__(
-        self,
-        x: Float[Tensor, "m d"],
-        config: DictionaryConfig,
-        init_seed: int,
-        name: str,
-        frozen_decoder: bool = False,
-    ):
-        self.sae = initialise(config, x.shape[1], init_seed)
-        self.name, self.steps, self.frozen_decoder = name, 0, frozen_decoder
-        self.firings = torch.zeros(config.n_latents, dtype=torch.int64)
-        self._epoch_over = False
-        if config.decoder_bias:
-            self.sae.decoder_bias.copy_(x.mean(0))
-        if config.scaled_start:
-            self.sae.encoder.mul_(best_gain(self.sae, x[:_SAMPLES_FOR_SCALE]))
-        learned = [self.sae.encoder, self.sae.encoder_bias]
-        learned += [] if frozen_decoder else [self.sae.decoder]
-        learned += [self.sae.decoder_bias] if config.decoder_bias else []
-        self._adam = Adam(learned, config.learning_rate)
 
-    def step(self, x: Float[Tensor, "b d"]) -> float:
-        """Move by one batch; returns its loss."""
-        with torch.no_grad():
-            found = self.gradients(x)
-            self.apply(found)
-        return found.loss
+def _engine(starts: list[SAE], config: TrainingConfig, total: int, means: Means):
+    """What computes the steps, as a context."""
+    names = [str(seed) for seed in config.seeds]
+    if means.device == "cpu":
+        return SideBySide(
+            starts,
+            config.dictionary,
+            total,
+            names=names,
+            frozen_decoder=config.frozen_decoder,
+            cores=means.cores,
+            select=means.select,
+        )
+    return nullcontext(
+        Batched(starts, config.dictionary, total, means.device, config.frozen_decoder, names)
+    )
 
-    def gradients(self, x: Float[Tensor, "b d"]) -> Gradients:
-        """Loss and gradients of one batch, nothing moved.
 
-        Raises:
-            UserError: when the loss is not finite.
-        """
-        found = gradients(self.sae, x)
-        if not math.isfinite(found.loss):
-            raise UserError(
-                f"seed {self.name}, step {self.steps + 1}: the loss is {found.loss}; "
-                f"look for NaN in the activations or lower the learning rate "
-                f"({self.sae.config.learning_rate:g})"
-            )
-        return found
+def _feeds(
+    engine: SideBySide | Batched, samples: Samples, into: Units, config: TrainingConfig, done: int
+) -> list[Iterator[Tensor]]:
+    """One for each seed; or one for all where they take the same batches in one product."""
+    one_for_all = isinstance(engine, Batched) and config.dictionary.order == "shared"
+    seeds = config.seeds[:1] if one_for_all else config.seeds
+    return [feed(samples, into, config.dictionary, config.order_seed, seed, done) for seed in seeds]
 
-    def apply(self, found: Gradients) -> None:
-        """One step of Adam, and the decoder's rows back to length one."""
-        if self._epoch_over:
-            self.firings, self._epoch_over = torch.zeros_like(self.firings), False
-        self.firings += found.firings
-        self.steps += 1
-        sae, config = self.sae, self.sae.config
-        decoder_gradient = found.decoder
-        if config.remove_parallel_gradient and not self.frozen_decoder:
-            along = (decoder_gradient * sae.decoder).sum(1, keepdim=True)
-            decoder_gradient = decoder_gradient.addcmul_(along, sae.decoder, value=-1)
-        moving = [found.encoder, found.encoder_bias]
-        moving += [] if self.frozen_decoder else [decoder_gradient]
-        moving += [found.decoder_bias] if config.decoder_bias else []
-        self._adam.step(moving)
-        if config.unit_norm_decoder and not self.frozen_decoder:
-            sae.decoder.div_(torch.linalg.vector_norm(sae.decoder, dim=1, keepdim=True))
 
-    def end_epoch(self) -> None:
-        """Close the epoch whose firings are counted.
+def _stops(
+    done: int, total: int, per_epoch: int, traced: set[int], resample_every: int, means: Means
+) -> list[int]:
+    """Steps after which something is due, ascending, up to the last."""
+    every = [_STEPS_AT_ONCE, per_epoch, *([resample_every] if resample_every else [])]
+    if means.checkpoint:
+        every.append(means.checkpoint_every)
+    stops = {total, *traced}.union(*(range(0, total + 1, interval) for interval in every))
+    return sorted(stop for stop in stops if done < stop <= total)
 
-        Raises:
-            UserError: when no latent fired in it.
-        """
-        if not self.firings.any():
-            raise UserError(
-                f"seed {self.name}, step {self.steps}: no latent fired during the last epoch, the "
-                f"dictionary is dead; a smaller l1 ({self.sae.config.l1:g}) would be right"
-            )
-        self._epoch_over = True
+
+def _resample(
+    engine: SideBySide | Batched, samples: Samples, into: Units, config: TrainingConfig, done: int
+) -> None:
+    """New rows for latents that have not fired since this was last done."""
+    settings, m = config.dictionary, samples.shape[0]
+    silent_for = settings.resample_every * min(settings.batch_size, m)
+    silent = np.asarray(engine.since_fired) >= silent_for
+    for which, sae in enumerate(engine.saes()):
+        generator = torch.Generator().manual_seed(
+            (1_000_003 * (config.seeds[which] + 1) + done) % 2**32
+        )
+        rows = torch.randint(m, (min(m, SAMPLES),), generator=generator)
+        new = resample(sae, samples.rows(rows) / into.scale, silent[which], generator)
+        if len(new.latents):
+            engine.replace_latents(which, new)

@@ -63,7 +63,7 @@ def numeric_abi(device: str = "cpu") -> NumericABI:
         torch=f"{_version('torch')} {torch_build}".strip(),
         blas=f"numpy {_kernel_library('numpy')}, scipy {_kernel_library('scipy')}",
         libc=" ".join(platform.libc_ver()),
-        device=device if device == "cpu" else f"{device} {_graphics_card()}",
+        device=device if device == "cpu" else f"{device} {graphics_card() or 'unknown'}",
     )
 
 
@@ -74,12 +74,13 @@ def _cpu_vendor() -> str:
     return platform.machine()
 
 
-def _graphics_card() -> str:
+def graphics_card() -> str:
+    """Name of the first NVIDIA card that a driver has, or nothing."""
     for card in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information")):
         for line in card.read_text().splitlines():
             if line.startswith("Model"):
                 return line.partition(":")[2].strip()
-    return "unknown"
+    return ""
 
 
 def _installed(package: str) -> Distribution | None:

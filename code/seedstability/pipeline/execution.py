@@ -162,7 +162,8 @@ class _Execution:
             self.display.note(f"{reason}; it is computed again")
         self.display.begin(len(self.waiting))
         try:
-            with Workers(self.threads, self.store.abi.device.partition(" ")[0]) as workers:
+            device = self.store.abi.device.partition(" ")[0]
+            with Workers(self.threads, device, self.store.root.parent / "kernels") as workers:
                 while self.waiting or self.running:
                     for stage in self._next():
                         self._start(stage, workers)

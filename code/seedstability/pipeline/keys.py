@@ -26,6 +26,7 @@ NUMERIC_PACKAGES = (
     "scipy",
     "scikit-learn",
     "numba",
+    "llvmlite",
     "transformers",
     "transformer-lens",
     "tokenizers",

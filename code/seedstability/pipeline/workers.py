@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 from seedstability.pipeline import numerics
@@ -22,10 +23,17 @@ _WORTH_SHARING = ("torch", "transformer_lens", "transformers", "sklearn", "scipy
 class Workers:
     """One worker process and the children it forks; a context that leaves none behind."""
 
-    def __init__(self, threads: int = 1, device: str = "cpu"):
-        """Nothing starts before the first job."""
+    def __init__(self, threads: int = 1, device: str = "cpu", compiled: Path | None = None):
+        """Nothing starts before the first job.
+
+        Args:
+            threads: for each child.
+            device: where stages that can choose compute, `cpu` or `cuda`.
+            compiled: folder for numba's machine code; left out, numba looks for one itself.
+        """
         self.threads = threads
         self.device = device
+        self.compiled = compiled
         self._process: subprocess.Popen | None = None
         self._commands: socket.socket | None = None
         self._events: socket.socket | None = None
@@ -96,6 +104,8 @@ class Workers:
         search_path = os.pathsep.join(path for path in sys.path if path)
         # Stages ask this variable where to compute; the device is in the numeric ABI, not in keys.
         ours = {"PYTHONPATH": search_path, "SEEDSTABILITY_DEVICE": self.device}
+        if self.compiled:
+            ours["NUMBA_CACHE_DIR"] = str(self.compiled)
         # Otherwise importing torch may touch the driver, after which no child could use the card.
         ours["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"
         return {**os.environ, **numerics.environment(self.threads), **ours}

@@ -1,0 +1,32 @@
+"""This repository's trainer, as `train` drives it."""
+
+from dataclasses import replace
+
+from contestants import LEARNING_RATE
+from seedstability.dictionaries.config import TOPK
+from seedstability.dictionaries.training import Trainee
+
+
+class Contestant:
+    """A trainee and its steps."""
+
+    make = staticmethod(Trainee)
+
+    def __init__(self, x, shape, seed):
+        config = replace(
+            TOPK,
+            n_latents=shape.latents,
+            k=shape.k,
+            batch_size=shape.batch,
+            learning_rate=LEARNING_RATE,
+            normalise_activations=False,  # the data have a root mean square of one as they are
+            auxk=0,
+        )
+        self.trainee = self.make(x, config, seed, str(seed))
+
+    def train(self, batches):
+        for batch in batches:
+            self.trainee.step(batch)
+
+    def reconstruct(self, x):
+        return self.trainee.sae.reconstruct(x)

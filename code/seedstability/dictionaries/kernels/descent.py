@@ -1,0 +1,257 @@
+"""From the latents that fired to the parameters one step on, each latent's row visited once.
+
+Only the entries (sample s, latent j) of a batch that fired carry gradients. With the batch's
+`upstream` G = ∂loss/∂x̂, an entry's value z and its slope ζ = ∂loss/∂(pre-activation):
+
+    ∂D_j = Σ z G_s      ∂E_j = Σ ζ (x_s − subtracted)      ∂e_j = Σ ζ      over j's entries.
+
+Sorted by latent, one row of E and of D at a time gets its gradient, Adam's step (Kingma & Ba,
+1412.6980) and its length, while it lies in the cache; no gradient is ever stored. A latent that
+did not fire makes Adam's step of zero gradient.
+
+`read` and `written` are the entries that move E and D, each as `sort_by_latent` returns them.
+"""
+
+import numpy as np
+
+from seedstability.dictionaries.kernels.compiled import kernel
+
+BETA1, BETA2, EPSILON = np.float32(0.9), np.float32(0.999), np.float32(1e-8)
+_ONE = np.float32(1)
+
+
+@kernel
+def reconstruct(x, starts, latents, values, decoder, bias, error, along):
+    """A batch's reconstruction from its entries: the error x̂ − x into `error` [b, d], and what it
+    has along each entry's decoder row, (x̂_s − x_s) · D_j, into `along` [m]. Returns each sample's
+    squared error [b]."""
+    b, d = x.shape
+    squares = np.empty(b, np.float32)
+    for s in range(b):
+        row = error[s]
+        for i in range(d):
+            row[i] = bias[i] - x[s, i]
+        first, last = starts[s], starts[s + 1]
+        _add_rows(row, decoder, latents[first:last], values[first:last])
+        squares[s] = _dot(row, row)
+        _dots(row, decoder, latents[first:last], along[first:last])
+    return squares
+
+
+@kernel
+def _add_rows(total, rows, which, weights):
+    """Add Σ weight · row to `total`; four rows at a time, so that `total` is read once for four."""
+    d, m = len(total), len(which)
+    fours = m - m % 4
+    for at in range(0, fours, 4):
+        one, two, three, four = (
+            rows[which[at]],
+            rows[which[at + 1]],
+            rows[which[at + 2]],
+            rows[which[at + 3]],
+        )
+        a, b, c, e = weights[at], weights[at + 1], weights[at + 2], weights[at + 3]
+        for i in range(d):
+            total[i] += a * one[i] + b * two[i] + c * three[i] + e * four[i]
+    for at in range(fours, m):
+        one, a = rows[which[at]], weights[at]
+        for i in range(d):
+            total[i] += a * one[i]
+
+
+@kernel
+def _dots(row, rows, which, products):
+    """The product of `row` with each of the rows named, four at a time."""
+    d, m = len(row), len(which)
+    fours = m - m % 4
+    for at in range(0, fours, 4):
+        one, two, three, four = (
+            rows[which[at]],
+            rows[which[at + 1]],
+            rows[which[at + 2]],
+            rows[which[at + 3]],
+        )
+        a, b, c, e = np.float32(0), np.float32(0), np.float32(0), np.float32(0)
+        for i in range(d):
+            a += row[i] * one[i]
+            b += row[i] * two[i]
+            c += row[i] * three[i]
+            e += row[i] * four[i]
+        products[at], products[at + 1], products[at + 2], products[at + 3] = a, b, c, e
+    for at in range(fours, m):
+        products[at] = _dot(row, rows[which[at]])
+
+
+@kernel
+def _dot(one, other):
+    total = np.float32(0)
+    for i in range(len(one)):
+        total += one[i] * other[i]
+    return total
+
+
+@kernel
+def scale_rows(error, samples, along, weight):
+    """Errors [b, d] times their sample's `weight` [b], and what stood along the rows too."""
+    for s in range(len(error)):
+        for i in range(error.shape[1]):
+            error[s, i] *= weight[s]
+    for m in range(len(along)):
+        along[m] *= weight[samples[m]]
+
+
+@kernel
+def sort_by_latent(latents, samples, weights, n):
+    """Entries in the order of their latents, a stable counting sort: `bounds` [n + 1], and samples
+    and weights [m], latent j's from `bounds[j]` to `bounds[j + 1]`."""
+    bounds = np.zeros(n + 1, np.int64)
+    for latent in latents:
+        bounds[latent + 1] += 1
+    for j in range(n):
+        bounds[j + 1] += bounds[j]
+    at = bounds[:n].copy()
+    sorted_samples, sorted_weights = np.empty_like(samples), np.empty_like(weights)
+    for m in range(len(latents)):
+        place = at[latents[m]]
+        sorted_samples[place], sorted_weights[place] = samples[m], weights[m]
+        at[latents[m]] += 1
+    return bounds, sorted_samples, sorted_weights
+
+
+@kernel
+def row_gradients(j, batch, pull, encoder_row, decoder_row):
+    """∂E_j and ∂D_j into the two rows, ∂e_j returned; `pull` is what else wants to move them."""
+    centred, upstream, read, written = batch
+    pull_encoder, pull_bias, pull_decoder = pull
+    for i in range(len(encoder_row)):
+        encoder_row[i] = pull_encoder[j, i] if len(pull_encoder) else np.float32(0)
+        decoder_row[i] = pull_decoder[j, i] if len(pull_decoder) else np.float32(0)
+    bounds, samples, slopes = read
+    mine = slice(bounds[j], bounds[j + 1])
+    _add_rows(encoder_row, centred, samples[mine], slopes[mine])
+    bias = pull_bias[j] if len(pull_bias) else np.float32(0)
+    for slope in slopes[mine]:
+        bias += slope
+    bounds, samples, values = written
+    mine = slice(bounds[j], bounds[j + 1])
+    _add_rows(decoder_row, upstream, samples[mine], values[mine])
+    return bias
+
+
+@kernel
+def adam_row(row, mean, square, gradient, rate, unbias):
+    """One step of Adam on one row; `rate` and `unbias` carry the corrections of its moments."""
+    for i in range(len(row)):
+        g = gradient[i]
+        m = BETA1 * mean[i] + (_ONE - BETA1) * g
+        v = BETA2 * square[i] + (_ONE - BETA2) * g * g
+        mean[i], square[i] = m, v
+        row[i] -= rate * m / (np.sqrt(v) * unbias + EPSILON)
+
+
+@kernel
+def descend(weights, means, squares, batch, pull, rates, scale, how):
+    """Adam's step for every latent: E, e and D in `weights`, their moments in `means` and
+    `squares`, all in place. Gradients are multiplied by `scale` first.
+
+    `rates` holds Adam's rate and the factor of its second moment, `how` whether the decoder is
+    frozen, loses its parallel gradient, and gets rows of length one. Returns Σ ∂e_j E_j [d], with E
+    as it was before.
+    """
+    encoder, encoder_bias, decoder = weights
+    rate, unbias = rates
+    frozen, remove_parallel, unit_norm = how
+    n, d = encoder.shape
+    encoder_row, decoder_row = np.empty(d, np.float32), np.empty(d, np.float32)
+    bias_row = np.empty(1, np.float32)
+    through_bias = np.zeros(d, np.float32)
+    for j in range(n):
+        bias = row_gradients(j, batch, pull, encoder_row, decoder_row)
+        if remove_parallel:
+            remove_along(decoder_row, decoder[j])
+        bias_row[0] = bias * scale
+        for i in range(d):
+            encoder_row[i] *= scale
+            decoder_row[i] *= scale
+            through_bias[i] += bias_row[0] * encoder[j, i]
+        adam_row(encoder[j], means[0][j], squares[0][j], encoder_row, rate, unbias)
+        one = slice(j, j + 1)
+        adam_row(encoder_bias[one], means[1][one], squares[1][one], bias_row, rate, unbias)
+        if not frozen:
+            adam_row(decoder[j], means[2][j], squares[2][j], decoder_row, rate, unbias)
+            if unit_norm:
+                to_length_one(decoder[j])
+    return through_bias
+
+
+@kernel
+def squared_norm(weights, batch, pull, how):
+    """Squared length of the gradient of E, e and D (unless it is frozen), and Σ ∂e_j E_j [d]."""
+    encoder, _, decoder = weights
+    frozen, remove_parallel, _ = how
+    n, d = encoder.shape
+    encoder_row, decoder_row = np.empty(d, np.float32), np.empty(d, np.float32)
+    through_bias = np.zeros(d, np.float32)
+    total = 0.0
+    for j in range(n):
+        bias = row_gradients(j, batch, pull, encoder_row, decoder_row)
+        if remove_parallel:
+            remove_along(decoder_row, decoder[j])
+        square = bias * bias
+        for i in range(d):
+            square += encoder_row[i] * encoder_row[i]
+            if not frozen:
+                square += decoder_row[i] * decoder_row[i]
+            through_bias[i] += bias * encoder[j, i]
+        total += square
+    return total, through_bias
+
+
+@kernel
+def gradients(batch, pull, encoder, encoder_bias, decoder):
+    """∂E, ∂e and ∂D themselves, into the last three arrays."""
+    for j in range(len(encoder)):
+        encoder_bias[j] = row_gradients(j, batch, pull, encoder[j], decoder[j])
+
+
+@kernel
+def remove_along(gradient, row):
+    """Take from `gradient` what points along the unit vector `row`."""
+    along = _dot(gradient, row)
+    for i in range(len(row)):
+        gradient[i] -= along * row[i]
+
+
+@kernel
+def to_length_one(row):
+    """Divide a vector by its length."""
+    factor = _ONE / np.sqrt(_dot(row, row))
+    for i in range(len(row)):
+        row[i] *= factor
+
+
+@kernel
+def rectify(pre, firings):
+    """Negative entries of `pre` [b, n] to zero; adds to `firings` [n] the positive ones of each
+    column, and returns their sum."""
+    total = 0.0
+    for s in range(len(pre)):
+        row, part = pre[s], np.float32(0)
+        for j in range(len(row)):
+            positive = row[j] > 0
+            row[j] = row[j] if positive else np.float32(0)
+            firings[j] += positive
+            part += row[j]
+        total += part
+    return total
+
+
+@kernel
+def mask_slopes(slopes, latents, l1, bias):
+    """Slopes [b, n] plus `l1` where the latent is positive, elsewhere zero; their sums over the
+    samples are added to `bias` [n]."""
+    for s in range(len(slopes)):
+        row, latent = slopes[s], latents[s]
+        for j in range(len(row)):
+            row[j] = row[j] + l1 if latent[j] > 0 else np.float32(0)
+            bias[j] += row[j]

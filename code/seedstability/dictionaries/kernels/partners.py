@@ -1,0 +1,20 @@
+"""Best partners between two dictionaries, from the matrix of their cosines."""
+
+import numpy as np
+
+from seedstability.dictionaries.kernels.compiled import kernel
+
+
+@kernel
+def best_of_columns(cosines):
+    """Row of each column's largest entry, int32[m], in one pass along the rows of a matrix [n, m];
+    of equals the first."""
+    rows = np.zeros(cosines.shape[1], np.int32)
+    highest = cosines[0].copy()
+    for i in range(1, len(cosines)):
+        row, here = cosines[i], np.int32(i)
+        for j in range(len(row)):
+            better = row[j] > highest[j]
+            highest[j] = row[j] if better else highest[j]
+            rows[j] = here if better else rows[j]
+    return rows

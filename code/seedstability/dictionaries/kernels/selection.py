@@ -1,0 +1,203 @@
+"""The exact k largest of a row, in a few quick passes over it.
+
+Counting how many entries reach a cut is the fastest thing a processor does with a row, so a cut
+that few more than k entries reach is found by counting, from where it usually lies. What reaches
+it is picked out in order, and bisection separates the k largest of those few. Which columns come
+out does not depend on the first guess: the k largest, among equals the first ones, ascending.
+"""
+
+import numpy as np
+
+from seedstability.dictionaries.kernels.compiled import kernel
+
+
+@kernel
+def keep_largest(pre, k, latents, values):
+    """Columns and values of the k largest of each row of `pre` [b, n], into arrays [b, k]."""
+    n = pre.shape[1]
+    buffers = _buffers(n)
+    usual = _usual()
+    for s in range(len(pre)):
+        _keep(pre[s], k, usual, buffers, latents[s], values[s])
+
+
+@kernel
+def keep_largest_besides(pre, kept, k, latents, values):
+    """Of each row of `pre` [b, n] the k entries of largest magnitude among those that `kept`
+    [b, k'] does not name: columns, and +1 or −1 (0 for zero) in the place of `values`; returns
+    each row's summed magnitudes [b]."""
+    b, n = pre.shape
+    buffers = _buffers(n)
+    usual = _usual()
+    magnitudes = np.empty(n, np.float32)
+    totals = np.zeros(b, np.float32)
+    for s in range(b):
+        row = pre[s]
+        for i in range(n):
+            magnitudes[i] = abs(row[i])
+        for i in kept[s]:
+            magnitudes[i] = -1
+        _keep(magnitudes, k, usual, buffers, latents[s], values[s])
+        for i in range(k):
+            totals[s] += values[s, i]
+            values[s, i] = np.sign(row[latents[s, i]])
+    return totals
+
+
+@kernel
+def count_above(pre, threshold):
+    """How many entries of each row of `pre` [b, n] exceed `threshold` [n]."""
+    counts = np.empty(len(pre), np.int64)
+    for s in range(len(pre)):
+        row, count = pre[s], 0
+        for i in range(len(row)):
+            count += row[i] > threshold[i]
+        counts[s] = count
+    return counts
+
+
+@kernel
+def keep_above(pre, threshold, starts, latents, values):
+    """Columns and values of all entries above `threshold` [n], row after row from `starts`."""
+    for s in range(len(pre)):
+        row, at = pre[s], starts[s]
+        for i in range(len(row)):
+            if row[i] > threshold[i]:
+                latents[at], values[at] = i, row[i]
+                at += 1
+
+
+@kernel
+def _buffers(n):
+    """Marks for all columns, rounded up to eights; columns; values. One place more each, since the
+    place after the last that counts is written too."""
+    return (
+        np.zeros((n + 7) // 8 * 8, np.uint8),
+        np.empty(n + 9, np.int32),
+        np.empty(n + 9, np.float32),
+    )
+
+
+@kernel
+def _usual():
+    """Where the k-th largest value of a row usually lies, and how far from there it does, both in
+    lengths of the row."""
+    return np.array([0.1, 0.01], np.float32)
+
+
+@kernel
+def _keep(row, k, usual, buffers, latents, values):
+    marks, columns, found = buffers
+    size = _size(row)
+    cut = _near(row, k, usual[0] * size, usual[1] * size)
+    count = _pick(row, cut, marks, columns, found)
+    if count < k:  # only where the row holds NaN
+        latents[:] = np.arange(k)
+        values[:] = np.nan
+        return
+    low, high = split(found, count, k)
+    if 0 < size < np.inf:
+        _follow(usual, low / size)
+    spare = k
+    for c in range(count):
+        spare -= found[c] >= high
+    at = 0
+    for c in range(count):
+        if at == k:
+            break
+        # Between low and high there is one value only, and of those that have it the first count.
+        above = found[c] >= high
+        equal = (found[c] >= low) & (not above)
+        latents[at], values[at] = columns[c], found[c]
+        at += above | (equal & (spare > 0))
+        spare -= equal
+
+
+@kernel
+def _size(row):
+    square = np.float32(0)
+    for i in range(len(row)):
+        square += row[i] * row[i]
+    return np.sqrt(square)
+
+
+@kernel
+def _follow(usual, least):
+    miss = least - usual[0]
+    usual[0] += np.float32(0.05) * miss
+    usual[1] += np.float32(0.05) * (abs(miss) - usual[1])
+
+
+@kernel
+def _near(row, k, cut, step):
+    """A cut that at least k entries reach and, where a few trials find one, not many more."""
+    low, high = np.float32(-np.inf), np.float32(np.inf)
+    for _ in range(64):
+        reach = _count(row, len(row), cut)
+        if reach < k:
+            high = cut
+        else:
+            low = cut
+            if reach <= k + k // 4 + 4:
+                break
+        if low == -np.inf:
+            cut, step = high - step, 2 * step
+        elif high == np.inf:
+            cut, step = low + step, 2 * step
+        else:
+            cut = np.float32(0.5) * (low + high)
+    return low
+
+
+@kernel
+def _pick(row, cut, marks, columns, found):
+    """Entries of at least `cut`, in order; returns how many."""
+    n = len(row)
+    for i in range(n):
+        marks[i] = row[i] >= cut
+    # Both lists are written whether an entry counts or not: a branch here would be guessed wrongly
+    # too often. Eight marks are one word, so that most entries are passed over by eights.
+    words, hits = marks.view(np.uint64), 0
+    for word in range(len(words)):
+        columns[hits] = word
+        hits += words[word] != 0
+    eights, count = found.view(np.int32), 0
+    eights[:hits] = columns[:hits]
+    for hit in range(hits):
+        first = 8 * eights[hit]
+        for i in range(first, first + 8):
+            columns[count] = i
+            count += marks[i]
+    for c in range(count):
+        found[c] = row[columns[c]]
+    return count
+
+
+@kernel
+def split(values, count, k):
+    """Two cuts: at least k of the first `count` values reach the lower one, fewer the upper one,
+    and where those are not exactly k, the values between the two are all equal."""
+    low, high = values[0], values[0]
+    for c in range(count):
+        low, high = min(low, values[c]), max(high, values[c])
+    if _count(values, count, high) >= k:
+        return high, np.float32(np.inf)
+    while True:
+        middle = np.float32(0.5) * (low + high)
+        if middle <= low or middle >= high:
+            return low, high
+        reach = _count(values, count, middle)
+        if reach >= k:
+            low = middle
+            if reach == k:
+                return low, low
+        else:
+            high = middle
+
+
+@kernel
+def _count(values, count, cut):
+    reach = 0
+    for c in range(count):
+        reach += values[c] >= cut
+    return reach
