@@ -3,14 +3,17 @@
 from dataclasses import replace
 
 from contestants import LEARNING_RATE
+from seedstability.dictionaries import firing
 from seedstability.dictionaries.config import TOPK
-from seedstability.dictionaries.training import Trainee
+from seedstability.dictionaries.start import start, units
+from seedstability.dictionaries.trainee import Trainee
+from seedstability.subjects.samples import InMemory
 
 
 class Contestant:
     """A trainee and its steps."""
 
-    make = staticmethod(Trainee)
+    select = staticmethod(firing.topk)
 
     def __init__(self, x, shape, seed):
         config = replace(
@@ -22,7 +25,9 @@ class Contestant:
             normalise_activations=False,  # the data have a root mean square of one as they are
             auxk=0,
         )
-        self.trainee = self.make(x, config, seed, str(seed))
+        samples = InMemory(x)
+        begun = start(samples, units(samples, config), config, seed)
+        self.trainee = Trainee(begun, str(seed), select=self.select)
 
     def train(self, batches):
         for batch in batches:

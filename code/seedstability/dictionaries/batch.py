@@ -134,10 +134,11 @@ PARTS = ("encoder", "encoder_bias", "decoder")
 
 def sorted_by_latent(batch: Batch, n: int) -> tuple:
     """What the kernels take of a batch."""
-    both = (
-        descent.sort_by_latent(entries.latents, entries.samples, entries.weights, n)
-        for entries in (batch.read, batch.written)
-    )
+    read, written = batch.read, batch.written
+    if read.latents is written.latents and read.samples is written.samples:
+        both = descent.sort_both_by_latent(*read, written.weights, n)
+    else:
+        both = descent.sort_by_latent(*read, n), descent.sort_by_latent(*written, n)
     return batch.centred, batch.upstream, *both
 
 
@@ -250,26 +251,47 @@ def _squared_error(
     zero where a rectified value is; not so with `jumprelu`, which looks at all of them first.
     """
     b, d = x.shape
-    error, slopes = np.empty((b, d), np.float32), np.empty(len(fired.values), np.float32)
-    squares = descent.reconstruct(
-        x.numpy(), *fired, sae.decoder.numpy(), sae.decoder_bias.numpy(), error, slopes
-    )
     weight = np.full(b, 2 / (b * d)) if weight is None else weight
-    samples = np.repeat(np.arange(b, dtype=np.int32), np.diff(fired.starts))
-    descent.scale_rows(error, samples, slopes, weight.astype(np.float32))
-    fires = fired.values != 0
+    made, squares = _reconstruct(x.numpy(), fired, sae, sae.decoder_bias.numpy(), weight)
     if sae.config.architecture in ("topk", "batch_topk") and sae.config.rectify:
-        slopes *= fires
+        np.multiply(made.slopes, fired.values != 0, out=made.slopes)
     batch = Batch(
         squares.sum(dtype=float).item() / (b * d),
         centred.numpy(),
-        error,
-        Entries(fired.latents, samples, slopes),
-        Entries(fired.latents, samples, fired.values),
-        error.sum(0),
-        np.bincount(fired.latents[fires], minlength=len(sae.encoder)),
+        made.upstream,
+        Entries(fired.latents, made.samples, made.slopes),
+        Entries(fired.latents, made.samples, fired.values),
+        made.upstream.sum(0),
+        made.firings,
     )
     return batch, squares
+
+
+class _Reconstruction(NamedTuple):
+    upstream: Float32[np.ndarray, "b d"]
+    slopes: Float32[np.ndarray, " m"]
+    samples: Int32[np.ndarray, " m"]
+    firings: Int64[np.ndarray, " n"]
+
+
+def _reconstruct(
+    x: Float32[np.ndarray, "b d"],
+    fired: Fired,
+    sae: SAE,
+    bias: Float32[np.ndarray, " d"],
+    weight: Float64[np.ndarray, " b"],
+) -> tuple[_Reconstruction, Float32[np.ndarray, " b"]]:
+    """What the kernel makes of it, and each sample's squared error."""
+    made = _Reconstruction(
+        np.empty(x.shape, np.float32),
+        np.empty(len(fired.values), np.float32),
+        np.empty(len(fired.values), np.int32),
+        np.zeros(len(sae.encoder), np.int64),
+    )
+    squares = descent.reconstruct(
+        x, *fired, sae.decoder.numpy(), bias, weight.astype(np.float32), *made
+    )
+    return made, squares
 
 
 def _with_auxk(batch: Batch, sae: SAE, x: Tensor, dead: Bool[np.ndarray, " n"]) -> Batch:
@@ -282,19 +304,16 @@ def _with_auxk(batch: Batch, sae: SAE, x: Tensor, dead: Bool[np.ndarray, " n"]) 
     k = min(sae.config.auxk, len(columns))
     fired = firing.topk(sae.encoder[rows], sae.encoder_bias[rows], centred, k)
     fired = fired._replace(latents=columns[fired.latents], values=np.maximum(fired.values, 0))
-    error, slopes = np.empty((b, d), np.float32), np.empty(len(fired.values), np.float32)
-    no_bias = np.zeros(d, np.float32)
-    squares = descent.reconstruct(-alive_error, *fired, sae.decoder.numpy(), no_bias, error, slopes)
     variance = np.square(alive_error - alive_error.mean(0)).sum(dtype=float).item()
     weight = sae.config.auxk_weight / variance if variance else 0.0
-    samples = np.repeat(np.arange(b, dtype=np.int32), k)
-    descent.scale_rows(error, samples, slopes, np.full(b, 2 * weight, np.float32))
-    slopes *= fired.values > 0
+    no_bias = np.zeros(d, np.float32)
+    made, squares = _reconstruct(-alive_error, fired, sae, no_bias, np.full(b, 2 * weight))
+    np.multiply(made.slopes, fired.values > 0, out=made.slopes)
     batch.loss += weight * squares.sum(dtype=float).item()
     # The same samples once more, as the rows that this term's entries belong to.
-    samples += np.int32(b)
+    again = made.samples + np.int32(b)
     batch.centred = np.concatenate([batch.centred, batch.centred])
-    batch.upstream = np.concatenate([batch.upstream, error])
-    batch.read = batch.read.and_also(Entries(fired.latents, samples, slopes))
-    batch.written = batch.written.and_also(Entries(fired.latents, samples, fired.values))
+    batch.upstream = np.concatenate([batch.upstream, made.upstream])
+    batch.read = batch.read.and_also(Entries(fired.latents, again, made.slopes))
+    batch.written = batch.written.and_also(Entries(fired.latents, again, fired.values))
     return batch

@@ -21,20 +21,29 @@ _ONE = np.float32(1)
 
 
 @kernel
-def reconstruct(x, starts, latents, values, decoder, bias, error, along):
-    """A batch's reconstruction from its entries: the error x̂ − x into `error` [b, d], and what it
-    has along each entry's decoder row, (x̂_s − x_s) · D_j, into `along` [m]. Returns each sample's
-    squared error [b]."""
+def reconstruct(
+    x, starts, latents, values, decoder, bias, weight, upstream, slopes, samples, firings
+):
+    """A batch [b, d] and its reconstruction from m entries, sample s's from `starts[s]` on.
+
+    Into `upstream` [b, d] goes the error x̂ − x times the sample's `weight` [b]; into `slopes` [m]
+    what that has along each entry's decoder row; into `samples` [m] the entries' samples. Entries
+    whose value is not zero are added to `firings` [n]. Returns each sample's squared error [b].
+    """
     b, d = x.shape
     squares = np.empty(b, np.float32)
     for s in range(b):
-        row = error[s]
+        row = upstream[s]
         for i in range(d):
             row[i] = bias[i] - x[s, i]
-        first, last = starts[s], starts[s + 1]
-        _add_rows(row, decoder, latents[first:last], values[first:last])
+        mine = slice(starts[s], starts[s + 1])
+        _add_rows(row, decoder, latents[mine], values[mine])
         squares[s] = _dot(row, row)
-        _dots(row, decoder, latents[first:last], along[first:last])
+        _multiply(row, weight[s])
+        _dots(row, decoder, latents[mine], slopes[mine])
+        samples[mine] = s
+        for m in range(starts[s], starts[s + 1]):
+            firings[latents[m]] += values[m] != 0
     return squares
 
 
@@ -91,31 +100,42 @@ def _dot(one, other):
 
 
 @kernel
-def scale_rows(error, samples, along, weight):
-    """Errors [b, d] times their sample's `weight` [b], and what stood along the rows too."""
-    for s in range(len(error)):
-        for i in range(error.shape[1]):
-            error[s, i] *= weight[s]
-    for m in range(len(along)):
-        along[m] *= weight[samples[m]]
-
-
-@kernel
 def sort_by_latent(latents, samples, weights, n):
     """Entries in the order of their latents, a stable counting sort: `bounds` [n + 1], and samples
     and weights [m], latent j's from `bounds[j]` to `bounds[j + 1]`."""
+    bounds, places = _places(latents, n)
+    sorted_samples, sorted_weights = np.empty_like(samples), np.empty_like(weights)
+    for m in range(len(places)):
+        sorted_samples[places[m]], sorted_weights[places[m]] = samples[m], weights[m]
+    return bounds, sorted_samples, sorted_weights
+
+
+@kernel
+def sort_both_by_latent(latents, samples, weights, others, n):
+    """The same for two weights of the same entries, sorted once."""
+    bounds, places = _places(latents, n)
+    sorted_samples = np.empty_like(samples)
+    sorted_weights, sorted_others = np.empty_like(weights), np.empty_like(others)
+    for m in range(len(places)):
+        sorted_samples[places[m]] = samples[m]
+        sorted_weights[places[m]], sorted_others[places[m]] = weights[m], others[m]
+    return (bounds, sorted_samples, sorted_weights), (bounds, sorted_samples, sorted_others)
+
+
+@kernel
+def _places(latents, n):
+    """Where latents begin, [n + 1], and which place each entry has among them, [m]."""
     bounds = np.zeros(n + 1, np.int64)
     for latent in latents:
         bounds[latent + 1] += 1
     for j in range(n):
         bounds[j + 1] += bounds[j]
     at = bounds[:n].copy()
-    sorted_samples, sorted_weights = np.empty_like(samples), np.empty_like(weights)
+    places = np.empty(len(latents), np.int32)
     for m in range(len(latents)):
-        place = at[latents[m]]
-        sorted_samples[place], sorted_weights[place] = samples[m], weights[m]
+        places[m] = at[latents[m]]
         at[latents[m]] += 1
-    return bounds, sorted_samples, sorted_weights
+    return bounds, places
 
 
 @kernel
@@ -163,24 +183,25 @@ def descend(weights, means, squares, batch, pull, rates, scale, how):
     frozen, remove_parallel, unit_norm = how
     n, d = encoder.shape
     encoder_row, decoder_row = np.empty(d, np.float32), np.empty(d, np.float32)
-    bias_row = np.empty(1, np.float32)
+    bias_gradients = np.empty(n, np.float32)
     through_bias = np.zeros(d, np.float32)
     for j in range(n):
         bias = row_gradients(j, batch, pull, encoder_row, decoder_row)
         if remove_parallel:
             remove_along(decoder_row, decoder[j])
-        bias_row[0] = bias * scale
+        if scale != _ONE:
+            bias *= scale
+            _multiply(encoder_row, scale)
+            _multiply(decoder_row, scale)
         for i in range(d):
-            encoder_row[i] *= scale
-            decoder_row[i] *= scale
-            through_bias[i] += bias_row[0] * encoder[j, i]
+            through_bias[i] += bias * encoder[j, i]
         adam_row(encoder[j], means[0][j], squares[0][j], encoder_row, rate, unbias)
-        one = slice(j, j + 1)
-        adam_row(encoder_bias[one], means[1][one], squares[1][one], bias_row, rate, unbias)
+        bias_gradients[j] = bias
         if not frozen:
             adam_row(decoder[j], means[2][j], squares[2][j], decoder_row, rate, unbias)
             if unit_norm:
-                to_length_one(decoder[j])
+                _multiply(decoder[j], _ONE / np.sqrt(_dot(decoder[j], decoder[j])))
+    adam_row(encoder_bias, means[1], squares[1], bias_gradients, rate, unbias)
     return through_bias
 
 
@@ -223,9 +244,7 @@ def remove_along(gradient, row):
 
 
 @kernel
-def to_length_one(row):
-    """Divide a vector by its length."""
-    factor = _ONE / np.sqrt(_dot(row, row))
+def _multiply(row, factor):
     for i in range(len(row)):
         row[i] *= factor
 
