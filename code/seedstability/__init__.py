@@ -9,6 +9,7 @@ _HOME = {
     "SAE": "dictionaries.architectures",
     "DictionaryConfig": "dictionaries.config",
     "train": "dictionaries.training",
+    "Shards": "subjects.samples",
     "Matching": "stability.matching",
     "match": "stability.matching",
     "chance_level": "stability.chance",

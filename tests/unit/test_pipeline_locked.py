@@ -1,6 +1,7 @@
 import errno
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from seedstability.errors import UserError
 from seedstability.pipeline.abi import numeric_abi
 from seedstability.pipeline.locked import Cost, LockedRun, compare, read_runs, read_values, write
-from seedstability.pipeline.results import Array, Scalar
+from seedstability.pipeline.results import WIDTHS_OF_A_RANGE, Array, Scalar
 from seedstability.pipeline.values import Values
 
 TREE = {
@@ -116,7 +117,22 @@ def test_half_the_interval_is_the_tolerance(folder):
     far = Scalar(0.305, low=0.303, high=0.307, **tell)
     assert compare(with_value("chance.closed.pair", near), read_values(folder)) == []
     found = compare(with_value("chance.closed.pair", far), read_values(folder))
-    assert {d.what for d in found} == {"value", "low", "high"}
+    assert {d.what for d in found} == {"value"}
+
+
+def test_the_ends_of_an_interval_may_move_twice_as_far(folder):
+    tell = {"digits": 3, "interval": "95% jackknife"}
+    for high, out in ((0.308, []), (0.309, ["high"])):
+        new = Scalar(0.302, low=0.3, high=high, **tell)
+        found = compare(with_value("chance.closed.pair", new), read_values(folder))
+        assert [d.what for d in found] == out
+
+
+def test_a_range_of_few_seeds_allows_several_of_its_widths():
+    three = Scalar(0.3, low=0.299, high=0.301, interval="range of 3 seeds")
+    assert three.allowed_difference == pytest.approx(WIDTHS_OF_A_RANGE * 0.002)
+    assert replace(three, interval="95% jackknife").allowed_difference == pytest.approx(0.0015)
+    assert replace(three, tolerance=0.5).allowed_difference == 0.5
 
 
 @pytest.mark.parametrize(

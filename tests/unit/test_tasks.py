@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from seedstability.pipeline.abi import graphics_card
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -54,7 +56,12 @@ def test_verbs_with_nothing_to_run_load_neither_torch_nor_transformer_lens(words
         (("status", "--profile", "papr"), "smoke, paper, full"),
         (("experiments", "--only", "modlar"), "chance, modular, consistency"),
         (("verify", "--claim", "C99"), "C01"),
-        (("status", "--device", "cuda"), "the only device is cpu"),
+        (("status", "--device", "tpu"), "it must be cpu or cuda"),
+        pytest.param(
+            ("status", "--device", "cuda"),
+            "no NVIDIA card and driver are here; take cpu",
+            marks=pytest.mark.skipif(bool(graphics_card()), reason="a card is here"),
+        ),
         (("subjects", "--retrain", "--name", "clean_9"), "clean_0"),
         (("lock", "--profile", "full"), "invoke experiments"),
     ],

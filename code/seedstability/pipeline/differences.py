@@ -111,9 +111,12 @@ def _compare(
 def _compare_scalars(
     address: str, new: Scalar, locked: Scalar, exactly: bool
 ) -> Iterator[Difference]:
-    allowed = 0.0 if exactly else locked.allowed_difference
+    tolerance = 0.0 if exactly else locked.allowed_difference
     for name in ("value", "low", "high", "chance"):
         ours, theirs = getattr(new, name), getattr(locked, name)
+        # The ends of an interval move with its middle and, being estimates from few seeds
+        # themselves, as much again.
+        allowed = 2 * tolerance if name in ("low", "high") else tolerance
         if ours is None and theirs is None:
             continue
         if ours is None or theirs is None or abs(ours - theirs) > allowed + _SLACK:

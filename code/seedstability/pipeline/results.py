@@ -12,6 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+RANGE = "range of"
+"""How the label of a range over few seeds begins."""
+WIDTHS_OF_A_RANGE = 6.0
+"""Where an algorithm amplifies the last bit, as k-means does, another processor draws new seeds in
+effect. Of two ranges over three seeds of one normal law, mean and both ends of the one lie within
+5.6 widths of the other's in 98 cases of 100 (simulated), within half a width in 35."""
+
 _NAME = re.compile(r"[a-z0-9][a-z0-9_]*")
 
 
@@ -34,16 +41,18 @@ class Scalar:
     chance: float | None = None
     """Chance level of the same statistic at the same sizes, where it has one."""
     tolerance: float | None = None
-    """Largest difference that another machine may honestly show. Left out, it is half the
-    interval's width, and at least one and a half units of the last printed digit."""
+    """Largest difference that another machine may honestly show. Left out, it is half the width of
+    an interval, or `WIDTHS_OF_A_RANGE` widths of a range, and at least one and a half units of
+    the last printed digit."""
 
     @property
     def allowed_difference(self) -> float:
         """The tolerance in force."""
         if self.tolerance is not None:
             return self.tolerance
-        half_width = 0.0 if self.low is None or self.high is None else (self.high - self.low) / 2
-        return max(half_width, 1.5 * 10.0**-self.digits)
+        width = 0.0 if self.low is None or self.high is None else self.high - self.low
+        share = WIDTHS_OF_A_RANGE if self.interval.startswith(RANGE) else 0.5
+        return max(share * width, 1.5 * 10.0**-self.digits)
 
 
 @dataclass(frozen=True)
