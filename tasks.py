@@ -64,7 +64,7 @@ def session(profile: str, device: str = "cpu", only: str = ""):
 
 @verb()
 def experiments(c, profile="paper", only="", jobs=0, device="cpu", from_locked=False):
-    """Run every stage whose result is not in the store (paper: 10 min from nothing)."""
+    """Run every stage whose result is not in the store (paper: 8 min from nothing)."""
     if not from_locked:
         session(profile, device, only).run(jobs or None)
 

@@ -9,6 +9,7 @@ from dictionaries_data import samples
 
 from seedstability.dictionaries import stages
 from seedstability.dictionaries.config import HUSAI_TOPK, TOPK, PairedConfig, TrainingConfig
+from seedstability.dictionaries.paired import train_group
 from seedstability.dictionaries.regularisers import (
     best_partners,
     consistency,
@@ -130,3 +131,11 @@ def test_a_trace_of_the_ends_holds_what_the_whole_trace_has_there():
     for name, values in whole["trace"].items():
         assert np.array_equal(ends["trace"][name], values[[0, -1]]), name
     assert np.array_equal(ends["decoder"], whole["decoder"])
+
+
+def test_three_seeds_are_drawn_together_as_two_are():
+    def alike(weight: float) -> float:
+        trained = train_group(X, replace(PAIRED, weight=weight), seeds=(1, 2, 3))
+        return -consistency(torch.stack([sae.decoder for sae in trained])).item()
+
+    assert alike(3.0) > alike(0.0) + 0.001

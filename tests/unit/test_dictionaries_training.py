@@ -10,6 +10,7 @@ from dictionaries_data import samples
 from seedstability.dictionaries import stages
 from seedstability.dictionaries.architectures import initialise
 from seedstability.dictionaries.batch import gradients, look
+from seedstability.dictionaries.batched import Batched
 from seedstability.dictionaries.config import (
     BATCH_TOPK,
     HUSAI_RELU,
@@ -22,6 +23,8 @@ from seedstability.dictionaries.config import (
 from seedstability.dictionaries.quality import quality
 from seedstability.dictionaries.revival import resample
 from seedstability.dictionaries.schedule import rate_share, sparsity_share
+from seedstability.dictionaries.screening import Screened
+from seedstability.dictionaries.side_by_side import SideBySide
 from seedstability.dictionaries.start import Units, geometric_median, start
 from seedstability.dictionaries.trainee import Trainee
 from seedstability.dictionaries.training import Means, batch_orders, feed, train, train_all
@@ -204,6 +207,18 @@ def test_nan_names_seed_and_step():
         train(x, PRESETS["topk"], seeds=(5,))
 
 
+@pytest.mark.parametrize("device", ["one by one", "batched"])
+def test_a_diverging_loss_names_seed_and_step(device):
+    wild = replace(PRESETS["husai_relu"], learning_rate=300.0, unit_norm_decoder=False)
+    starts = [start(InMemory(X), UNIT, wild, 1)]
+    if device == "batched":
+        engine = Batched(starts, wild, 20, names=["5"])
+    else:
+        engine = SideBySide(starts, wild, 20, names=["5"])
+    with pytest.raises(UserError, match=r"seed 5, step \d+: the loss is .* at the first step, it"):
+        engine.advance([feed(InMemory(X), UNIT, wild, 0, 5)], 20)
+
+
 def test_a_dead_dictionary_names_seed_and_step():
     dying = replace(PRESETS["relu"], l1=1e4, learning_rate=0.1, epochs=9)
     with pytest.raises(UserError, match=r"seed 5, step \d+: no latent fired"):
@@ -226,6 +241,16 @@ def test_more_cores_change_no_bit(name):
     one, two = (train(X, PRESETS[name], seeds=(1, 2, 3), cores=cores) for cores in (1, 2))
     for first, second in zip(one, two, strict=True):
         assert identical(first, second)
+
+
+def test_screened_training_gives_the_same_bits():
+    x = samples(m=600, d=48)
+    config = replace(PRESETS["topk"], n_latents=512, k=8)
+    exact = train(x, config, seeds=(1, 2))
+    select = Screened()
+    screened = train(x, config, seeds=(1, 2), cores=2, select=select)
+    assert all(identical(*both) for both in zip(exact, screened, strict=True))
+    assert select.rows == 2 * 2 * 600
 
 
 def identical(first, second) -> bool:

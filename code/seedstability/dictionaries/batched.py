@@ -17,11 +17,10 @@ from torch.optim.adam import adam
 
 from seedstability.dictionaries.architectures import SAE
 from seedstability.dictionaries.config import DictionaryConfig
+from seedstability.dictionaries.faults import refuse_dead, refuse_loss
 from seedstability.dictionaries.losses import Parameters, loss
 from seedstability.dictionaries.revival import NewRows
 from seedstability.dictionaries.schedule import rate_share, sparsity_share
-from seedstability.dictionaries.side_by_side import refuse_dead
-from seedstability.errors import UserError
 
 _STEPS_BETWEEN_CHECKS = 100
 """On devices that compute while Python runs ahead. Looking at a loss makes Python wait for it, so
@@ -77,6 +76,7 @@ class Batched:
         self._longest_silence = 0
         self._smallest_kept = torch.zeros_like(latents[:, 0])
         self._smallest_kept_weight = torch.zeros_like(latents[:, 0])
+        self._first_losses = torch.zeros_like(latents[:, 0])
         self._unchecked: list[Tensor] = []
         self._steps_between_checks = 1 if self.device.type == "cpu" else _STEPS_BETWEEN_CHECKS
 
@@ -87,14 +87,16 @@ class Batched:
             The losses before the step, on the device.
 
         Raises:
-            UserError: when a loss is not finite, naming seed and step; except on a CPU, up to
-                `_STEPS_BETWEEN_CHECKS` steps later.
+            UserError: when a loss is not finite or diverges, naming seed and step; except on a
+                CPU, up to `_STEPS_BETWEEN_CHECKS` steps later.
         """
         self.steps += 1
         x = x.to(self.device).expand(len(self.names), *x.shape[-2:])
         sparsity = sparsity_share(self.config, self.steps)
         found = loss(self.parameters, x, self.config, sparsity, self._dead())
         losses = found.total.detach()
+        if self.steps == 1:
+            self._first_losses.copy_(losses)
         self._unchecked.append(losses)
         if len(self._unchecked) >= self._steps_between_checks:
             self.check()
@@ -123,20 +125,16 @@ class Batched:
         """Look at the losses of all steps that nobody has looked at yet.
 
         Raises:
-            UserError: for the first that is not finite, naming seed and step.
+            UserError: for the first that is not finite or diverges, naming seed and step.
         """
         if not self._unchecked:
             return
-        losses = torch.stack(self._unchecked).cpu()
+        losses = torch.stack(self._unchecked).tolist()
         self._unchecked.clear()
-        wrong = (~losses.isfinite()).nonzero().tolist()
-        if wrong:
-            row, seed = wrong[0]
-            raise UserError(
-                f"seed {self.names[seed]}, step {self.steps - len(losses) + 1 + row}: the loss is "
-                f"{losses[row, seed].item()}; look for NaN in the activations or lower the "
-                f"learning rate ({self.config.learning_rate:g})"
-            )
+        first_losses = self._first_losses.tolist()
+        for before, row in enumerate(losses, start=self.steps - len(losses)):
+            for found, first, name in zip(row, first_losses, self.names, strict=True):
+                refuse_loss(found, first, self.config, name, before + 1)
 
     def end_epoch(self) -> Int[Tensor, "S n"]:
         """Start counting firings anew; returns those of the epoch that ends, on the CPU.
@@ -210,6 +208,7 @@ class Batched:
             **{f"{name}_square": square for name, square in self._squares.items()},
             "firings": self.firings,
             "since_fired": self.since_fired,
+            "first_losses": self._first_losses,
             "smallest_kept": self._smallest_kept,
             "smallest_kept_weight": self._smallest_kept_weight,
         }

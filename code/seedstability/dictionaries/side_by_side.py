@@ -18,9 +18,9 @@ from seedstability.dictionaries import firing
 from seedstability.dictionaries.architectures import SAE
 from seedstability.dictionaries.batch import Pull
 from seedstability.dictionaries.config import DictionaryConfig
+from seedstability.dictionaries.faults import refuse_dead
 from seedstability.dictionaries.revival import NewRows
 from seedstability.dictionaries.trainee import Trainee
-from seedstability.errors import UserError
 
 
 class SideBySide:
@@ -64,7 +64,7 @@ class SideBySide:
             For each the loss averaged over these steps.
 
         Raises:
-            UserError: when a loss is not finite, naming seed and step.
+            UserError: when a loss is not finite or diverges, naming seed and step.
         """
 
         def run(trainee: Trainee, feed: Iterator[Tensor]) -> float:
@@ -82,7 +82,7 @@ class SideBySide:
         """The same, step by step: before each, `pulls` says what moves every one besides its batch.
 
         Raises:
-            UserError: when a loss is not finite, naming seed and step.
+            UserError: when a loss is not finite or diverges, naming seed and step.
         """
         for _ in range(steps):
             more = pulls(self.trainees) or repeat(None)
@@ -130,19 +130,6 @@ class SideBySide:
             trainee.load(
                 {name.removeprefix(mine): a for name, a in state.items() if name.startswith(mine)}
             )
-
-
-def refuse_dead(
-    firings: Int64[np.ndarray, " n"], config: DictionaryConfig, name: str, step: int
-) -> None:
-    """Raises UserError, naming seed and step, where no latent fired."""
-    if firings.any():
-        return
-    setting = {"relu": "l1", "jumprelu": "l0_weight"}.get(config.architecture, "learning_rate")
-    raise UserError(
-        f"seed {name}, step {step}: no latent fired during the last epoch, the dictionary is "
-        f"dead; a smaller {setting} ({getattr(config, setting):g}) would be right"
-    )
 
 
 def _prepare() -> None:

@@ -10,9 +10,9 @@ from torch import Tensor
 from seedstability.dictionaries import firing
 from seedstability.dictionaries.architectures import SAE
 from seedstability.dictionaries.batch import PARTS, Batch, Pull, look, pull, sorted_by_latent
+from seedstability.dictionaries.faults import refuse_loss
 from seedstability.dictionaries.kernels import descent
 from seedstability.dictionaries.schedule import rate_share, sparsity_share
-from seedstability.errors import UserError
 
 _LEAST_THRESHOLD = 1e-30
 """So that the thresholds of architectures without any have a logarithm too."""
@@ -51,7 +51,7 @@ class Trainee:
         self._weights = (*learned, self._log_threshold)
         self._means = tuple(np.zeros_like(weight) for weight in self._weights)
         self._squares = tuple(np.zeros_like(weight) for weight in self._weights)
-        self._kept = np.zeros(2)
+        self._kept, self._first_loss = np.zeros(2), np.zeros(1)
 
     def step(self, x: Float[Tensor, "b d"], more: Pull | None = None) -> float:
         """Move by one batch, and by `more`, the gradient of what else is in the loss.
@@ -60,7 +60,7 @@ class Trainee:
             The batch's loss, without that.
 
         Raises:
-            UserError: when it is not finite, before anything moves.
+            UserError: when it is not finite or diverges, before anything moves.
         """
         config = self.sae.config
         with torch.no_grad():
@@ -71,7 +71,9 @@ class Trainee:
                 self.since_fired >= config.dead_after if config.auxk else None,
                 self._select,
             )
-        self._refuse(batch.loss)
+        if self.steps == 0:
+            self._first_loss[0] = batch.loss
+        refuse_loss(batch.loss, self._first_loss[0], config, self.name, self.steps + 1)
         self.steps += 1
         self._count(batch, len(x))
         self._descend(batch, more)
@@ -117,18 +119,11 @@ class Trainee:
             },
             "threshold": self.sae.threshold.numpy(),
             "kept": self._kept,
+            "first_loss": self._first_loss,
             "firings": self.firings,
             "since_fired": self.since_fired,
             "steps": np.array([self.steps]),
         }
-
-    def _refuse(self, loss: float) -> None:
-        if not math.isfinite(loss):
-            raise UserError(
-                f"seed {self.name}, step {self.steps + 1}: the loss is {loss}; "
-                f"look for NaN in the activations or lower the learning rate "
-                f"({self.sae.config.learning_rate:g})"
-            )
 
     def _count(self, batch: Batch, samples: int) -> None:
         self.firings += batch.firings

@@ -1,0 +1,40 @@
+"""Training that goes wrong, said in one line with the seed and the step."""
+
+import math
+
+import numpy as np
+from jaxtyping import Int64
+
+from seedstability.dictionaries.config import DictionaryConfig
+from seedstability.errors import UserError
+
+DIVERGED = 1e6
+"""A loss so many times the first one comes back from nowhere."""
+
+
+def refuse_loss(loss: float, first: float, config: DictionaryConfig, name: str, step: int) -> None:
+    """Raises UserError where a loss is not finite, or far above the loss of the first step."""
+    where = f"seed {name}, step {step}: the loss is {loss:g}"
+    if not math.isfinite(loss):
+        raise UserError(
+            f"{where}; look for NaN in the activations or lower the learning rate "
+            f"({config.learning_rate:g})"
+        )
+    if loss > DIVERGED * first > 0:
+        raise UserError(
+            f"{where} and was {first:g} at the first step, it diverges; "
+            f"lower the learning rate ({config.learning_rate:g})"
+        )
+
+
+def refuse_dead(
+    firings: Int64[np.ndarray, " n"], config: DictionaryConfig, name: str, step: int
+) -> None:
+    """Raises UserError where no latent fired."""
+    if firings.any():
+        return
+    setting = {"relu": "l1", "jumprelu": "l0_weight"}.get(config.architecture, "learning_rate")
+    raise UserError(
+        f"seed {name}, step {step}: no latent fired during the last epoch, the dictionary is "
+        f"dead; a smaller {setting} ({getattr(config, setting):g}) would be right"
+    )

@@ -1,0 +1,60 @@
+"""Where compiled loops are kept: one folder for each state of the code, or none."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+SCRIPT = """
+import numpy as np
+from seedstability.dictionaries.kernels.selection import keep_largest
+latents, values = np.empty((1, 1), np.int32), np.empty((1, 1), np.float32)
+keep_largest(np.arange(9, dtype=np.float32)[None], 1, latents, values)
+print(latents[0, 0], sum(keep_largest.stats.cache_hits.values()))
+"""
+
+
+def run(code: Path, **environment: str) -> list[str]:
+    ran = subprocess.run(
+        [sys.executable, "-c", SCRIPT],
+        env={**os.environ, "PYTHONPATH": str(code), "PYTHONDONTWRITEBYTECODE": "1", **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return ran.stdout.split()
+
+
+def copied(tmp_path: Path) -> Path:
+    here = Path(__file__).parents[2] / "code" / "seedstability"
+    code = tmp_path / "code"
+    for part in ("__init__.py", "dictionaries/__init__.py", *sorted_kernels(here)):
+        (code / "seedstability" / part).parent.mkdir(parents=True, exist_ok=True)
+        (code / "seedstability" / part).write_bytes((here / part).read_bytes())
+    return code
+
+
+def sorted_kernels(here: Path) -> list[str]:
+    folder = here / "dictionaries" / "kernels"
+    return [str(path.relative_to(here)) for path in sorted(folder.glob("*.py"))]
+
+
+def test_machine_code_is_kept_until_any_file_of_the_folder_changes(tmp_path):
+    code, kept = copied(tmp_path), tmp_path / "kept"
+    settings = {"NUMBA_CACHE_DIR": str(kept)}
+    assert run(code, **settings) == ["8", "0"]
+    assert run(code, **settings) == ["8", "1"]
+    # numba itself would not notice an edit in another file than the function's own
+    other = code / "seedstability" / "dictionaries" / "kernels" / "compiled.py"
+    other.write_text(other.read_text() + "# edited\n")
+    assert run(code, **settings) == ["8", "0"]
+    assert len(list(kept.iterdir())) == 2
+
+
+def test_without_a_folder_to_write_to_everything_still_runs(tmp_path):
+    code = copied(tmp_path)
+    blocked = tmp_path / "blocked"
+    blocked.write_text("a file, so no folder can be made below it")
+    (code / "seedstability" / "dictionaries" / "kernels" / "__pycache__").write_text("likewise")
+    settings = {"NUMBA_CACHE_DIR": str(blocked / "x"), "HOME": str(blocked)}
+    assert run(code, **settings) == ["8", "0"]
