@@ -25,7 +25,7 @@ from seedstability.dictionaries.firing import Fired
 from seedstability.dictionaries.kernels import descent
 from seedstability.dictionaries.quality import whole_sum
 
-_DENSE_FROM = 1 / 6
+_DENSE_FROM = 1 / 4
 """Share of entries that fire from which on whole products are faster than entries; measured
 at 128 × 1024 and batches of 256 by `benchmarks/training/density.py`."""
 
