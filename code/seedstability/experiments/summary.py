@@ -69,7 +69,9 @@ def similarity(
     levels = {level: scale * float(np.nanmean(drawn)) for level, drawn in chance.items()}
     node: dict = {"value": estimate(values, digits, unit, chance=levels.get("isotropic"))}
     for level, drawn in chance.items():
-        node[level] = Scalar(levels[level], digits, unit, tolerance=tolerance)
+        # A level drawn from the dictionaries themselves differs where they do.
+        spread = scale * float(np.nanmax(drawn) - np.nanmin(drawn))
+        node[level] = Scalar(levels[level], digits, unit, tolerance=max(tolerance, spread))
         if level in ("isotropic", "data", "gauge"):
             node[f"kappa_{level}"] = ninety(jackknife_kappa(values, drawn))
     if p_gauge is not None:
