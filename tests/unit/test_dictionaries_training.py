@@ -1,5 +1,6 @@
 """Training: what a seed means, what stays the same whoever trains beside it, and bad input."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 import torch
 from dictionaries_data import samples
 
-from seedstability.dictionaries import stages
+from seedstability.dictionaries import stages, training
 from seedstability.dictionaries.architectures import initialise
 from seedstability.dictionaries.batch import gradients, look
 from seedstability.dictionaries.batched import Batched
@@ -225,6 +226,17 @@ def test_a_dead_dictionary_names_seed_and_step():
         train(X, dying, seeds=(5,))
 
 
+@pytest.mark.parametrize("device", ["tpu", "cuda:99"])
+def test_a_device_that_is_not_there_is_refused(device):
+    with pytest.raises(UserError, match=rf"device is '{device}': .*; take cpu"):
+        train(X, PRESETS["topk"], seeds=(1,), device=device)
+
+
+def test_without_seeds_there_is_nothing_to_train():
+    with pytest.raises(UserError, match="seeds is empty"):
+        train(X, PRESETS["topk"], seeds=())
+
+
 def test_init_seeds_must_be_as_many_as_seeds():
     with pytest.raises(UserError, match="init_seeds has 1 entries for 2 seeds"):
         stages.train(TrainingConfig(PRESETS["topk"], (1, 2), init_seeds=(1,)), ACTIVATIONS)
@@ -251,6 +263,26 @@ def test_screened_training_gives_the_same_bits():
     screened = train(x, config, seeds=(1, 2), cores=2, select=select)
     assert all(identical(*both) for both in zip(exact, screened, strict=True))
     assert select.rows == 2 * 2 * 600
+
+
+@pytest.mark.parametrize("order", ["shared", "own"])
+@pytest.mark.parametrize("name", PRESETS)
+def test_one_product_for_all_seeds_trains_what_one_by_one_does(name, order, monkeypatch):
+    """What a graphics card is given, on a CPU: within rounding, resampling and all."""
+    config = TrainingConfig(replace(PRESETS[name], order=order), (1, 2, 3))
+    one_by_one = train_all(X, config)
+
+    def batched(starts, config, total, means):
+        names = [str(seed) for seed in config.seeds]
+        return nullcontext(Batched(starts, config.dictionary, total, names=names))
+
+    monkeypatch.setattr(training, "_engine", batched)
+    together = train_all(X, config)
+    for one, other in zip(one_by_one, together, strict=True):
+        for part in stages.PARTS:
+            found, expected = getattr(other.sae, part), getattr(one.sae, part)
+            torch.testing.assert_close(found, expected, atol=2e-4, rtol=1e-3)
+        assert torch.equal(one.last_epoch_firings, other.last_epoch_firings)
 
 
 def identical(first, second) -> bool:

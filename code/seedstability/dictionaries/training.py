@@ -189,6 +189,8 @@ def _starts(
 ) -> list[SAE]:
     """Each seed's dictionary before its first step, in training's units."""
     wanted = len(config.seeds)
+    if not wanted:
+        raise UserError("seeds is empty; name at least one")
     if given is not None:
         shape = (config.dictionary.n_latents, samples.shape[1])
         if [tuple(sae.decoder.shape) for sae in given] != [shape] * wanted:
@@ -226,6 +228,11 @@ def _engine(starts: list[SAE], config: TrainingConfig, total: int, means: Means)
             cores=means.cores,
             select=means.select,
         )
+    try:
+        torch.empty(0, device=means.device)
+    except (AssertionError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"device is {means.device!r}: {reason}; take cpu") from None
     return nullcontext(
         Batched(starts, config.dictionary, total, means.device, config.frozen_decoder, names)
     )
