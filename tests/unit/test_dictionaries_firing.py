@@ -108,11 +108,13 @@ def dictionary(config: DictionaryConfig, d: int = 16):
     return sae, torch.randn(50, d, generator=generator)
 
 
-def test_batch_topk_keeps_the_largest_of_the_whole_batch():
-    sae, x = dictionary(DictionaryConfig(architecture="batch_topk", n_latents=64, k=4))
-    fired = firing.batch_topk(sae, x, 4)
+@pytest.mark.parametrize("k", [4, 60])
+def test_batch_topk_keeps_the_largest_of_the_whole_batch_that_are_positive(k):
+    sae, x = dictionary(DictionaryConfig(architecture="batch_topk", n_latents=64, k=k))
+    fired = firing.batch_topk(sae, x, k)
     pre = sae.pre_activations(x)
-    cut = pre.flatten().topk(200).values[-1]
+    cut = pre.flatten().topk(50 * k).values[-1]
+    assert (cut < 0) == (k == 60)
     expected = (pre >= cut.clamp_min(1e-30)).numpy()
     assert np.array_equal(np.diff(fired.starts), expected.sum(1))
     assert np.array_equal(fired.latents, np.nonzero(expected)[1])

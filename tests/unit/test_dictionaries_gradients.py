@@ -29,6 +29,7 @@ from seedstability.dictionaries.trainee import Trainee
 SMALL = {"n_latents": 96, "k": 6, "batch_size": 50}
 WITHOUT_MODEL = {
     "topk": replace(TOPK, **SMALL),
+    "topk_many": replace(TOPK, **(SMALL | {"k": 80})),
     "topk_signed": replace(TOPK, **SMALL, rectify=False, bias_before_encoder=False),
     "husai_topk": replace(HUSAI_TOPK, **SMALL, suppression=1 / 6),
     "relu": replace(RELU, **SMALL),
@@ -163,6 +164,18 @@ def test_a_relu_dictionary_has_the_same_gradients_by_entries_and_by_products(nam
     assert np.array_equal(firings, other_firings)
     for part in ("encoder", "encoder_bias", "decoder"):
         assert difference(found[part], other[part]) < 1e-5, part
+
+
+def test_a_latent_is_silent_from_the_sample_after_its_last():
+    x = samples(m=150, d=24)
+    trainee = Trainee(awkward_start(replace(CONFIGS["topk"], k=1), d=24), "1")
+    silent = np.zeros(96, int)
+    for batch in x.split(50):
+        fires = (trainee.sae.encode(batch) != 0).any(0).numpy()
+        trainee.step(batch)
+        silent = np.where(fires, 0, silent + 50)
+        assert np.array_equal(trainee.since_fired, silent)
+    assert set(silent) == {0, 50, 100, 150}
 
 
 @pytest.mark.parametrize("name", WITHOUT_MODEL)

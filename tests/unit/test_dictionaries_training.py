@@ -285,6 +285,13 @@ def test_one_product_for_all_seeds_trains_what_one_by_one_does(name, order, monk
         assert torch.equal(one.last_epoch_firings, other.last_epoch_firings)
 
 
+def test_dead_latents_do_not_slow_the_threads_down_with_tiny_numbers():
+    settings = PRESETS["topk"]
+    with SideBySide([initialise(settings, 24, 1)], settings, 1, names=["1"]) as group:
+        tiny = group._pool.submit(lambda: (torch.full((9,), 1e-30) * 1e-9).any().item())
+        assert tiny.result() is False
+
+
 def identical(first, second) -> bool:
     return all(torch.equal(getattr(first, part), getattr(second, part)) for part in stages.PARTS)
 
@@ -424,7 +431,8 @@ def test_adams_first_step_is_as_long_as_the_schedule_says():
 
 def test_a_clipped_gradient_has_the_length_asked_for():
     x = samples(m=64, d=24)
-    whole = replace(PRESETS["jumprelu"], warm_up_steps=0)
+    felt = {"bandwidth": 0.5, "l0_weight": 1.0, "threshold_start": 0.3, "sparsity_warm_up_steps": 0}
+    whole = replace(PRESETS["jumprelu"], warm_up_steps=0, **felt)
     batch = look(initialise(whole, 24, 1), x)
     found = gradients(initialise(whole, 24, 1), batch)
     sae = initialise(whole, 24, 1)
