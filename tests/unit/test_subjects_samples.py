@@ -39,6 +39,8 @@ def test_an_epoch_from_disk_reads_one_shard_after_another(shards):
     order = shards.epoch(torch.Generator().manual_seed(3))
     homes = torch.bucketize(order, torch.tensor([300, 301, 800]), right=True)
     assert (homes.diff() != 0).sum() == 3
+    firsts = {int(shards.epoch(torch.Generator().manual_seed(seed))[0] >= 300) for seed in range(9)}
+    assert firsts == {0, 1}, "some epochs begin with the first shard, and others do not"
 
 
 @pytest.mark.parametrize("where", ["memory", "disk"])
