@@ -327,6 +327,8 @@ def test_a_finished_checkpoint_trains_no_more(tmp_path):
     first = train_all(X, config, means)
     again = train_all(X, config, means, watch=lambda _: pytest.fail("it trained"))
     assert identical(first[0].sae, again[0].sae)
+    assert first[0].last_epoch_firings.any()
+    assert torch.equal(first[0].last_epoch_firings, again[0].last_epoch_firings)
 
 
 @pytest.mark.parametrize(

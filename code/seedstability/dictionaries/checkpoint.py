@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+from jaxtyping import Int64
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from seedstability.dictionaries.architectures import SAE
 from seedstability.dictionaries.config import TrainingConfig
 from seedstability.errors import UserError
+
+_FIRINGS = "last_epoch_firings"
 
 
 class Engine(Protocol):
@@ -48,9 +51,10 @@ class Checkpoint:
         about = {"config": asdict(config), "shape": shape, "starts": digest.hexdigest()}
         self._run = json.dumps(about, sort_keys=True)
 
-    def save(self, engine: Engine, done: int) -> None:
-        """Replace the file by the state after `done` steps."""
-        arrays = {name: np.ascontiguousarray(array) for name, array in engine.state().items()}
+    def save(self, engine: Engine, done: int, firings: Int64[np.ndarray, "S n"]) -> None:
+        """Replace the file by the state after `done` steps; `firings` are of the last epoch."""
+        state = {**engine.state(), _FIRINGS: firings}
+        arrays = {name: np.ascontiguousarray(array) for name, array in state.items()}
         self.path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = self.path.with_name(f".{self.path.name}.{os.getpid()}")
         try:
@@ -61,14 +65,15 @@ class Checkpoint:
         finally:
             unfinished.unlink(missing_ok=True)
 
-    def load(self, engine: Engine) -> int:
-        """Bring `engine` to the state in the file; returns the steps done, 0 without a file.
+    def load(self, engine: Engine) -> tuple[int, Int64[np.ndarray, "S n"]] | None:
+        """Bring `engine` to the state in the file; returns the steps done and the last whole
+        epoch's firings, or nothing where there is no file.
 
         Raises:
             UserError: a damaged file, or one of another run.
         """
         if not self.path.exists():
-            return 0
+            return None
         try:
             with safe_open(self.path, "numpy") as file:
                 about = file.metadata() or {}
@@ -83,5 +88,6 @@ class Checkpoint:
                 f"{self.path} is the checkpoint of other settings, seeds or activations; "
                 "name another file, or remove it to start from the beginning"
             )
+        firings = state.pop(_FIRINGS)
         engine.load(state)
-        return int(about["done"])
+        return int(about["done"]), firings

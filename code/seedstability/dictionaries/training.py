@@ -129,8 +129,8 @@ def train_all(
         return Moment(done, done / per_epoch, saes, losses)
 
     with _engine(begun, config, total, means) as engine:
-        done = kept.load(engine) if kept else 0
-        firings = np.zeros((len(begun), settings.n_latents), np.int64)
+        nothing = 0, np.zeros((len(begun), settings.n_latents), np.int64)
+        done, firings = (kept.load(engine) if kept else None) or nothing
         traced = {*config.trace_steps, *(epoch * per_epoch for epoch in config.trace_epochs)}
         feeds = _feeds(engine, samples, into, config, done)
         if watch and done == 0 and 0 in traced:
@@ -148,7 +148,7 @@ def train_all(
                 watch(moment(engine, (losses / since).tolist()))
                 losses, since = np.zeros(len(begun)), 0
             if kept and (done % means.checkpoint_every == 0 or done == total):
-                kept.save(engine, done)
+                kept.save(engine, done, firings)
             report(done, total)
         saes = [sae.in_units(into.scale) for sae in engine.saes()]
     return [
