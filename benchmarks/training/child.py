@@ -81,5 +81,6 @@ if __name__ == "__main__":
 
         main(sys.argv[1], "--pinned" in sys.argv)
     except Exception as error:
+        # Whatever a library raises, the race has to hear of it; the traceback follows on stderr.
         answer(error=f"{type(error).__name__}: {error}")
         raise

@@ -99,6 +99,7 @@ def test_same_where_a_chunk_is_left_over(monkeypatch: pytest.MonkeyPatch):
 def test_few_latents_are_rescored():
     screened = _same(_normal(n=3072, d=256, b=64), 16)
     if screened.undecided_rows:
+        # Then all went to the exact path, which is right; there are no candidates to count.
         pytest.skip("this processor's product is summed in an order we do not know")
     assert 16 * 64 <= screened.candidates < 32 * 64
 

@@ -77,6 +77,7 @@ class Checkpoint:
         try:
             with safe_open(self.path, "numpy") as file:
                 about = file.metadata() or {}
+                # the file has keys(), but is no mapping that could be walked
                 state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         except (SafetensorError, OSError) as error:
             raise UserError(

@@ -101,7 +101,7 @@ def train(
 def train_all(
     activations: Float[Tensor, "m d"] | Samples,
     config: TrainingConfig,
-    means: Means = Means(),  # noqa: B008 # immutable
+    means: Means = Means(),
     watch: Callable[[Moment], None] | None = None,
     starts: Sequence[SAE] | None = None,
 ) -> list[Trained]:
