@@ -60,10 +60,9 @@ from seedstability.subjects.samples import Shards
 def taken():
     status = Path("/proc/self/status").read_text()
     return int(status.split("RssAnon:")[1].split()[0]) // 1024
-shards = Shards(Path({str(tmp_path / "big")!r}))
-shards.rows(torch.arange(10))
 before = taken()
-most = 0
+shards = Shards(Path({str(tmp_path / "big")!r}))
+most = taken() - before
 for part in shards.parts():
     most = max(most, taken() - before)
 for rows in shards.epoch(torch.Generator().manual_seed(0)).split(1024):
