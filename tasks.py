@@ -24,7 +24,7 @@ HELP = {
     "profile": PROFILE,
     "only": "names of experiments, separated by commas; all if left out",
     "jobs": "stages at a time; one a core if left out",
-    "device": "cpu; no stage runs on another yet",
+    "device": "cpu, or cuda where a card is: dictionaries are then trained on it",
     "from_locked": "run nothing, render the locked values",
     "draft": "render values that are not locked, under a DRAFT mark",
 }
