@@ -1,0 +1,85 @@
+"""Our own format: every setting and every bit, `dictionary.json` + `dictionary.safetensors`."""
+
+import typing
+from dataclasses import asdict
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Literal, get_args, get_origin
+
+from seedstability.dictionaries.architectures import SAE
+from seedstability.dictionaries.config import DictionaryConfig
+from seedstability.dictionaries.formats.format import Files, Format
+from seedstability.dictionaries.formats.settings import Settings, read_settings
+from seedstability.dictionaries.formats.weights import read_safetensors
+
+_VERSION = "seedstability-sae-1"
+_SHAPES = {
+    "encoder": ("n", "d"),
+    "encoder_bias": ("n",),
+    "decoder": ("n", "d"),
+    "decoder_bias": ("d",),
+    "threshold": ("n",),
+}
+# Without these an SAE cannot be used; a setting of training that came later may be missing.
+_NEEDED = {"architecture", "n_latents", "k", "rectify", "bias_before_encoder"}
+
+
+def read(folder: Path) -> SAE:
+    """The SAE in a folder of ours.
+
+    Raises:
+        UserError: a file that is damaged, or of another version.
+    """
+    settings = read_settings(folder / FORMAT.settings)
+    if settings.word("format") != _VERSION:
+        raise settings.wrong("format", repr(_VERSION))
+    sizes = {"n": settings.part("config").whole("n_latents"), "d": settings.whole("d")}
+    config = _config(settings.part("config"))
+    weights = read_safetensors(folder / FORMAT.weights, _SHAPES)
+    parts = {
+        name: weights.take(name, *(sizes[axis] for axis in axes)) for name, axes in _SHAPES.items()
+    }
+    return SAE(**parts, config=config)
+
+
+def write(sae: SAE) -> Files:
+    """Both files of an SAE."""
+    settings = {"format": _VERSION, "d": sae.decoder.shape[1], "config": asdict(sae.config)}
+    return Files(settings, {name: getattr(sae, name) for name in _SHAPES})
+
+
+def _config(settings: Settings) -> DictionaryConfig:
+    types = typing.get_type_hints(DictionaryConfig)
+    for name in _NEEDED - settings.values.keys():
+        settings.word(name)
+    for name, value in settings.values.items():
+        if name not in types:
+            raise settings.wrong(name, "left out: no such setting is known")
+        if not _fits(value, types[name]):
+            raise settings.wrong(name, _wanted(types[name]))
+    config = DictionaryConfig(**settings.values)
+    if config.architecture in ("topk", "batch_topk") and not 1 <= config.k <= config.n_latents:
+        raise settings.wrong("k", f"in 1…{config.n_latents}")
+    return config
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    if get_origin(kind) is Literal:
+        return value in get_args(kind)
+    if isinstance(kind, UnionType):
+        return any(_fits(value, each) for each in get_args(kind))
+    if kind is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return type(value) is kind
+
+
+def _wanted(kind: Any) -> str:
+    if get_origin(kind) is Literal:
+        return f"one of {', '.join(get_args(kind))}"
+    if isinstance(kind, UnionType):
+        return " or ".join(_wanted(each) for each in get_args(kind))
+    names = {bool: "true or false", int: "a whole number", float: "a number", NoneType: "null"}
+    return names[kind]
+
+
+FORMAT = Format("dictionary.json", "dictionary.safetensors", read, write)
