@@ -1,0 +1,109 @@
+"""Which latents the page lists, and their columns as they are embedded in it."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+Arrays = Mapping[str, np.ndarray]
+
+MOST_ROWS = 20_000
+"""More rows make a page of several megabytes, and nobody turns over so many."""
+
+
+class Listed(NamedTuple):
+    """The table of latents."""
+
+    columns: dict[str, Any]
+    """What the script reads: labels of the dictionaries, and one list a column."""
+    rule: str
+    """Which latents these are, in words."""
+
+
+class _Column(NamedTuple):
+    key: str
+    title: str
+    digits: int
+    """Decimals shown; -1 for numbers that span decades, shown with three figures."""
+
+
+_MEASURED = (
+    ("reproducibility", _Column("p", "p̂", 2)),
+    ("best_cosine", _Column("best", "best cosine", 3)),
+    ("matched_cosine", _Column("matched", "matched cosine", 3)),
+    ("firing", _Column("firing", "firing", -1)),
+)
+
+
+def listed(names: list[str], arrays: Arrays, most: int = MOST_ROWS) -> Listed:
+    """Columns of the latents shown: all, or the ends of each dictionary where there are too many.
+
+    Args:
+        names: labels of the dictionaries.
+        arrays: as `latents.npz` holds them.
+        most: rows, at most.
+    """
+    best = arrays["best_cosine"]
+    seeds, latents = _chosen(best, most)
+    columns = [
+        {"key": "seed", "title": "dictionary", "digits": 0, "values": seeds.tolist()},
+        {"key": "latent", "title": "latent", "digits": 0, "values": latents.tolist()},
+    ]
+    for name, column in _MEASURED:
+        if name in arrays:
+            values = _short(arrays[name][seeds, latents], column.digits)
+            columns.append({**column._asdict(), "values": values})
+    partner_seed, partner = _partners(arrays, *best.shape)
+    for key, title, table in (
+        ("partner seed", "partner in", partner_seed),
+        ("partner", "its latent", partner),
+    ):
+        found = table[seeds, latents]
+        values = [None if place < 0 else place for place in found.tolist()]
+        columns.append({"key": key, "title": title, "digits": 0, "values": values})
+    return Listed({"names": names, "columns": columns}, _rule(best.shape, len(seeds)))
+
+
+def _chosen(best: Float[np.ndarray, "S n"], most: int) -> tuple[np.ndarray, np.ndarray]:
+    n_seeds, n = best.shape
+    if best.size <= most:
+        return np.repeat(np.arange(n_seeds), n), np.tile(np.arange(n), n_seeds)
+    half = most // (2 * n_seeds)
+    # A latent without direction has no cosine; it belongs with those that do not come back.
+    order = np.argsort(np.where(np.isnan(best), -np.inf, best), axis=1, kind="stable")
+    ends = np.sort(np.concatenate([order[:, :half], order[:, n - half :]], axis=1), axis=1)
+    return np.repeat(np.arange(n_seeds), 2 * half), ends.ravel()
+
+
+def _rule(shape: tuple[int, int], shown: int) -> str:
+    n_seeds, n = shape
+    if shown == n_seeds * n:
+        return f"All {shown:,} latents of the {n_seeds} dictionaries."
+    half = shown // (2 * n_seeds)
+    return (
+        f"{shown:,} of {n_seeds * n:,} latents: of each dictionary the {half:,} with the highest"
+        f" and the {half:,} with the lowest best cosine. latents.npz beside this page has all."
+    )
+
+
+def _partners(arrays: Arrays, n_seeds: int, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Of each latent its one-to-one partner in the first pair that its dictionary is in."""
+    seeds = np.full((n_seeds, n), -1, np.int64)
+    latents = seeds.copy()
+    pairs = arrays["pairs"].tolist()
+    for (i, j), partner in reversed(list(zip(pairs, arrays["partner"], strict=True))):
+        seeds[i], latents[i] = np.where(partner >= 0, j, -1), partner
+        seeds[j], latents[j] = -1, -1
+        matched = np.flatnonzero(partner >= 0)
+        seeds[j, partner[matched]], latents[j, partner[matched]] = i, matched
+    return seeds, latents
+
+
+def _short(values: Float[np.ndarray, "rows"], digits: int) -> list[float | None]:
+    """As many figures as are of use: the page would else be mostly digits."""
+    if digits < 0:
+        return [float(f"{x:.3g}") if np.isfinite(x) else None for x in values.tolist()]
+    # One more than shown, so that sorting tells apart what looks alike.
+    short = np.round(values.astype(np.float64), digits + 1) + 0.0
+    return [x if np.isfinite(x) else None for x in short.tolist()]

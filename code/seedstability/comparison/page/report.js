@@ -1,0 +1,175 @@
+"use strict";
+// The table of latents: sorted, searched and shown page by page. Rows are positions in columns.
+(() => {
+  const PAGE = 50;
+  const OPERATORS = {
+    "<": (a, b) => a < b,
+    "<=": (a, b) => a <= b,
+    ">": (a, b) => a > b,
+    ">=": (a, b) => a >= b,
+    "=": (a, b) => a === b,
+  };
+  const find = (id) => document.getElementById(id);
+  const { names, columns } = JSON.parse(find("listed").textContent);
+  const column = Object.fromEntries(columns.map((each) => [each.key, each]));
+  const everyRow = column.latent.values.map((_, row) => row);
+  const state = { order: everyRow, shown: everyRow, page: 0, sorted: null, descending: false };
+
+  const counted = (number) => number.toLocaleString("en-GB");
+
+  function spanning(value) {
+    if (value === 0) return "0";
+    return (value < 1e-3 ? value.toExponential(1) : value.toPrecision(3)).replace("-", "−");
+  }
+
+  function format({ key, digits, values }, row) {
+    const value = values[row];
+    if (value === null) return "–";
+    if (key === "seed" || key === "partner seed") return names[value];
+    if (digits < 0) return spanning(value);
+    return (digits ? value.toFixed(digits) : String(value)).replace("-", "−");
+  }
+
+  // Among equals the order before stays, so that one can sort by one column and then another.
+  // What is not known comes last both ways.
+  function sortBy(key) {
+    state.descending = state.sorted === key && !state.descending;
+    state.sorted = key;
+    const { values } = column[key];
+    const sign = state.descending ? -1 : 1;
+    state.order = [...state.order].sort((a, b) => {
+      const [x, y] = [values[a], values[b]];
+      if (x === null || y === null) return (x === null) - (y === null);
+      return sign * (x - y);
+    });
+    filter();
+  }
+
+  function escaped(text) {
+    return text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+  }
+
+  // Takes a pattern out of the query; what it means joins the conditions.
+  function take(query, pattern, conditions, meaning) {
+    return query.replace(pattern, (...found) => {
+      conditions.push(meaning(...found));
+      return " ";
+    });
+  }
+
+  // A dictionary that is called 3 must not take the place of latent 3.
+  function asked(name) {
+    const label = name.trim().replace(/\s+/g, " ");
+    return /^[\d\s.–-]*$/.test(label) ? `dictionary ${label}` : label;
+  }
+
+  function labelled(text) {
+    const wanted = text.trim();
+    return (row) => asked(names[column.seed.values[row]]).toLowerCase() === wanted;
+  }
+
+  function compared(key, operator, number) {
+    const { values } = column[key];
+    return (row) => values[row] !== null && OPERATORS[operator](values[row], Number(number));
+  }
+
+  function within(low, high) {
+    const { values } = column.latent;
+    return (row) => values[row] >= Number(low) && values[row] <= Number(high);
+  }
+
+  // Conditions that a row must meet, and the words that mean none.
+  function parse(text) {
+    const conditions = [];
+    let rest = ` ${text.toLowerCase().replace(/\s+/g, " ")} `;
+    const labels = [...new Set(names.map(asked))].sort((a, b) => b.length - a.length);
+    const label = labels.map((name) => escaped(name.toLowerCase())).join("|");
+    const keys = searched().join("|");
+    const number = "(-?\\d*\\.?\\d+(?:e-?\\d+)?)(?=\\s)";
+    rest = take(rest, new RegExp(`\\s(?:${label})(?=\\s)`, "g"), conditions, (found) => labelled(found));
+    rest = take(
+      rest,
+      new RegExp(`\\s(${keys})\\s*(<=|>=|<|>|=)\\s*${number}`, "g"),
+      conditions,
+      (_, key, operator, value) => compared(key, operator, value),
+    );
+    rest = take(rest, /\s(?:latent\s+)?(\d+)\s*[-–]\s*(\d+)(?=\s)/g, conditions, (_, low, high) =>
+      within(low, high),
+    );
+    rest = take(rest, /\s(?:latent\s+)?(\d+)(?=\s)/g, conditions, (_, one) => within(one, one));
+    return { conditions, unknown: rest.trim().replace(/\s+/g, " ") };
+  }
+
+  function searched() {
+    return columns.map(({ key }) => key).filter((key) => !key.includes("seed"));
+  }
+
+  function filter() {
+    const { conditions, unknown } = parse(find("search").value);
+    state.shown = state.order.filter((row) => conditions.every((holds) => holds(row)));
+    if (unknown) state.shown = [];
+    state.page = 0;
+    const number = counted(state.shown.length);
+    find("search-said").textContent = unknown
+      ? `Not understood: ${unknown}`
+      : `${number} of ${counted(everyRow.length)} rows`;
+    draw();
+  }
+
+  function rowElement(row) {
+    const element = document.createElement("tr");
+    for (const each of columns) {
+      const cell = document.createElement(each.key === "seed" ? "th" : "td");
+      cell.textContent = format(each, row);
+      element.append(cell);
+    }
+    element.firstChild.scope = "row";
+    return element;
+  }
+
+  function draw() {
+    const pages = Math.max(1, Math.ceil(state.shown.length / PAGE));
+    const start = state.page * PAGE;
+    const rows = state.shown.slice(start, start + PAGE);
+    document.querySelector("#latent-table tbody").replaceChildren(...rows.map(rowElement));
+    for (const heading of document.querySelectorAll("#latent-table thead th")) {
+      const direction = state.descending ? "descending" : "ascending";
+      heading.setAttribute("aria-sort", heading.dataset.key === state.sorted ? direction : "none");
+    }
+    find("place").textContent = `page ${counted(state.page + 1)} of ${counted(pages)}`;
+    find("first").disabled = find("previous").disabled = state.page === 0;
+    find("next").disabled = find("last").disabled = state.page === pages - 1;
+  }
+
+  function turnTo(page) {
+    const last = Math.max(0, Math.ceil(state.shown.length / PAGE) - 1);
+    state.page = Math.min(Math.max(page, 0), last);
+    draw();
+  }
+
+  function heading({ key, title }) {
+    const element = document.createElement("th");
+    const button = document.createElement("button");
+    element.scope = "col";
+    element.dataset.key = key;
+    button.type = "button";
+    button.textContent = title;
+    button.addEventListener("click", () => sortBy(key));
+    element.append(button);
+    return element;
+  }
+
+  // On paper nothing can be unfolded.
+  window.addEventListener("beforeprint", () => {
+    for (const folded of document.querySelectorAll("details")) folded.open = true;
+  });
+  document.querySelector("#latent-table thead tr").append(...columns.map(heading));
+  find("named").textContent = asked(names[names.length - 1]);
+  find("keys").textContent = searched().join(", ");
+  find("search").addEventListener("input", filter);
+  find("first").addEventListener("click", () => turnTo(0));
+  find("previous").addEventListener("click", () => turnTo(state.page - 1));
+  find("next").addEventListener("click", () => turnTo(state.page + 1));
+  find("last").addEventListener("click", () => turnTo(Infinity));
+  filter();
+})();
