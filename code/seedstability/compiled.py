@@ -1,4 +1,4 @@
-"""How the loops of this folder are compiled, and where the machine code is kept."""
+"""How the loops in the rooms' `kernels` are compiled, and where the machine code is kept."""
 
 import hashlib
 import tempfile
@@ -37,10 +37,11 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @cache
 def _folder() -> Path | None:
-    """One for each state of this folder's code: numba itself looks only at the file that a
+    """One for each state of the kernels' code: numba itself looks only at the file that a
     function is in, and not at what that calls elsewhere or how it is compiled."""
     here = Path(__file__).parent
-    code = b"".join(path.read_bytes() for path in sorted(here.glob("*.py")))
+    files = [Path(__file__), *sorted(here.glob("*/kernels/*.py"))]
+    code = b"".join(path.read_bytes() for path in files)
     name = f"kernels-{hashlib.sha256(code).hexdigest()[:12]}"
     roots = [here / "__pycache__", Path.home() / ".cache" / "seedstability"]
     if _settings.CACHE_DIR:

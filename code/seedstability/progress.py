@@ -1,8 +1,11 @@
 """Where long work says how far it is, whoever is listening."""
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 _listener: Callable[[float], None] | None = None
+_span = (0.0, 1.0)
 
 
 def listen(listener: Callable[[float], None] | None) -> None:
@@ -11,7 +14,39 @@ def listen(listener: Callable[[float], None] | None) -> None:
     _listener = listener
 
 
-def report(done: int, total: int) -> None:
+def report(done: float, total: float) -> None:
     """Say that `done` of `total` equal steps are behind us. Costs nothing when nobody listens."""
     if _listener is not None:
-        _listener(done / total)
+        start, stop = _span
+        _listener(start + (stop - start) * done / total)
+
+
+@contextmanager
+def step(done: float, total: float) -> Iterator[None]:
+    """Work that reports on itself counts, in here, as the step after `done` of `total` ones."""
+    global _span
+    before = start, stop = _span
+    width = (stop - start) / total
+    _span = (start + done * width, start + (done + 1) * width)
+    try:
+        yield
+    finally:
+        _span = before
+
+
+@contextmanager
+def shown(title: str) -> Iterator[None]:
+    """Show the progress of what is done in here on a terminal, unless somebody listens already."""
+    if _listener is not None or not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(file=sys.stderr), transient=True) as bar:
+        task = bar.add_task(title, total=1.0)
+        listen(lambda share: bar.update(task, completed=share))
+        try:
+            yield
+        finally:
+            listen(None)

@@ -28,33 +28,34 @@ def run(code: Path, **environment: str) -> list[str]:
 def copied(tmp_path: Path) -> Path:
     here = Path(__file__).parents[2] / "code" / "seedstability"
     code = tmp_path / "code"
-    for part in ("__init__.py", "dictionaries/__init__.py", *sorted_kernels(here)):
+    for part in ("__init__.py", "compiled.py", "dictionaries/__init__.py", *sorted_kernels(here)):
         (code / "seedstability" / part).parent.mkdir(parents=True, exist_ok=True)
         (code / "seedstability" / part).write_bytes((here / part).read_bytes())
     return code
 
 
 def sorted_kernels(here: Path) -> list[str]:
-    folder = here / "dictionaries" / "kernels"
-    return [str(path.relative_to(here)) for path in sorted(folder.glob("*.py"))]
+    return [str(path.relative_to(here)) for path in sorted(here.glob("*/kernels/*.py"))]
 
 
-def test_machine_code_is_kept_until_any_file_of_the_folder_changes(tmp_path):
+def test_machine_code_is_kept_until_any_kernel_changes(tmp_path):
     code, kept = copied(tmp_path), tmp_path / "kept"
     settings = {"NUMBA_CACHE_DIR": str(kept)}
     assert run(code, **settings) == ["8", "0"]
     assert run(code, **settings) == ["8", "1"]
     # numba itself would not notice an edit in another file than the function's own
-    other = code / "seedstability" / "dictionaries" / "kernels" / "compiled.py"
-    other.write_text(other.read_text() + "# edited\n")
-    assert run(code, **settings) == ["8", "0"]
-    assert len(list(kept.iterdir())) == 2
+    others = ("compiled.py", "dictionaries/kernels/descent.py", "stability/kernels/assignment.py")
+    for edited, other in enumerate(others, start=1):
+        path = code / "seedstability" / other
+        path.write_text(path.read_text() + "# edited\n")
+        assert run(code, **settings) == ["8", "0"]
+        assert len(list(kept.iterdir())) == 1 + edited
 
 
 def test_without_a_folder_to_write_to_everything_still_runs(tmp_path):
     code = copied(tmp_path)
     blocked = tmp_path / "blocked"
     blocked.write_text("a file, so no folder can be made below it")
-    (code / "seedstability" / "dictionaries" / "kernels" / "__pycache__").write_text("likewise")
+    (code / "seedstability" / "__pycache__").write_text("likewise")
     settings = {"NUMBA_CACHE_DIR": str(blocked / "x"), "HOME": str(blocked)}
     assert run(code, **settings) == ["8", "0"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[2] / "code" / "seedstability"
-BESIDE = {"errors", "progress"}
+BESIDE = {"errors", "progress", "compiled"}
 LEFT_OF = {
     "subjects": set(),
     "stability": set(),

@@ -34,6 +34,18 @@ def cosines(A: Float[Tensor, "n_a d"], B: Float[Tensor, "n_b d"]) -> Float[Tenso
     Raises:
         UserError: when one is no dictionary, or they live in spaces of different width.
     """
+    A, B = normalised_pair(A, B)
+    return A @ B.T
+
+
+def normalised_pair(
+    A: Float[Tensor, "n_a d"], B: Float[Tensor, "n_b d"]
+) -> tuple[Float[Tensor, "n_a d"], Float[Tensor, "n_b d"]]:
+    """Both with rows at length 1, in one type, as every comparison wants them.
+
+    Raises:
+        UserError: when one is no dictionary, or they live in spaces of different width.
+    """
     A, B = normalise_rows(A), normalise_rows(B)
     if A.shape[1] != B.shape[1]:
         raise UserError(
@@ -42,7 +54,7 @@ def cosines(A: Float[Tensor, "n_a d"], B: Float[Tensor, "n_b d"]) -> Float[Tenso
         )
     if A.dtype != B.dtype:
         A, B = A.double(), B.double()
-    return A @ B.T
+    return A, B
 
 
 def max_cosine(A: Float[Tensor, "n_a d"], B: Float[Tensor, "n_b d"]) -> float:

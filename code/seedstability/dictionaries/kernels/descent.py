@@ -14,7 +14,7 @@ did not fire makes Adam's step of zero gradient.
 
 import numpy as np
 
-from seedstability.dictionaries.kernels.compiled import kernel
+from seedstability.compiled import kernel
 
 BETA1, BETA2, EPSILON = np.float32(0.9), np.float32(0.999), np.float32(1e-8)
 _ONE = np.float32(1)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from seedstability.dictionaries.kernels.compiled import kernel
+from seedstability.compiled import kernel
 
 
 @kernel

@@ -6,7 +6,7 @@ What is bounded, and why the bounds hold, says `dictionaries.screening`.
 import numpy as np
 from numba import njit
 
-from seedstability.dictionaries.kernels.compiled import kernel
+from seedstability.compiled import kernel
 from seedstability.dictionaries.kernels.selection import keep_largest, split
 
 _LARGEST = np.float32(2.0**120)

@@ -8,7 +8,7 @@ out does not depend on the first guess: the k largest, among equals the first on
 
 import numpy as np
 
-from seedstability.dictionaries.kernels.compiled import kernel
+from seedstability.compiled import kernel
 
 
 @kernel

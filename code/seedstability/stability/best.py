@@ -1,0 +1,82 @@
+"""The best partner of every latent, many-to-one, without holding all cosines at once."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from seedstability.stability.cosine import normalised_pair
+
+_COSINES_AT_ONCE = 1 << 24
+"""64 MB. Dictionaries of up to 4,096 latents are compared by one product, as `cosines` does it."""
+_ROWS, _COLUMNS = 512, 4096
+"""Otherwise blocks of 8 MB, which stay in the processor's cache while they are looked through."""
+
+
+class BestCosines(NamedTuple):
+    """Cosine of each latent with the best of the other dictionary."""
+
+    rows: Float[Tensor, "n_a"]
+    """Best signed cosine of each latent of A."""
+    columns: Float[Tensor, "n_b"]
+    """Best signed cosine of each latent of B."""
+    abs_rows: Float[Tensor, "n_a"]
+    """Largest size of a cosine of each latent of A, an opposite direction counting as well."""
+    abs_columns: Float[Tensor, "n_b"]
+    """The same of each latent of B."""
+
+    @property
+    def max_cosine(self) -> float:
+        """Two-way mean of the signed ones (definitions: `max_cosine`)."""
+        return _two_way(self.rows, self.columns)
+
+    @property
+    def max_abs_cosine(self) -> float:
+        """Two-way mean of the sizes (definitions: `max_abs_cosine`)."""
+        return _two_way(self.abs_rows, self.abs_columns)
+
+
+def best_cosines(A: Float[Tensor, "n_a d"], B: Float[Tensor, "n_b d"]) -> BestCosines:
+    """The best partner of each latent, in both directions.
+
+    Besides normalised copies of `A` and `B` it takes 64 MB.
+
+    Raises:
+        UserError: when one is no dictionary, or they live in spaces of different width.
+    """
+    A, B = normalised_pair(A, B)
+    none = torch.finfo(A.dtype).min
+    high_rows, high_columns = A.new_full((len(A),), none), A.new_full((len(B),), none)
+    # The lowest as highest of the negative: the size of a cosine needs no second look.
+    low_rows, low_columns = high_rows.clone(), high_columns.clone()
+    for rows, columns, S in _blocks(A, B):
+        _raise(high_rows[rows], S.amax(dim=1))
+        _raise(high_columns[columns], S.amax(dim=0))
+        _raise(low_rows[rows], S.amin(dim=1).neg_())
+        _raise(low_columns[columns], S.amin(dim=0).neg_())
+    return BestCosines(
+        high_rows,
+        high_columns,
+        torch.maximum(high_rows, low_rows),
+        torch.maximum(high_columns, low_columns),
+    )
+
+
+def _blocks(A: Tensor, B: Tensor) -> Iterator[tuple[slice, slice, Tensor]]:
+    whole = len(A) * len(B) <= _COSINES_AT_ONCE
+    height, width = (len(A), len(B)) if whole else (_ROWS, _COLUMNS)
+    for j in range(0, len(B), width):
+        columns = slice(j, min(j + width, len(B)))
+        for i in range(0, len(A), height):
+            rows = slice(i, min(i + height, len(A)))
+            yield rows, columns, A[rows] @ B[columns].T
+
+
+def _raise(best: Tensor, found: Tensor) -> None:
+    torch.maximum(best, found, out=best)
+
+
+def _two_way(rows: Tensor, columns: Tensor) -> float:
+    return 0.5 * (rows.mean(dtype=torch.float64) + columns.mean(dtype=torch.float64)).item()
