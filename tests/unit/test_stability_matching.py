@@ -5,8 +5,10 @@ import math
 import numpy as np
 import pytest
 import torch
+from stability_data import half_shared_with_hubs
 
 from seedstability.errors import UserError
+from seedstability.stability import matching
 from seedstability.stability.cosine import cosines, max_abs_cosine, max_cosine, normalise_rows
 from seedstability.stability.matching import agreeing, match, shared, shared_decoder_only
 from seedstability.stability.pairs import all_pairs, pair_similarities
@@ -156,3 +158,51 @@ def test_all_pairs_of_live_latents():
         all_pairs(decoders, live & torch.tensor([[True], [False]]))
     with pytest.raises(UserError, match="at least 2"):
         all_pairs(decoders[:1])
+
+
+@pytest.mark.parametrize("small", [0, 1 << 40])
+@pytest.mark.parametrize("shape", [(120, 120), (90, 120), (120, 90), (1, 1)])
+def test_a_matching_carries_its_proof_whoever_solved_it(small, shape, monkeypatch):
+    monkeypatch.setattr(matching, "_SMALL", small)
+    A, B = half_shared_with_hubs(120, 16)
+    A, B = 3.0 * A[: shape[0]], B[: shape[1]]
+    found = match(A, B)
+    S = cosines(A, B).double()
+    assert (S - found.prices.of_a[:, None] - found.prices.of_b).max() < 1e-6
+    assert found.bound < 1e-6
+    assert found.prices.of_a.sum() + found.prices.of_b.sum() == pytest.approx(found.total, abs=1e-6)
+    assert (found.passes > 0) == (small == 0)
+    torch.testing.assert_close(
+        found.matched_cosines,
+        S[found.partner >= 0].float()[torch.arange(min(shape)), found.partner[found.partner >= 0]],
+    )
+
+
+def test_large_and_small_problems_get_the_same_answer(monkeypatch):
+    A, B = half_shared_with_hubs(300, 16)
+    small = match(A, B[:250])
+    monkeypatch.setattr(matching, "_SMALL", 0)
+    large = match(A, B[:250])
+    assert large.partner.tolist() == small.partner.tolist()
+    torch.testing.assert_close(large.cosine, small.cosine, equal_nan=True)
+    assert large.total == pytest.approx(small.total, abs=1e-4)
+
+
+def test_a_proof_is_given_only_where_asked(monkeypatch):
+    A, B = half_shared_with_hubs(50, 8)
+    for small in (0, 1 << 40):
+        monkeypatch.setattr(matching, "_SMALL", small)
+        plain = match(A, B, certify=False)
+        assert plain.prices is None
+        assert math.isnan(plain.bound)
+        assert plain.partner.tolist() == match(A, B).partner.tolist()
+
+
+def test_odd_dictionaries_are_refused_at_any_size(monkeypatch):
+    monkeypatch.setattr(matching, "_SMALL", 0)
+    A, B = half_shared_with_hubs(50, 8)
+    with pytest.raises(UserError, match="width 8 with one of width 7"):
+        match(A, B[:, :7])
+    A[3, 2] = math.nan
+    with pytest.raises(UserError, match=r"row 3 .* finite"):
+        match(A, B)

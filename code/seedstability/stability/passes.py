@@ -22,7 +22,7 @@ from seedstability.stability.kernels import candidates as kernels
 
 Progress = Callable[[float], None]
 
-_ROW_CANDIDATES, _COLUMN_CANDIDATES = 32, 4
+_ROW_CANDIDATES, _COLUMN_CANDIDATES = 16, 4
 """Kept at least for each row, and for each column from each stripe of rows."""
 _ROUNDING = 4e-6
 """More than what float32 does to keys and bars, prices being at most a few units."""

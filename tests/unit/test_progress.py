@@ -1,0 +1,54 @@
+"""What a listener hears of work within work."""
+
+import io
+import sys
+
+import pytest
+
+from seedstability import progress
+
+
+@pytest.fixture
+def heard():
+    shares: list[float] = []
+    progress.listen(shares.append)
+    yield shares
+    progress.listen(None)
+
+
+def test_steps_share_the_whole_between_them(heard):
+    for done in range(2):
+        with progress.step(done, 2):
+            progress.report(1, 2)
+            with progress.step(1, 2):
+                progress.report(1, 2)
+    progress.report(1, 1)
+    assert heard == pytest.approx([0.25, 0.375, 0.75, 0.875, 1.0])
+
+
+def test_a_step_that_fails_leaves_the_next_report_whole(heard):
+    with pytest.raises(ValueError, match="broken"), progress.step(0, 4):
+        raise ValueError("broken")
+    progress.report(1, 1)
+    assert heard == [1.0]
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_bar_is_drawn_on_a_terminal_alone(monkeypatch):
+    for stream, drawn in ((Terminal(), True), (io.StringIO(), False)):
+        monkeypatch.setattr(sys, "stderr", stream)
+        with progress.shown("matching"):
+            progress.report(1, 2)
+        assert ("matching" in stream.getvalue()) == drawn
+
+
+def test_who_listens_already_hears_it_and_no_bar_is_drawn(heard, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", stream := Terminal())
+    with progress.shown("matching"):
+        progress.report(1, 2)
+    assert heard == [0.5]
+    assert stream.getvalue() == ""
