@@ -9,10 +9,14 @@ _HOME = {
     "SAE": "dictionaries.architectures",
     "DictionaryConfig": "dictionaries.config",
     "train": "dictionaries.training",
+    "load": "dictionaries.formats.folder",
+    "save": "dictionaries.formats.folder",
     "Shards": "subjects.samples",
     "Matching": "stability.matching",
     "match": "stability.matching",
     "chance_level": "stability.chance",
+    "compare": "comparison.api",
+    "Report": "comparison.report",
 }
 __all__ = sorted(_HOME)
 

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 
@@ -297,6 +298,41 @@ class Session:
         from seedstability.manuscript.compiler import build_paper
 
         return build_paper(self.edition(draft), self.root / "paper", self.build)
+
+
+def compare_dictionaries(
+    folders: Iterable[str],
+    activations: str,
+    initial: Iterable[str],
+    out: Path,
+    threshold: float,
+    all_pairs: bool,
+    threads: int,
+) -> Iterator[str]:
+    """Compare somebody's own dictionaries and write the report; the summary, then the files.
+
+    Raises:
+        UserError: for what cannot be compared, or an `out` that holds something else.
+    """
+    from seedstability.comparison.api import compare as compare_saes
+    from seedstability.comparison.report import refuse_target
+    from seedstability.pipeline.phases import Phases
+
+    refuse_target(out)
+    numerics.fix_after_torch(threads)
+    with Phases() as phases:
+        report = compare_saes(
+            list(folders),
+            activations or None,
+            list(initial) or None,
+            threshold=threshold,
+            all_pairs=all_pairs,
+            numeric_abi=asdict(numeric_abi()),
+            listener=phases,
+        )
+    files = report.write(out)
+    yield from report.summary
+    yield from map(str, files)
 
 
 def prune(root: Path, everything: bool) -> str:

@@ -9,7 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from container_image import TAG, caller, sha256
+
+from seedstability import SAE, DictionaryConfig, save
 
 pytestmark = pytest.mark.container
 
@@ -85,6 +88,26 @@ def test_verifies_without_writing(image):
     assert ran.returncode == 0, (ran.stdout + ran.stderr)[-2000:]
     claims = json.loads(ran.stdout)["claims"]
     assert {"C01", "C10", "C22"} <= {claim["id"] for claim in claims}
+
+
+def test_compares_somebodys_own_dictionaries_from_a_mounted_folder(image, build, tmp_path):
+    own = tmp_path / "own"
+    for seed in (0, 1):
+        generator = torch.Generator().manual_seed(seed)
+        decoder = torch.randn(24, 8, generator=generator)
+        zeros = torch.zeros(24), torch.zeros(8), torch.zeros(24)
+        config = DictionaryConfig(n_latents=24, k=4)
+        save(SAE(decoder, zeros[0], decoder, zeros[1], zeros[2], config), own / f"seed{seed}")
+    mounted = ("-v", f"{own}:/own:ro")
+    ran = image.run("invoke", "compare", "/own/seed0", "/own/seed1", mount=build, options=mounted)
+    assert ran.returncode == 0, (ran.stdout + ran.stderr)[-2000:]
+    report = json.loads((build / "compare" / "report.json").read_text("utf-8"))
+    assert [each["folder"] for each in report["inputs"]["dictionaries"]] == [
+        "/own/seed0",
+        "/own/seed1",
+    ]
+    assert (build / "compare" / "report.html").read_text("utf-8").startswith("<!DOCTYPE html>")
+    assert owners(build) == {caller()}
 
 
 def test_a_mistake_is_one_line_and_status_2(image, build):

@@ -1,6 +1,7 @@
 """The similarities of one pair of autoencoders, and which pairs of many are looked at."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
@@ -8,18 +9,15 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from seedstability.comparison.config import ComparisonConfig
-from seedstability.stability.chance import Similarity
-from seedstability.stability.cosine import cosines, two_way_mean
-from seedstability.stability.matching import Matching, agreement, match_cosines
+from seedstability.comparison.names import ENCODER, SHARES
+from seedstability.progress import step
+from seedstability.stability.best import BestCosines, best_cosines
+from seedstability.stability.matching import agreement
 from seedstability.stability.null_models import GaugeBasis, gauge_scramble
+from seedstability.stability.pairs import Look, look
 from seedstability.stability.subspaces import PrincipalBasis, project_on_span
 
-BEST: tuple[Similarity, ...] = ("max_cosine", "max_abs_cosine")
-"""Statistics of best partners: cheap, and with a closed form of chance."""
-MATCHED = ("matched_mean", "matched_median")
-"""Statistics of the one-to-one assignment of decoders."""
-AGREED = ("shared", "shared_decoder_only", "agreeing")
-"""Shares of latents that decoder and encoder assignments make the same; see `Agreement`."""
+Statistics = dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -45,41 +43,62 @@ class Weights:
         return Weights(both[: len(self.decoder)], both[len(self.decoder) :])
 
 
-def best_partners(A: Tensor, B: Tensor) -> dict[str, float]:
-    """The statistics named in `BEST` for two matrices of directions."""
-    S = cosines(A, B)
-    return {"max_cosine": two_way_mean(S), "max_abs_cosine": two_way_mean(S.abs())}
+class PairLook(NamedTuple):
+    """Two autoencoders looked at."""
+
+    decoders: Look
+    encoders: Look
+
+    def statistics(self, threshold: float = 0.7) -> Statistics:
+        """Every statistic of a pair: best partners, assignment, what both assignments share.
+
+        Encoder figures carry the prefix `names.ENCODER`.
+        """
+        verdicts = agreement(self.decoders.matching, self.encoders.matching, threshold)
+        return {
+            **statistics(self.decoders),
+            **{f"{ENCODER}{name}": value for name, value in statistics(self.encoders).items()},
+            **{name: getattr(verdicts, name).double().mean().item() for name in SHARES},
+        }
 
 
-def of_decoders(A: Tensor, B: Tensor) -> dict[str, float]:
-    """The statistics named in `BEST` and `MATCHED` for two matrices of directions."""
-    S = cosines(A, B)
-    return _of_cosines(S, match_cosines(S))
-
-
-def everything(A: Weights, B: Weights, threshold: float = 0.7) -> dict[str, float]:
-    """Every statistic of a pair: best partners, the assignment, and what both assignments share.
-
-    Encoder figures carry the prefix `encoder_`.
-    """
-    S, E = cosines(A.decoder, B.decoder), cosines(A.encoder, B.encoder)
-    decoders, encoders = match_cosines(S), match_cosines(E)
-    verdicts = agreement(decoders, encoders, threshold)
+def statistics(seen: Look) -> Statistics:
+    """The statistics of `names.BEST` and `names.MATCHED`."""
+    matched = seen.matching.matched_cosines.double()
     return {
-        **_of_cosines(S, decoders),
-        **{f"encoder_{name}": value for name, value in _of_cosines(E, encoders).items()},
-        **{name: getattr(verdicts, name).double().mean().item() for name in AGREED},
-    }
-
-
-def _of_cosines(S: Tensor, matching: Matching) -> dict[str, float]:
-    matched = matching.matched_cosines.double()
-    return {
-        "max_cosine": two_way_mean(S),
-        "max_abs_cosine": two_way_mean(S.abs()),
+        **best_statistics(seen.best),
         "matched_mean": matched.mean().item(),
         "matched_median": matched.quantile(0.5).item(),
     }
+
+
+def look_at_both(A: Weights, B: Weights, certify: bool = False) -> PairLook:
+    """Decoders and encoders of a pair, each on its own."""
+    with step(0, 2):
+        decoders = look(A.decoder, B.decoder, certify)
+    with step(1, 2):
+        encoders = look(A.encoder, B.encoder, certify)
+    return PairLook(decoders, encoders)
+
+
+def best_statistics(best: BestCosines) -> Statistics:
+    """The statistics of `names.BEST`."""
+    return {"max_cosine": best.max_cosine, "max_abs_cosine": best.max_abs_cosine}
+
+
+def best_partners(A: Tensor, B: Tensor) -> Statistics:
+    """The statistics of `names.BEST` for two matrices of directions."""
+    return best_statistics(best_cosines(A, B))
+
+
+def of_decoders(A: Tensor, B: Tensor) -> Statistics:
+    """The statistics of `names.BEST` and `names.MATCHED` for two matrices of directions."""
+    return statistics(look(A, B))
+
+
+def everything(A: Weights, B: Weights, threshold: float = 0.7) -> Statistics:
+    """Every statistic of a pair; see `PairLook`."""
+    return look_at_both(A, B).statistics(threshold)
 
 
 def cosine_with_start(

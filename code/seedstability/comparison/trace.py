@@ -8,8 +8,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from seedstability.comparison.config import ComparisonConfig
-from seedstability.comparison.levels import data_level, isotropic_level
+from seedstability.comparison.levels import covariance_of, data_level, isotropic_level
 from seedstability.comparison.pairs import (
+    Statistics,
     Weights,
     all_pairs,
     cosine_with_start,
@@ -19,8 +20,6 @@ from seedstability.comparison.pairs import (
 from seedstability.progress import report
 from seedstability.stability.cosine import cosines
 from seedstability.stability.null_models import GaugeBasis, gauge_scramble
-
-Statistics = dict[str, float]
 
 
 def compare_trace(config: ComparisonConfig, dictionaries: dict, activations: dict) -> dict:
@@ -54,7 +53,7 @@ def compare_trace(config: ComparisonConfig, dictionaries: dict, activations: dic
         "cosine_with_start": cosine_with_start(decoders, initial.expand_as(decoders)).numpy(),
         "untrained": _of_all_pairs(initial, lambda W: W),
         "isotropic": isotropic_level(n, d, config.chance_draws, generator),
-        "data": data_level(x, n, config.chance_draws, generator),
+        "data": data_level(covariance_of(x), n, config.chance_draws, generator),
     }
 
 
@@ -101,7 +100,7 @@ def compare_pairs(config: ComparisonConfig, pairs: dict, judges: dict, activatio
         **{name: _columns(table) for name, table in rows.items()},
         "cosine_with_start": cosine_with_start(trained, initial).mean(dim=1).numpy(),
         "isotropic": isotropic_level(n, d, config.chance_draws, generator),
-        "data": data_level(x, n, config.chance_draws, generator),
+        "data": data_level(covariance_of(x), n, config.chance_draws, generator),
     }
 
 

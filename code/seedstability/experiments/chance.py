@@ -245,7 +245,7 @@ def headline(settings: HeadlineSettings) -> dict:
 
 def _chance_of(figure: Headline, draws: int, generator) -> tuple[float, float]:
     """Expected statistic of unrelated dictionaries, and its spread over draws (0: not drawn)."""
-    from seedstability.comparison.pairs import BEST
+    from seedstability.comparison.names import BEST
     from seedstability.stability.chance import chance_level_pair
 
     for kind in BEST:

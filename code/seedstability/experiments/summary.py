@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from seedstability.comparison.names import SHARES, SIMILARITIES, Chance, chance_levels
 from seedstability.pipeline.results import Scalar
 from seedstability.stability.statistics import (
     Interval,
@@ -13,15 +14,6 @@ from seedstability.stability.statistics import (
     jackknife_kappa,
     smallest_detectable,
 )
-
-LEVELS = ("isotropic", "untrained", "data", "gauge")
-"""The four chance levels, weakest first."""
-SHARES = ("shared", "shared_decoder_only", "agreeing")
-"""Statistics that are shares of latents, printed in percent."""
-SIMILARITIES = ("max_cosine", "max_abs_cosine", "matched_mean", "matched_median", *SHARES)
-"""Statistics that get a node in the tree."""
-
-Chance = float | np.ndarray
 
 
 def estimate(values: np.ndarray, digits: int = 3, unit: str = "", **more) -> Scalar:
@@ -92,28 +84,6 @@ def similarities(
         values = comparison[scope][name][seeds, seeds]
         nodes[name] = similarity(values, chance, p, share=name in SHARES)
     return nodes
-
-
-def chance_levels(
-    comparison: Mapping, name: str, seeds: slice = slice(None), scope: str = "full"
-) -> dict[str, Chance]:
-    """The levels that a comparison stage has for a statistic, like with like."""
-    tables = {
-        "full": {
-            "isotropic": "isotropic",
-            "untrained": "untrained",
-            "data": "data",
-            "gauge": "gauge",
-        },
-        "live": {"isotropic": "isotropic_live", "gauge": "gauge_live"},
-        "span": {"isotropic": "isotropic_span"},
-    }[scope]
-    levels = {}
-    for level, table in tables.items():
-        drawn = comparison[table].get(name)
-        if drawn is not None:
-            levels[level] = drawn[seeds, seeds] if isinstance(drawn, np.ndarray) else drawn
-    return levels
 
 
 def difference(

@@ -17,7 +17,7 @@ from scipy import optimize, special
 from torch import Tensor
 
 from seedstability.errors import UserError
-from seedstability.stability.cosine import cosines
+from seedstability.stability.best import best_cosines as pairwise_best
 from seedstability.stability.jackknife import Interval, jackknife_statistic
 
 STABLE = 0.95
@@ -85,9 +85,11 @@ def best_cosines(
     best = torch.full((n_seeds, n_seeds, n), torch.nan)
     for s in range(n_seeds):
         for t in range(s + 1, n_seeds):
-            S = cosines(decoders[s], decoders[t])
-            best[s, t] = _best(S, None if live is None else live[t])
-            best[t, s] = _best(S.T, None if live is None else live[s])
+            if live is None:
+                best[s, t], best[t, s], *_ = pairwise_best(decoders[s], decoders[t])
+            else:
+                best[s, t] = _best_of_live(decoders[s], decoders[t], live[t])
+                best[t, s] = _best_of_live(decoders[t], decoders[s], live[s])
     return best
 
 
@@ -107,7 +109,14 @@ def reproducibility(
     Raises:
         UserError: for fewer than two seeds.
     """
-    return votes(best_cosines(decoders), threshold).double() / (len(decoders) - 1)
+    return reproducibility_of(best_cosines(decoders), threshold)
+
+
+def reproducibility_of(
+    best: Float[Tensor, "S S n"], threshold: float = 0.7
+) -> Float[Tensor, "S n"]:
+    """As `reproducibility`, from `best_cosines` at hand."""
+    return votes(best, threshold).double() / (len(best) - 1)
 
 
 def camps(p: Float[Tensor, "..."], live: Bool[Tensor, "..."] | None = None) -> Camps:
@@ -194,8 +203,9 @@ def camps_over_seeds(
     return {name: jackknife_statistic(f, len(best), group=2) for name, f in measures.items()}
 
 
-def _best(S: Tensor, may_be_found: Tensor | None) -> Tensor:
-    return (S if may_be_found is None else S.masked_fill(~may_be_found, -1.0)).amax(dim=1)
+def _best_of_live(A: Tensor, B: Tensor, live: Tensor) -> Tensor:
+    # Where nobody lives nothing is found, at any threshold.
+    return pairwise_best(A, B[live]).rows if live.any() else torch.full((len(A),), -1.0)
 
 
 def _shapes(at: ndarray) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""Every similarity of one pair of dictionaries, from one matrix of cosines."""
+"""Every similarity of one pair of dictionaries."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -9,8 +9,12 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from seedstability.errors import UserError
-from seedstability.stability.cosine import cosines, two_way_mean
-from seedstability.stability.matching import match_cosines
+from seedstability.stability.best import BestCosines, best_cosines
+from seedstability.stability.cosine import cosines
+from seedstability.stability.matching import Matching, match, match_cosines
+
+_COSINES_AT_ONCE = 1 << 22
+"""16 MB: up to 2,048 latents one matrix of cosines serves best partners and the assignment."""
 
 
 class PairSimilarity(NamedTuple):
@@ -42,31 +46,54 @@ class PairSimilarity(NamedTuple):
     """Share with a cosine ≥ 0.9."""
 
 
+class Look(NamedTuple):
+    """Two matrices of directions looked at."""
+
+    best: BestCosines
+    """Of every row the best partner, many-to-one."""
+    matching: Matching
+    """Of every row its partner in the one-to-one assignment."""
+
+
+def look(A: Float[Tensor, "n_a d"], B: Float[Tensor, "n_b d"], certify: bool = False) -> Look:
+    """Best partners and the assignment, without an n × n matrix where that would be large.
+
+    Args:
+        A, B: one direction a row.
+        certify: have the assignment proven, with its prices.
+
+    Raises:
+        UserError: when one is no dictionary, or they live in spaces of different width.
+    """
+    if len(A) * len(B) > _COSINES_AT_ONCE:
+        return Look(best_cosines(A, B), match(A, B, certify=certify))
+    S = cosines(A, B)
+    size = S.abs()
+    best = BestCosines(S.amax(dim=1), S.amax(dim=0), size.amax(dim=1), size.amax(dim=0))
+    return Look(best, match_cosines(S, certify))
+
+
 def pair_similarities(A: Float[Tensor, "n_a d"], B: Float[Tensor, "n_b d"]) -> PairSimilarity:
     """All similarities of `A` and `B`.
 
     Raises:
         UserError: when one is no dictionary, or they live in spaces of different width.
     """
-    return similarities_of(cosines(A, B))
-
-
-def similarities_of(S: Float[Tensor, "n_a n_b"]) -> PairSimilarity:
-    """As `pair_similarities`, from cosines already at hand."""
-    matched = match_cosines(S).matched_cosines.double()
+    best, matching = look(A, B)
+    matched = matching.matched_cosines.double()
     levels = torch.tensor([0.05, 0.25, 0.5, 0.75, 0.95, 1.0], dtype=torch.float64)
-    q05, q25, median, q75, q95, best = torch.quantile(matched, levels).tolist()
+    q05, q25, median, q75, q95, highest = torch.quantile(matched, levels).tolist()
     at_least = [(matched >= level).double().mean().item() for level in (0.5, 0.7, 0.9)]
     return PairSimilarity(
-        two_way_mean(S),
-        two_way_mean(S.abs()),
+        best.max_cosine,
+        best.max_abs_cosine,
         matched.mean().item(),
         median,
         q05,
         q25,
         q75,
         q95,
-        best,
+        highest,
         *at_least,
     )
 

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from seedstability.errors import UserError
 
+_ROWS_AT_ONCE = 8192
+
 
 class PrincipalBasis(NamedTuple):
     """Principal components of samples, largest variance first, in double precision."""
@@ -57,11 +59,25 @@ def principal_basis(x: Float[Tensor, "samples d"], centre: bool = True) -> Princ
     x = x.double()
     mean = x.mean(dim=0) if centre else torch.zeros_like(x[0])
     centred = x - mean
-    variances, directions = torch.linalg.eigh(centred.T @ centred / (len(x) - 1))
+    covariance = centred.T @ centred / (len(x) - 1)
+    return basis_of_moments(mean, covariance, x.square().sum(dim=1).mean().item())
+
+
+def basis_of_moments(
+    mean: Float[Tensor, "d"], covariance: Float[Tensor, "d d"], mean_square: float
+) -> PrincipalBasis:
+    """As `principal_basis`, from moments in double precision taken of samples that were streamed.
+
+    Args:
+        mean: what was taken out of the samples.
+        covariance: their second moments about it.
+        mean_square: mean squared length of the samples, the mean not taken out.
+    """
+    variances, directions = torch.linalg.eigh(covariance)
     # Activations come in single precision, after a few sums: below some 16 units in the last
     # place of a typical sample there is only rounding.
     ulp = 16.0 * torch.finfo(torch.float32).eps
-    floor = ulp**2 * x.square().sum(dim=1).mean().item()
+    floor = ulp**2 * mean_square
     return PrincipalBasis(mean, directions.T.flip(0), variances.flip(0).clamp(min=0.0), floor)
 
 
@@ -111,7 +127,21 @@ def top_subspace(W: Float[Tensor, "n d"], k: int) -> Float[Tensor, "k d"]:
     """
     if not 1 <= k <= min(W.shape):
         raise UserError(f"{tuple(W.shape)} rows and columns have no {k}-dimensional subspace")
-    return torch.linalg.svd(W.double(), full_matrices=False).Vh[:k]
+    return leading_directions(second_moments(W), k)
+
+
+def leading_directions(moments: Float[Tensor, "d d"], k: int) -> Float[Tensor, "k d"]:
+    """As `top_subspace`, from `second_moments`: without the n × d factor that an SVD would make."""
+    return torch.linalg.eigh(moments).eigenvectors.T.flip(0)[:k]
+
+
+def second_moments(W: Float[Tensor, "n d"]) -> Float[Tensor, "d d"]:
+    """Wᵀ W in double precision, a block of rows at a time."""
+    total = torch.zeros(W.shape[1], W.shape[1], dtype=torch.float64)
+    for rows in W.split(_ROWS_AT_ONCE):
+        rows = rows.double()
+        total += rows.T @ rows
+    return total
 
 
 def principal_angles(A: Float[Tensor, "k_a d"], B: Float[Tensor, "k_b d"]) -> Float[Tensor, "k"]:
