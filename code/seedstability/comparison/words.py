@@ -150,6 +150,12 @@ def _unavailable(inputs: Mapping[str, Any]) -> list[str]:
             " explained variance, and figures within the span of the data; they need activations"
             " (--activations)"
         )
+    else:
+        lines.append(
+            "not drawn, as in the paper: for live latents alone, data, untrained and the isotropic"
+            " level of one-to-one figures; within the span, all but the isotropic level; and"
+            " p-values of all but best partners"
+        )
     if inputs["initial"] is None:
         lines.append(
             "not available: the chance level untrained and the cosine with the start; they need the"
