@@ -124,30 +124,40 @@ def visit_blocks(
     parts = stripes(len(A.rows))
     scale = 1 if A.rows.device.type == "cpu" else 8
     height, width = _HEIGHT * scale, _WIDTH * scale
-    n_blocks = sum(-(-(part.stop - part.start) // height) for part in parts)
-    n_blocks *= -(-len(B.rows) // width)
-    done, stop = iter(range(1, n_blocks + 1)), Event()
+    grids = [_grid(part, len(B.rows), height, width) for part in parts]
+    n_blocks, stop = sum(map(len, grids)), Event()
+    done = iter(range(1, n_blocks + 1))
 
-    def run(part: slice, visit: Visit) -> None:
+    def run(grid: list[tuple[slice, slice]], visit: Visit) -> None:
         entries = torch.empty(height * width)
-        for j in range(0, len(B.rows), width):
-            columns = slice(j, min(j + width, len(B.rows)))
-            for i in range(part.start, part.stop, height):
+        try:
+            for rows, columns in grid:
                 if stop.is_set():
                     return
-                rows = slice(i, min(i + height, part.stop))
                 shape = (rows.stop - rows.start, columns.stop - columns.start)
                 block = entries[: shape[0] * shape[1]].view(shape)
                 block.copy_(A.rows[rows] @ B.rows[columns].T)
                 visit(block.numpy(), rows, columns)
                 progress(next(done) / n_blocks)
+        except BaseException:  # told to the caller; the others end with the block they are at
+            stop.set()
+            raise
 
     threads = torch.get_num_threads()
     # One thread of torch for each of ours: products and what is done with them overlap.
     with ThreadPoolExecutor(cores, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         try:
-            for finished in [pool.submit(run, *work) for work in zip(parts, visits, strict=True)]:
-                finished.result()
+            for working in [pool.submit(run, *work) for work in zip(grids, visits, strict=True)]:
+                working.result()
         finally:
-            stop.set()  # after Ctrl-C the others end with the block they are at
+            stop.set()  # Ctrl-C arrives here
             torch.set_num_threads(threads)
+
+
+def _grid(part: slice, n_b: int, height: int, width: int) -> list[tuple[slice, slice]]:
+    """Rows and columns of each block of a stripe, those that share columns one after the other."""
+    return [
+        (slice(i, min(i + height, part.stop)), slice(j, min(j + width, n_b)))
+        for j in range(0, n_b, width)
+        for i in range(part.start, part.stop, height)
+    ]
