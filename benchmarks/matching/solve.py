@@ -13,6 +13,14 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "code"))
 
+WIDTH = 768
+
+
+def pair(kind: str, n: int):
+    from seedstability.stability.planted import planted_pair
+
+    return planted_pair(kind, n, WIDTH, torch.Generator().manual_seed(0))
+
 
 def ours(A, B, cores: int) -> dict:
     from seedstability.stability.blocks import faster_method
@@ -51,8 +59,8 @@ def largest_violation(A, B, prices) -> float:
 def main(given: argparse.Namespace) -> dict:
     torch.set_num_threads(given.cores)
     solver = {"ours": ours, "scipy": scipy}[given.solver]
-    solver(*data.make("random", 300), given.cores)  # compiles, and loads what it needs
-    A, B = data.make(given.kind, given.n)
+    solver(*pair("random", 300), given.cores)  # compiles, and loads what it needs
+    A, B = pair(given.kind, given.n)
     began = time.perf_counter()
     found = solver(A, B, given.cores)
     seconds = time.perf_counter() - began
@@ -73,7 +81,6 @@ if __name__ == "__main__":
     given = parser.parse_args()
     # As many threads as cores, in SciPy's product too; said before torch is imported.
     os.environ["OMP_NUM_THREADS"] = str(given.cores)
-    import data
     import torch
 
     print(json.dumps(main(given)))

@@ -61,7 +61,7 @@ def write(folder: Path, text: str, name: str = "000.toml") -> Path:
 
 def test_the_ledger_holds_the_claims_of_this_paper():
     claims = load_claims()
-    ids = [*range(1, 8), *range(10, 18), 22, 28]
+    ids = [*range(1, 8), *range(10, 18), 22, 28, 47]
     assert [claim.id for claim in claims] == [f"C{id:02d}" for id in ids]
     bibliography = (REPOSITORY / "paper/references.bib").read_text("utf-8")
     assert not [claim.id for claim in claims if f"{{{claim.citation}," not in bibliography]
@@ -71,7 +71,8 @@ def test_kinds_are_those_of_the_audit():
     kinds = {claim.id: claim.kind for claim in load_claims()}
     assert kinds["C03"] == "figure, equality"
     assert kinds["C16"] == "figure, inference"
-    assert (kinds["C06"], kinds["C17"], kinds["C22"]) == ("cost", "cost", "chance")
+    assert (kinds["C06"], kinds["C17"], kinds["C47"]) == ("cost",) * 3
+    assert kinds["C22"] == "chance"
 
 
 def test_no_address_is_named_in_code():
@@ -153,11 +154,12 @@ def test_an_unknown_claim_names_near_ones():
     with pytest.raises(UserError, match=r"no claim 'C08'; near: C\d\d, "):
         select(load_claims(), ["C08"])
     assert [claim.id for claim in select(load_claims(), ["C10", "C02"])] == ["C02", "C10"]
-    assert len(select(load_claims(), [])) == 17
+    assert len(select(load_claims(), [])) == 18
 
 
 def test_parts_needed_come_from_the_addresses():
     needed = {claim.id: parts_needed(claim) for claim in load_claims()}
     assert needed["C02"] == {("consistency", part) for part in ("cut", "leaky", "clean")}
     assert needed["C22"] == {("chance", "headline")}
+    assert needed["C47"] == {("matching", "measured")}
     assert needed["C06"] == needed["C28"] == set()

@@ -269,6 +269,21 @@ def test_costs_stand_side_by_side_and_are_not_judged():
     assert judge(check, Held(), {}).ours == "not recorded"
 
 
+def test_a_measured_cost_stands_beside_theirs_and_is_not_judged():
+    check = Cost(what="x", theirs="8 h", measured=(OURS,))
+    assert check.addresses == (OURS,)
+    assert check.judged == ()
+    judged = judge(check, Held({OURS: Scalar(364.2, 0, "s")}), {})
+    assert (judged.verdict, judged.ours) == (Verdict.NO_VERDICT, "364 s")
+    assert "benchmark" in judged.because
+
+
+@pytest.mark.parametrize("both", [{}, {"stages": ("train/*",), "measured": (OURS,)}])
+def test_a_cost_is_a_stage_s_or_a_benchmark_s(both):
+    with pytest.raises(ValueError, match="and not both"):
+        Cost(what="x", theirs="8 h", **both)
+
+
 def test_percent_is_not_mixed_with_plain_numbers():
     check = Figure(what="x", theirs="15.6", unit="%", tolerance=5.0, reason="r", ours=OURS)
     assert verdict(check, ours=Scalar(14.0, 1, "%")) is Verdict.REPRODUCED

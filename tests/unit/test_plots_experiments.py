@@ -1,11 +1,13 @@
-"""The figures of the sections on modular addition and on consistency training."""
+"""The figures of the sections on modular addition, on consistency training and on matching."""
+
+import itertools
 
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 
-from seedstability.plots import consistency, length, levels, marks, sizes, style, trace
+from seedstability.plots import consistency, length, levels, marks, matching, sizes, style, trace
 
 ARMS = "topk_leaky, topk_clean, relu_leaky, relu_clean"
 EPOCHS = np.array([5.0, 20.0, 200.0])
@@ -55,12 +57,34 @@ TRACE = {
         "max_cosine": np.linspace(0.2838, 0.2864, 10),
     },
 }
+LATENTS = 1024.0 * 2 ** np.arange(8)
+
+
+def cost(power, latents, scale):
+    seconds = scale * 0.02 * (latents / 1024) ** power
+    return {"latents": latents, "seconds": seconds, "peak_gb": 0.3 + latents / 1e5}
+
+
+MATCHING = {
+    "measured": {
+        "ours": {
+            kind: cost(2, LATENTS, scale)
+            for kind, scale in (("random", 1.0), ("hubs", 1.2), ("shared", 0.8))
+        },
+        "scipy": {
+            kind: cost(2.6, LATENTS[:4], scale)
+            for kind, scale in (("random", 1.0), ("hubs", 1.2), ("shared", 0.8))
+        },
+    },
+    "reported": {"latents": 131072.0, "seconds": 28800.0, "peak_gb": 300.0},
+}
 FIGURES = {
     "levels": (levels, LEVELS),
     "sizes": (sizes, SIZES),
     "length": (length, LENGTH),
     "consistency": (consistency, SWEEPS),
     "trace": (trace, TRACE),
+    "matching": (matching, MATCHING),
 }
 
 
@@ -159,3 +183,30 @@ def test_a_shorter_training_than_the_report_s_can_be_drawn():
 def test_what_was_trained_comes_first_in_a_legend():
     _, labels = marks.entries(sizes.draw(SIZES).axes[0])
     assert labels == ["trained", *marks.LEVELS.values()]
+
+
+def test_solvers_differ_by_their_filling_and_kinds_by_their_mark():
+    left = matching.draw(MATCHING).axes[0]
+    ours, theirs = left.lines[0:6:2], left.lines[1:6:2]
+    assert {line.get_markerfacecolor() for line in theirs} == {"white"}
+    assert "white" not in {line.get_markerfacecolor() for line in ours}
+    for solver in (ours, theirs):
+        assert len({line.get_marker() for line in solver}) == 3
+
+
+def test_what_the_report_prints_stands_alone_in_both_panels():
+    for axes, quantity in zip(matching.draw(MATCHING).axes, ("seconds", "peak_gb"), strict=True):
+        point = axes.lines[-1]
+        assert point.get_xydata().tolist() == [[131072.0, MATCHING["reported"][quantity]]]
+        assert point.get_marker() not in {line.get_marker() for line in axes.lines[:-1]}
+
+
+def test_the_largest_size_is_named_and_names_do_not_touch():
+    axes = matching.draw(MATCHING).axes[0]
+    figure = axes.get_figure()
+    figure.draw_without_rendering()
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    labels = [text for text in axes.get_xticklabels() if text.get_text()]
+    assert "131,072" in {text.get_text() for text in labels}
+    boxes = sorted((text.get_window_extent(renderer) for text in labels), key=lambda box: box.x0)
+    assert all(a.x1 < b.x0 for a, b in itertools.pairwise(boxes))

@@ -87,6 +87,7 @@ def test_flags_reach_the_tasks_that_a_task_needs(checkout):
         ("data/locked/paper/chance.json", "chance.json:"),
         ("data/claims/000_consistency.toml", "000_consistency.toml"),
         ("data/reported/headlines.toml", "headlines.toml"),
+        ("data/measured/matching.json", "data/measured/matching.json"),
         ("data/subjects/clean_0.json", "clean_0.json"),
     ],
 )
