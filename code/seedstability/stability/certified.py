@@ -11,7 +11,7 @@ Any prices u, v that satisfy the right-hand side bound every assignment from abo
 3. *Price.* A second pass finds all pairs with S_ij > u_i + v_j, in the graph or not. Where there
    are none, the prices prove that no assignment at all is better.
 4. Otherwise these pairs, and those that nearly violate, join the graph, and it is solved again
-   from the last prices. These only rise, so only rows whose u_i fell have to be priced again.
+   from the last prices. No v_j ends lower, so only rows whose u_i fell have to be priced again.
 
 With more columns than rows, v_j ≥ 0 as well, and 0 where a column has no partner. Going on from old
 prices would break that, so such problems are solved anew each time, and priced whole.
@@ -123,10 +123,10 @@ def assign(
             break
         if (slack < -_VIOLATES).any():
             pairs = merged(pairs, found.pairs.kept(slack < _NEAR), len(B))
-            graph = Graph.of(pairs, len(A))
+            graph, before = Graph.of(pairs, len(A)), assignment.prices.copy()
             assignment.solve(graph)
             if assignment.square:
-                row_prices = assignment.row_prices(graph)
+                row_prices = assignment.give_back(graph, looked_above, before)
             else:
                 row_prices = assignment.share_slack(graph)
                 looked_above[:] = np.inf

@@ -85,6 +85,23 @@ class Assignment:
         kernels.share_slack(*graph, self.prices, self.columns, best, lowest)
         return best
 
+    def give_back(
+        self,
+        graph: Graph,
+        wanted: Float64[np.ndarray, " n_a"],
+        before: Float64[np.ndarray, " n_b"],
+    ) -> Float64[np.ndarray, " n_a"]:
+        """Raise row prices towards `wanted`, column prices falling to those `before` at most.
+
+        Solving again lifts the prices of whole groups of columns that only each other's rows want,
+        and nothing says by how much. Returns the new row prices.
+        """
+        best = self.row_prices(graph)
+        risen = (self.prices - before)[self.columns]
+        room = np.clip(np.minimum(wanted - best, risen), 0.0, None)
+        kernels.give_back(*graph, self.prices, self.columns, self.rows, best, room)
+        return best
+
     def _profits(self, graph: Graph) -> tuple[np.ndarray, np.ndarray]:
         best, assigned = np.empty(len(self.columns)), np.empty(len(self.columns))
         kernels.profits(*graph, self.prices, self.columns, best, assigned)

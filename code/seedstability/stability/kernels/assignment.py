@@ -179,6 +179,40 @@ def share_slack(starts, columns, scores, prices, column_of, best, lowest_price):
 
 
 @kernel
+def give_back(starts, columns, scores, prices, column_of, row_of, best, room):
+    """Raise each row's profit by as much as there is `room` [n] for and its column's price pays.
+
+    Row i and its column move together, by c_i ≤ room_i. On every edge i, j the profit of i less the
+    rise of j's row must still cover the score: c_owner(j) ≤ c_i + best_i + price_j − score. The
+    largest such c are lengths of shortest paths, each row starting at its room. All columns that
+    edges lead to must be assigned. `room` is overwritten with c.
+    """
+    n = len(room)
+    done = np.zeros(n, np.bool_)
+    heap_keys, heap_rows, size = np.empty(2 * n), np.empty(2 * n, np.int32), 0
+    for i in range(n):
+        size = _push(heap_keys, heap_rows, size, room[i], i)
+    while size > 0:
+        row = heap_rows[0]
+        size = _pop(heap_keys, heap_rows, size)
+        if done[row]:
+            continue
+        done[row] = True
+        for k in range(starts[row], starts[row + 1]):
+            other = row_of[columns[k]]
+            most = room[row] + max(0.0, best[row] + prices[columns[k]] - scores[k])
+            if most < room[other]:
+                room[other] = most
+                if size == len(heap_keys):
+                    heap_keys = np.concatenate((heap_keys, np.empty_like(heap_keys)))
+                    heap_rows = np.concatenate((heap_rows, np.empty_like(heap_rows)))
+                size = _push(heap_keys, heap_rows, size, most, other)
+    for i in range(n):
+        best[i] += room[i]
+        prices[column_of[i]] -= room[i]
+
+
+@kernel
 def _push(keys, values, size, key, value):
     child = size
     while child > 0:
