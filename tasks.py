@@ -157,8 +157,8 @@ def verify(c, claim="", rerun=False, json=False, profile="paper", jobs=0, device
 )
 def compare(c, folders, activations="", initial="", out="", threshold="0.7", all_pairs=False):
     """Measure your own SAEs as the paper does: invoke compare DIR DIR [DIR ...] (all cores)."""
+    from seedstability.chores import compare_dictionaries
     from seedstability.pipeline.pinned import start_anew_if_unpinned
-    from seedstability.session import compare_dictionaries
 
     threads = start_anew_if_unpinned(STARTED_IN, {"SEEDSTABILITY_HERE": str(HERE)})
     os.chdir(HERE)
@@ -177,7 +177,7 @@ def compare(c, folders, activations="", initial="", out="", threshold="0.7", all
 @verb(help={"retrain": "train them again and say whether the bits agree", "name": "one of them"})
 def subjects(c, retrain=False, name=""):
     """The transformers whose weights are in data/subjects (retraining: 10 min)."""
-    from seedstability.session import known_subjects, retrain_subjects
+    from seedstability.chores import known_subjects, retrain_subjects
 
     if not retrain:
         print(known_subjects())

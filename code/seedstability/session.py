@@ -3,11 +3,8 @@
 Together with `tasks.py` the only place that knows pipeline, experiments, ledger and manuscript.
 """
 
-import os
-import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 
@@ -16,7 +13,6 @@ from seedstability.experiments.registry import PROFILES, parts
 from seedstability.ledger.claims import Claim
 from seedstability.ledger.loading import load_claims, select
 from seedstability.ledger.verify import Verified, parts_needed, verify
-from seedstability.pipeline import numerics
 from seedstability.pipeline.abi import NumericABI, graphics_card, numeric_abi
 from seedstability.pipeline.differences import Complaint
 from seedstability.pipeline.execution import Results, plan, run
@@ -34,7 +30,6 @@ from seedstability.pipeline.provenance import now
 from seedstability.pipeline.stage import Stage, in_order
 from seedstability.pipeline.status import status
 from seedstability.pipeline.store import Store
-from seedstability.subjects.config import read_recipe, subject_names
 
 
 class Session:
@@ -131,10 +126,15 @@ class Session:
             for part, stage in stages.items()
             if self._locked_key(experiment, part) != keys[stage.name].digest
         ]
-        differences = compare(self.new_values(), self.locked)
+        differences = compare(self.new_values(), self._locked_so_far())
         if not (foreign or differences):
             return None
         return Complaint(tuple(differences), tuple(foreign), self.profile)
+
+    def _locked_so_far(self) -> Values:
+        """As `locked`, but without experiments that are new and were never locked."""
+        there = [name for name in self.parts if (self.locked_folder / f"{name}.json").exists()]
+        return read_values(self.locked_folder, there) if there else Values({})
 
     def _locked_key(self, experiment: str, part: str) -> str | None:
         locked_run = self.locked_runs.get(experiment)
@@ -144,7 +144,7 @@ class Session:
         """Show what would change in the locked files, and write it if `agreed` says so."""
         new = self.new_values()
         try:
-            changes = compare(new, self.locked, exactly=True)
+            changes = compare(new, self._locked_so_far(), exactly=True)
         except UserError:
             changes = compare(new, Values({}), exactly=True)
         for change in changes:
@@ -300,41 +300,6 @@ class Session:
         return build_paper(self.edition(draft), self.root / "paper", self.build)
 
 
-def compare_dictionaries(
-    folders: Iterable[str],
-    activations: str,
-    initial: Iterable[str],
-    out: Path,
-    threshold: float,
-    all_pairs: bool,
-    threads: int,
-) -> Iterator[str]:
-    """Compare somebody's own dictionaries and write the report; the summary, then the files.
-
-    Raises:
-        UserError: for what cannot be compared, or an `out` that holds something else.
-    """
-    from seedstability.comparison.api import compare as compare_saes
-    from seedstability.comparison.report import refuse_target
-    from seedstability.pipeline.phases import Phases
-
-    refuse_target(out)
-    numerics.fix_after_torch(threads)
-    with Phases() as phases:
-        report = compare_saes(
-            list(folders),
-            activations or None,
-            list(initial) or None,
-            threshold=threshold,
-            all_pairs=all_pairs,
-            numeric_abi=asdict(numeric_abi()),
-            listener=phases,
-        )
-    files = report.write(out)
-    yield from report.summary
-    yield from map(str, files)
-
-
 def prune(root: Path, everything: bool) -> str:
     """Remove results that no profile's present code asks for; with `everything` all of build/."""
     import shutil
@@ -348,53 +313,3 @@ def prune(root: Path, everything: bool) -> str:
         keep |= {key.digest for key in portable_keys(in_order(stages)).values()}
     freed = Store(root / "build" / "store", numeric_abi()).prune(keep)
     return f"{freed / 1e6:.0f} MB freed"
-
-
-def known_subjects() -> str:
-    """The transformers whose weights are kept, a line each."""
-    lines = []
-    for name in subject_names():
-        recipe = read_recipe(name)
-        accuracy = 100 * recipe["results"]["heldout_accuracy"]
-        lines.append(
-            f"{name}: {accuracy:.2f}% of the held-out pairs, sha256 {recipe['sha256'][:12]}…,"
-            f" trained in {recipe['wall_seconds']:.0f} s on {recipe['numeric_abi']}"
-        )
-    return "\n".join(lines)
-
-
-def retrain_subjects(name: str = "") -> Iterator[str]:
-    """Train transformers again, one after the other, and say whether their bits agree.
-
-    Raises:
-        UserError: for a name that is not there, or weights that are missing or damaged.
-    """
-    if name and name not in subject_names():
-        raise UserError(f"no subject is called {name!r}; there are {', '.join(subject_names())}")
-    for each in [name] if name else subject_names():
-        yield _retrained(each)
-
-
-def _retrained(name: str) -> str:
-    """In a process of its own: what fixes the bits has to be set before torch is loaded."""
-    code = (
-        "import sys; from seedstability.pipeline.numerics import fix_after_torch;"
-        "fix_after_torch(); from seedstability.subjects.weights import retrain;"
-        "r = retrain(sys.argv[1]);"
-        "print(r.same_bits, r.largest_difference, r.heldout_accuracy, r.seconds)"
-    )
-    package = Path(__file__).resolve().parents[1]
-    environment = {**os.environ, **numerics.environment(), "PYTHONPATH": str(package)}
-    ran = subprocess.run(
-        [sys.executable, "-c", code, name], env=environment, capture_output=True, text=True
-    )
-    if ran.returncode:
-        raise UserError(f"{name} could not be trained again: {ran.stderr.strip().splitlines()[-1]}")
-    same, difference, accuracy, seconds = ran.stdout.split()[-4:]
-    bits = (
-        "the same bits" if same == "True" else f"other bits, at most {float(difference):.2g} away"
-    )
-    return (
-        f"{name}: {bits}; {100 * float(accuracy):.2f}% of the held-out pairs,"
-        f" {float(seconds):.0f} s"
-    )

@@ -200,5 +200,5 @@ def test_thirty_seconds_a_run_would_be_ten_hours():
 
 def test_every_judged_claim_is_mutated():
     untouched = {claim.id for claim in CLAIMS} - {claim.id for claim in JUDGED}
-    # Two costs, which have no verdict, and the report's own arithmetic, changed above.
-    assert untouched == {"C06", "C17", "C28"}
+    # Three costs, which have no verdict, and the report's own arithmetic, changed above.
+    assert untouched == {"C06", "C17", "C28", "C47"}

@@ -57,12 +57,13 @@ def test_every_room_has_its_place_in_the_row():
 
 def test_only_the_session_knows_pipeline_and_ledger_and_experiments_together():
     beside = {path.stem for path in PACKAGE.glob("*.py")} - BESIDE - {"__init__"}
-    assert beside == {"session"}
+    assert beside == {"session", "chores"}
+    assert not imported_rooms(PACKAGE / "chores.py") & {"experiments", "ledger", "manuscript"}
 
 
-@pytest.mark.parametrize("room", [*sorted(LEFT_OF), "session"])
+@pytest.mark.parametrize("room", [*sorted(LEFT_OF), "session", "chores"])
 def test_nothing_below_the_tasks_reads_a_command_line(room):
-    files = [PACKAGE / f"{room}.py"] if room == "session" else (PACKAGE / room).rglob("*.py")
+    files = (PACKAGE / room).rglob("*.py") if room in LEFT_OF else [PACKAGE / f"{room}.py"]
     for file in files:
         assert "argparse" not in file.read_text(encoding="utf-8"), file
 

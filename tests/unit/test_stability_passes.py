@@ -177,6 +177,29 @@ def test_going_on_with_more_pairs_is_as_good_as_starting_with_them():
     assert (assignment.prices >= before).all()  # what spares most rows a second pricing
 
 
+def test_prices_lifted_together_come_back_as_far_as_the_graph_allows():
+    _, pairs = sparse_problem(60, 60, 3)
+    graph = Graph.of(pairs, 60)
+    assignment = Assignment(60, np.zeros(60))
+    assignment.solve(graph)
+    u, v = assignment.row_prices(graph), assignment.prices.copy()
+    # one price for all columns more, one for all rows less: as good, and without need
+    assignment.prices += 0.5
+    back = assignment.give_back(graph, u - 0.1, v)
+    np.testing.assert_allclose(back, u - 0.1)
+    np.testing.assert_allclose(assignment.prices, v + 0.1)
+
+    # what some rows may not get back, others get only as far as every pair stays covered
+    assignment.prices[:] = v + 0.5
+    wanted = np.where(np.arange(60) < 30, u, -np.inf)
+    back = assignment.give_back(graph, wanted, v)
+    assert (pairs.scores - back[pairs.rows] - assignment.prices[pairs.columns]).max() < 1e-12
+    assert (back >= u - 0.5 - 1e-12).all()
+    assert (back[:30] <= u[:30] + 1e-12).all()
+    assert (assignment.prices >= v - 1e-12).all()
+    np.testing.assert_allclose(back.sum() + assignment.prices.sum(), u.sum() + v.sum())
+
+
 @pytest.mark.parametrize("shape", [(40, 40), (25, 40), (1, 3), (1, 1)])
 def test_prices_found_afterwards_prove_scipys_assignment(shape):
     S = np.round(np.random.default_rng(1).normal(size=shape), 1)

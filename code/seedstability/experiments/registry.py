@@ -3,10 +3,15 @@
 from collections.abc import Iterable
 
 from seedstability.errors import UserError
-from seedstability.experiments import chance, consistency, modular
+from seedstability.experiments import chance, consistency, matching, modular
 from seedstability.pipeline.stage import Stage
 
-EXPERIMENTS = {"chance": chance, "modular": modular, "consistency": consistency}
+EXPERIMENTS = {
+    "chance": chance,
+    "modular": modular,
+    "consistency": consistency,
+    "matching": matching,
+}
 PROFILES = ("smoke", "paper", "full")
 
 

@@ -237,11 +237,24 @@ class Inference(Check):
 
 @dataclass(frozen=True, kw_only=True)
 class Cost(Check):
-    """What the report spent; ours comes from the locked run's provenance, never from results."""
+    """What the report spent; ours comes from the locked run's provenance, or, where no stage does
+    the same work, from what a benchmark has written."""
 
     kind: ClassVar[str] = "cost"
-    stages: tuple[str, ...]
+    stages: tuple[str, ...] = ()
     """Names of our stages that do the same work; `*` stands for any characters."""
+    measured: tuple[str, ...] = ()
+    """Addresses of what a benchmark measured of the same work."""
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """See `Check`."""
+        return super().addresses + self.measured
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if bool(self.stages) == bool(self.measured):
+            raise ValueError("a cost has stages, or addresses of what was measured, and not both")
 
 
 CHECKS: dict[str, type[Check]] = {

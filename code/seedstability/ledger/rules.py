@@ -5,7 +5,7 @@ because their tolerances were fixed to hold the noise of one run; equivalence an
 are statements about an interval and stay undecided without one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from math import prod
 from typing import Any
@@ -52,7 +52,7 @@ def judge(check: Check, values: Values, costs: Costs) -> Judgement:
         UserError: with near names, when an address is not among the values.
     """
     if isinstance(check, Cost):
-        return cost(check, costs)
+        return cost(check, values, costs)
     return RULES[type(check)](check, values)
 
 
@@ -157,20 +157,14 @@ def inference(check: Inference, values: Values) -> Judgement:
     return Judgement(check.what, check.stated, text, _chance(check, values), verdict, because)
 
 
-def cost(check: Cost, costs: Costs) -> Judgement:
+def cost(check: Cost, values: Values, costs: Costs) -> Judgement:
     """Theirs beside ours; nothing is judged."""
-    spent = [
-        took
-        for name, took in costs.items()
-        if any(fnmatchcase(name, pattern) for pattern in check.stages)
-    ]
-    ours = "not recorded"
-    if spent:
-        seconds = sum(took.seconds for took in spent)
-        peak = max(took.megabytes for took in spent)
-        stages = f"{len(spent)} stage" + ("s" if len(spent) > 1 else "")
-        ours = f"{number(seconds, 0, 's')}, {number(peak, 0, 'MB')} ({stages})"
-    because = "from the locked run's provenance; costs are not judged"
+    if check.measured:
+        ours = ", ".join(printed(values.scalar(address)) for address in check.measured)
+        because = "from the benchmark in data/measured; costs are not judged"
+    else:
+        ours = _spent(check.stages, costs)
+        because = "from the locked run's provenance; costs are not judged"
     return Judgement(check.what, check.stated, ours, "", Verdict.NO_VERDICT, because)
 
 
@@ -181,6 +175,20 @@ RULES: dict[type, Callable[[Any, Values], Judgement]] = {
     Chance: chance,
     Inference: inference,
 }
+
+
+def _spent(stages: Sequence[str], costs: Costs) -> str:
+    spent = [
+        took
+        for name, took in costs.items()
+        if any(fnmatchcase(name, pattern) for pattern in stages)
+    ]
+    if not spent:
+        return "not recorded"
+    seconds = sum(took.seconds for took in spent)
+    peak = max(took.megabytes for took in spent)
+    counted = f"{len(spent)} stage" + ("s" if len(spent) > 1 else "")
+    return f"{number(seconds, 0, 's')}, {number(peak, 0, 'MB')} ({counted})"
 
 
 def _reproduced(check: Check, values: Values, because: str) -> tuple[Verdict, str]:

@@ -48,6 +48,7 @@ FIGURES: tuple[Figure, ...] = (
     Figure("length", "modular.length", "invoke experiments --only modular"),
     Figure("consistency", "consistency", "invoke experiments --only consistency"),
     Figure("trace", "consistency", "invoke experiments --only consistency"),
+    Figure("matching", "matching", "invoke experiments --only matching"),
 )
 # Modules that figures share: an edit there draws them all again.
 _SHARED = ("seedstability.plots.style", "seedstability.plots.labels", "seedstability.plots.marks")

@@ -20,8 +20,8 @@ from seedstability.manuscript.latex import escaped, number
 
 SUFFIX = ".tex.j2"
 # What a reader types to make each again; printed beside it.
-_MODULAR, _CONSISTENCY = (
-    f"invoke experiments --only {name}" for name in ("modular", "consistency")
+_MODULAR, _CONSISTENCY, _MATCHING = (
+    f"invoke experiments --only {name}" for name in ("modular", "consistency", "matching")
 )
 COMMANDS = {
     "headline": "invoke experiments --only chance",
@@ -34,6 +34,7 @@ COMMANDS = {
     "controls": _MODULAR,
     "fourier": _MODULAR,
     "consistency": _CONSISTENCY,
+    "matching": _MATCHING,
 }
 
 
