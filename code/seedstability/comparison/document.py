@@ -24,7 +24,7 @@ from seedstability.comparison.worth import Worth
 
 VERSION = "0.1.0"
 _PACKAGES = ("numba", "numpy", "scipy", "torch")
-_METHOD = "exact; bound from prices, S_ij ≤ u_i + v_j checked over all pairs"
+_METHOD = "exact, proven by prices"
 
 
 @dataclass(frozen=True)

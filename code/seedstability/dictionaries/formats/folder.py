@@ -116,7 +116,7 @@ def _write_whole(files: Files, format: Format, folder: Path) -> None:
             with open(unfinished / name, "rb+") as file:
                 os.fsync(file.fileno())
         unfinished.rename(target)
-    except BaseException:
+    except BaseException:  # Ctrl-C too leaves nothing half-written; it goes on its way
         shutil.rmtree(unfinished, ignore_errors=True)
         raise
 
