@@ -6,6 +6,7 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from stability_data import half_shared_with_hubs, nearly_all_shared, unrelated
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from seedstability.stability import certified, passes
 from seedstability.stability.blocks import Method
@@ -147,6 +148,27 @@ def test_rows_with_more_near_pairs_than_they_may_hold_are_never_left_unproven(mo
     # all is equal, so what was not looked at can only be worse by the passes' own rounding
     assert solution.bound < 300 * 0.02
     assert np.nansum(solution.scores) == pytest.approx(S[0, 0] * 300)
+
+
+def test_what_a_full_row_may_have_missed_raises_its_price(monkeypatch):
+    for name in ("_CAPACITY", "_MOST"):
+        monkeypatch.setattr(certified, name, 8)
+    # All nearly the same: which are the best of a row is below what bfloat16 can tell.
+    common = torch.ones(16)
+    A, B = (normalize(common + 0.01 * noise) for noise in unrelated(400, 16))
+    solution = assign(A, B, method="bfloat16")
+    S = products(A, B)
+    assert (S - solution.row_prices[:, None] - solution.column_prices).max() <= 1e-12
+    assert best_total(S) <= solution.scores.sum() + solution.bound
+    assert 1e-6 < solution.bound < 400 * 0.03
+
+
+def test_rows_of_zeros_get_no_column_that_would_have_to_be_paid_for():
+    A, B = unrelated(200, 2)
+    # all prices start at column means, which are as often negative here
+    A, B = zeros_in(A, slice(0, 40)), zeros_in(B, slice(50, 90))
+    assert_proven(solved(A, B), A, B)
+    assert_proven(solved(A, B[:180]), A, B[:180])
 
 
 def test_progress_runs_from_nothing_to_nearly_all():

@@ -198,6 +198,16 @@ def test_a_proof_is_given_only_where_asked(monkeypatch):
         assert plain.partner.tolist() == match(A, B).partner.tolist()
 
 
+def test_prices_that_do_not_cover_all_pairs_are_raised_until_they_do(monkeypatch):
+    poor = np.zeros(50), np.zeros(50)
+    monkeypatch.setattr(matching, "prices_of", lambda S, partner: poor)
+    A, B = half_shared_with_hubs(50, 8)
+    found = match(A, B)
+    S = cosines(A, B).double()
+    assert (S - found.prices.of_a[:, None] - found.prices.of_b).max() <= 0
+    assert found.bound > 1
+
+
 def test_odd_dictionaries_are_refused_at_any_size(monkeypatch):
     monkeypatch.setattr(matching, "_SMALL", 0)
     A, B = half_shared_with_hubs(50, 8)
