@@ -112,8 +112,8 @@ def reproducibility(n_seeds: int, activations: bool) -> dict:
 def firing() -> dict:
     edges = np.linspace(-5, 0, 11)
     middle = np.linspace(0.3, 0.8, 10)
-    value = [round(float(x), 4) for x in middle]
-    value[1] = None  # type: ignore[call-overload]  # a bin without latents
+    # the second bin is one without latents
+    value = [None if bin == 1 else round(float(x), 4) for bin, x in enumerate(middle)]
     return {
         "edges": [float(edge) for edge in edges],
         "median_cosine": value,

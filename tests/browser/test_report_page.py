@@ -29,6 +29,7 @@ def browser() -> str:
     if not found and os.environ.get("CI"):
         pytest.fail("no chromium here; .ci/run installs it as root")
     if not found:
+        # as with the container: on one's own machine it may be missing, in CI it may not
         pytest.skip("no chromium here; Debian's package is called chromium")
     return found
 

@@ -15,9 +15,9 @@ def peers() -> Callable[..., None]:
     try:
         python = peers_environment.made()
     except peers_environment.NoPeersError as reason:
-        # As with the container: on one's own machine it may be missing, in CI it may not.
         if os.environ.get("CI") or os.environ.get("SEEDSTABILITY_BRING_ENGINE") == "1":
             pytest.fail(str(reason))
+        # as with the container: on one's own machine it may be missing, in CI it may not
         pytest.skip(str(reason))
     return lambda *words: peers_environment.run(python, *words)
 

@@ -156,3 +156,13 @@ def test_what_is_no_covariance_and_other_widths_are_refused():
     basis = GaugeBasis.from_covariance(torch.eye(3))
     with pytest.raises(UserError, match="width 4, the activations 3"):
         gauge_scramble(torch.eye(4), basis, generator())
+
+
+def test_scrambling_in_blocks_of_rows_is_one_and_the_same_symmetry(monkeypatch):
+    basis = GaugeBasis.from_covariance(falling_spectrum())
+    B = isotropic(50, D, generator(2))
+    whole = gauge_scramble(B, basis, generator(3))
+    monkeypatch.setattr("seedstability.stability.null_models._ROWS_AT_ONCE", 7)
+    torch.testing.assert_close(gauge_scramble(B, basis, generator(3)), whole)
+    torch.testing.assert_close(whole @ whole.T, B @ B.T)
+    assert not torch.allclose(whole, B, atol=0.1)

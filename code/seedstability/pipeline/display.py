@@ -82,6 +82,19 @@ class Lines(Quiet):
         print(text, file=self._stream, flush=True)
 
 
+def bars_on(stream: TextIO) -> Any:
+    """rich's bars as we draw them: a name, the bar, and the field `right`; gone when stopped."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=24),
+        TextColumn("{task.fields[right]}", markup=False),
+    )
+    return Progress(*columns, console=Console(file=stream), transient=True)
+
+
 class Bars(Quiet):
     """A bar for the run and one for each stage at work, on a terminal."""
 
@@ -93,16 +106,7 @@ class Bars(Quiet):
 
     def begin(self, stages: int) -> None:
         """Draw the run's own bar."""
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn
-
-        columns = (
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=24),
-            TextColumn("{task.fields[right]}", markup=False),
-        )
-        console = Console(file=self._stream)
-        self._progress = Progress(*columns, console=console, transient=True)
+        self._progress = bars_on(self._stream)
         self._whole = self._progress.add_task(f"{stages} stages", total=stages, right="")
         self._progress.start()
 

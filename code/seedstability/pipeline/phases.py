@@ -5,7 +5,7 @@ import time
 from typing import Any, TextIO
 
 from seedstability import progress
-from seedstability.pipeline.display import duration
+from seedstability.pipeline.display import bars_on, duration
 
 
 class Phases:
@@ -20,16 +20,7 @@ class Phases:
 
     def __enter__(self) -> "Phases":
         if self._stream.isatty():
-            from rich.console import Console
-            from rich.progress import BarColumn, Progress, TextColumn
-
-            columns = (
-                TextColumn("{task.description}", markup=False),
-                BarColumn(bar_width=24),
-                TextColumn("{task.fields[left]}", markup=False),
-            )
-            console = Console(file=self._stream)
-            self._bar = Progress(*columns, console=console, transient=True)
+            self._bar = bars_on(self._stream)
             self._bar.start()
         # Also where nothing is drawn: inner work would else draw bars of its own.
         progress.listen(self._at)
@@ -46,7 +37,7 @@ class Phases:
             return
         if self._phase is not None:
             self._bar.remove_task(self._phase)
-        self._phase, self._since = self._bar.add_task(name, total=1.0, left=""), time.monotonic()
+        self._phase, self._since = self._bar.add_task(name, total=1.0, right=""), time.monotonic()
 
     def note(self, text: str) -> None:
         """A line to keep, in a pipe too."""
@@ -59,4 +50,4 @@ class Phases:
         if self._bar is None or self._phase is None or share <= 0:
             return
         left = (time.monotonic() - self._since) * (1.0 - share) / share
-        self._bar.update(self._phase, completed=share, left=f"about {duration(left)} left")
+        self._bar.update(self._phase, completed=share, right=f"about {duration(left)} left")

@@ -110,8 +110,7 @@ def read_pickled(path: Path, known: Collection[str]) -> Weights:
         found: Any = torch.load(path, map_location="cpu", weights_only=True, mmap=False)
     except UserError:
         raise
-    # It walks through a pickle that anybody may have made, which can have it raise anything.
-    except Exception as error:
+    except Exception as error:  # torch walks through a stranger's pickle, which can raise anything
         raise UserError(f"{path} cannot be read as tensors alone: {_why(error)}") from None
     if not isinstance(found, dict) or not all(isinstance(name, str) for name in found):
         raise UserError(f"{path} holds no tensors by name, as a state_dict has them")
