@@ -231,6 +231,8 @@ class _Execution:
             self.display.note(f"{stage.name}: another run is at it; waiting for its result")
         elif event["kind"] in ("done", "found"):
             del self.running[event["key"]]
+            # Before the line that shows it, which may be the first thing that any stage tells.
+            self.display.left(self._seconds_left())
             self.display.finished(stage.name, _told(event))
         else:
             self._fail(stage, event)
