@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from seedstability.errors import UserError
 from seedstability.pipeline import numerics
 from seedstability.pipeline.abi import numeric_abi
 from seedstability.subjects.config import read_recipe, subject_names
+from seedstability.subjects.language_model import config as language
 
 
 def compare_dictionaries(
@@ -58,7 +59,18 @@ def known_subjects() -> str:
             f"{name}: {accuracy:.2f}% of the held-out pairs, sha256 {recipe['sha256'][:12]}…,"
             f" trained in {recipe['wall_seconds']:.0f} s on {recipe['numeric_abi']}"
         )
+    recipe = language.read_recipe()
+    lines.append(
+        f"{language.OURS}: a language model, {_losses(recipe['results']['heldout_loss'])}, sha256"
+        f" {recipe['sha256'][:12]}…, trained in {recipe['wall_seconds']:.0f} s"
+        f" on {recipe['numeric_abi']}"
+    )
     return "\n".join(lines)
+
+
+def _losses(by_domain: Mapping[str, float]) -> str:
+    each = " and ".join(f"{loss:.3f} on {domain}" for domain, loss in by_domain.items())
+    return f"held-out loss {each} in nats a token"
 
 
 def retrain_subjects(name: str = "") -> Iterator[str]:
@@ -67,32 +79,59 @@ def retrain_subjects(name: str = "") -> Iterator[str]:
     Raises:
         UserError: for a name that is not there, or weights that are missing or damaged.
     """
-    if name and name not in subject_names():
-        raise UserError(f"no subject is called {name!r}; there are {', '.join(subject_names())}")
-    for each in [name] if name else subject_names():
-        yield _retrained(each)
+    names = [*subject_names(), language.OURS]
+    if name and name not in names:
+        raise UserError(f"no subject is called {name!r}; there are {', '.join(names)}")
+    for each in [name] if name else names:
+        yield _language_model_retrained() if each == language.OURS else _retrained(each)
 
 
 def _retrained(name: str) -> str:
-    """In a process of its own: what fixes the bits has to be set before torch is loaded."""
     code = (
         "import sys; from seedstability.pipeline.numerics import fix_after_torch;"
         "fix_after_torch(); from seedstability.subjects.weights import retrain;"
         "r = retrain(sys.argv[1]);"
         "print(r.same_bits, r.largest_difference, r.heldout_accuracy, r.seconds)"
     )
-    package = Path(__file__).resolve().parents[1]
-    environment = {**os.environ, **numerics.environment(), "PYTHONPATH": str(package)}
+    printed = _in_a_process(code, name, numerics.environment())
+    same, difference, accuracy, seconds = printed.split()[-4:]
+    return (
+        f"{name}: {_bits(same, difference)}; {100 * float(accuracy):.2f}% of the held-out pairs,"
+        f" {float(seconds):.0f} s"
+    )
+
+
+def _language_model_retrained() -> str:
+    code = (
+        "from seedstability.subjects.language_model.small import retrain; r = retrain();"
+        "print(r.same_bits, r.largest_difference, *r.heldout_loss.values(), r.seconds)"
+    )
+    # With all instructions that the processor has: Muon's products in half precision are emulated
+    # where they are pinned to AVX2, and the training would take four times as long.
+    threads = {"OMP_NUM_THREADS": str(language.SMALL.threads)}
+    same, difference, *losses, seconds = _in_a_process(code, language.OURS, threads).split()[-5:]
+    by_domain = dict(zip(language.DOMAINS, map(float, losses), strict=True))
+    return (
+        f"{language.OURS}: {_bits(same, difference)}; {_losses(by_domain)}, {float(seconds):.0f} s"
+    )
+
+
+def _in_a_process(code: str, name: str, environment: Mapping[str, str]) -> str:
+    """What it prints. In a process of its own, because what fixes the bits has to be set before
+    torch is loaded."""
+    package = str(Path(__file__).resolve().parents[1])
     ran = subprocess.run(
-        [sys.executable, "-c", code, name], env=environment, capture_output=True, text=True
+        [sys.executable, "-c", code, name],
+        env={**os.environ, **environment, "PYTHONPATH": package},
+        capture_output=True,
+        text=True,
     )
     if ran.returncode:
         raise UserError(f"{name} could not be trained again: {ran.stderr.strip().splitlines()[-1]}")
-    same, difference, accuracy, seconds = ran.stdout.split()[-4:]
-    bits = (
-        "the same bits" if same == "True" else f"other bits, at most {float(difference):.2g} away"
-    )
-    return (
-        f"{name}: {bits}; {100 * float(accuracy):.2f}% of the held-out pairs,"
-        f" {float(seconds):.0f} s"
-    )
+    return ran.stdout
+
+
+def _bits(same: str, difference: str) -> str:
+    if same == "True":
+        return "the same bits"
+    return f"other bits, at most {float(difference):.2g} away"

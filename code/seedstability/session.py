@@ -187,6 +187,17 @@ class Session:
             },
         )
 
+    def dry_run(self) -> str:
+        """What would run, in its order, with what each stage may take. Runs nothing."""
+        from seedstability.experiments.estimates import estimate
+        from seedstability.pipeline.forecast import Expected, forecast
+
+        known = {
+            name: Expected(cost.seconds, 1e6 * cost.megabytes)
+            for name, cost in self._costs().items()
+        }
+        return forecast(self.stages, self.store, known, estimate)
+
     def status(self) -> str:
         """Stale stages with reasons and costs, then one line for all."""
         found = status(self.stages, self.store, self.known_seconds)
@@ -312,4 +323,8 @@ def prune(root: Path, everything: bool) -> str:
         stages = [stage for part in parts(profile).values() for stage in part.values()]
         keep |= {key.digest for key in portable_keys(in_order(stages)).values()}
     freed = Store(root / "build" / "store", numeric_abi()).prune(keep)
+    # Activations on disk are a cache: a stage that wants them makes them again.
+    shards = root / "build" / "activations"
+    freed += sum(path.stat().st_size for path in shards.rglob("*") if path.is_file())
+    shutil.rmtree(shards, ignore_errors=True)
     return f"{freed / 1e6:.0f} MB freed"

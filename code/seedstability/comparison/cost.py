@@ -22,19 +22,26 @@ def announced(
     config: ComparisonConfig, n: int, d: int, n_seeds: int, samples: int, started: bool
 ) -> str | None:
     """A line on time and memory where the former is more than a minute; else nothing."""
+    seconds, memory = estimated(config, n, d, n_seeds, samples, started)
+    if seconds < _ANNOUNCED:
+        return None
+    matchings, best = _looks(config, n_seeds, samples > 0, started)
+    return (
+        f"this takes about {_duration(seconds)} on one core and {memory / 1e9:.1f} GB: {matchings}"
+        f" matchings and {best} searches for best partners of {n:,} × {n:,} latents of width {d:,}"
+    )
+
+
+def estimated(
+    config: ComparisonConfig, n: int, d: int, n_seeds: int, samples: int, started: bool
+) -> tuple[float, float]:
+    """Seconds on one core, and bytes."""
     matchings, best = _looks(config, n_seeds, samples > 0, started)
     coded = 2 * samples * n * d * n_seeds
     products = (_PASSES * matchings + best) * n * n * (d + _LOOKED_THROUGH) + coded
-    seconds = products / _PRODUCTS_A_SECOND
-    if seconds < _ANNOUNCED:
-        return None
     # Dictionaries; of a pair normalised copies, and what is scrambled in blocks beside them.
     held = (8 + (4 if started else 0)) * n_seeds + 24
-    memory = (_AT_ALL + held * n * d + _BYTES_A_LATENT * n) / 1e9
-    return (
-        f"this takes about {_duration(seconds)} on one core and {memory:.1f} GB: {matchings}"
-        f" matchings and {best} searches for best partners of {n:,} × {n:,} latents of width {d:,}"
-    )
+    return products / _PRODUCTS_A_SECOND, _AT_ALL + held * n * d + _BYTES_A_LATENT * n
 
 
 def _looks(

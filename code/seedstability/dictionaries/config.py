@@ -115,6 +115,9 @@ class TrainingConfig:
     """Draws the order of batches; with order `own` together with the SAE's seed."""
     init_seeds: tuple[int, ...] | None = None
     """Draw the initialisations from these seeds instead, one for each of `seeds`."""
+    samples: int | None = None
+    """Train on the first so many samples, which are in random order where they come from a store;
+    on all if left out."""
     frozen_decoder: bool = False
     """Leave the decoder as it was drawn and train encoder and biases: the control that says
     what a random dictionary can do."""

@@ -1,8 +1,8 @@
 """Training as stages: settings and activations in, arrays out.
 
-`activations` is what `subjects.stages:activations` returns: `train` and `heldout`, each
-float32[samples, d]. Dictionaries are trained on the first; what is traced is measured on the
-second.
+`activations` is what an activations stage of the subjects returns: `train` and `heldout`, each
+float32[samples, d]. Dictionaries are trained on the first, or on the store that it is a part of;
+what is traced is measured on the second.
 """
 
 import os
@@ -30,6 +30,7 @@ from seedstability.dictionaries.regularisers import consistency
 from seedstability.dictionaries.training import Means, Moment, train_all
 from seedstability.progress import report
 from seedstability.stability.chance import chance_level
+from seedstability.subjects.language_model.store import training_samples
 
 PARTS = ("encoder", "encoder_bias", "decoder", "decoder_bias", "threshold")
 """The tensors of an SAE."""
@@ -49,8 +50,8 @@ def train(config: TrainingConfig, activations: Mapping[str, np.ndarray]) -> dict
         samples [T, S], `max_cosine` of each pair of decoders [T, S(S−1)/2] and its chance level
         `max_cosine_chance` [T], and, where asked for, `decoder` [T, S, n, d].
     """
-    x, heldout = tensor(activations["train"]), tensor(activations["heldout"])
-    trace = Trace(heldout, config.trace_decoders)
+    x = training_samples(activations, config.samples)
+    trace = Trace(tensor(activations["heldout"]), config.trace_decoders)
     means = Means(device=os.environ.get("SEEDSTABILITY_DEVICE", "cpu"))
     runs = train_all(x, config, means, trace.watch)
     return {

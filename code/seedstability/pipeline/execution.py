@@ -13,6 +13,7 @@ from seedstability.pipeline.history import History
 from seedstability.pipeline.job import Job
 from seedstability.pipeline.keys import Key, current_sources, portable_keys
 from seedstability.pipeline.provenance import Provenance, source_commit
+from seedstability.pipeline.schedule import ways_to_end
 from seedstability.pipeline.stage import Stage, in_order
 from seedstability.pipeline.store import Store
 
@@ -157,13 +158,15 @@ class _Execution:
         from seedstability.pipeline.workers import Workers
 
         self.waiting = {self._digest(stage): stage for stage in self.plan.missing}
-        self.ways = self._ways_to_end()
+        self.ways = ways_to_end(self.plan.missing, self.plan.keys, self.costs)
         for reason in self.plan.damaged.values():
             self.display.note(f"{reason}; it is computed again")
         self.display.begin(len(self.waiting))
         try:
             device = self.store.abi.device.partition(" ")[0]
-            with Workers(self.threads, device, self.store.root.parent / "kernels") as workers:
+            build = self.store.root.parent
+            shards = build / "activations" / self.store.abi.digest
+            with Workers(self.threads, device, build / "kernels", shards) as workers:
                 while self.waiting or self.running:
                     for stage in self._next():
                         self._start(stage, workers)
@@ -189,18 +192,6 @@ class _Execution:
     def _blocked(self, stage: Stage) -> bool:
         needed = {self._digest(needed) for needed in stage.inputs.values()}
         return bool(needed & (self.waiting.keys() | self.running.keys()))
-
-    def _ways_to_end(self) -> dict[str, float]:
-        """Key's digest → seconds of the stage and of the longest chain that waits for it."""
-        longest_follower: dict[str, float] = {}
-        ways: dict[str, float] = {}
-        for stage in reversed(self.plan.missing):
-            key = self.plan.keys[stage.name]
-            way = self.costs[stage.name] + longest_follower.get(key.digest, 0.0)
-            ways[key.digest] = way
-            for needed in key.inputs.values():
-                longest_follower[needed] = max(way, longest_follower.get(needed, 0.0))
-        return ways
 
     def _start(self, stage: Stage, workers) -> None:
         digest = self._digest(stage)

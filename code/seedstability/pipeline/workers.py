@@ -23,17 +23,25 @@ _WORTH_SHARING = ("torch", "transformer_lens", "transformers", "sklearn", "scipy
 class Workers:
     """One worker process and the children it forks; a context that leaves none behind."""
 
-    def __init__(self, threads: int = 1, device: str = "cpu", compiled: Path | None = None):
+    def __init__(
+        self,
+        threads: int = 1,
+        device: str = "cpu",
+        compiled: Path | None = None,
+        activations: Path | None = None,
+    ):
         """Nothing starts before the first job.
 
         Args:
             threads: for each child.
             device: where stages that can choose compute, `cpu` or `cuda`.
             compiled: folder for numba's machine code; left out, numba looks for one itself.
+            activations: folder for activations that are too large for a result.
         """
         self.threads = threads
         self.device = device
         self.compiled = compiled
+        self.activations = activations
         self._process: subprocess.Popen | None = None
         self._commands: socket.socket | None = None
         self._events: socket.socket | None = None
@@ -106,6 +114,8 @@ class Workers:
         ours = {"PYTHONPATH": search_path, "SEEDSTABILITY_DEVICE": self.device}
         if self.compiled:
             ours["NUMBA_CACHE_DIR"] = str(self.compiled)
+        if self.activations:
+            ours["SEEDSTABILITY_ACTIVATIONS"] = str(self.activations)
         # Otherwise importing torch may touch the driver, after which no child could use the card.
         ours["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"
         return {**os.environ, **numerics.environment(self.threads), **ours}

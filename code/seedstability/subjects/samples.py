@@ -66,11 +66,16 @@ class InMemory:
 class Shards:
     """Activations in the `*.npy` files of a folder, in the order of their names."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, rows: int | None = None):
         """Map them; their values are not looked at.
 
+        Args:
+            folder: where they are.
+            rows: take only so many, from the first on; all if left out.
+
         Raises:
-            UserError: no such files, or one that is not float32[rows, d] with the first one's d.
+            UserError: no such files, one that is not float32[rows, d] with the first one's d, or
+                fewer rows than are wanted.
         """
         paths = sorted(Path(folder).glob("*.npy"))
         if not paths:
@@ -85,6 +90,7 @@ class Shards:
                     f"{path} has {shard.shape[1]} coordinates, {paths[0].name} has {d}; "
                     "all shards of a folder must agree"
                 )
+        self._shards = _first(self._shards, rows, folder)
         self._ends = torch.tensor([len(shard) for shard in self._shards]).cumsum(0)
         self.shape = (int(self._ends[-1]), d)
 
@@ -135,6 +141,22 @@ def write_shards(parts: Iterable[Float[Tensor, "p d"]], folder: Path) -> Shards:
         shutil.rmtree(unfinished)
         raise
     return Shards(folder)
+
+
+def _first(shards: list[np.ndarray], rows: int | None, folder: Path) -> list[np.ndarray]:
+    """Views of the first so many rows."""
+    there = sum(map(len, shards))
+    if rows is None:
+        return shards
+    if not 1 <= rows <= there:
+        raise UserError(f"{rows} samples are wanted of {folder}, which holds {there}")
+    kept = []
+    for shard in shards:
+        kept.append(shard[:rows])
+        rows -= len(kept[-1])
+        if not rows:
+            break
+    return kept
 
 
 def _mapped(path: Path) -> np.ndarray:
