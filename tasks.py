@@ -67,10 +67,14 @@ def session(profile: str, device: str = "cpu", only: str = ""):
     return Session(ROOT, profile, device, names)
 
 
-@verb()
-def experiments(c, profile="paper", only="", jobs=0, device="cpu", from_locked=False):
-    """Run every stage whose result is not in the store (paper: 8 min from nothing)."""
-    if not from_locked:
+@verb(help={"dry_run": "print the stages that would run, their order, time and memory"})
+def experiments(
+    c, profile="paper", only="", jobs=0, device="cpu", from_locked=False, dry_run=False
+):
+    """Run every stage whose result is not in the store (paper: 15 min from nothing)."""
+    if dry_run:
+        print(session(profile, device, only).dry_run())
+    elif not from_locked:
         session(profile, device, only).run(jobs or None)
 
 
@@ -176,7 +180,7 @@ def compare(c, folders, activations="", initial="", out="", threshold="0.7", all
 
 @verb(help={"retrain": "train them again and say whether the bits agree", "name": "one of them"})
 def subjects(c, retrain=False, name=""):
-    """The transformers whose weights are in data/subjects (retraining: 10 min)."""
+    """The transformers whose weights are in data/subjects (retraining: 30 min)."""
     from seedstability.chores import known_subjects, retrain_subjects
 
     if not retrain:

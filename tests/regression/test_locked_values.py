@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from seedstability.pipeline.differences import EXAMPLE
 from seedstability.pipeline.locked import Values
 from seedstability.pipeline.results import Array, Scalar
 from seedstability.session import Session
@@ -39,7 +40,17 @@ def computed(tmp_path_factory):
 
 def as_text(values: Values, locked: Values) -> dict[str, str]:
     """Each value as printed; within the locked tolerance, as it is locked."""
-    return {address: _shown(values[address], locked.get(address)) for address in sorted(values)}
+    return {
+        address: _shown(
+            locked[address] if _is_example(address, locked) else values[address],
+            locked.get(address),
+        )
+        for address in sorted(values)
+    }
+
+
+def _is_example(address: str, locked: Values) -> bool:
+    return address.endswith(EXAMPLE) and isinstance(locked.get(address), str)
 
 
 def _shown(value, locked) -> str:

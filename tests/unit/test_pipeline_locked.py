@@ -158,6 +158,15 @@ def test_every_other_difference_is_named(folder, address, value, what):
     assert address in str(found)
 
 
+def test_an_example_may_be_another_and_is_shown_before_locking():
+    one, other = ({"a": {"b": {"quoted": text, "said": "x"}}} for text in ("x", "y"))
+    new, locked = (Values.from_tree(tree) for tree in (one, other))
+    assert compare(new, locked) == []
+    assert [each.address for each in compare(new, locked, exactly=True)] == ["a.b.quoted"]
+    one["a"]["b"]["said"] = "z"
+    assert [each.address for each in compare(Values.from_tree(one), locked)] == ["a.b.said"]
+
+
 def test_a_missing_address_is_named(folder, values):
     less = Values({a: v for a, v in values.items() if a != "chance.closed.bare"})
     [found] = compare(less, read_values(folder))

@@ -3,7 +3,20 @@
 from collections.abc import Iterable
 
 from seedstability.errors import UserError
-from seedstability.experiments import chance, consistency, matching, modular
+from seedstability.experiments import (
+    activations,
+    alignment,
+    chance,
+    consistency,
+    domains,
+    explanations,
+    grid,
+    language,
+    matching,
+    modular,
+    seeds,
+    tokens,
+)
 from seedstability.pipeline.stage import Stage
 
 EXPERIMENTS = {
@@ -11,6 +24,14 @@ EXPERIMENTS = {
     "modular": modular,
     "consistency": consistency,
     "matching": matching,
+    "language": language,
+    "tokens": tokens,
+    "seeds": seeds,
+    "alignment": alignment,
+    "domains": domains,
+    "activations": activations,
+    "explanations": explanations,
+    "grid": grid,
 }
 PROFILES = ("smoke", "paper", "full")
 
@@ -31,4 +52,8 @@ def parts(profile: str, only: Iterable[str] = ()) -> dict[str, dict[str, Stage]]
     for name in names:
         if name not in EXPERIMENTS:
             raise UserError(f"no experiment is called {name!r}; there are {', '.join(EXPERIMENTS)}")
-    return {name: EXPERIMENTS[name].parts(EXPERIMENTS[name].PROFILES[profile]) for name in names}
+    found = {name: EXPERIMENTS[name].parts(EXPERIMENTS[name].PROFILES[profile]) for name in names}
+    empty = [name for name, stages in found.items() if not stages]
+    if only and empty:
+        raise UserError(f"{empty[0]} has nothing in profile {profile}; take another profile")
+    return {name: stages for name, stages in found.items() if stages}

@@ -49,6 +49,25 @@ FIGURES: tuple[Figure, ...] = (
     Figure("consistency", "consistency", "invoke experiments --only consistency"),
     Figure("trace", "consistency", "invoke experiments --only consistency"),
     Figure("matching", "matching", "invoke experiments --only matching"),
+    Figure(
+        "token_sizes",
+        "tokens.sizes",
+        "invoke experiments --only tokens",
+        "seedstability.plots.tokens",
+    ),
+    Figure(
+        "token_amounts",
+        "tokens.amounts",
+        "invoke experiments --only tokens",
+        "seedstability.plots.tokens",
+    ),
+    Figure("seeds", "seeds", "invoke experiments --only seeds"),
+    Figure("alignment", "alignment.sizes", "invoke experiments --only alignment"),
+    Figure("alignment_modes", "alignment.modes", "invoke experiments --only alignment"),
+    Figure("alignment_frequency", "alignment.frequency", "invoke experiments --only alignment"),
+    Figure("domains", "domains.across", "invoke experiments --only domains"),
+    Figure("activations", "activations", "invoke experiments --only activations"),
+    Figure("explanations", "explanations.figure", "invoke experiments --only explanations"),
 )
 # Modules that figures share: an edit there draws them all again.
 _SHARED = ("seedstability.plots.style", "seedstability.plots.labels", "seedstability.plots.marks")

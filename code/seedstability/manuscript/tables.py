@@ -35,6 +35,16 @@ COMMANDS = {
     "fourier": _MODULAR,
     "consistency": _CONSISTENCY,
     "matching": _MATCHING,
+    "language": "invoke experiments --only language",
+    "tokens": "invoke experiments --only tokens",
+    "tokens_differences": "invoke experiments --only tokens",
+    "seeds": "invoke experiments --only seeds",
+    "alignment": "invoke experiments --only alignment",
+    "alignment_architectures": "invoke experiments --only alignment",
+    "domains": "invoke experiments --only domains",
+    "activations": "invoke experiments --only activations",
+    "explanations": "invoke experiments --only explanations",
+    "rules": "invoke experiments --only explanations",
 }
 
 

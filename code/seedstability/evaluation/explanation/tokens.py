@@ -1,0 +1,109 @@
+"""What tokens look like: their text, their classes, and how they are printed."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+OPERATORS = frozenset("+-*/=<>%&|^~@!")
+SPACE = "·"
+"""Stands for a space where a token is printed; a space of its own would be lost at a line's end."""
+_ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r", " ": SPACE}
+_UNESCAPED = {"\\": "\\", '"': '"', "n": "\n", "t": "\t", "r": "\r"}
+_ESCAPE = re.compile(r"\\(?:u\{([0-9a-f]+)\}|(.))")
+
+
+class Tokenizer(Protocol):
+    """As much of `tokenizers.Tokenizer` as is needed here."""
+
+    def get_vocab(self) -> Mapping[str, int]:
+        """Token in the byte-level alphabet → number."""
+
+
+def texts_of(tokenizer: Tokenizer) -> list[str]:
+    """The text of each token of a byte-level BPE, by number.
+
+    Bytes that are no whole character stand as `\\xe2`; a separator stands as it is named.
+    """
+    byte_of = {character: byte for byte, character in enumerate(_alphabet())}
+    texts = {}
+    for token, number in tokenizer.get_vocab().items():
+        known = all(character in byte_of for character in token)
+        raw = bytes(byte_of[character] for character in token) if known else token.encode()
+        texts[number] = raw.decode("utf-8", errors="backslashreplace")
+    return [texts.get(number, f"<{number}>") for number in range(max(texts) + 1)]
+
+
+def printed(text: str) -> str:
+    """A token between quotes, in ASCII but for the dot that stands for a space."""
+    return '"' + "".join(_printed(character) for character in text) + '"'
+
+
+def read(quoted: str) -> str:
+    """The token that `printed` made this of."""
+    return _ESCAPE.sub(_meant, quoted[1:-1].replace(SPACE, " "))
+
+
+def classes_of(text: str) -> list[str]:
+    """Names of the classes that a token belongs to."""
+    return [name for name, belongs in CLASSES.items() if belongs(text)]
+
+
+def _is_capitalised(text: str) -> bool:
+    letters = text.strip()
+    return letters[:1].isupper() and not _is_capitals(text)
+
+
+def _is_capitals(text: str) -> bool:
+    return len(text.strip()) > 1 and text.strip().isupper()
+
+
+def _is_made_of(characters: Sequence[str] | frozenset[str]) -> Callable[[str], bool]:
+    return lambda text: bool(text.strip()) and set(text.strip()) <= set(characters)
+
+
+def _has(characters: str) -> Callable[[str], bool]:
+    return lambda text: any(character in characters for character in text)
+
+
+CLASSES: Mapping[str, Callable[[str], bool]] = {
+    "a word's start": lambda text: text[:1] == " " and text[1:2].isalpha(),
+    "a word's rest": lambda text: text[:1].isalpha(),
+    "lower case": lambda text: text.strip().isalpha() and text.islower(),
+    "capitalised": _is_capitalised,
+    "capitals": _is_capitals,
+    "digits": lambda text: text.strip().isdigit(),
+    "an operator": _is_made_of(OPERATORS),
+    "an opening bracket": _has("([{"),
+    "a closing bracket": _has(")]}"),
+    "a quote": _has("\"'`"),
+    "punctuation": _is_made_of(".,;:?"),
+    "a line break": _has("\n"),
+    "indentation": lambda text: text.isspace() and "\n" not in text,
+    "with an underscore": _has("_"),
+    "with a backslash": _has("\\"),
+    "not ASCII": lambda text: not text.isascii(),
+}
+"""Case and punctuation classes, as `token is …` goes on. A token may belong to several."""
+
+
+def _printed(character: str) -> str:
+    if character in _ESCAPES:
+        return _ESCAPES[character]
+    plain = character.isascii() and character.isprintable()
+    return character if plain else f"\\u{{{ord(character):x}}}"
+
+
+def _meant(found: re.Match) -> str:
+    return chr(int(found[1], 16)) if found[1] else _UNESCAPED[found[2]]
+
+
+def _alphabet() -> list[str]:
+    """The character that stands for each byte in a byte-level BPE.
+
+    Bytes that print stand for themselves; the others take the characters from 256 on, in order
+    (GPT-2's convention, which `tokenizers` follows).
+    """
+    itself = {*range(33, 127), *range(161, 173), *range(174, 256)}
+    others = [byte for byte in range(256) if byte not in itself]
+    place = {byte: 256 + index for index, byte in enumerate(others)}
+    return [chr(place.get(byte, byte)) for byte in range(256)]
