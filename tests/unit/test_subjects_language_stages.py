@@ -77,6 +77,11 @@ def test_no_training_context_is_held_out(config, text):
     assert len(train) == 15  # of seven tokens each for a hundred
 
 
+def test_what_is_held_out_does_not_hang_on_how_much_is_trained_on(config, text):
+    few, many = (stages.activations(replace(config, tokens=n), text) for n in (50, 200))
+    assert np.array_equal(few["heldout_contexts"], many["heldout_contexts"])
+
+
 def test_more_tokens_than_there_are_is_refused(config, text):
     with pytest.raises(UserError, match="58 contexts of code and prose are wanted, there are 50"):
         stages.activations(replace(config, tokens=400), text)

@@ -98,7 +98,7 @@ def sizes(config, **inputs: dict) -> dict:
 def modes(config, **tested: dict) -> dict:
     """Dip and mixture of matched cosines, live latents (C42)."""
     tree: dict = {}
-    for place in PLACES:
+    for place in (*PLACES, "long"):
         node: dict = {
             # a step of the grid or two: few samples are drawn at each distance
             "smallest_separation": Scalar(tested[place]["smallest_separation"], 1, tolerance=0.3)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from seedstability.comparison.config import ComparisonConfig
 from seedstability.comparison.partners_config import PartnersConfig
+from seedstability.dictionaries.config import TOPK
 from seedstability.errors import UserError
 from seedstability.evaluation.heldout_config import HeldoutConfig
 from seedstability.experiments import language
@@ -37,7 +38,7 @@ class Settings:
     """The two sizes of the report, both among those above and the centre's."""
     seen_distinct: tuple[int, ...] = (1_024, 32_768, 524_288)
     """Distinct tokens while the tokens seen stay the centre's; the centre's stands between them."""
-    epochs_distinct: tuple[int, ...] = (1_024, 8_192, 32_768, 524_288)
+    epochs_distinct: tuple[int, ...] = (1_024, 8_192, 32_768)
     """Distinct tokens while the epochs stay the centre's; again without the centre's own."""
     most: int = 1_048_576
     """The most distinct tokens, at the centre's epochs, with the fewest seeds."""
@@ -108,6 +109,7 @@ PROFILES = {
         sizes=(128, 256, 1024, 2048),
         large=16_384,
         seen_distinct=(1_024, 8_192, 32_768, 524_288),
+        epochs_distinct=(1_024, 8_192, 32_768, 524_288),
         report_model="gpt2",
     ),
 }
@@ -131,12 +133,13 @@ def parts(settings: Settings) -> dict[str, Stage]:
         name: _arm(f"layers/{name}", settings, hook=hook)
         for name, hook in (("first", settings.first_hook), ("last", settings.last_hook))
     }
+    layers["slow"] = _arm("layers/slow", settings, rate=TOPK.learning_rate)
     return {
         "centre": _measure("centre", {"centre": centre}),
         "layers": _measure("layers", {"centre": centre, **layers}, Sweeps(seeds=few)),
         "sizes": _sizes(settings, centre),
         "amounts": _amounts(settings, centre),
-        "report": _measure("report", {"report": _report(settings), **_conditions(settings)}),
+        "report": _measure("report", {**_report(settings), **_conditions(settings)}),
         "settings": Stage("tokens/settings", f"{HERE}:settings", settings),
     }
 
@@ -207,19 +210,25 @@ def _sweeps(
     return Sweeps(tuple(sweeps), len(settings.centre.few_seeds))
 
 
-def _report(settings: Settings) -> Measured:
-    """The report's own setting, as far as it says, on our model."""
-    return _arm(
-        "report",
-        settings,
-        n=settings.report_latents,
-        k=settings.report_k,
-        distinct=settings.report_tokens,
-        epochs=settings.report_epochs,
-        batch=settings.report_batch,
-        hook=settings.first_hook,
-        live_on_own=True,
-    )
+def _report(settings: Settings) -> dict[str, Measured]:
+    """The report's own setting, as far as it says, on our model: it names no learning rate, so once
+    with the preset's and once with the centre's."""
+    rates = {"report": TOPK.learning_rate, "faster": settings.centre.learning_rate}
+    return {
+        name: _arm(
+            f"report/{name}",
+            settings,
+            n=settings.report_latents,
+            k=settings.report_k,
+            distinct=settings.report_tokens,
+            epochs=settings.report_epochs,
+            batch=settings.report_batch,
+            rate=rate,
+            hook=settings.first_hook,
+            live_on_own=True,
+        )
+        for name, rate in rates.items()
+    }
 
 
 CONDITIONS = {
@@ -263,6 +272,7 @@ def _arm(
     distinct: int = 0,
     epochs: int = 0,
     batch: int = 0,
+    rate: float = 0.0,
     few: bool = False,
     live_on_own: bool = False,
 ) -> Measured:
@@ -276,6 +286,7 @@ def _arm(
         k=k or min(own.k, n // settings.smallest_share),
         epochs=epochs or own.epochs,
         batch_size=batch or centre.dictionary.batch_size,
+        learning_rate=rate or own.learning_rate,
     )
     hook = hook or own.hook
     judged = _read(own, hook, own.tokens)

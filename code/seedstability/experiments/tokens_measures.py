@@ -52,11 +52,12 @@ def centre(config, **inputs: dict) -> dict:
 
 
 def layers(config, **inputs: dict) -> dict:
-    """First and last layer beside the centre, and the differences (C24)."""
-    arms = {name: Measured.of(inputs, name, config.seeds) for name in ("first", "centre", "last")}
+    """First and last layer, and the preset's learning rate, beside the centre (C24)."""
+    names = ("first", "centre", "last", "slow")
+    arms = {name: Measured.of(inputs, name, config.seeds) for name in names}
     tree: dict = {name: whole(arm) for name, arm in arms.items()}
     tree["points"] = {name: point(arm) for name, arm in arms.items()}
-    for name in ("first", "last"):
+    for name in ("first", "last", "slow"):
         tree[f"{name}_less_centre"] = contrast(arms[name], arms["centre"])
     return loosened(tree)
 

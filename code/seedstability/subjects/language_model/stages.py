@@ -91,12 +91,13 @@ def activations(config: ActivationsConfig, text: Mapping[str, Any]) -> dict[str,
     Raises:
         UserError: there are fewer tokens than wanted, or the model or hook point is not there.
     """
-    generator = np.random.default_rng(config.seed)
+    # Each has a generator of its own, so that what is held out hangs on nothing but their number.
+    train_draw, heldout_draw = (np.random.default_rng((config.seed, part)) for part in (0, 1))
     found = TokenizedText(text["train"], text["heldout"])
     per_context = next(iter(found.train.values())).shape[1] - 1
     wanted = -(-config.tokens // per_context)
-    contexts, _ = _drawn(found.train, config.domains, wanted, generator)
-    heldout, domain = _drawn(found.heldout, config.domains, config.heldout_contexts, generator)
+    contexts, _ = _drawn(found.train, config.domains, wanted, train_draw)
+    heldout, domain = _drawn(found.heldout, config.domains, config.heldout_contexts, heldout_draw)
     shards = open_or_make(config, contexts)
     return {
         "train": shards.rows(torch.arange(min(config.tokens, SAMPLE))).numpy(),
