@@ -87,13 +87,14 @@ def test_a_dead_latent_is_in_no_live_figure():
     assert table["shared"][0, 1] == pytest.approx(SHARED / (0.5 * (SHARED + N)), abs=0.05)
 
 
-def test_where_the_data_span_less_encoders_are_projected():
+@pytest.mark.parametrize("variance", [0.0, 1e-4])
+def test_where_the_data_hardly_vary_encoders_are_projected(variance):
     given = dictionaries()
     outside = np.zeros((3, N, 4), np.float32)
     wide = {name: np.concatenate([rows, outside], axis=2) for name, rows in given.items()}
     wide["encoder"] = wide["encoder"].copy()
     wide["encoder"][..., D:] = np.random.default_rng(0).standard_normal((3, N, 4)) * 5
-    data = torch.cat([activations(500, D), torch.zeros(500, 4)], dim=1).numpy()
+    data = torch.cat([activations(500, D), variance**0.5 * normal(500, 4, seed=3)], dim=1).numpy()
     live = np.ones((3, N), bool)
     found = align(PLAIN, wide, {"live": live}, {"train": data})
     assert found["rank"] == D

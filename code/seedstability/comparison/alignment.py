@@ -26,11 +26,15 @@ from seedstability.comparison.question import Moments
 from seedstability.progress import report
 from seedstability.stability.matching import Agreement, Matching, agreement, match
 from seedstability.stability.null_models import data_directions, isotropic
-from seedstability.stability.subspaces import principal_basis
+from seedstability.stability.subspaces import principal_basis, project_on_span
 
 _LATENTS_OF_EVERY_START = 1024
 """Above, the level of untrained dictionaries is left out: with starts uniform on the sphere it is
 the isotropic one, and a matching takes half a second or more."""
+_LEAST_VARIANCE = 0.01
+"""Of the mean over components, below which one does not count to the span of the data. A block's
+output may have a component a thousand times smaller than all others: what encoders have along it
+costs nothing, is no part of what they read, and its sign differs from seed to seed."""
 _LATENTS_DRAWN = 10 * 1024
 """As `comparison.config.suited` has it: so many latents fix the mean of a chance level."""
 
@@ -58,7 +62,7 @@ def align(
         `live` (of the same assignments, the pairs in which both fire, over the mean number of
         those that fire), `span` (encoders projected on the span of the data), `untrained` (few
         latents only), `gauge` and `gauge_live`; one number a statistic under `isotropic` and
-        `data`; `rank`, components with any variance; `cosine_with_start` [S]; and under
+        `data`; `rank` of that span; `cosine_with_start` [S]; and under
         `partners`, for each pair, `pair` [P, 2] and of the first one's latents
         `decoder_partner`, `decoder_cosine`, `encoder_partner`, `encoder_cosine` [P, n];
         `gauge_partners` likewise, the second one scrambled.
@@ -82,6 +86,8 @@ class _Alignment:
         x = torch.from_numpy(data["train"])
         self.moments = Moments(principal_basis(x), covariance_of(x), len(x))
         self.n, self.d = self.ours[0].decoder.shape
+        variances = self.moments.components.variances
+        self.rank = int((variances >= _LEAST_VARIANCE * variances.mean()).sum())
         self.pairs = matched_pairs(len(self.ours), config)
         self.generator = Generator().manual_seed(config.seed)
 
@@ -103,7 +109,7 @@ class _Alignment:
         return tables | {
             "isotropic": self._level(lambda: isotropic(self.n, self.d, self.generator), draws),
             "data": self._level(self._data, draws),
-            "rank": self.moments.components.rank,
+            "rank": self.rank,
             "cosine_with_start": np.array(
                 [
                     cosine_with_start(ours.decoder, start).item()
@@ -137,10 +143,12 @@ class _Alignment:
         return statistics(seen, self.live[pair[0]], self.live[pair[1]], self.config.threshold)
 
     def _within_span(self, pair: tuple[int, int], seen: Both) -> Statistics:
-        components = self.moments.components
-        if components.rank == self.d:
+        if self.rank == self.d:
             return self._full(pair, seen)  # nothing sticks out
-        one, other = (self.ours[seed].within(components).encoder for seed in pair)
+        components = self.moments.components
+        one, other = (
+            project_on_span(self.ours[seed].encoder, components, self.rank) for seed in pair
+        )
         return self._full(pair, Both(seen.decoders, match(one, other, certify=False)))
 
     def _level(self, draw: Callable[[], Tensor], draws: int) -> Statistics:

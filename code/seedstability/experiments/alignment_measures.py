@@ -173,7 +173,7 @@ def architectures(config, **inputs: dict) -> dict:
                     statistic: _less(inputs, first, second, statistic, scope)
                     for statistic in ("shared", "agreeing", "matched_mean")
                 }
-                for scope in ("full", "live")
+                for scope in ("full", "live", "span")
             }
             for name, (first, second) in pairings.items()
         },
@@ -302,7 +302,8 @@ def _kappa(comparison: dict, name: str, scope: str, seeds: np.ndarray) -> float:
 
 
 def _level(comparison: dict, name: str, scope: str = "full") -> np.ndarray | float:
-    return chance_levels(comparison, name, scope=scope)["gauge"]
+    # A scramble leaves the components alone, so that the span's level is that of the whole.
+    return chance_levels(comparison, name, scope="live" if scope == "live" else "full")["gauge"]
 
 
 def _less(inputs: Mapping, first: str, second: str, name: str, scope: str) -> dict:

@@ -62,7 +62,7 @@ FIGURES: tuple[Figure, ...] = (
         "seedstability.plots.tokens",
     ),
     Figure("seeds", "seeds", "invoke experiments --only seeds"),
-    Figure("alignment", "alignment.sizes", "invoke experiments --only alignment"),
+    Figure("alignment", "alignment.sizes.figure", "invoke experiments --only alignment"),
     Figure("alignment_modes", "alignment.modes", "invoke experiments --only alignment"),
     Figure("alignment_frequency", "alignment.frequency", "invoke experiments --only alignment"),
     Figure("domains", "domains.across", "invoke experiments --only domains"),
