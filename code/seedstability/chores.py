@@ -110,7 +110,7 @@ def _language_model_retrained() -> str:
     # where they are pinned to AVX2, and the training would take four times as long.
     threads = {"OMP_NUM_THREADS": str(language.SMALL.threads)}
     same, difference, *losses, seconds = _in_a_process(code, language.OURS, threads).split()[-5:]
-    by_domain = dict(zip(language.DOMAINS, map(float, losses), strict=True))
+    by_domain = dict(zip(map(str, language.DOMAINS), map(float, losses), strict=True))
     return (
         f"{language.OURS}: {_bits(same, difference)}; {_losses(by_domain)}, {float(seconds):.0f} s"
     )

@@ -1,5 +1,7 @@
 """Rules as text and as tests, how they are learnt and scored, and the stages."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -14,6 +16,7 @@ from explanation_data import (
 from hypothesis import given
 from hypothesis import strategies as st
 
+from seedstability.dictionaries.architectures import SAE
 from seedstability.errors import UserError
 from seedstability.evaluation.explanation.config import RuleConfig
 from seedstability.evaluation.explanation.detection import balanced_accuracy, detection_score
@@ -144,15 +147,14 @@ def test_a_firing_lies_in_the_window_and_at_the_place_of_its_token():
 
 @pytest.mark.parametrize("architecture", ["topk", "relu", "jumprelu"])
 def test_firings_are_what_encoding_leaves(architecture):
-    from dataclasses import replace
-
     generator = torch.Generator().manual_seed(0)
-    draw = lambda *shape: torch.randn(*shape, generator=generator)  # noqa: E731
+
+    def draw(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape, generator=generator)
+
     # With so many kept, some are negative, which topk sets to zero.
     config = replace(ONE_TOKEN, architecture=architecture, k=15, n_latents=20)
     threshold = draw(20).abs() if architecture == "jumprelu" else torch.zeros(20)
-    from seedstability.dictionaries.architectures import SAE
-
     random = SAE(draw(20, 8), draw(20), draw(20, 8), draw(8), threshold, config)
     x = draw(50, 8)
     found, codes = firings(random, x), random.encode(x)

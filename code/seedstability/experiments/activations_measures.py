@@ -173,17 +173,11 @@ def _camp(found: Mapping[str, Any], weights: np.ndarray) -> dict:
 def _ranks(found: Mapping[str, Any], against: str) -> tuple[np.ndarray, np.ndarray]:
     """Rank correlation over latents of how alike they are with how alike their effects are, for
     partners and for the gauge level, both as rings."""
-    return tuple(  # type: ignore[return-value]
-        ring(
-            np.array(
-                [
-                    _spearman(one, other)
-                    for one, other in zip(found[against], found[kind]["effect"], strict=True)
-                ]
-            )
-        )
-        for kind in ("partner", "gauge")
+    partner, gauge = (
+        ring(np.array([_spearman(*each) for each in zip(found[against], effects, strict=True)]))
+        for effects in (found["partner"]["effect"], found["gauge"]["effect"])
     )
+    return partner, gauge
 
 
 def _rank(values: np.ndarray, gauge: np.ndarray) -> dict:
