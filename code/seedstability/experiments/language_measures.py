@@ -48,9 +48,9 @@ def settings(config) -> dict:
     return {
         "latents": config.n_latents,
         "k": config.k,
-        "tokens": f"{config.tokens:,}",
+        "tokens": config.tokens,
         "epochs": config.epochs,
-        "seen": f"{config.tokens * config.epochs:,}",
+        "seen": config.tokens * config.epochs,
         "seeds": len(config.seeds),
         "few_seeds": len(config.few_seeds),
         "fewest_seeds": len(config.fewest_seeds),

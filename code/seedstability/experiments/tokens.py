@@ -49,6 +49,8 @@ class Settings:
     to: a longer text finds more latents alive, whatever was learnt."""
     smallest_share: int = 4
     """k is the centre's, but at most the latents over this."""
+    preset_rate: float = TOPK.learning_rate
+    """The presets' learning rate, at which the centre and the report's setting are trained too."""
     report_latents: int = 128
     """Latents of the report's own setting, imitated on our model."""
     report_k: int = 8
@@ -133,7 +135,7 @@ def parts(settings: Settings) -> dict[str, Stage]:
         name: _arm(f"layers/{name}", settings, hook=hook)
         for name, hook in (("first", settings.first_hook), ("last", settings.last_hook))
     }
-    layers["slow"] = _arm("layers/slow", settings, rate=TOPK.learning_rate)
+    layers["slow"] = _arm("layers/slow", settings, rate=settings.preset_rate)
     return {
         "centre": _measure("centre", {"centre": centre}),
         "layers": _measure("layers", {"centre": centre, **layers}, Sweeps(seeds=few)),
@@ -213,7 +215,7 @@ def _sweeps(
 def _report(settings: Settings) -> dict[str, Measured]:
     """The report's own setting, as far as it says, on our model: it names no learning rate, so once
     with the preset's and once with the centre's."""
-    rates = {"report": TOPK.learning_rate, "faster": settings.centre.learning_rate}
+    rates = {"report": settings.preset_rate, "faster": settings.centre.learning_rate}
     return {
         name: _arm(
             f"report/{name}",

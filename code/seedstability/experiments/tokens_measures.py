@@ -34,6 +34,8 @@ def settings(config) -> dict:
         "scaled_many": config.scaled[1],
         "times": config.scaled[1] // config.scaled[0],
         **{name: Scalar(value, 1, tolerance=0.0) for name, value in THRESHOLDS.items()},
+        "rate": Scalar(own.learning_rate, 3, tolerance=0.0),
+        "preset_rate": Scalar(config.preset_rate, 4, tolerance=0.0),
         "report_latents": config.report_latents,
         "report_k": config.report_k,
         "report_tokens": config.report_tokens,
