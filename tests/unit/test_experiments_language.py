@@ -36,7 +36,6 @@ def test_only_the_full_profile_may_download():
     for profile in ("smoke", "paper", "full"):
         stages = in_order(s for part in parts(profile).values() for s in part.values())
         asking = {s.name for s in stages if getattr(s.config, "allow_download", False)}
-        # The grid's own settings say that it may; the small model is here.
         assert bool(asking) == (profile == "full")
         assert not any("small" in name for name in asking)
 

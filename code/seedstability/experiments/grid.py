@@ -34,8 +34,6 @@ class GridConfig:
     """Tokens in a step."""
     heldout_contexts: int = 400
     """Held-out contexts."""
-    allow_download: bool = True
-    """Whether models may be fetched from the hub."""
 
 
 full = GridConfig()
@@ -52,7 +50,6 @@ PROFILES = {
         tokens=4096,
         batch_size=256,
         heldout_contexts=40,
-        allow_download=False,
     ),
     "full": full,
 }
@@ -89,13 +86,11 @@ def arms(config: GridConfig) -> dict[str, Arm]:
 
 
 def _arm(config: GridConfig, model: str, hook: str, size: int) -> Arm:
-    download = config.allow_download and model != OURS
     data = read(
         hook,
         config.tokens,
         heldout_contexts=config.heldout_contexts,
         model=model,
-        allow_download=download,
     )
     dictionary = replace(TOPK, n_latents=size, k=config.k, epochs=1, batch_size=config.batch_size)
     training = TrainingConfig(dictionary, config.seeds, samples=config.tokens)

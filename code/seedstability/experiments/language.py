@@ -14,6 +14,7 @@ from seedstability.experiments.arms import Arm, arm
 from seedstability.pipeline.stage import Stage
 from seedstability.subjects.language_model.config import (
     DOMAINS,
+    HUB,
     OURS,
     SMALL,
     ActivationsConfig,
@@ -73,9 +74,10 @@ PROFILES = {
 }
 
 
-def text(model: str = OURS, allow_download: bool = False) -> Stage:
+def text(model: str = OURS) -> Stage:
     """The corpus in a model's tokens, the same stage for whoever asks."""
-    return Stage(f"text/{_short(model)}", f"{HERE}:text", text_config(model, allow_download))
+    # A profile that names a model of the hub allows that it is fetched.
+    return Stage(f"text/{_short(model)}", f"{HERE}:text", text_config(model, model in HUB))
 
 
 def read(
@@ -84,7 +86,6 @@ def read(
     domains: Sequence[Domain] = DOMAINS,
     heldout_contexts: int = paper.heldout_contexts,
     model: str = OURS,
-    allow_download: bool = False,
 ) -> Stage:
     """Activations at a hook point, the same stage for whoever asks for the same."""
     config = ActivationsConfig(
@@ -94,12 +95,10 @@ def read(
         tokens,
         tuple(domains),
         heldout_contexts,
-        allow_download=allow_download,
+        allow_download=model in HUB,
     )
     name = f"{_short(model)}_{hook}_{tokens}_{'_'.join(domains)}_{heldout_contexts}"
-    return Stage(
-        f"activations/{name}", f"{HERE}:activations", config, {"text": text(model, allow_download)}
-    )
+    return Stage(f"activations/{name}", f"{HERE}:activations", config, {"text": text(model)})
 
 
 def dictionary(settings: Settings, **changes) -> DictionaryConfig:

@@ -15,7 +15,6 @@ from seedstability.evaluation.heldout_config import HeldoutConfig
 from seedstability.experiments import language
 from seedstability.experiments.arms import arm
 from seedstability.pipeline.stage import Stage
-from seedstability.subjects.language_model.config import OURS
 
 HERE = "seedstability.experiments.tokens_measures"
 
@@ -308,7 +307,6 @@ def _read(own: language.Settings, hook: str, tokens: int) -> Stage:
         tokens,
         heldout_contexts=own.heldout_contexts,
         model=own.model,
-        allow_download=own.model != OURS,
     )
 
 
