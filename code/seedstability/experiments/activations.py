@@ -28,12 +28,27 @@ class Settings:
     """Latents of each neighbouring pair of seeds that are removed."""
     contexts: int = 4
     """Held-out contexts in which each is removed."""
+    threshold: float = 0.7
+    """Cosine, or correlation, from which two latents count as the same."""
+    unlike: float = 0.3
+    """Cosine below which they count as unlike."""
+    strata: tuple[float, ...] = (0.3, 0.5, 0.7, 0.9)
+    """Inner edges, in decoder cosine, of the strata from which removed latents are drawn."""
 
 
 paper = Settings()
 PROFILES = {
     "paper": paper,
-    "smoke": replace(paper, centre=language.PROFILES["smoke"], latents=12, contexts=2),
+    # So short a training leaves all cosines low; these edges have latents on both sides.
+    "smoke": replace(
+        paper,
+        centre=language.PROFILES["smoke"],
+        latents=12,
+        contexts=2,
+        threshold=0.22,
+        unlike=0.2,
+        strata=(0.15, 0.2, 0.22, 0.25),
+    ),
     "full": replace(paper, centre=language.PROFILES["full"], first=20, latents=256, contexts=16),
 }
 
@@ -55,7 +70,9 @@ def parts(settings: Settings) -> dict[str, Stage]:
     centre = settings.centre
     arm = language.centre(centre)
     dictionary = language.dictionary(centre)
-    correlation = CorrelationConfig(dictionary, first=settings.first)
+    correlation = CorrelationConfig(
+        dictionary, first=settings.first, threshold=settings.threshold, unlike=settings.unlike
+    )
     ablation = AblationConfig(
         dictionary,
         model=centre.model,
@@ -64,6 +81,7 @@ def parts(settings: Settings) -> dict[str, Stage]:
         first=settings.first,
         latents=settings.latents,
         contexts=settings.contexts,
+        strata=settings.strata,
     )
     told = Measured(centre, correlation, ablation)
     return {
