@@ -55,7 +55,7 @@ def test_verbs_with_nothing_to_run_load_neither_torch_nor_transformer_lens(words
     [
         (("status", "--profile", "papr"), "smoke, paper, full"),
         (("experiments", "--only", "modlar"), "chance, modular, consistency"),
-        (("verify", "--claim", "C99"), "C01"),
+        (("verify", "--claim", "C99"), "C49"),
         (("status", "--device", "tpu"), "it must be cpu or cuda"),
         pytest.param(
             ("status", "--device", "cuda"),
