@@ -122,8 +122,7 @@ def _cached(name: str, allow_download: bool) -> Path:
             allow_patterns=[CONFIG, TOKENIZER, "model.safetensors"],
             local_files_only=not allow_download,
         )
-    # What a missing network raises is the hub's, the transport's or the file system's.
-    except Exception as error:
+    except Exception as error:  # the hub's, the transport's or the file system's, of many kinds
         why = _line(error) if allow_download else "no download is allowed here"
         raise UserError(
             f"{repository} at {revision[:12]} is not in the hub's cache and cannot be fetched "
@@ -141,8 +140,7 @@ def _weights(folder: Path) -> PreTrainedModel:
             found: Any = AutoModelForCausalLM.from_pretrained(
                 folder, dtype=torch.float32, local_files_only=True, output_loading_info=True
             )
-    # Damaged files end in whatever the first reader that stumbles raises.
-    except Exception as error:
+    except Exception as error:  # damaged files: whatever the first reader that stumbles raises
         raise _damaged(folder, _line(error)) from None
     model, loaded = found
     lacking = sorted(loaded["missing_keys"]) + sorted(map(str, loaded["mismatched_keys"]))
@@ -198,8 +196,7 @@ def _tokenizer(folder: Path) -> Tokenizer:
         raise UserError(f"{path} is not there; put the model's fast tokenizer beside its weights")
     try:
         tokenizer = Tokenizer.from_file(str(path))
-    # The reader, written in Rust, raises plain `Exception`.
-    except Exception as error:
+    except Exception as error:  # the reader, written in Rust, raises nothing narrower
         raise UserError(f"{path} cannot be read ({_line(error)}); restore it") from None
     if tokenizer.token_to_id(SEPARATOR) is None:
         raise UserError(f"{path} has no {SEPARATOR}, with which every context begins; add it")
