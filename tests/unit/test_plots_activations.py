@@ -85,3 +85,10 @@ def test_the_legend_names_each_series_once(drawn):
 def test_the_strip_shows_how_many_latents_each_bin_has(drawn):
     heights = [bar.get_height() for bar in drawn.axes[2].patches]
     np.testing.assert_allclose(heights, DATA["correlation"]["curve"]["share"])
+
+
+def test_each_column_says_what_it_is_drawn_over(drawn):
+    """The right panel for itself, since the legend stands where its axis would be named."""
+    _, moves, shares, _ = drawn.axes
+    assert moves.get_xlabel() == shares.get_xlabel() == "cosine of decoder rows"
+    assert any(label.get_visible() and label.get_text() for label in moves.get_xticklabels())
