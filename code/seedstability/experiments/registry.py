@@ -14,6 +14,7 @@ from seedstability.experiments import (
     language,
     matching,
     modular,
+    pooling,
     seeds,
     tokens,
 )
@@ -31,6 +32,7 @@ EXPERIMENTS = {
     "domains": domains,
     "activations": activations,
     "explanations": explanations,
+    "pooling": pooling,
     "grid": grid,
 }
 PROFILES = ("smoke", "paper", "full")
