@@ -7,9 +7,11 @@ import numpy as np
 from seedstability.experiments.summary import difference, estimate, quality, similarities
 from seedstability.experiments.tokens_contrasts import loosened
 from seedstability.pipeline.results import Array, Scalar
+from seedstability.stability.statistics import jackknife, jackknife_kappa
 
 NAMES = ("max_cosine", "matched_mean", "shared")
 POOLED = "votes"
+ARMS = ("single", "long", "drawn", "average", "untrained_on", "votes")
 AGAINST = ("single", "long", "average", "drawn")
 _OF_KAPPA = "matched_mean"
 """Of the similarities this one is judged: one to one, so that latents that a dictionary has twice
@@ -49,7 +51,7 @@ def language(config, pool: Mapping, **inputs: Mapping) -> dict:
         tree[f"pooled_less_{other}"] |= _flat("recovered_mean", node)
     found = inputs["single__recovery"]
     levels = {name: Scalar(float(found[name]), 3) for name in ("clean", "zero", "mean")}
-    return loosened(tree) | {"levels": levels}
+    return loosened(tree) | {"levels": levels, "figure": _figure(inputs)}
 
 
 def planted(config, pool: Mapping, truth: Mapping, **inputs: Mapping) -> dict:
@@ -66,7 +68,7 @@ def planted(config, pool: Mapping, truth: Mapping, **inputs: Mapping) -> dict:
         tree[f"pooled_less_{other}"] |= _flat(
             "truth", difference(found[POOLED], found[other], False)
         )
-    return loosened(tree)
+    return loosened(tree) | {"figure": _figure(inputs)}
 
 
 def _names(inputs: Mapping) -> list[str]:
@@ -79,6 +81,23 @@ def _arms(inputs: Mapping) -> dict:
         | {"quality": quality(inputs[f"{name}__evaluation"])}
         for name in _names(inputs)
     }
+
+
+def _figure(inputs: Mapping) -> dict:
+    """Stability over worth, one point an arm."""
+    kappas, worths = [], []
+    for name in ARMS:
+        compared = inputs[f"{name}__comparison"]
+        kappas.append(jackknife_kappa(compared["full"][_OF_KAPPA], compared["gauge"][_OF_KAPPA]))
+        heldout = inputs[f"{name}__evaluation"]["heldout"]
+        worths.append(jackknife(heldout["explained_variance"]))
+    columns = {
+        "kappa": [each.mean for each in kappas],
+        "low": [each.low for each in kappas],
+        "high": [each.high for each in kappas],
+        "explained_variance": [each.mean for each in worths],
+    }
+    return {name: Array(np.array(column), 4, tolerance=0.05) for name, column in columns.items()}
 
 
 def _differences(inputs: Mapping) -> dict:

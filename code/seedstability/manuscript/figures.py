@@ -68,6 +68,7 @@ FIGURES: tuple[Figure, ...] = (
     Figure("domains", "domains.across", "invoke experiments --only domains"),
     Figure("activations", "activations", "invoke experiments --only activations"),
     Figure("explanations", "explanations.figure", "invoke experiments --only explanations"),
+    Figure("pooling", "pooling", "invoke experiments --only pooling"),
 )
 # Modules that figures share: an edit there draws them all again.
 _SHARED = ("seedstability.plots.style", "seedstability.plots.labels", "seedstability.plots.marks")

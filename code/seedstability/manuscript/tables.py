@@ -45,6 +45,7 @@ COMMANDS = {
     "activations": "invoke experiments --only activations",
     "explanations": "invoke experiments --only explanations",
     "rules": "invoke experiments --only explanations",
+    "pooling": "invoke experiments --only pooling",
 }
 
 
