@@ -73,6 +73,13 @@ def test_of_equal_votes_the_one_that_fires_more_comes_first(planted):
     assert [pooled.seed[each].tolist() for each in found.members[3:6]] == [[2], [2], [2]]
 
 
+def test_votes_count_before_firings():
+    one, other = sae(torch.eye(D)[[0, 1]]), sae(torch.eye(D)[[0, 2]])
+    found = cluster(pool_of([one, other], np.array([[1, 1], [1, 1000]])), 0.7)
+    assert found.votes.tolist() == [2, 1, 1]
+    assert found.members[1].tolist() == [3]
+
+
 def test_dead_latents_have_no_vote(planted):
     dictionaries, firings = planted
     firings[1, :] = 0
@@ -167,6 +174,8 @@ def test_drawn_latents_know_nothing_of_votes(planted):
     known = torch.from_numpy(inputs[0]["decoder"]).reshape(-1, D)
     rows = torch.from_numpy(made["decoder"][0])
     assert (rows @ known.T).max(1).values.min() > 0.9999
+    # six of twenty-four, and not the first six
+    assert {int(at) // N for at in (rows @ known.T).argmax(1)} != {0}
     other = pool(replace(config, seed=1), *inputs)
     assert not np.array_equal(made["decoder"], other["decoder"])
 
