@@ -108,6 +108,16 @@ def test_a_seed_gives_the_same_bits_and_another_seed_another_truth():
     assert not np.allclose(first["train"][:4096], first["heldout"])
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_no_dictionary_starts_at_the_truth_because_both_drew_the_same_numbers(seed):
+    """A generator of the truth's seed, or near it, is what dictionaries start from."""
+    singles = draw_truth(replace(CONFIG, seed=seed)).directions[:6]
+    for start in range(20):
+        generator = torch.Generator().manual_seed(start)
+        drawn = torch.nn.functional.normalize(torch.randn(30, 24, generator=generator), dim=1)
+        assert (singles @ drawn.T).max() < 0.95
+
+
 @pytest.mark.parametrize("change", [{"rank": 2}, {"blocks": 5}, {"samples": 9}, {"noise": 0.0}])
 def test_a_change_leaves_what_it_does_not_name(change, truth):
     other = draw_truth(replace(CONFIG, **change))
