@@ -16,6 +16,7 @@ from seedstability.experiments import (
     modular,
     pooling,
     seeds,
+    symmetry,
     tokens,
 )
 from seedstability.pipeline.stage import Stage
@@ -33,6 +34,7 @@ EXPERIMENTS = {
     "activations": activations,
     "explanations": explanations,
     "pooling": pooling,
+    "symmetry": symmetry,
     "grid": grid,
 }
 PROFILES = ("smoke", "paper", "full")

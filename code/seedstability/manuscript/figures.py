@@ -69,6 +69,8 @@ FIGURES: tuple[Figure, ...] = (
     Figure("activations", "activations", "invoke experiments --only activations"),
     Figure("explanations", "explanations.figure", "invoke experiments --only explanations"),
     Figure("pooling", "pooling", "invoke experiments --only pooling"),
+    Figure("symmetry", "symmetry.figure", "invoke experiments --only symmetry"),
+    Figure("symmetry_example", "symmetry.example", "invoke experiments --only symmetry"),
 )
 # Modules that figures share: an edit there draws them all again.
 _SHARED = ("seedstability.plots.style", "seedstability.plots.labels", "seedstability.plots.marks")

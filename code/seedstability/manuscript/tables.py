@@ -46,6 +46,7 @@ COMMANDS = {
     "explanations": "invoke experiments --only explanations",
     "rules": "invoke experiments --only explanations",
     "pooling": "invoke experiments --only pooling",
+    "symmetry": "invoke experiments --only symmetry",
 }
 
 
