@@ -111,7 +111,7 @@ def test_one_seed_is_trained_for_as_many_steps_as_a_pool_has_cost(profile):
     chosen = pooling.PROFILES[profile]
     stages = {stage.name: stage for stage in in_order(pooling.parts(chosen).values())}
     long = stages["pooling/language/long/train"].config.dictionary.epochs
-    single = stages["language/centre/train"].config.dictionary.epochs
+    single = chosen.centre.epochs
     on = stages["pooling/language/votes/train"].config.training.dictionary.epochs
     assert long == chosen.group_size * single + on
     assert settings(chosen)["long_epochs"] == long
@@ -119,6 +119,17 @@ def test_one_seed_is_trained_for_as_many_steps_as_a_pool_has_cost(profile):
 
 def test_groups_share_no_seed_and_each_arm_has_one_dictionary_a_group():
     chosen = replace(pooling.paper, group_size=5)
+    assert chosen.seeds == chosen.centre.seeds
     stages = {stage.name: stage for stage in in_order(pooling.parts(chosen).values())}
     assert len(stages["pooling/language/votes/train"].config.training.seeds) == 4
     assert stages["pooling/language/votes/pool"].config.group_size == 5
+
+
+def test_the_centres_own_dictionaries_are_pooled_where_they_are_the_ones():
+    names = {
+        profile: {stage.name for stage in in_order(pooling.parts(chosen).values())}
+        for profile, chosen in pooling.PROFILES.items()
+    }
+    assert "language/centre/train" in names["paper"]
+    assert "pooling/language/single/train" not in names["paper"]
+    assert "pooling/language/single/train" in names["smoke"]

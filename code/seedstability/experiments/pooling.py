@@ -31,6 +31,8 @@ class Settings:
 
     centre: language.Settings = language.paper
     """The language model's centre, whose seeds are pooled."""
+    seeds: tuple[int, ...] = language.paper.seeds
+    """Seeds that are pooled."""
     group_size: int = 4
     """Seeds of a pool. The centre's twenty make five pools, as few as give an interval."""
     epochs: int = 4
@@ -53,13 +55,14 @@ PROFILES = {
     "smoke": replace(
         paper,
         centre=language.PROFILES["smoke"],
+        seeds=tuple(range(10)),
         group_size=2,
         epochs=1,
         contexts=8,
         planted=PlantedConfig(d=16, singles=8, blocks=2, rank=2, samples=2048, heldout=512),
         planted_latents=24,
     ),
-    "full": replace(paper, centre=language.PROFILES["full"]),
+    "full": replace(paper, centre=language.PROFILES["full"], seeds=language.PROFILES["full"].seeds),
 }
 
 
@@ -74,7 +77,7 @@ def parts(settings: Settings) -> dict[str, Stage]:
 
 def _language(settings: Settings) -> dict[str, Stage]:
     centre = settings.centre
-    arms = _arms(settings, "language", language.centre(centre), centre.tokens)
+    arms = _arms(settings, "language", _singles(settings), centre.tokens)
     recovery = RecoveryConfig(
         language.dictionary(centre),
         centre.model,
@@ -95,6 +98,18 @@ def _language(settings: Settings) -> dict[str, Stage]:
     return _inputs(arms) | losses
 
 
+def _singles(settings: Settings) -> Arm:
+    """The seeds that are pooled; the centre's own stages, where these are its seeds."""
+    centre = settings.centre
+    trained = language.centre(centre)
+    if settings.seeds == centre.seeds:
+        return trained
+    training = replace(trained.train.config, seeds=settings.seeds)
+    return arm(
+        "pooling/language/single", trained.train.inputs["activations"], training, _COMPARISON
+    )
+
+
 def _planted(settings: Settings) -> dict[str, Stage]:
     data = Stage(
         "pooling/planted/truth", "seedstability.subjects.synthetic:planted", settings.planted
@@ -105,7 +120,7 @@ def _planted(settings: Settings) -> dict[str, Stage]:
     single = arm(
         "pooling/planted/single",
         data,
-        TrainingConfig(dictionary, settings.centre.seeds),
+        TrainingConfig(dictionary, settings.seeds),
         _COMPARISON,
     )
     arms = _arms(settings, "planted", single, None)

@@ -21,9 +21,9 @@ do not count twice."""
 def settings(config) -> dict:
     """The settings that the text mentions."""
     centre = config.centre
-    pools = len(centre.seeds) // config.group_size
+    pools = len(config.seeds) // config.group_size
     return {
-        "seeds": len(centre.seeds),
+        "seeds": len(config.seeds),
         "group_size": config.group_size,
         "pools": pools,
         "epochs": config.epochs,
