@@ -11,6 +11,7 @@ from seedstability.experiments import (
     domains,
     explanations,
     grid,
+    interventions,
     language,
     matching,
     modular,
@@ -35,6 +36,7 @@ EXPERIMENTS = {
     "explanations": explanations,
     "pooling": pooling,
     "symmetry": symmetry,
+    "interventions": interventions,
     "grid": grid,
 }
 PROFILES = ("smoke", "paper", "full")
