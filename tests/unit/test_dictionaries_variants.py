@@ -255,3 +255,46 @@ def test_seeds_that_are_drawn_together_are_those_of_the_group(term):
 def test_settings_that_do_not_go_together_are_refused(changes, named):
     with pytest.raises(UserError, match=named):
         trained(replace(BASE, **changes))
+
+
+def test_slow_weights_move_less_and_stay_on_the_hull():
+    config = replace(BASE, begin="centroids", form="archetypal")
+    points = torch.stack(rows_of(X - X.mean(0), config))
+    largest = {}
+    for rate in (1.0, 0.01):
+        made, feeds = engine(replace(config, weights_rate=rate), points)
+        made.advance(feeds, 10)
+        torch.testing.assert_close(made.weights.sum(2), torch.ones(len(SEEDS), N))
+        assert (made.weights >= 0).all()
+        largest[rate] = made.weights.amax(2).mean().item()
+    assert largest[1.0] < largest[0.01] < 1.0
+
+
+def test_what_is_followed_is_what_training_passes_through():
+    from seedstability.dictionaries.variant_stages import follow
+
+    config = TrainingConfig(PLAIN, SEEDS, trace_epochs=(0, 1, 3))
+    found = follow(config, {"train": X.numpy()})
+    last = train_all(X, TrainingConfig(PLAIN, SEEDS))
+    assert found["trace"]["epoch"].tolist() == [0, 1, 3]
+    for seed, run in enumerate(last):
+        traced = torch.from_numpy(found["trace"]["decoder"])[:, seed]
+        assert torch.equal(traced[0], torch.from_numpy(found["initial_decoder"][seed]))
+        assert torch.equal(traced[0], run.initial_decoder)
+        assert torch.equal(traced[2], run.sae.decoder)
+        assert not torch.equal(traced[1], traced[2])
+
+
+def test_a_family_is_its_members_by_name():
+    from seedstability.dictionaries.variant_stages import train_family, train_member
+    from seedstability.dictionaries.variants_config import FamilyConfig
+
+    plain = TrainingConfig(PLAIN, SEEDS)
+    given = {"train": X.numpy(), "heldout": X[:9].numpy()}
+    found = train_family(FamilyConfig(("a", "b"), (plain, BASE)), given)
+    assert set(found) == {"a", "b"}
+    for name, config in (("a", plain), ("b", BASE)):
+        alone = train_member(config, given)
+        assert set(found[name]) == set(alone)
+        for part in alone:
+            assert (found[name][part] == alone[part]).all(), part

@@ -87,6 +87,9 @@ def judged(between, judge, truth, gauge=0.4, untrained=0.3, shift=0.0):
         "data": {"max_cosine": 0.42, "matched_mean": 0.35},
         "judge": judge + each,
         "judge_gauge": np.full(SEEDS, 0.4),
+        "start_gauge": table(0.25),
+        "judge_start": judge - 0.2 + each,
+        "judge_start_gauge": np.full(SEEDS, 0.3),
         "judge_matched": judge - 0.05 + each,
         "judge_matched_gauge": np.full(SEEDS, 0.35),
         "cosine_with_start": 0.5 + each,
@@ -197,7 +200,7 @@ def test_rows_differ_from_plain_in_what_their_name_says():
     assert changed["data_points"] == {"begin"}
     assert changed["data_points_shared"] == {"begin", "begin_shared"}
     assert changed["archetypal_shared"] - changed["archetypal"] == {"begin_shared"}
-    assert changed["archetypal_shared"] - changed["centroids_shared"] == {"form"}
+    assert changed["archetypal_shared"] - changed["centroids_shared"] == {"form", "weights_rate"}
     assert changed["batch_topk"] == {"architecture"}
     assert changed["longer"] == {"epochs"}
     assert changed["mfr"] == {"term", "weight"}

@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from seedstability.comparison.levels import covariance_of, data_level, isotropic_level
+from seedstability.comparison.names import BEST
 from seedstability.comparison.outside_config import OutsideConfig, TransportConfig
 from seedstability.comparison.pairs import (
     Statistics,
@@ -59,8 +60,9 @@ def judged(
         By the name of the training: of `QUALITY` [S] on held-out samples; of `PAIRS` [S, S]
         matrices under `full`, `gauge` and `untrained`, one number under `isotropic` and `data`;
         `judge` and `judge_gauge` [S], the max cosine with the judges, in the mean, as they are and
-        scrambled, and `judge_matched` and `judge_matched_gauge` [S], the matched cosine with one
-        judge each; `cosine_with_start` [S]; and, with a truth, `truth`, `truth_gauge` and
+        scrambled; `start_gauge` [S, S] and `judge_start` with `judge_start_gauge` [S], the same of
+        the dictionaries before training; `judge_matched` and `judge_matched_gauge` [S], the matched
+        cosine with one judge each; `cosine_with_start` [S]; with a truth, `truth`, `truth_gauge`,
         `truth_singles` [S]: the best cosine of a planted direction with a latent, in the mean over
         all of them, the same with the dictionary scrambled, and over those that are units by
         themselves.
@@ -124,6 +126,13 @@ def _judged(
         "data": around.data,
         "judge": _with_judges(ours, lambda: around.judges),
         "judge_gauge": _with_judges(ours, lambda: torch.stack([*map(scrambled, around.judges)])),
+        "start_gauge": _of_pairs(
+            lambda i, j: best_partners(initial[i], scrambled(initial[j])), len(ours), BEST[:1]
+        ),
+        "judge_start": _with_judges(initial, lambda: around.judges),
+        "judge_start_gauge": _with_judges(
+            initial, lambda: torch.stack([*map(scrambled, around.judges)])
+        ),
         "judge_matched": _matched_with_judges(ours, around.judges),
         "judge_matched_gauge": _matched_with_judges(
             ours, torch.stack([*map(scrambled, around.judges)])
@@ -182,8 +191,10 @@ def _both_ways(plan: np.ndarray, A: np.ndarray, B: np.ndarray) -> float:
     return (barycentric_cosine(plan, A, B) + barycentric_cosine(plan.T, B, A)) / 2
 
 
-def _of_pairs(of: Callable[[int, int], Statistics], n_seeds: int) -> dict[str, np.ndarray]:
-    tables = {name: np.full((n_seeds, n_seeds), np.nan) for name in PAIRS}
+def _of_pairs(
+    of: Callable[[int, int], Statistics], n_seeds: int, names: tuple[str, ...] = PAIRS
+) -> dict[str, np.ndarray]:
+    tables = {name: np.full((n_seeds, n_seeds), np.nan) for name in names}
     for i, j in all_pairs(n_seeds):
         found = of(i, j)
         for name, table in tables.items():

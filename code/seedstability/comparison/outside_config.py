@@ -15,7 +15,7 @@ class OutsideConfig:
     """How those of each encode."""
     judges: str
     """The training whose dictionaries judge."""
-    heldout: int = 16_384
+    heldout: int = 8_192
     """Held-out samples, at most, on which quality is measured."""
     draws: int = 2
     """Pairs of dictionaries drawn for the isotropic and the data level."""

@@ -63,7 +63,7 @@ class Reparametrised(Batched):
             settings = replace(settings, unit_norm_decoder=False, remove_parallel_gradient=False)
         super().__init__(starts, settings, total_steps, names=names)
         self._own_settings, self._form, self._selection = config.dictionary, config.form, selection
-        self._points = points
+        self._points, self._weights_rate = points, config.weights_rate
         self._learn(self._parts())
 
     def step(self, x: Float[Tensor, "S b d"] | Float[Tensor, "b d"]) -> Float[Tensor, " S"]:
@@ -91,7 +91,7 @@ class Reparametrised(Batched):
     @property
     def weights(self) -> Float[Tensor, "S n m"]:
         """What archetypal rows are made of their points with."""
-        return self._learned["weights"].detach()
+        return self._weights_rate * self._learned["weights"].detach()
 
     def _parts(self) -> dict[str, Tensor]:
         """What is learned, at its start."""
@@ -101,7 +101,8 @@ class Reparametrised(Batched):
             parts["gain"] = (encoder * decoder).sum((1, 2), keepdim=True) / decoder.shape[1]
         if self._form == "archetypal":
             n_seeds, n, _ = parts.pop("decoder").shape
-            parts["weights"] = torch.eye(n).repeat(n_seeds, 1, 1)
+            # In units of their rate, so that one rate serves Adam for everything.
+            parts["weights"] = torch.eye(n).repeat(n_seeds, 1, 1) / self._weights_rate
         return parts
 
     def _learn(self, parts: dict[str, Tensor]) -> None:
@@ -129,7 +130,8 @@ class Reparametrised(Batched):
             positive = weights.relu()
             sums = positive.sum(2, keepdim=True)
             # A step is shorter than the largest weight, but nothing should hang on that.
-            weights.copy_(torch.where(sums > 0, positive / sums, 1 / weights.shape[2]))
+            shares = torch.where(sums > 0, positive / sums, 1 / weights.shape[2])
+            weights.copy_(shares / self._weights_rate)
         if self._form != "free":
             made = self._made()
             self.parameters.encoder.copy_(made.encoder)

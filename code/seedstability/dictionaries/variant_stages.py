@@ -7,6 +7,7 @@ import numpy as np
 
 from seedstability.dictionaries.config import TrainingConfig
 from seedstability.dictionaries.stages import INITIAL, PARTS, stack, stacked, train
+from seedstability.dictionaries.training import Moment, train_all
 from seedstability.dictionaries.variants import train_variants
 from seedstability.dictionaries.variants_config import FamilyConfig, VariantConfig
 from seedstability.progress import step
@@ -36,3 +37,25 @@ def train_member(
         return {name: plain[name] for name in (*PARTS, INITIAL)}
     trained = train_variants(training_samples(activations, config.samples), config)
     return {**stacked(trained.saes), INITIAL: stack(trained.initial_decoders)}
+
+
+def follow(config: TrainingConfig, activations: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Train one SAE for each seed and keep the decoders at the epochs that are traced.
+
+    Returns:
+        `initial_decoder` [S, n, d], and under `trace` `epoch` [T] and `decoder` [T, S, n, d]: what
+        of `dictionaries.stages:train` a comparison along the training reads. Nothing is measured on
+        held-out samples, which would take longer than the training does.
+    """
+    epochs: list[int] = []
+    decoders: list[np.ndarray] = []
+
+    def watch(moment: Moment) -> None:
+        epochs.append(round(moment.epoch))
+        decoders.append(stack(sae.decoder.clone() for sae in moment.saes))
+
+    runs = train_all(training_samples(activations, config.samples), config, watch=watch)
+    return {
+        INITIAL: stack(run.initial_decoder for run in runs),
+        "trace": {"epoch": np.array(epochs), "decoder": np.stack(decoders)},
+    }

@@ -39,6 +39,9 @@ class VariantConfig:
     """`tied` keeps the encoder equal to the decoder times one learned number; `archetypal` keeps
     each decoder row on a convex combination of the centroids at which it begins (Fel et al.,
     2502.12892, without their relaxation), at length one."""
+    weights_rate: float = 1.0
+    """Learning rate of the weights of archetypal rows, as a share of all others'. Adam moves each
+    of m weights by about its rate in a step, whatever the gradient; together they are one."""
     k_at_first: int = 0
     """Latents kept in the first step; the number falls linearly to `k`. 0 keeps it at `k`."""
     temperature: float = 0.0

@@ -181,6 +181,8 @@ def _row(model: Mapping, truth: Mapping) -> dict:
             "kappa_gauge": _kappa(model["full"]["matched_mean"], model["gauge"]["matched_mean"]),
         },
         "judge": _kappa(model["judge"], model["judge_gauge"]),
+        "start_kappa": _kappa(model["untrained"][HEADLINE], model["start_gauge"][HEADLINE]),
+        "judge_start": _kappa(model["judge_start"], model["judge_start_gauge"]),
         "judge_matched": _kappa(model["judge_matched"], model["judge_matched_gauge"]),
         "truth": estimate(truth["truth"], 3),
         "truth_chance": _level(truth["truth_gauge"]),
