@@ -100,14 +100,16 @@ def judged(between, judge, truth, gauge=0.4, untrained=0.3, shift=0.0):
 
 
 CONFIG = interventions.RowsConfig(
-    ("plain", "longer", "same_start", "consistency", "relu"), ("", "", "start", "partners", "")
+    ("plain", "longer", "same_start", "consistency", "relu"),
+    ("", "", "start", "partners", ""),
+    (True, True, True, True, True),
 )
 FOUND = {
     "plain": judged(0.7, 0.7, 0.8),
-    "longer": judged(0.8, 0.75, 0.85),
+    "longer": judged(0.8, 0.75, 0.85) | {"cosine_with_start": 0.3 + 0.001 * np.arange(SEEDS)},
     "same_start": judged(0.9, 0.75, 0.8, untrained=1.0),
     "consistency": judged(0.9, 0.75, 0.7),
-    "relu": judged(0.6, 0.6, 0.8),
+    "relu": judged(0.6, 0.6, 0.8) | {"cosine_with_start": 0.7 + 0.001 * np.arange(SEEDS)},
 }
 
 
@@ -151,6 +153,25 @@ def test_the_summary_lists_rows_by_verdict(tree):
     assert found["no_effect_seen"]["quoted"] == "none"
     assert found["truth"]["less_of_it"]["quoted"] == NAMES["consistency"]
     assert found["rows"] == 4
+
+
+def test_rows_that_stay_near_their_start_are_told_from_those_that_move(tree):
+    moved = tree["summary"]["moved"]
+    # plain, longer and relu share nothing: the further they move, the more stable they are
+    assert moved["rows"] == 3
+    assert moved["rank_correlation"].value == pytest.approx(-1.0)
+
+
+def test_only_drawn_starts_count_as_drawn():
+    config = interventions.parts(interventions.paper)["rows"].config
+    found = dict(zip(config.names, config.drawn, strict=True))
+    assert {name for name, drawn in found.items() if not drawn} == {
+        "data_points",
+        "data_points_shared",
+        "centroids_shared",
+        "archetypal",
+        "archetypal_shared",
+    }
 
 
 def test_the_figure_has_the_most_stable_row_first(tree):

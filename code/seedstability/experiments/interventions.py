@@ -111,6 +111,8 @@ class RowsConfig:
     """In the order of the table; the first is the plain one."""
     shared: tuple[str, ...]
     """What the seeds of each share."""
+    drawn: tuple[bool, ...]
+    """Whether the start of each is drawn, and owes nothing to the data."""
 
 
 paper = Settings()
@@ -297,7 +299,11 @@ def _rows(settings: Settings) -> Stage:
             },
         )
     named = rows(settings, "language")
-    config = RowsConfig(tuple(row.name for row in named), tuple(row.shared for row in named))
+    config = RowsConfig(
+        tuple(row.name for row in named),
+        tuple(row.shared for row in named),
+        tuple(getattr(row.training, "begin", "drawn") == "drawn" for row in named),
+    )
     return Stage("interventions/rows", f"{HERE}:rows", config, inputs)
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
+from scipy import stats
 
 from seedstability.experiments.interventions_rules import (
     TRUTHS,
@@ -105,7 +106,13 @@ def rows(config, language: dict, planted: dict) -> dict:
             tree[name] |= _beside(
                 model, truth, of_model[first], of_truth[first], p_values[name], bool(shared)
             )
-    return tree | {"summary": _summary(tree, first), "figure": _figure(tree)}
+    free = [
+        tree[name]
+        for name, shared, drawn in zip(config.names, config.shared, config.drawn, strict=True)
+        if drawn and not shared
+    ]
+    summary = _summary(tree, first) | {"moved": _moved(free)}
+    return tree | {"summary": summary, "figure": _figure(tree)}
 
 
 def drift(config, **inputs: dict) -> dict:
@@ -286,6 +293,15 @@ def _summary(tree: Mapping, first: str) -> dict:
     }
 
 
+def _moved(free: list[Mapping]) -> dict:
+    """Whether rows whose latents stay nearer to their start are the less stable ones."""
+    near, stable = (
+        [node[leaf].value for node in free] for leaf in ("cosine_with_start", "kappa_gauge")
+    )
+    found = float(stats.spearmanr(near, stable).statistic)
+    return {"rows": len(free), "rank_correlation": Scalar(found, 2, tolerance=0.3)}
+
+
 def _figure(tree: Mapping) -> dict:
     """Rows by their κ between seeds, the highest first; the plain one among them."""
     order = sorted(tree, key=lambda row: -tree[row]["kappa_gauge"].value)
@@ -300,7 +316,7 @@ def _figure(tree: Mapping) -> dict:
         "shared": {"quoted": ", ".join(tree[row]["shared"] for row in order)},
         **{
             leaf: {part: column(leaf, part) for part in ("value", "low", "high")}
-            for leaf in ("kappa_gauge", "judge", "planted_kappa", "truth")
+            for leaf in ("kappa_gauge", "start_kappa", "judge", "planted_kappa", "truth")
         },
     }
 

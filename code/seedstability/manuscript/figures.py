@@ -71,6 +71,8 @@ FIGURES: tuple[Figure, ...] = (
     Figure("pooling", "pooling", "invoke experiments --only pooling"),
     Figure("symmetry", "symmetry.figure", "invoke experiments --only symmetry"),
     Figure("symmetry_example", "symmetry.example", "invoke experiments --only symmetry"),
+    Figure("interventions", "interventions.rows", "invoke experiments --only interventions"),
+    Figure("twins", "interventions.drift", "invoke experiments --only interventions"),
 )
 # Modules that figures share: an edit there draws them all again.
 _SHARED = ("seedstability.plots.style", "seedstability.plots.labels", "seedstability.plots.marks")

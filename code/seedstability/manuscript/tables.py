@@ -47,6 +47,9 @@ COMMANDS = {
     "rules": "invoke experiments --only explanations",
     "pooling": "invoke experiments --only pooling",
     "symmetry": "invoke experiments --only symmetry",
+    "interventions": "invoke experiments --only interventions",
+    "interventions_verdicts": "invoke experiments --only interventions",
+    "transport": "invoke experiments --only interventions",
 }
 
 

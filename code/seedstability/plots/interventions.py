@@ -23,7 +23,8 @@ def draw(data: Mapping[str, Any]) -> Figure:
     Args:
         data: in `figure` the names of R rows joined by `, ` at `names.quoted`, what the seeds of
             each share at `shared.quoted`, the rows' own names at `rows.quoted`; and for
-            `kappa_gauge`, `judge` and `truth` arrays [R] of `value`, `low` and `high`.
+            `kappa_gauge`, `judge`, `truth` and `start_kappa`, the first before training, arrays [R]
+            of `value`, `low` and `high`.
 
     Returns:
         The figure, as wide as the text. Rows whose seeds share information are shaded and say what;
@@ -33,7 +34,7 @@ def draw(data: Mapping[str, Any]) -> Figure:
     names = figure_data["names"]["quoted"].split(", ")
     shared = figure_data["shared"]["quoted"].split(", ")
     plain = figure_data["rows"]["quoted"].split(", ").index("plain")
-    figure = style.page_figure(height=0.24 + 0.038 * len(names))
+    figure = style.page_figure(height=0.22 + 0.034 * len(names))
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=(2.2, 1))
     places = np.arange(len(names))
     for axes in (left, right):
@@ -42,6 +43,17 @@ def draw(data: Mapping[str, Any]) -> Figure:
                 axes.axhspan(place - 0.5, place + 0.5, color="0.92", linewidth=0, zorder=0)
     for aside, (column, label, look) in zip((-_ASIDE, _ASIDE), _COLUMNS, strict=True):
         _dots(left, places + aside, figure_data[column], look, label, plain)
+    left.plot(
+        np.asarray(figure_data["start_kappa"]["value"]),
+        places - _ASIDE,
+        label="between seeds, before training",
+        color=_COLUMNS[0][2].colour,
+        marker=_COLUMNS[0][2].marker,
+        markerfacecolor="white",
+        markersize=4,
+        linestyle="none",
+        zorder=2,
+    )
     _dots(right, places, figure_data["truth"], style.SERIES[2], "planted truth", plain)
     left.axvline(0, color=style.CHANCE_COLOUR, linewidth=0.9)
     left.annotate(
@@ -62,7 +74,7 @@ def draw(data: Mapping[str, Any]) -> Figure:
     left.set_xlabel(r"$\kappa$ over the gauge level, language model")
     right.set_xlabel("best cosine of\na planted direction")
     right.tick_params(axis="y", length=0)
-    figure.legend(loc="outside upper left", ncols=3)
+    figure.legend(loc="outside upper left", ncols=2)
     return figure
 
 

@@ -12,7 +12,7 @@ _CURVES = (
     ("same_latent", "twins, latents that began as one", style.SERIES[0]),
     ("twins", "twins, best partner", style.SERIES[2]),
     ("with_start", "a twin and its own start", style.SERIES[3]),
-    ("strangers", "own starts, best partner", style.SERIES[1]),
+    ("strangers", "own starts, best partner", style.SERIES[6]),
 )
 
 
