@@ -68,6 +68,7 @@ FIGURES: tuple[Figure, ...] = (
     Figure("domains", "domains.across", "invoke experiments --only domains"),
     Figure("activations", "activations", "invoke experiments --only activations"),
     Figure("explanations", "explanations.figure", "invoke experiments --only explanations"),
+    Figure("planted", "planted", "invoke experiments --only planted"),
     Figure("pooling", "pooling", "invoke experiments --only pooling"),
     Figure("symmetry", "symmetry.figure", "invoke experiments --only symmetry"),
     Figure("symmetry_example", "symmetry.example", "invoke experiments --only symmetry"),

@@ -45,6 +45,8 @@ COMMANDS = {
     "activations": "invoke experiments --only activations",
     "explanations": "invoke experiments --only explanations",
     "rules": "invoke experiments --only explanations",
+    "planted": "invoke experiments --only planted",
+    "planted_song": "invoke experiments --only planted",
     "pooling": "invoke experiments --only pooling",
     "symmetry": "invoke experiments --only symmetry",
     "interventions": "invoke experiments --only interventions",
