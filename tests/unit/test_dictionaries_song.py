@@ -81,7 +81,7 @@ def test_the_kth_largest_is_that_of_a_sort_with_ties_too(k):
 
 
 def test_starts_are_those_of_the_public_classes():
-    """Layers are made in their order from torch's seed; lengths, biases and ties as they set them."""
+    """Layers made in their order from torch's seed; lengths, biases and ties as they set them."""
     seeds = {"seeds": (42,), "steps": 0, "n_latents": 32}
     relu = song(replace(RELU, **seeds), {"train": X.numpy()})
     with torch.random.fork_rng():

@@ -9,6 +9,8 @@ from scipy import optimize, special
 
 from seedstability.experiments.planted_votes import Found
 
+_PENALTY = 1e-5
+
 
 class Ballots(NamedTuple):
     """Latents that belong to some unit, with what is known of it and what seeds said."""
@@ -54,8 +56,9 @@ def ballots(arms: list[Found], seeds: ndarray, threshold: float) -> Ballots:
 def fit(given: Ballots) -> Logistic:
     """The law under which the votes are most likely, latents of one arm and seed counting alike.
 
-    Votes of a latent enter by their share p̂: −Σ p̂ log p + (1 − p̂) log (1 − p). A penalty of a
-    thousandth on the squared coefficients keeps them finite where a kind always comes back.
+    Votes of a latent enter by their share p̂: −Σ p̂ log p + (1 − p̂) log (1 − p). A penalty on
+    the squared coefficients keeps them finite where every latent comes back, and is too small to
+    be seen elsewhere.
     """
     design, p = _design(given), given.p
 
@@ -63,8 +66,8 @@ def fit(given: Ballots) -> Logistic:
         score = design @ b
         # log(1 + e^score) − p · score is the cross entropy, and is safe for large scores
         value = np.logaddexp(0.0, score) - p * score
-        slope = design.T @ (special.expit(score) - p) / len(p) + 2e-3 * b
-        return float(value.mean() + 1e-3 * b @ b), slope
+        slope = design.T @ (special.expit(score) - p) / len(p) + 2 * _PENALTY * b
+        return float(value.mean() + _PENALTY * b @ b), slope
 
     found = optimize.minimize(loss, np.zeros(design.shape[1]), jac=True, method="L-BFGS-B")
     return Logistic(found.x)
