@@ -19,6 +19,7 @@ from seedstability.comparison.planted_units import (
 )
 from seedstability.dictionaries.config import TOPK, TrainingConfig
 from seedstability.stability.null_models import GaugeBasis
+from seedstability.stability.subspaces import subspace_overlap, top_subspace
 from seedstability.subjects.synthetic import draw_truth, planted
 from seedstability.subjects.synthetic_config import PlantedConfig
 
@@ -105,6 +106,20 @@ def test_spans_are_far_above_every_chance_level_that_does_not_know_the_block(fou
     assert np.nanmean(overlap["isotropic"]) == pytest.approx(RANK / D)
     assert np.nanmax(found["angle"]["value"]) < 0.1
     assert np.nanmean(found["angle"]["gauge"]) > 45
+
+
+def test_latents_of_other_units_are_never_the_blocks_own():
+    """With six others and six of the block, the six others it has to be."""
+    block = UNITS.directions[UNITS.unit == SINGLES]
+    mix = torch.randn(2, 6, RANK, generator=torch.Generator().manual_seed(1))
+    one, two = (
+        torch.cat([UNITS.directions[:6], torch.nn.functional.normalize(each @ block, dim=1)])
+        for each in mix
+    )
+    found = held([one, two])
+    others = top_subspace(UNITS.directions[:6], RANK)
+    expected = subspace_overlap(block, others)
+    assert found["overlap"]["other"][0, 1, 0] == pytest.approx(expected, abs=1e-4)
 
 
 def test_turning_blocks_changes_nothing_where_seeds_choose_their_basis_at_will(found):

@@ -253,6 +253,7 @@ def test_every_arm_differs_from_the_centre_in_one_factor_and_the_centre_is_share
     arms = planted.sweeps(settings)
     names = [stage.name for stage in arms.values()]
     assert names.count(arms["noise__low"].name) >= len(planted.FACTORS)
+    assert arms["noise__low"].config.training.seeds == settings.seeds
     for name, stage in arms.items():
         truth, dictionary = stage.config.truth, stage.config.training.dictionary
         planted_dimensions = truth.singles + truth.blocks * truth.rank
