@@ -106,7 +106,7 @@ PROFILES = {
 
 def parts(settings: Settings) -> dict[str, Stage]:
     """The parts of the section, each with the stages it measures."""
-    centre = _centre(settings)
+    centre = centre_arms(settings)
     return {
         "subjects": _subjects(settings),
         "headline": _measure("headline", measured(centre)),
@@ -141,7 +141,8 @@ class _Nothing:
     """Settings of a measuring stage that has none of its own."""
 
 
-def _centre(settings: Settings) -> dict[str, Arm]:
+def centre_arms(settings: Settings) -> dict[str, Arm]:
+    """The centre's arms by architecture and subject, the same stages for whoever asks."""
     many: dict[Subject, tuple[int, ...]] = {
         "leaky": settings.seeds,
         "clean": settings.clean_seeds,

@@ -18,6 +18,7 @@ from seedstability.experiments import (
     planted,
     pooling,
     seeds,
+    subspaces,
     symmetry,
     tokens,
 )
@@ -36,6 +37,7 @@ EXPERIMENTS = {
     "activations": activations,
     "explanations": explanations,
     "planted": planted,
+    "subspaces": subspaces,
     "pooling": pooling,
     "symmetry": symmetry,
     "interventions": interventions,

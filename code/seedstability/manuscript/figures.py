@@ -74,6 +74,8 @@ FIGURES: tuple[Figure, ...] = (
     Figure("symmetry_example", "symmetry.example", "invoke experiments --only symmetry"),
     Figure("interventions", "interventions.rows", "invoke experiments --only interventions"),
     Figure("twins", "interventions.drift", "invoke experiments --only interventions"),
+    Figure("subspaces", "subspaces.camps", "invoke experiments --only subspaces"),
+    Figure("unstable_spans", "subspaces.spans", "invoke experiments --only subspaces"),
 )
 # Modules that figures share: an edit there draws them all again.
 _SHARED = ("seedstability.plots.style", "seedstability.plots.labels", "seedstability.plots.marks")

@@ -52,6 +52,9 @@ COMMANDS = {
     "interventions": "invoke experiments --only interventions",
     "interventions_verdicts": "invoke experiments --only interventions",
     "transport": "invoke experiments --only interventions",
+    "subspaces_worth": "invoke experiments --only subspaces",
+    "subspaces_responses": "invoke experiments --only subspaces",
+    "subspaces_spans": "invoke experiments --only subspaces",
 }
 
 
