@@ -16,7 +16,9 @@ from seedstability.experiments.planted_measures import (
 )
 from seedstability.experiments.planted_prediction import Ballots, ballots, error, fit
 from seedstability.experiments.planted_song import between_seeds, song, with_directions
+from seedstability.experiments.planted_tolerance import steady
 from seedstability.experiments.planted_votes import Found
+from seedstability.pipeline.results import Scalar
 from seedstability.pipeline.stage import in_order
 
 SEEDS, SINGLES, BLOCKS = 6, 4, 2
@@ -140,6 +142,29 @@ def test_a_class_that_no_latent_belongs_to_has_nothing_present():
     node = frequency(CONFIG, given)
     assert node["blocks"]["present"].values == pytest.approx([0.0, 1.0])
     assert node["blocks"]["rarest_measured"].value == 0.0
+
+
+def test_a_class_without_any_unit_is_empty_and_not_undefined():
+    """Eight classes and two blocks: most classes have no block."""
+    node = frequency(replace(CONFIG, classes=8), arm())
+    for kind in ("singles", "blocks"):
+        for name in ("measured", "expected", "turned", "present", "latents"):
+            assert np.isfinite(node[kind][name].values).all()
+    assert node["blocks"]["present"].values[1:-1] == pytest.approx(np.zeros(6))
+
+
+def test_a_share_on_which_all_seeds_agree_may_still_be_another_elsewhere():
+    tree = {
+        "none": Scalar(0.0, 3, "", 0.0, 0.0, "95% jackknife over 5 seeds"),
+        "wide": {"half": Scalar(50.0, 1, "%", 40.0, 60.0, "95% jackknife over 5 seeds")},
+        "exact": Scalar(0.7, 1, tolerance=0.0),
+        "count": 3,
+    }
+    loose = steady(tree)
+    assert loose["none"].allowed_difference == 0.03
+    assert loose["wide"]["half"].allowed_difference == 20.0
+    assert loose["exact"].allowed_difference == 0.0
+    assert loose["count"] == 3
 
 
 def test_the_sweeps_arrays_are_their_levels_in_order():

@@ -95,6 +95,7 @@ smoke = replace(
     samples=(1024, 2048, 2048),
     lengths=(8, 16, 16),
     widths=(1, 1, 2),
+    classes=2,
     song_samples=SongSamplesConfig(samples=256, heldout=256),
     song=replace(paper.song, steps=40, seeds=(42, 43, 44)),
 )

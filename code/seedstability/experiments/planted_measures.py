@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from seedstability.experiments.planted_prediction import ballots, error, fit
+from seedstability.experiments.planted_tolerance import steady
 from seedstability.experiments.planted_votes import KINDS, Found, Kind
 from seedstability.experiments.summary import estimate, scalar
 from seedstability.pipeline.results import Array, Scalar
@@ -88,7 +89,7 @@ def blocks(config, centre: dict) -> dict:
         excess = _over(found, level)
         tree[name] = scalar(excess)
         tree[f"{name}_smallest"] = _smallest(excess, found.n_seeds)
-    return tree
+    return steady(tree)
 
 
 def singles(config, centre: dict) -> dict:
@@ -97,11 +98,12 @@ def singles(config, centre: dict) -> dict:
     recovered = centre["recovered"]
     live = centre["live"].sum(axis=1).mean()
     level = chance_level(max(1, round(live)), config.truth.d, "max_cosine")
-    return _latents(found, "singles") | {
+    tree = _latents(found, "singles") | {
         "recovered": estimate(recovered.mean(axis=1), chance=level),
         "recovered_chance": Scalar(level, 3, tolerance=0.01),
         "recovered_strict": estimate((recovered >= STRICT).mean(axis=1), 1, "%"),
     }
+    return steady(tree)
 
 
 def quality(config, centre: dict) -> dict:
@@ -110,7 +112,7 @@ def quality(config, centre: dict) -> dict:
     owned = np.array(
         [(row[alive] >= 0).mean() for row, alive in zip(centre["owner"], live, strict=True)]
     )
-    return {
+    tree = {
         "latents": live.shape[1],
         "explained_variance": estimate(worth["explained_variance"]),
         "l0": estimate(worth["l0"], 2),
@@ -122,6 +124,7 @@ def quality(config, centre: dict) -> dict:
         ),
         "share_gauge": estimate(centre["share_gauge"].mean(axis=1)),
     }
+    return steady(tree)
 
 
 def frequency(config, centre: dict) -> dict:
@@ -140,9 +143,10 @@ def frequency(config, centre: dict) -> dict:
             units = np.intersect1d(found.units(kind), np.flatnonzero(classes == number))
             mine = np.isin(centre["owner"], units)
             counts = np.array([found.latents_of(unit) for unit in units])
-            # nobody in a class: nothing is found of it
+            # nobody in a class, or no unit at all: nothing is found of it
             here = [each[mine].mean() if mine.any() else 0.0 for each in (p, expected, turned)]
-            rows.append((*here, (counts > 0).mean(), counts.mean()))
+            there = [(counts > 0).mean(), counts.mean()] if len(units) else [0.0, 0.0]
+            rows.append([*here, *there])
         columns = np.array(rows).T
         names = ("measured", "expected", "turned", "present", "latents")
         tree[kind] = {
@@ -184,7 +188,7 @@ def sweeps(config, **arms: dict) -> dict:
         }
     for factor, levels in tree.items():
         levels["figure"] = _columns(values[factor], list(levels.values()))
-    return tree
+    return steady(tree)
 
 
 def prediction(config, **arms: dict) -> dict:
@@ -215,8 +219,8 @@ def prediction(config, **arms: dict) -> dict:
     }
     # coefficients hang on every latent of every seed; what is read is their sign and size
     for name, value in zip(("intercept", "frequency", "rank"), law.coefficients, strict=True):
-        tree["logistic"][name] = Scalar(float(value), 2, tolerance=0.5)
-    return tree
+        tree["logistic"][name] = Scalar(float(value), 2, tolerance=1.0)
+    return steady(tree)
 
 
 def _latents(found: Found, kind: Kind) -> dict:

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from seedstability.experiments.planted import SONG
+from seedstability.experiments.planted_tolerance import steady
 from seedstability.experiments.summary import estimate, quality, similarities
 from seedstability.pipeline.results import Array, Scalar
 from seedstability.stability.chance import corrected_for_chance
@@ -36,7 +37,7 @@ def song(config, samples: dict, **inputs: dict) -> dict:
         between, low, high = (Scalar(value, 3, tolerance=0.0) for value in printed)
         kappa = Scalar(corrected_for_chance(printed[0], level), 3, tolerance=0.02)
         tree[name]["published"] = {"between": between, "low": low, "high": high, "kappa": kappa}
-    return tree
+    return steady(tree)
 
 
 def with_directions(decoders: np.ndarray, directions: np.ndarray) -> np.ndarray:
