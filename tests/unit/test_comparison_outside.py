@@ -72,6 +72,20 @@ def test_the_untrained_level_is_that_of_the_starts():
     assert found["cosine_with_start"][1] < 0.9
 
 
+def test_starts_are_judged_as_starts():
+    known = np.stack([sae.decoder.numpy() for sae in KNOWN[:3]])
+    # What came of them points in one direction alone, whose scrambled cosines are near ±1.
+    flat = torch.nn.functional.normalize(torch.eye(D)[:1] + 0.05 * normal(N, D, seed=3), dim=1)
+    trained = [replace(KNOWN[0], decoder=flat.clone()) for _ in range(3)]
+    found = ask(flat=dictionaries(trained, known), judges=JUDGES)["flat"]
+    assert (found["judge_start"] - found["judge_start_gauge"]).min() > 0.15
+    assert set(found["start_gauge"]) == {"max_cosine"}
+    alone = ask(known=dictionaries(KNOWN[:3]), judges=JUDGES)["known"]
+    by_chance = [np.nanmean(each["start_gauge"]["max_cosine"]) for each in (found, alone)]
+    assert by_chance[0] == pytest.approx(by_chance[1], abs=0.05)
+    assert np.nanmean(found["untrained"]["max_cosine"]) - by_chance[0] > 0.15
+
+
 def test_chance_of_a_training_does_not_depend_on_its_neighbours():
     alone = ask(known=dictionaries(KNOWN[:3]), judges=JUDGES)["known"]
     beside = ask(private=dictionaries(private(3)), known=dictionaries(KNOWN[:3]), judges=JUDGES)[

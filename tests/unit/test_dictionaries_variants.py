@@ -263,6 +263,7 @@ def test_slow_weights_move_less_and_stay_on_the_hull():
     largest = {}
     for rate in (1.0, 0.01):
         made, feeds = engine(replace(config, weights_rate=rate), points)
+        torch.testing.assert_close(made.weights, torch.eye(N).repeat(len(SEEDS), 1, 1))
         made.advance(feeds, 10)
         torch.testing.assert_close(made.weights.sum(2), torch.ones(len(SEEDS), N))
         assert (made.weights >= 0).all()

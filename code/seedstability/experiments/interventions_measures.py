@@ -167,7 +167,7 @@ def transport(config, alignments: dict) -> dict:
             both = trained[name][at], gauge[name][at]
             node[name] = _with_chance(*both)
             change = difference(both[0], matched[0], True, both[1], matched[1])
-            node[name]["less_matched"] = change["value"]
+            node[name]["less_matched"] = _digits(change["value"], 3)
         tree[strength] = node
     return tree
 
