@@ -120,6 +120,10 @@ def test_a_common_subspace_is_found_though_its_latents_are_not():
     assert mean["among_stable"] == pytest.approx(1.0)
     assert found["participation"]["unstable"].mean() < 12 < found["data_participation"]
     assert 0.5 < off_diagonal(found["member"]).mean() < 0.95
+    # the activations' variances are the squares of their spread
+    variances = np.linspace(2.0, 0.5, D) ** 2
+    expected = variances.sum() ** 2 / np.square(variances).sum()
+    assert found["data_participation"] == pytest.approx(expected, rel=0.05)
 
 
 def test_subspaces_of_their_own_are_at_the_random_level():

@@ -194,7 +194,7 @@ def _figure(found: Mapping, threshold: float) -> dict:
     }
     return {
         "edges": Array(edges, 3),
-        **{name: Array(height, 2, tolerance=2.0) for name, height in heights.items()},
+        **{name: Array(height, 2, tolerance=6.0) for name, height in heights.items()},
         "votes": Array(_votes(p, everybody), 2, tolerance=3.0),
         "votes_gauge": Array(_votes(of_gauge, everybody), 2, tolerance=3.0),
     }
