@@ -29,16 +29,16 @@ def draw(data: Mapping[str, Any]) -> Figure:
             `kappa` with its interval `low` and `high`, and `explained_variance`.
 
     Returns:
-        The figure, as wide as the text: a panel a subject, chance at zero.
+        The figure, as wide as the text: a panel a subject. Chance, at zero, lies far below.
     """
-    figure = style.page_figure(height=0.5)
+    figure = style.page_figure(height=0.46)
     panels = figure.subplots(1, 2, sharey=True)
     for axes, (subject, title) in zip(panels, _PANELS.items(), strict=True):
         _panel(axes, data[subject]["figure"])
         axes.set_title(title)
         axes.set_xlabel("explained variance, held out")
+        axes.margins(0.08)
     panels[0].set_ylabel(r"$\kappa$ of the matched cosine (gauge)")
-    panels[0].set_ylim(bottom=0)
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper left", ncols=3)
     return figure
 
