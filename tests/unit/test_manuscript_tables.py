@@ -1,8 +1,12 @@
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 from manuscript_values import edition
 
 from seedstability.errors import UserError
 from seedstability.manuscript import tables
+from seedstability.manuscript.edition import StageCost
 
 
 def rendered(folder, text: str) -> str:
@@ -30,6 +34,22 @@ def test_a_table_prints_the_same_as_the_text(tmp_path):
 
 def test_plain_strings_are_escaped(tmp_path):
     assert rendered(tmp_path, "<< edition.stages[0].name >> << 'a_b' >>") == "chance/size a\\_b"
+
+
+def test_the_table_of_costs_sums_by_experiment_and_names_the_dearest(tmp_path):
+    costs = [StageCost("one/a", 3.0, 700.0), StageCost("one/b", 40.0, 500.0)]
+    costs += [StageCost(f"two/{i}", 1.0, 100.0) for i in range(40)]
+    template = Path(__file__).parents[2] / "paper" / "tables" / "stages.tex.j2"
+    text = tables.render(template, replace(edition(), stages=costs))
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    joined = " ".join(lines)
+    assert r"\texttt{one} & 2 & 43 & 700 \\" in joined
+    assert r"\texttt{two} & 40 & 40 & 100 \\" in joined
+    assert r"All & 42 & 83 & 700 \\" in joined
+    named = [line for line in lines if "scriptsize" in line]
+    assert named[0] == r"\texttt{\scriptsize one/b} & 40 \\"
+    assert named[1] == r"\texttt{\scriptsize one/a} & 3 \\"
+    assert len(named) == 30
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,11 @@ class StageCost:
     megabytes: float
     """Peak resident memory."""
 
+    @property
+    def experiment(self) -> str:
+        """The first part of its name: an experiment, or what several of them share."""
+        return self.name.partition("/")[0]
+
 
 @dataclass(frozen=True)
 class Edition:
