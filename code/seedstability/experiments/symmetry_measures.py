@@ -8,7 +8,7 @@ from numpy import ndarray
 
 from seedstability.experiments.summary import ninety, scalar
 from seedstability.pipeline.results import Array, Scalar
-from seedstability.stability.statistics import Interval, equivalent, jackknife
+from seedstability.stability.statistics import Interval, jackknife
 from seedstability.stability.strata import mean_of_strata, smallest_seen
 from seedstability.stability.translations import LINES
 
@@ -146,7 +146,6 @@ def _jump(searches: Sequence[Mapping], way: str, less: str) -> dict:
         node[null] = {
             "value": scalar(interval, 4),
             "ninety": ninety(interval),
-            "equivalent": "yes" if equivalent(interval.low90, interval.high90) else "no",
             # A standard error of few seeds is itself known to a third or so.
             "smallest_seen": Scalar(smallest, 4, tolerance=smallest + 1e-3),
         }
