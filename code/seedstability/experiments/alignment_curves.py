@@ -17,10 +17,14 @@ def curves(numbers: tuple[int, ...], nodes: list[dict]) -> dict:
         columns = {
             part: [getattr(value, part) for value in values] for part in ("value", "low", "high")
         }
+        # An end of an interval over few seeds moves by as much as the interval is wide.
+        ends = max([wide, *(value.high - value.low for value in values)])
         columns["gauge"] = [node[name]["gauge"].value for node in nodes]
         columns["live"] = [node["live"][name]["value"].value for node in nodes]
         found[name] = {
-            part: Array(np.array(column), digits, tolerance=wide)
+            part: Array(
+                np.array(column), digits, tolerance=ends if part in ("low", "high") else wide
+            )
             for part, column in columns.items()
         }
     for name, digits, wide in (("explained_variance", 3, 0.01), ("dead_fraction", 1, 3.0)):
