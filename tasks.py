@@ -71,7 +71,7 @@ def session(profile: str, device: str = "cpu", only: str = ""):
 def experiments(
     c, profile="paper", only="", jobs=0, device="cpu", from_locked=False, dry_run=False
 ):
-    """Run every stage whose result is not in the store (paper: 15 min from nothing)."""
+    """Run every stage whose result is not in the store (paper: 25 min from nothing)."""
     if dry_run:
         print(session(profile, device, only).dry_run())
     elif not from_locked:
@@ -192,7 +192,7 @@ def subjects(c, retrain=False, name=""):
 
 @verb(help={"all": "also the paper profile from nothing and the container (an hour)"})
 def test(c, all=False):
-    """Run the tests (10 min)."""
+    """Run the tests (13 min)."""
     chosen = [] if all else ["-m", "not slow and not container"]
     found = subprocess.run([sys.executable, "-m", "pytest", *chosen], check=False)
     if found.returncode:

@@ -28,10 +28,14 @@ def test_an_edition_says_what_the_runs_say():
 
 
 def test_experiments_locked_at_different_times_are_told_apart():
-    runs = {"chance": run("2026-01-31"), "modular": run("2026-02-02", "4567def", "modular/train")}
+    runs = {
+        "chance": run("2026-01-31"),
+        "modular": run("2026-02-02", "4567def", "modular/train"),
+        "seeds": run("2026-01-31", stage="chance/size"),
+    }
     edition = edition_of(VALUES, runs, claims=[])
     assert edition.date == "2026-02-02"
-    assert edition.commit == "chance: 0123abc; modular: 4567def"
+    assert edition.commit == "0123abc (chance, seeds); 4567def (modular)"
     assert len(edition.stages) == 2
 
 

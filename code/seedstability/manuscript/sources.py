@@ -89,8 +89,10 @@ def _abi(abi: NumericABI) -> str:
 
 
 def _said(by_experiment: Mapping[str, str]) -> str:
-    """One thing for all experiments, or which is whose."""
-    different = set(by_experiment.values())
-    if len(different) == 1:
-        return different.pop()
-    return "; ".join(f"{name}: {said}" for name, said in sorted(by_experiment.items()))
+    """One thing for all experiments, or each with those that it is said of."""
+    whose: dict[str, list[str]] = {}
+    for name, said in sorted(by_experiment.items()):
+        whose.setdefault(said, []).append(name)
+    if len(whose) == 1:
+        return next(iter(whose))
+    return "; ".join(f"{said} ({', '.join(names)})" for said, names in whose.items())
