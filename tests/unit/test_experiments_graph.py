@@ -6,6 +6,7 @@ import re
 import pytest
 
 from seedstability.errors import UserError
+from seedstability.experiments.estimates import estimate
 from seedstability.experiments.registry import EXPERIMENTS, PROFILES, parts
 from seedstability.pipeline.stage import in_order
 
@@ -29,6 +30,22 @@ def test_every_input_is_an_argument_of_the_function_it_goes_to(profile):
         takes_any = bool(code.co_flags & 0x08)
         named = set(code.co_varnames[: code.co_argcount])
         assert takes_any or set(stage.inputs) <= named, stage.name
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_every_stage_can_be_asked_what_it_may_cost(profile):
+    """A stage of which nothing is known costs an unknown time, and does not end the planning."""
+    for stage in graph(profile):
+        found = estimate(stage)
+        assert found is None or found.seconds >= 0, stage.name
+
+
+def test_training_on_costs_what_such_a_training_costs():
+    stages = {stage.name: stage for stage in graph("paper")}
+    on, long = (estimate(stages[f"pooling/language/{arm}/train"]) for arm in ("votes", "long"))
+    # four passes against twenty, as many dictionaries of one size
+    assert 5 * on.seconds == pytest.approx(long.seconds)
+    assert on.dictionaries == long.dictionaries == 5
 
 
 def test_profiles_have_the_same_parts_but_for_the_grid_that_the_paper_leaves_out():

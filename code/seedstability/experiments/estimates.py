@@ -7,6 +7,7 @@ an Intel Xeon with AVX2 kernels.
 from seedstability.comparison.config import ComparisonConfig
 from seedstability.comparison.cost import estimated as comparison_cost
 from seedstability.dictionaries.config import TrainingConfig
+from seedstability.dictionaries.pooling_config import TrainOnConfig
 from seedstability.evaluation.config import EvaluationConfig
 from seedstability.pipeline.forecast import Expected
 from seedstability.pipeline.stage import Stage
@@ -42,9 +43,14 @@ def estimate(stage: Stage) -> Expected | None:
     if data is None or not isinstance(data.config, ActivationsConfig):
         return None
     _, d = shape_of(data.config.model)
+    if isinstance(config, TrainOnConfig):
+        config = config.training
     if isinstance(config, TrainingConfig):
         return _training(config, data.config, d)
+    if "dictionaries" not in stage.inputs:
+        return None
     made = stage.inputs["dictionaries"].config
+    made = made.training if isinstance(made, TrainOnConfig) else made
     if isinstance(config, EvaluationConfig) and isinstance(made, TrainingConfig):
         return _evaluation(made, data.config, d)
     if isinstance(config, ComparisonConfig) and isinstance(made, TrainingConfig):
