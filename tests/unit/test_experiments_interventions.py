@@ -182,6 +182,13 @@ def test_the_figure_has_the_most_stable_row_first(tree):
     assert len(figure["names"]["quoted"].split(", ")) == 5
 
 
+def test_an_estimate_may_land_as_far_off_as_its_interval_is_wide_on_another_processor(tree):
+    for row in ("plain", "longer"):
+        for leaf in ("judge", "cosine_with_start", "truth"):
+            found = tree[row][leaf]
+            assert found.allowed_difference == max(0.02, found.high - found.low)
+
+
 def test_words_that_may_turn_are_not_compared_across_machines(tree):
     words = [address for address, leaf in leaves(tree) if isinstance(leaf, str)]
     free = ("name", "shared", "quoted")

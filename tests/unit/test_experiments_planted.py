@@ -16,8 +16,8 @@ from seedstability.experiments.planted_measures import (
 )
 from seedstability.experiments.planted_prediction import Ballots, ballots, error, fit
 from seedstability.experiments.planted_song import between_seeds, song, with_directions
-from seedstability.experiments.planted_tolerance import steady
 from seedstability.experiments.planted_votes import Found
+from seedstability.experiments.tolerance import steady
 from seedstability.pipeline.results import Scalar
 from seedstability.pipeline.stage import in_order
 
@@ -165,6 +165,7 @@ def test_a_share_on_which_all_seeds_agree_may_still_be_another_elsewhere():
     assert loose["wide"]["half"].allowed_difference == 20.0
     assert loose["exact"].allowed_difference == 0.0
     assert loose["count"] == 3
+    assert steady(tree, 0.01)["none"].allowed_difference == 0.01
 
 
 def test_the_sweeps_arrays_are_their_levels_in_order():

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from seedstability.experiments.planted_prediction import ballots, error, fit
-from seedstability.experiments.planted_tolerance import steady
 from seedstability.experiments.planted_votes import KINDS, Found, Kind
 from seedstability.experiments.summary import estimate, scalar
+from seedstability.experiments.tolerance import steady
 from seedstability.pipeline.results import Array, Scalar
 from seedstability.stability.chance import chance_level
 from seedstability.stability.statistics import Interval, smallest_detectable
@@ -304,7 +304,12 @@ def _columns(values, levels: list[Mapping]) -> dict:
 
 def _with_ends(name: str, scalars: list[Scalar]) -> dict:
     ends = {name: "value", f"{name}_low": "low", f"{name}_high": "high"}
+    columns = {
+        key: np.array([getattr(each, part) for each in scalars]) for key, part in ends.items()
+    }
+    # An end of an interval over few seeds moves by as much as the interval is wide.
+    wide = max(0.1, float((columns[f"{name}_high"] - columns[f"{name}_low"]).max()))
     return {
-        key: Array(np.array([getattr(each, part) for each in scalars]), 3, tolerance=0.1)
-        for key, part in ends.items()
+        key: Array(column, 3, tolerance=0.1 if key == name else wide)
+        for key, column in columns.items()
     }

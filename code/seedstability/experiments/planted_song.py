@@ -7,8 +7,8 @@ import numpy as np
 import torch
 
 from seedstability.experiments.planted import SONG
-from seedstability.experiments.planted_tolerance import steady
 from seedstability.experiments.summary import estimate, quality, similarities
+from seedstability.experiments.tolerance import steady
 from seedstability.pipeline.results import Array, Scalar
 from seedstability.stability.chance import corrected_for_chance
 from seedstability.stability.matching import match

@@ -9,21 +9,21 @@ _FLOOR = 0.03
 """Of shares: a few latents of a hundred more or less."""
 
 
-def steady(tree: Mapping) -> dict:
+def steady(tree: Mapping, floor: float = _FLOOR) -> dict:
     """Each estimate with a tolerance as wide as its interval, or as a range is given, and a floor.
 
     Training is chaotic: another maker's processor draws new dictionaries in effect, and of a share
     near 0 or 1 the few seeds here may all agree.
     """
     return {
-        name: steady(leaf) if isinstance(leaf, Mapping) else _loose(leaf)
+        name: steady(leaf, floor) if isinstance(leaf, Mapping) else _loose(leaf, floor)
         for name, leaf in tree.items()
     }
 
 
-def _loose(leaf):
+def _loose(leaf, floor: float):
     if not isinstance(leaf, Scalar) or leaf.tolerance is not None or leaf.low is None:
         return leaf
     width = leaf.high - leaf.low if leaf.high is not None else 0.0
-    floor = 100 * _FLOOR if leaf.unit == "%" else _FLOOR
-    return replace(leaf, tolerance=max(width, leaf.allowed_difference, floor))
+    scale = 100 if leaf.unit == "%" else 1
+    return replace(leaf, tolerance=max(width, leaf.allowed_difference, scale * floor))
