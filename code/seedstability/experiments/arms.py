@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from seedstability.comparison.config import ComparisonConfig
-from seedstability.dictionaries.config import ControlConfig, TrainingConfig
+from seedstability.dictionaries.config import ControlConfig, DictionaryConfig, TrainingConfig
 from seedstability.evaluation.config import EvaluationConfig
 from seedstability.pipeline.stage import Stage
 from seedstability.subjects.config import Position, Subject, activations_config
@@ -44,19 +44,30 @@ def arm(
         training,
         {"activations": data},
     )
+    return compared(name, data, train, training.dictionary, comparison)
+
+
+def compared(
+    name: str,
+    data: Stage,
+    made: Stage,
+    dictionary: DictionaryConfig,
+    comparison: ComparisonConfig,
+) -> Arm:
+    """Dictionaries of `dictionary` that `made` makes from `data`, evaluated and compared."""
     evaluate = Stage(
         f"{name}/evaluate",
         "seedstability.evaluation.stages:evaluate",
-        EvaluationConfig(training.dictionary),
-        {"dictionaries": train, "activations": data},
+        EvaluationConfig(dictionary),
+        {"dictionaries": made, "activations": data},
     )
     compare = Stage(
         f"{name}/compare",
         "seedstability.comparison.stages:compare",
         comparison,
-        {"dictionaries": train, "evaluation": evaluate, "activations": data},
+        {"dictionaries": made, "evaluation": evaluate, "activations": data},
     )
-    return Arm(train, evaluate, compare)
+    return Arm(made, evaluate, compare)
 
 
 def measured(arms: dict[str, Arm]) -> dict[str, Stage]:

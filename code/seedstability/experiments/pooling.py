@@ -9,12 +9,11 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from seedstability.comparison.config import ComparisonConfig
-from seedstability.dictionaries.config import DictionaryConfig, TrainingConfig
+from seedstability.dictionaries.config import TrainingConfig
 from seedstability.dictionaries.pooling_config import PoolingConfig, TrainOnConfig
-from seedstability.evaluation.config import EvaluationConfig
 from seedstability.evaluation.recovery_config import RecoveryConfig
 from seedstability.experiments import language
-from seedstability.experiments.arms import Arm, arm
+from seedstability.experiments.arms import Arm, arm, compared
 from seedstability.pipeline.stage import Stage
 from seedstability.subjects.language_model.config import HUB, weights_sha256
 from seedstability.subjects.synthetic_config import PlantedConfig
@@ -147,7 +146,9 @@ def _arms(settings: Settings, subject: str, single: Arm, samples: int | None) ->
         config = PoolingConfig(dictionary, settings.group_size, choose, settings.cosine)
         pooled = _stage(f"{subject}/{choose}/pool", "pooling:pool", config, single.train, data)
         if choose == "votes":
-            arms["untrained_on"] = _arm(f"{subject}/{choose}/pool", pooled, dictionary, data)
+            arms["untrained_on"] = compared(
+                f"pooling/{subject}/{choose}/pool", data, pooled, dictionary, _COMPARISON
+            )
         trained = _stage(
             f"{subject}/{choose}/train",
             "training_on:train_on",
@@ -155,7 +156,9 @@ def _arms(settings: Settings, subject: str, single: Arm, samples: int | None) ->
             pooled,
             data,
         )
-        arms[choose] = _arm(f"{subject}/{choose}", trained, dictionary, data)
+        arms[choose] = compared(
+            f"pooling/{subject}/{choose}", data, trained, dictionary, _COMPARISON
+        )
     return arms
 
 
@@ -166,23 +169,6 @@ def _stage(name: str, function: str, config: object, dictionaries: Stage, data: 
         config,
         {"dictionaries": dictionaries, "activations": data},
     )
-
-
-def _arm(name: str, made: Stage, dictionary: DictionaryConfig, data: Stage) -> Arm:
-    """Dictionaries that a stage of this section has made, evaluated and compared."""
-    evaluate = Stage(
-        f"pooling/{name}/evaluate",
-        "seedstability.evaluation.stages:evaluate",
-        EvaluationConfig(dictionary),
-        {"dictionaries": made, "activations": data},
-    )
-    compare = Stage(
-        f"pooling/{name}/compare",
-        "seedstability.comparison.stages:compare",
-        _COMPARISON,
-        {"dictionaries": made, "evaluation": evaluate, "activations": data},
-    )
-    return Arm(made, evaluate, compare)
 
 
 def _inputs(arms: dict[str, Arm]) -> dict[str, Stage]:
