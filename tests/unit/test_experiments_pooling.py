@@ -73,8 +73,8 @@ def test_differences_are_pooled_less_the_other_in_kappa(inputs):
     assert tree["pooled_less_single"]["explained_variance"].value == pytest.approx(0.05)
     assert tree["pooled_less_single"]["recovered_mean"].value == pytest.approx(0.05)
     smallest = tree["pooled_less_long"]["kappa_smallest_seen"]
-    # known to a third or so, whatever processor
-    assert smallest.tolerance > smallest.value > 0
+    # another processor may find three times as much
+    assert smallest.tolerance > 2 * smallest.value > 0
 
 
 def test_the_figure_has_a_point_for_each_arm_in_their_order(inputs):

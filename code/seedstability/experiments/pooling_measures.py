@@ -124,8 +124,9 @@ def _flat(name: str, node: dict) -> dict:
     found = {name: node["value"], f"{name}_ninety": node["ninety"]}
     if "smallest_seen" in node:
         smallest = node["smallest_seen"]
-        # A standard error of five pools is itself known to a third or so.
-        loose = replace(smallest, tolerance=smallest.value + 1e-3)
+        # A standard error of five pools is known to a third or so, and two machines draw one each;
+        # another instruction set has given 2.2 times as much.
+        loose = replace(smallest, tolerance=2 * smallest.value + 1e-3)
         found[f"{name}_smallest_seen"] = loose
     return found
 
