@@ -7,7 +7,7 @@ import numpy as np
 
 from seedstability.experiments.seeds_votes import Ballot
 from seedstability.experiments.summary import estimate, scalar
-from seedstability.experiments.tokens_contrasts import loosened
+from seedstability.experiments.tolerance import FINE, steady
 from seedstability.pipeline.results import Array, Scalar
 from seedstability.stability.chance import chance_reproducibility
 from seedstability.stability.groups import law_of, two_groups, u_shape
@@ -21,7 +21,7 @@ BINS = 40
 
 def camps(config, **found: Mapping) -> dict:
     """Do the votes and the cosines of latents fall into two camps?"""
-    return loosened({name: camps_of(each, config) for name, each in found.items()})
+    return steady({name: camps_of(each, config) for name, each in found.items()}, FINE)
 
 
 def name_of(threshold: float) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 from seedstability.evaluation.group_worth import CONTROLLED, WHOLE
 from seedstability.evaluation.responses import MEASURES
 from seedstability.experiments.summary import difference, estimate
-from seedstability.experiments.tokens_contrasts import loosened
+from seedstability.experiments.tolerance import FINE, steady
 from seedstability.pipeline.results import Scalar
 
 SIGN = {"explained_variance": -1.0, "loss": 1.0, "accuracy": -1.0}
@@ -18,12 +18,12 @@ UNITS = {"explained_variance": 4, "loss": 4, "accuracy": 4}
 def worth(config, **found: Mapping) -> dict:
     """What is lost without each group of latents."""
     tree: dict = {name: _worth(each) for name, each in found.items()}
-    return loosened(tree)
+    return steady(tree, FINE)
 
 
 def responses(config, **found: Mapping) -> dict:
     """What unstable latents respond to, less what stable ones do."""
-    return loosened({name: _responses(each) for name, each in found.items()})
+    return steady({name: _responses(each) for name, each in found.items()}, FINE)
 
 
 def _worth(found: Mapping) -> dict:

@@ -6,7 +6,7 @@ import numpy as np
 
 from seedstability.comparison.unstable_spans import LEVELS
 from seedstability.experiments.summary import difference, estimate, scalar
-from seedstability.experiments.tokens_contrasts import loosened
+from seedstability.experiments.tolerance import FINE, steady
 from seedstability.pipeline.results import Array, Scalar
 from seedstability.stability.statistics import jackknife_kappa, jackknife_statistic
 
@@ -48,7 +48,7 @@ def spans(config, **found: Mapping) -> dict:
     tree: dict = {name: _spans(each) for name, each in found.items()}
     tree["eight_dimensions"] = EIGHT
     tree["share"] = Scalar(100 * config.share, 0, "%", tolerance=0.0)
-    return loosened(tree)
+    return steady(tree, FINE)
 
 
 def clusters(config, **found: Mapping) -> dict:
@@ -59,7 +59,7 @@ def clusters(config, **found: Mapping) -> dict:
         for name, each in found.items()
     }
     tree["size"] = config.cluster_size
-    return loosened(tree)
+    return steady(tree, FINE)
 
 
 def _spans(found: Mapping) -> dict:

@@ -7,6 +7,8 @@ from seedstability.pipeline.results import Scalar
 
 _FLOOR = 0.03
 """Of shares: a few latents of a hundred more or less."""
+FINE = 0.01
+"""Of means over hundreds of latents, whose seeds agree closely."""
 
 
 def steady(tree: Mapping, floor: float = _FLOOR) -> dict:
