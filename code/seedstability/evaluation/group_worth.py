@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from numpy import ndarray
-from torch import Tensor, nn
+from torch import Tensor
 
 from seedstability.dictionaries.stages import saes, tensor
 from seedstability.evaluation.group_codes import codes_of_all, without
@@ -50,28 +50,27 @@ def in_language(
     Raises:
         UserError: the model cannot be had, or has no such hook point.
     """
+    # The model's library takes seconds to import, and addition needs none of it.
     from seedstability.evaluation.intervention import Rest
-    from seedstability.subjects.language_model.checkpoint import open_model  # takes seconds
+    from seedstability.evaluation.recovery import NextToken
+    from seedstability.subjects.language_model.checkpoint import open_model
 
     draw = np.random.default_rng(config.worth.seed)
     count, length = activations["heldout_contexts"].shape
     some = np.sort(draw.choice(count, min(config.contexts, count), replace=False))
     tokens = tensor(activations["heldout_contexts"])[torch.from_numpy(some)].long()
     x = tensor(activations["heldout"]).view(count, length - 1, -1)[torch.from_numpy(some)]
-    rest = Rest(open_model(config.model, config.allow_download), config.hook)
-    entering, last = rest.clean(tokens)
+    run = NextToken(Rest(open_model(config.model, config.allow_download), config.hook), tokens)
 
     def judge(made: Float[ndarray, "m d"]) -> dict[str, float]:
         change = torch.from_numpy(made).view(x.shape) - x.double()
-        # At the separator, which no dictionary has seen, the model is left alone.
-        ends = rest.changed(entering, nn.functional.pad(change.float(), (0, 0, 1, 0)))
-        return {"loss": _next_token_loss(rest, ends, tokens)}
+        return {"loss": run.with_change(change.float())}
 
     flat = x.flatten(0, 1)
     mean = np.tile(flat.double().mean(dim=0).numpy(), (len(flat), 1))
     return {
         **_tables(config.worth, dictionaries, camps, flat, judge),
-        "loss_clean": _next_token_loss(rest, last, tokens),
+        "loss_clean": run.clean(),
         "loss_mean": judge(mean)["loss"],
     }
 
@@ -195,11 +194,3 @@ def _tables(
         },
         "kind": groups.kind,
     }
-
-
-@torch.no_grad()
-def _next_token_loss(rest: Any, last: Float[Tensor, "c length d"], tokens: Tensor) -> float:
-    """Mean cross-entropy in nats where the activations that predict were reconstructed."""
-    logits = rest.model.unembed(rest.model.ln_final(last[:, 1:-1]))
-    likely = logits.log_softmax(dim=-1).gather(-1, tokens[:, 2:, None])
-    return -likely.double().mean().item()

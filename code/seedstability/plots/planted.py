@@ -59,14 +59,19 @@ def _latents(axes: Axes, along: Mapping[str, Any], labelled: bool = True) -> Non
     _curve(axes, along, "singles", "latents of singles" if labelled else "", **_solid(_SINGLES))
     _curve(axes, along, "blocks", "latents of blocks" if labelled else "", **_solid(_BLOCKS))
     _curve(
-        axes, along, "turned", "blocks turned within themselves" if labelled else "",
+        axes,
+        along,
+        "turned",
+        "blocks turned within themselves" if labelled else "",
         **_hollow(_TURNED),
-    )  # fmt: skip
+    )
     _curve(axes, along, "blocks_gauge", marks.LEVELS["gauge"] if labelled else "", **_GAUGE)
     axes.plot(
-        along["level"], along["expected"], label="covering law" if labelled else None,
+        along["level"],
+        along["expected"],
+        label="covering law" if labelled else None,
         **_hollow(_LAW),
-    )  # fmt: skip
+    )
 
 
 def _spans(axes: Axes, along: Mapping[str, Any]) -> None:

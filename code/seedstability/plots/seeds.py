@@ -39,9 +39,12 @@ def draw(data: Mapping[str, Any]) -> Figure:
             others, band["curve_low"], band["curve_high"], color=look.colour, alpha=0.18, lw=0
         )
         unshared.plot(
-            others, band["curve"], color=look.colour, linestyle=(0, (2, 1.5)),
+            others,
+            band["curve"],
+            color=look.colour,
+            linestyle=(0, (2, 1.5)),
             label=f"{name}: foretold",
-        )  # fmt: skip
+        )
         unshared.plot(others, votes[kind]["unshared"], label=name, linestyle="none", **drawn)
         unanimous.plot(others, votes[kind]["unanimous"], linestyle=look.line, **drawn)
         unanimous.axhline(votes[kind]["stable"], color=look.colour, linestyle=(0, (1, 1)))
