@@ -5,6 +5,7 @@ import pytest
 from alignment_data import evaluation, partners
 
 from seedstability.experiments import alignment
+from seedstability.experiments.alignment_curves import curves
 from seedstability.experiments.alignment_latents import (
     Latents,
     at_equal,
@@ -14,9 +15,23 @@ from seedstability.experiments.alignment_latents import (
     third_seed,
 )
 from seedstability.experiments.alignment_measures import _trend, _where
+from seedstability.pipeline.results import Scalar
 from seedstability.pipeline.stage import in_order
 
 ALL = [True] * 4
+
+
+def test_the_ends_of_an_interval_may_move_by_its_width_on_another_processor():
+    def node(low, high):
+        found = {"value": Scalar(50.0, 2, "%", low, high), "gauge": Scalar(1.0, 2, "%")}
+        names = ("shared", "shared_decoder_only", "agreeing", "matched_mean")
+        tree = {name: dict(found) for name in names}
+        worth = {"explained_variance": Scalar(0.9, 3), "dead_fraction": Scalar(0.0, 1, "%")}
+        return tree | {"live": {name: dict(found) for name in names}, "quality": worth}
+
+    shared = curves((16, 64), [node(49.0, 51.0), node(40.0, 60.0)])["shared"]
+    assert shared["low"].tolerance == shared["high"].tolerance == 20.0
+    assert shared["value"].tolerance == 3.0
 
 
 def latents(shared, frequency=None, cosine=0.9) -> Latents:

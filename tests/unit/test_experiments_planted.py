@@ -7,6 +7,7 @@ import pytest
 
 from seedstability.experiments import planted
 from seedstability.experiments.planted_measures import (
+    _with_ends,
     blocks,
     frequency,
     prediction,
@@ -166,6 +167,14 @@ def test_a_share_on_which_all_seeds_agree_may_still_be_another_elsewhere():
     assert loose["exact"].allowed_difference == 0.0
     assert loose["count"] == 3
     assert steady(tree, 0.01)["none"].allowed_difference == 0.01
+
+
+def test_the_ends_of_a_figures_interval_may_move_by_its_width_on_another_processor():
+    said = "95% jackknife over 5 seeds"
+    levels = [Scalar(0.5, 3, "", low, high, said) for low, high in ((0.49, 0.51), (0.25, 0.75))]
+    drawn = _with_ends("blocks", levels)
+    assert drawn["blocks_low"].tolerance == drawn["blocks_high"].tolerance == 0.5
+    assert drawn["blocks"].tolerance == 0.1
 
 
 def test_the_sweeps_arrays_are_their_levels_in_order():

@@ -196,6 +196,8 @@ def test_excess_is_overlap_less_each_level_at_the_same_dimension():
     assert node["kappa_member"].value == pytest.approx(0.1 / 0.85, abs=0.01)
     assert node["kappa_difference"].value == pytest.approx(0.5 - 0.1176, abs=0.01)
     assert node["groups"] == "quarters"
+    # Seeds agree more closely here than two instruction sets do.
+    assert node["overlap"].allowed_difference >= 0.01
 
 
 CLUSTERS = {

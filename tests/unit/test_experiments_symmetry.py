@@ -97,6 +97,14 @@ def test_shares_are_percentages_and_lines_keep_their_names():
     assert tree["planted"]["latent_shift"].value == 1.0
 
 
+def test_tolerances_are_those_of_a_few_latents_on_another_processor():
+    tree = pooled(None, clean0=search(noise=0.001))
+    assert tree["shifts"]["moved"]["value"].tolerance == 50.0
+    assert tree["shifts"]["covered"]["value"].tolerance == 10.0
+    for found in (tree["plain"]["value"], tree["jump"]["gauge"]["value"]):
+        assert found.allowed_difference == max(0.03, found.high - found.low)
+
+
 def test_each_subject_has_its_own_node():
     tree = subjects(None, topk__clean0=search(), topk__clean1=search(shift=0.1))
     assert tree["topk"]["clean1"]["plain"]["value"].value == pytest.approx(0.6)
