@@ -41,7 +41,7 @@ def verb(*args, **kwargs):
     def make(body):
         @functools.wraps(body)
         def guarded(c, *values, **flags):
-            from seedstability.pipeline.execution import StageFailed
+            from audit.pipeline.execution.run import StageFailed
 
             try:
                 return body(c, *values, **flags)
@@ -61,7 +61,7 @@ def verb(*args, **kwargs):
 @functools.cache
 def session(profile: str, device: str = "cpu", only: str = ""):
     """The profile's stages, store and locked values; shared by the tasks of one call."""
-    from seedstability.session import Session
+    from audit.session import Session
 
     names = tuple(name.strip() for name in only.split(",") if name.strip())
     return Session(ROOT, profile, device, names)
@@ -135,7 +135,7 @@ def graph(c, profile="paper", only="", device="cpu", dot=False):
 )
 def verify(c, claim="", rerun=False, json=False, profile="paper", jobs=0, device="cpu"):
     """Judge the claims on locked values and this machine's; status 1 where a verdict differs."""
-    from seedstability.ledger.table import as_json, print_table
+    from audit.ledger.table import as_json, print_table
 
     where = session(profile, device)
     if rerun:
@@ -161,8 +161,8 @@ def verify(c, claim="", rerun=False, json=False, profile="paper", jobs=0, device
 )
 def compare(c, folders, activations="", initial="", out="", threshold="0.7", all_pairs=False):
     """Measure your own SAEs as the paper does: invoke compare DIR DIR [DIR ...] (all cores)."""
-    from seedstability.chores import compare_dictionaries
-    from seedstability.pipeline.pinned import start_anew_if_unpinned
+    from audit.retraining import compare_dictionaries
+    from seedstability.numerics.reexec import start_anew_if_unpinned
 
     threads = start_anew_if_unpinned(STARTED_IN, {"SEEDSTABILITY_HERE": str(HERE)})
     os.chdir(HERE)
@@ -181,7 +181,7 @@ def compare(c, folders, activations="", initial="", out="", threshold="0.7", all
 @verb(help={"retrain": "train them again and say whether the bits agree", "name": "one of them"})
 def subjects(c, retrain=False, name=""):
     """The transformers whose weights are in data/subjects (retraining: 30 min)."""
-    from seedstability.chores import known_subjects, retrain_subjects
+    from audit.retraining import known_subjects, retrain_subjects
 
     if not retrain:
         print(known_subjects())
@@ -210,7 +210,7 @@ def lint(c):
 @verb(help={"everything": "the rendered paper as well"})
 def clean(c, everything=False):
     """Remove results that no profile needs any more."""
-    from seedstability.session import prune
+    from audit.session import prune
 
     print(prune(ROOT, everything))
 

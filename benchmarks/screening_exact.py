@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seedstability.dictionaries.firing import topk
 from seedstability.dictionaries.screening import Screened
+from seedstability.dictionaries.sparse_latents import topk
 
 LATENTS = {"B": 3072, "C": 32768}
 D, K, BATCH = 768, 32, 1024

@@ -17,14 +17,14 @@ WIDTH = 768
 
 
 def pair(kind: str, n: int):
-    from seedstability.stability.planted import planted_pair
+    from audit.analyses.matching.planted_pairs import planted_pair
 
     return planted_pair(kind, n, WIDTH, torch.Generator().manual_seed(0))
 
 
 def ours(A, B, cores: int) -> dict:
-    from seedstability.stability.blocks import faster_method
-    from seedstability.stability.certified import largest_total
+    from seedstability.stability.matching.blocks import faster_method
+    from seedstability.stability.matching.certified import largest_total
 
     # Below some thousand latents `match` asks SciPy; here it is this way at every size.
     found = largest_total(A, B, cores, lambda share: None)

@@ -16,7 +16,7 @@ from statistics import median
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "code"))
 
-from seedstability.pipeline import numerics
+from seedstability.numerics import pinning
 
 SEEDS, CORES, ROUNDS, EPOCHS = (2, 8), (1, 2), 5, 4
 
@@ -67,12 +67,12 @@ def main() -> None:
 if __name__ == "__main__":
     if os.environ.get("MALLOC_TOP_PAD_") is None:
         # allocator settings count only from the start of a process on
-        settings = {k: v for k, v in numerics.environment().items() if k not in numerics.pins()}
+        settings = {k: v for k, v in pinning.environment().items() if k not in pinning.pins()}
         os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **settings})
     import torch
     from shapes import SHAPES, data
 
     from seedstability.dictionaries.config import TOPK
-    from seedstability.dictionaries.training import train
+    from seedstability.dictionaries.training.train import train
 
     main()

@@ -15,7 +15,7 @@ from statistics import median
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "code"))
 
-from seedstability.pipeline import numerics
+from seedstability.numerics import pinning
 
 BIASES, STEPS = (0.5, 0.0, -0.5, -0.8, -1.0, -1.2, -1.5, -2.0), 40
 
@@ -50,13 +50,13 @@ if __name__ == "__main__":
     if os.environ.get("MALLOC_TOP_PAD_") is None:
         # both are of use only from the start of a process on
         os.execve(
-            sys.executable, [sys.executable, *sys.argv], {**os.environ, **numerics.environment()}
+            sys.executable, [sys.executable, *sys.argv], {**os.environ, **pinning.environment()}
         )
-    numerics.fix_after_torch()
+    pinning.fix_after_torch()
     import shapes
 
-    from seedstability.dictionaries import batch
-    from seedstability.dictionaries.architectures import initialise
     from seedstability.dictionaries.config import RELU
+    from seedstability.dictionaries.sae import initialise
+    from seedstability.dictionaries.training import gradients as batch
 
     main()

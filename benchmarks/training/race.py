@@ -24,7 +24,7 @@ sys.path.append(str(HERE.parents[1] / "code"))
 from contestants import NAMES, OURS, PEERS
 from shapes import SHAPES, Shape
 
-from seedstability.pipeline import numerics
+from seedstability.numerics import pinning
 
 VERSIONS = ("torch", "numpy", "numba", "dictionary-learning", "sae-lens", "eai-sparsify")
 
@@ -68,9 +68,9 @@ class Child:
 
 def environment(pinned: bool) -> dict[str, str]:
     """One thread and the same allocator for all; with pins, our stages' instructions too."""
-    settings = numerics.environment()
+    settings = pinning.environment()
     if not pinned:
-        settings = {name: value for name, value in settings.items() if name not in numerics.pins()}
+        settings = {name: value for name, value in settings.items() if name not in pinning.pins()}
     quiet = {"TQDM_DISABLE": "1", "WANDB_MODE": "disabled", "HF_HUB_OFFLINE": "1"}
     return {**os.environ, **settings, **quiet}
 

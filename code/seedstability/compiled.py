@@ -20,7 +20,7 @@ _REORDER = {"reassoc", "contract", "nsz", "arcp"}
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile on first use, without the interpreter's lock, and keep the machine code on disk.
 
-    For which processor says `NUMBA_CPU_NAME`, which `pipeline.numerics` pins; otherwise it is this
+    For which processor says `NUMBA_CPU_NAME`, which `numerics.pinning` pins; otherwise it is this
     one, and the last bits are this one's too. Without a folder to write to, each process compiles
     again.
     """

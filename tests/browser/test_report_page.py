@@ -10,8 +10,8 @@ import chromium
 import numpy as np
 import pytest
 
-from report_documents import example
-from seedstability.comparison.page import render
+from helpers.report_documents import example
+from seedstability.report.page import render
 
 HOSTILE = [
     "<script>window.hit=1</script>",

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from container_engine import NoEngineError, engine, fill_wheelhouse, sources
-from container_image import TAG, Image, caller
+
+from helpers.container_engine import NoEngineError, engine, fill_wheelhouse, sources
+from helpers.container_image import TAG, Image, caller
 
 
 @pytest.fixture(scope="session")

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from container_image import TAG, caller, sha256
 
+from helpers.container_image import TAG, caller, sha256
 from seedstability import SAE, DictionaryConfig, save
 
 pytestmark = pytest.mark.container

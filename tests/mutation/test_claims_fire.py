@@ -8,21 +8,13 @@ from dataclasses import replace
 
 import pytest
 
+from audit.ledger.checks import Arm, Chance, Check, Direction, Equality, Figure, Inference
+from audit.ledger.claims import Claim
+from audit.ledger.loading import load_claims
+from audit.ledger.verdicts import Verdict
+from audit.ledger.verify import verify
+from audit.pipeline.results import Scalar
 from seedstability.errors import UserError
-from seedstability.ledger.checks import (
-    Arm,
-    Chance,
-    Check,
-    Direction,
-    Equality,
-    Figure,
-    Inference,
-)
-from seedstability.ledger.claims import Claim
-from seedstability.ledger.loading import load_claims
-from seedstability.ledger.verdicts import Verdict
-from seedstability.ledger.verify import verify
-from seedstability.pipeline.results import Scalar
 
 CLAIMS = load_claims()
 

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from seedstability.dictionaries.architectures import SAE
+from seedstability.dictionaries.sae import SAE
 
 _U = 2.0**-24
 _MORE = 8

@@ -7,12 +7,12 @@ import numpy as np
 import peers_rounding
 import pytest
 import torch
-from peers_random import K, fill
 from torch import nn
 
-from seedstability.dictionaries.architectures import SAE
+from peers.peers_random import K, fill
 from seedstability.dictionaries.config import BATCH_TOPK, JUMPRELU, RELU, TOPK
 from seedstability.dictionaries.formats.folder import load, recognise, save
+from seedstability.dictionaries.sae import SAE
 from seedstability.errors import UserError
 
 # Slow where the environment has to be made: 1.8 GB, half a minute to a few.

@@ -7,13 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from seedstability.pipeline import codec
-from seedstability.pipeline.abi import numeric_abi
-from seedstability.pipeline.closure import Sources
-from seedstability.pipeline.keys import Key, settings_of
-from seedstability.pipeline.locked import LockedRun, compare, read_values, write
-from seedstability.pipeline.results import Array, Scalar, from_leaves, leaves
-from seedstability.pipeline.values import Values
+from audit.pipeline.graph.keys import Key, settings_of
+from audit.pipeline.graph.sources import Sources
+from audit.pipeline.locking.locked import LockedRun, compare, read_values, write
+from audit.pipeline.locking.values import Values
+from audit.pipeline.results import Array, Scalar, from_leaves, leaves
+from audit.pipeline.store import codec
+from seedstability.numerics.abi import numeric_abi
 
 numbers = st.floats(-1e6, 1e6)
 names = st.from_regex(r"[abc0][abc_0]{0,2}", fullmatch=True)

@@ -8,9 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from seedstability.stability.chance.null_models import GaugeBasis, gauge_scramble
 from seedstability.stability.cosine import cosines, max_abs_cosine, max_cosine
-from seedstability.stability.matching import match
-from seedstability.stability.null_models import GaugeBasis, gauge_scramble
+from seedstability.stability.matching.match import match
 from seedstability.stability.pairs import pair_similarities
 
 # Small products: a second thread costs more than it gives, above all on a shared machine.

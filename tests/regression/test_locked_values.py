@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from seedstability.pipeline.differences import EXAMPLE
-from seedstability.pipeline.locked import Values
-from seedstability.pipeline.results import Array, Scalar
-from seedstability.session import Session
+from audit.pipeline.locking.differences import EXAMPLE
+from audit.pipeline.locking.locked import Values
+from audit.pipeline.results import Array, Scalar
+from audit.session import Session
 
 ROOT = Path(__file__).parents[2]
 

@@ -84,7 +84,7 @@ def test_importing_the_package_loads_nothing_heavy():
 
 def test_planning_every_profile_loads_no_torch():
     code = (
-        "from seedstability.experiments.registry import PROFILES, parts;"
+        "from audit.experiments.registry import PROFILES, parts;"
         "[parts(profile) for profile in PROFILES];" + HEAVY + "print(sorted(heavy))"
     )
     assert run_fresh(code) == "[]"

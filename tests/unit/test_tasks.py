@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from seedstability.pipeline.abi import graphics_card
+from seedstability.numerics.abi import graphics_card
 
 ROOT = Path(__file__).parents[2]
 

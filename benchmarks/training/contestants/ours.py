@@ -3,17 +3,17 @@
 from dataclasses import replace
 
 from contestants import LEARNING_RATE
-from seedstability.dictionaries import firing
+from seedstability.dictionaries import sparse_latents
 from seedstability.dictionaries.config import TOPK
-from seedstability.dictionaries.start import start, units
-from seedstability.dictionaries.trainee import Trainee
-from seedstability.subjects.samples import InMemory
+from seedstability.dictionaries.samples import InMemory
+from seedstability.dictionaries.training.initialization import start, units
+from seedstability.dictionaries.training.sae_trainer import Trainee
 
 
 class Contestant:
     """A trainee and its steps."""
 
-    select = staticmethod(firing.topk)
+    select = staticmethod(sparse_latents.topk)
 
     def __init__(self, x, shape, seed):
         config = replace(

@@ -1,1 +1,1 @@
-"""Sparse autoencoders and how they are trained."""
+"""Sparse autoencoders: what they are, how they are trained, read and written."""

@@ -47,8 +47,14 @@ import torch
 from jaxtyping import BFloat16, Float, Float32, Int16, Int32
 from torch import Tensor
 
-from seedstability.dictionaries.firing import Fired, every, pre_activations, rows_at_once, topk
 from seedstability.dictionaries.kernels.screening import keep_screened, rescore_all, round_rows
+from seedstability.dictionaries.sparse_latents import (
+    Fired,
+    every,
+    pre_activations,
+    rows_at_once,
+    topk,
+)
 
 _HALF_ULP, _ULP = 2.0**-24, 2.0**-23
 _OUTWARD, _TINY = 1 + 2.0**-20, 2.0**-100

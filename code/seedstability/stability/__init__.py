@@ -1,1 +1,1 @@
-"""Tensors compared: similarities, chance, statistics. Knows no autoencoder."""
+"""Tensors compared: similarities, chance levels, statistics. Knows no autoencoder."""

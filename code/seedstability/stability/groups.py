@@ -12,9 +12,9 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 from seedstability.errors import UserError
-from seedstability.stability.beta_binomial import BetaLaw
 from seedstability.stability.groups_config import GroupsConfig
-from seedstability.stability.latents import STABLE, UNSTABLE, beta_binomial_fit
+from seedstability.stability.recurrence import STABLE, UNSTABLE, beta_binomial_fit
+from seedstability.stability.statistics.beta_binomial import BetaLaw
 
 FARTHEST = 1.0
 """A law is called as far from two camps as this when it has a shape parameter of 2 or more, or when

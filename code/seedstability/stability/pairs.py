@@ -9,9 +9,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from seedstability.errors import UserError
-from seedstability.stability.best import BestCosines, best_cosines
 from seedstability.stability.cosine import cosines
-from seedstability.stability.matching import Matching, match, match_cosines
+from seedstability.stability.matching.match import Matching, match, match_cosines
+from seedstability.stability.matching.nearest import BestCosines, best_cosines
 
 _COSINES_AT_ONCE = 1 << 22
 """16 MB: up to 2,048 latents one matrix of cosines serves best partners and the assignment."""

@@ -14,11 +14,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from seedstability.dictionaries.architectures import SAE
 from seedstability.dictionaries.config import Architecture
 from seedstability.dictionaries.formats.format import Format, of_unknown_training, rectified
 from seedstability.dictionaries.formats.settings import Settings, read_settings
 from seedstability.dictionaries.formats.weights import Weights, read_pickled
+from seedstability.dictionaries.sae import SAE
 
 _LINEAR = ("encoder.weight", "encoder.bias", "decoder.weight")
 _PLAIN = ("W_enc", "b_enc", "W_dec")

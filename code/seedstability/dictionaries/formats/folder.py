@@ -11,9 +11,9 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
-from seedstability.dictionaries.architectures import SAE
 from seedstability.dictionaries.formats import dictionary_learning, own, saelens, sparsify
 from seedstability.dictionaries.formats.format import Files, Format
+from seedstability.dictionaries.sae import SAE
 from seedstability.errors import UserError
 
 FORMATS: dict[str, Format] = {

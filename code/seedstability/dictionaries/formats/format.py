@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from seedstability.dictionaries.architectures import SAE
 from seedstability.dictionaries.config import Architecture, DictionaryConfig
+from seedstability.dictionaries.sae import SAE
 
 
 class Files(NamedTuple):

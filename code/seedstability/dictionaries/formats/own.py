@@ -6,11 +6,11 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin
 
-from seedstability.dictionaries.architectures import SAE
 from seedstability.dictionaries.config import DictionaryConfig
 from seedstability.dictionaries.formats.format import Files, Format
 from seedstability.dictionaries.formats.settings import Settings, read_settings
 from seedstability.dictionaries.formats.weights import read_safetensors
+from seedstability.dictionaries.sae import SAE
 
 _VERSION = "seedstability-sae-1"
 _SHAPES = {

@@ -19,7 +19,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from seedstability.dictionaries.architectures import SAE
 from seedstability.dictionaries.config import DictionaryConfig
 from seedstability.dictionaries.formats.format import (
     Files,
@@ -30,6 +29,7 @@ from seedstability.dictionaries.formats.format import (
 )
 from seedstability.dictionaries.formats.settings import Settings, read_settings
 from seedstability.dictionaries.formats.weights import Weights, read_safetensors
+from seedstability.dictionaries.sae import SAE
 from seedstability.errors import UserError
 
 Kind = Literal["standard", "topk", "jumprelu", "batchtopk"]

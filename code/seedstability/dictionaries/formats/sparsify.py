@@ -10,10 +10,10 @@ from pathlib import Path
 
 import torch
 
-from seedstability.dictionaries.architectures import SAE
 from seedstability.dictionaries.formats.format import Files, Format, of_unknown_training
 from seedstability.dictionaries.formats.settings import Settings, read_settings
 from seedstability.dictionaries.formats.weights import read_safetensors
+from seedstability.dictionaries.sae import SAE
 from seedstability.errors import UserError
 
 _TENSORS = ("encoder.weight", "encoder.bias", "W_dec", "b_dec")

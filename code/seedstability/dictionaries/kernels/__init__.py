@@ -1,1 +1,1 @@
-"""Loops that torch has no operation for, compiled by numba."""
+"""Compiled loops of training and encoding."""

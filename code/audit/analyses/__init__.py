@@ -1,0 +1,1 @@
+"""Stages that compare dictionaries beyond what the library's report does."""

@@ -1,0 +1,1 @@
+"""Dictionaries of a planted truth held against it."""

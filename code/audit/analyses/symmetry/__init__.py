@@ -1,0 +1,1 @@
+"""Dictionaries compared up to the symmetries of modular addition."""

@@ -1,0 +1,156 @@
+"""Stages: how alike dictionaries are along their training, and pairs that were trained together."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from seedstability.progress import report
+from seedstability.similarity.chance_levels import covariance_of, data_level, isotropic_level
+from seedstability.similarity.config import ComparisonConfig
+from seedstability.similarity.pairs import (
+    Statistics,
+    Weights,
+    all_pairs,
+    cosine_with_start,
+    everything,
+    of_decoders,
+)
+from seedstability.stability.chance.null_models import GaugeBasis, gauge_scramble
+from seedstability.stability.cosine import cosines
+
+
+def compare_trace(config: ComparisonConfig, dictionaries: dict, activations: dict) -> dict:
+    """Decoder similarities of all pairs of seeds at each traced epoch, with chance levels.
+
+    Args:
+        config: how often chance is drawn.
+        dictionaries: `trace` with `epoch` [T] and `decoder` [T, S, n, d], `initial_decoder`.
+        activations: `train` [samples, d].
+
+    Returns:
+        `epoch` [T]; `trained` and `gauge`, arrays [T, S, S] by statistic; `untrained` [S, S];
+        `cosine_with_start` [T, S]; `isotropic` and `data`, one number a statistic.
+    """
+    generator = torch.Generator().manual_seed(config.seed)
+    x = torch.from_numpy(activations["train"])
+    gauge = GaugeBasis.from_activations(x)
+    decoders = torch.from_numpy(dictionaries["trace"]["decoder"])
+    initial = torch.from_numpy(dictionaries["initial_decoder"])
+    n, d = initial.shape[1:]
+
+    trained, scrambled = [], []
+    for epoch, now in enumerate(decoders):
+        trained.append(_of_all_pairs(now, lambda W: W))
+        scrambled.append(_of_all_pairs(now, lambda W: gauge_scramble(W, gauge, generator)))
+        report(epoch + 1, len(decoders))
+    return {
+        "epoch": dictionaries["trace"]["epoch"],
+        "trained": _stacked(trained),
+        "gauge": _stacked(scrambled),
+        "cosine_with_start": cosine_with_start(decoders, initial.expand_as(decoders)).numpy(),
+        "untrained": _of_all_pairs(initial, lambda W: W),
+        "isotropic": isotropic_level(n, d, config.chance_draws, generator),
+        "data": data_level(covariance_of(x), n, config.chance_draws, generator),
+    }
+
+
+def compare_pairs(config: ComparisonConfig, pairs: dict, judges: dict, activations: dict) -> dict:
+    """Pairs trained side by side, and each member against an independent third dictionary.
+
+    Args:
+        config: how often chance is drawn.
+        pairs: `decoder`, `encoder`, `initial_decoder` [P, 2, n, d].
+        judges: `decoder`, `encoder` [S, n, d]; judge p serves pair p, so S ≥ P.
+        activations: `train` [samples, d].
+
+    Returns:
+        `pair`, `gauge`, `untrained`: arrays [P] by statistic; `judge`, `judge_gauge`: means of both
+        members against the judge, [P]; `agreed` and `confirmed` [P]: share of latents whose best
+        partner within the pair is above 0.7, and share of those that the judge has as well;
+        `cosine_with_start` [P];
+        `isotropic`, `data`: one number a statistic.
+    """
+    generator = torch.Generator().manual_seed(config.seed)
+    x = torch.from_numpy(activations["train"])
+    gauge = GaugeBasis.from_activations(x)
+    initial = torch.from_numpy(pairs["initial_decoder"])
+    n, d = initial.shape[2:]
+    rows: dict[str, list[Statistics]] = {
+        name: [] for name in ("pair", "gauge", "untrained", "judge", "judge_gauge", "votes")
+    }
+    for p, (first, second) in enumerate(_members(pairs)):
+        judge = Weights(
+            torch.from_numpy(judges["decoder"][p]), torch.from_numpy(judges["encoder"][p])
+        )
+        stranger = judge.scrambled(gauge, generator)
+        rows["pair"].append(everything(first, second))
+        rows["gauge"].append(everything(first, second.scrambled(gauge, generator)))
+        rows["untrained"].append(of_decoders(initial[p, 0], initial[p, 1]))
+        for name, third in (("judge", judge), ("judge_gauge", stranger)):
+            rows[name].append(
+                _mean_of(of_decoders(member.decoder, third.decoder) for member in (first, second))
+            )
+        rows["votes"].append(_votes(first.decoder, second.decoder, judge.decoder, stranger.decoder))
+        report(p + 1, len(initial))
+    trained = torch.from_numpy(pairs["decoder"])
+    return {
+        **{name: _columns(table) for name, table in rows.items()},
+        "cosine_with_start": cosine_with_start(trained, initial).mean(dim=1).numpy(),
+        "isotropic": isotropic_level(n, d, config.chance_draws, generator),
+        "data": data_level(covariance_of(x), n, config.chance_draws, generator),
+    }
+
+
+def _votes(
+    A: Tensor, B: Tensor, judge: Tensor, stranger: Tensor, threshold: float = 0.7
+) -> Statistics:
+    """What A and B agree on, and how much of that a third dictionary, or a scrambled one, has."""
+
+    def has(other: Tensor) -> Tensor:
+        return cosines(A, other).amax(dim=1) >= threshold
+
+    agreed = has(B)
+    count = int(agreed.sum())
+    return {
+        "agreed": count / len(A),
+        "confirmed": float(has(judge)[agreed].double().mean()) if count else float("nan"),
+        "confirmed_by_chance": float(has(stranger)[agreed].double().mean())
+        if count
+        else float("nan"),
+    }
+
+
+def _members(pairs: dict) -> list[tuple[Weights, Weights]]:
+    decoder, encoder = torch.from_numpy(pairs["decoder"]), torch.from_numpy(pairs["encoder"])
+    return [
+        (Weights(D[0], E[0]), Weights(D[1], E[1])) for D, E in zip(decoder, encoder, strict=True)
+    ]
+
+
+def _of_all_pairs(
+    decoders: Float[Tensor, "S n d"], change: Callable[[Tensor], Tensor]
+) -> dict[str, np.ndarray]:
+    """[S, S] matrices by statistic of each pair, its second member changed; NaN on the diagonal."""
+    n_seeds = len(decoders)
+    tables: dict[str, np.ndarray] = {}
+    for i, j in all_pairs(n_seeds):
+        for name, value in of_decoders(decoders[i], change(decoders[j])).items():
+            table = tables.setdefault(name, np.full((n_seeds, n_seeds), np.nan))
+            table[i, j] = table[j, i] = value
+    return tables
+
+
+def _stacked(tables: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    return {name: np.stack([table[name] for table in tables]) for name in tables[0]}
+
+
+def _columns(rows: list[Statistics]) -> dict[str, np.ndarray]:
+    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+
+
+def _mean_of(rows) -> Statistics:
+    rows = list(rows)
+    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}

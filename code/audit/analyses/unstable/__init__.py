@@ -1,0 +1,1 @@
+"""Latents that do not recur: their camps, clusters and spans."""

@@ -1,0 +1,76 @@
+"""Stage: with what cosine each live latent comes back in each other seed, and what chance gives."""
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+
+from audit.analyses.unstable.config import CampsConfig
+from seedstability.progress import report
+from seedstability.similarity.chance_levels import covariance_of
+from seedstability.stability.chance.null_models import GaugeBasis, data_directions, gauge_scramble
+from seedstability.stability.matching.nearest import best_cosines
+from seedstability.stability.subspaces.principal import effective_rank
+
+
+def camps(config: CampsConfig, dictionaries: dict, evaluation: dict, activations: dict) -> dict:
+    """Best signed decoder cosine of each latent of s with a live latent of t.
+
+    Args:
+        config: thresholds, and how often chance is drawn.
+        dictionaries: `decoder` [S, n, d].
+        evaluation: `live` [S, n] and `heldout` with `firing_rate` [S, n].
+        activations: `train` [samples, d].
+
+    Returns:
+        `best` and `gauge` [S, S, n], NaN where s = t; the second after t went through a random
+        symmetry of the data. `data` [draws, thresholds]: share of directions with the data's
+        covariance that are found among as many others, at the mean number of live latents. `live`
+        and `firing_rate` [S, n]; `rank` of the data: `participation`, `entropy`, `ninety_nine`; and
+        their `width`.
+    """
+    generator = Generator().manual_seed(config.seed)
+    x = torch.from_numpy(np.array(activations["train"]))
+    basis, live = GaugeBasis.from_activations(x), torch.from_numpy(np.array(evaluation["live"]))
+    decoders = torch.from_numpy(np.array(dictionaries["decoder"]))
+    n_seeds, n, _ = decoders.shape
+    tables = {kind: np.full((n_seeds, n_seeds, n), np.nan, np.float32) for kind in _KINDS}
+    for s in range(n_seeds):
+        for t in range(s + 1, n_seeds):
+            stranger = gauge_scramble(decoders[t], basis, generator)
+            for kind, other in zip(_KINDS, (decoders[t], stranger), strict=True):
+                _enter(tables[kind], (s, t), (decoders[s], other), live)
+        report(s + 1, n_seeds)
+    count = round(float(live.sum(dim=1).double().mean()))
+    return {
+        **tables,
+        "data": _of_data(count, covariance_of(x), config, generator),
+        "live": live.numpy(),
+        "firing_rate": np.array(evaluation["heldout"]["firing_rate"]),
+        "rank": effective_rank(x)._asdict(),
+        "width": decoders.shape[2],
+    }
+
+
+_KINDS = ("best", "gauge")
+
+
+def _enter(
+    table: np.ndarray, pair: tuple[int, int], decoders: tuple[Tensor, Tensor], live: Tensor
+) -> None:
+    """Both directions of a pair; where nobody lives nothing is found, at any threshold."""
+    s, t = pair
+    A, B = decoders
+    alive_a, alive_b = live[s], live[t]
+    table[s, t] = best_cosines(A, B[alive_b]).rows.numpy() if alive_b.any() else -1.0
+    table[t, s] = best_cosines(A[alive_a], B).columns.numpy() if alive_a.any() else -1.0
+
+
+def _of_data(
+    count: int, covariance: Tensor, config: CampsConfig, generator: Generator
+) -> np.ndarray:
+    found = np.empty((config.draws, len(config.thresholds)))
+    for draw in found:
+        A, B = (data_directions(count, covariance, generator) for _ in range(2))
+        best = best_cosines(A, B).rows.numpy()
+        draw[:] = [(best >= threshold).mean() for threshold in config.thresholds]
+    return found

@@ -1,0 +1,186 @@
+"""Stage: do the unstable latents of two seeds span the same space?"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Generator, Tensor
+
+from audit.analyses.unstable.config import SpansConfig
+from seedstability.progress import report
+from seedstability.stability.chance.null_models import GaugeBasis, data_directions, gauge_scramble
+from seedstability.stability.cosine import normalise_rows
+from seedstability.stability.groups import Groups, two_groups
+from seedstability.stability.subspaces.principal import leading_directions, principal_basis
+from seedstability.stability.subspaces.spans import (
+    holding,
+    left_over,
+    moments_of,
+    overlap,
+    participation,
+    with_partners_alone,
+)
+
+LEVELS = (
+    *("found", "covariance", "stable", "components", "gauge", "anybody"),
+    *("partners", "leftover", "among_stable"),
+)
+"""Overlap of the unstable spans of two seeds; of spans of as many directions with the data's
+covariance; of unstable with the other seed's stable; of unstable with the data's leading
+components; of unstable after a gauge scramble; of as many live latents, whoever they are; of
+unstable latents that have single partners in common and nothing else; of as many directions with
+the covariance of what the stable spans leave of the data; and of stable with stable."""
+KINDS = ("unstable", "stable", "drawn", "anybody", "leftover")
+
+
+def unstable_spans(config: SpansConfig, dictionaries: dict, camps: dict, activations: dict) -> dict:
+    """Overlap of leading subspaces at matched dimension, with everything it is held against.
+
+    Args:
+        config: which latents, at which dimensions.
+        dictionaries: `decoder` [S, n, d].
+        camps: as `analyses.unstable.camps:camps` returns it.
+        activations: `train` [samples, d].
+
+    Returns:
+        `dimensions` [k], the main one first; for each of `LEVELS` [k, S, S], NaN on the diagonal;
+        `random` [k], in closed form. `member` and `member_gauge` [S, S]: mean squared best cosine
+        of an unstable latent of the one with a live latent of the other, both ways, and after a
+        gauge scramble. For each of `KINDS`, of the latents or of what was drawn, `participation`
+        and `ninety` [S], the dimensions that hold the share; of the data both as numbers,
+        `data_participation` and `data_ninety`. `kind` of the groups, and their sizes `n_stable`
+        and `n_unstable` [S].
+    """
+    generator = Generator().manual_seed(config.seed)
+    x = torch.from_numpy(np.array(activations["train"]))
+    decoders = normalise_rows(torch.from_numpy(np.array(dictionaries["decoder"])).flatten(0, 1))
+    decoders = decoders.view(dictionaries["decoder"].shape)
+    groups = two_groups(camps["best"], camps["live"], config.groups)
+    basis = principal_basis(x, config.centre)
+    second = (basis.directions.T * basis.variances) @ basis.directions
+    moments = {
+        "unstable": _moments(decoders, groups.unstable),
+        "stable": _moments(decoders, groups.stable),
+        "drawn": [
+            moments_of(data_directions(len(some), second, generator)) for some in groups.unstable
+        ],
+        "anybody": _moments(decoders, _anybody(camps["live"], groups, config.seed)),
+    }
+    dimensions = _dimensions(
+        config, groups, [holding(m, config.share) for m in moments["unstable"]]
+    )
+    moments["leftover"] = [
+        moments_of(data_directions(len(some), left_over(second, stable), generator))
+        for some, stable in zip(
+            groups.unstable,
+            (leading_directions(each, dimensions[0]) for each in moments["stable"]),
+            strict=True,
+        )
+    ]
+    ninety = {kind: [holding(each, config.share) for each in moments[kind]] for kind in KINDS}
+    top = {
+        kind: torch.stack([leading_directions(each, max(dimensions)) for each in moments[kind]])
+        for kind in KINDS
+    }
+    rows = [W[torch.from_numpy(some)] for W, some in zip(decoders, groups.unstable, strict=True)]
+    gauge = GaugeBasis.from_basis(basis, len(x))
+    spans = _Spans(top, rows, basis.directions, gauge, generator)
+    return {
+        "dimensions": np.array(dimensions),
+        **spans.tables(dimensions),
+        "random": np.array(dimensions) / decoders.shape[-1],
+        "member": _members(camps["best"], groups),
+        "member_gauge": _members(camps["gauge"], groups),
+        "participation": {
+            kind: np.array([participation(each) for each in moments[kind]]) for kind in KINDS
+        },
+        "ninety": {kind: np.array(values) for kind, values in ninety.items()},
+        "data_participation": participation(second),
+        "data_ninety": holding(second, config.share),
+        "kind": groups.kind,
+        "n_stable": np.array([len(each) for each in groups.stable]),
+        "n_unstable": np.array([len(each) for each in groups.unstable]),
+    }
+
+
+def _moments(decoders: Tensor, groups: list[np.ndarray]) -> list[Float[Tensor, "d d"]]:
+    return [moments_of(W[torch.from_numpy(some)]) for W, some in zip(decoders, groups, strict=True)]
+
+
+def _anybody(live: np.ndarray, groups: Groups, seed: int) -> list[np.ndarray]:
+    """As many live latents of each seed as it has unstable ones."""
+    draw = np.random.default_rng(seed)
+    return [
+        draw.choice(np.flatnonzero(alive), len(some), replace=False)
+        for alive, some in zip(live, groups.unstable, strict=True)
+    ]
+
+
+def _dimensions(config: SpansConfig, groups: Groups, ninety: list[int]) -> list[int]:
+    most = groups.smallest
+    main = min(int(np.median(ninety)), most)
+    return [main, *(k for k in config.dimensions if k <= most)]
+
+
+class _Spans(NamedTuple):
+    """Leading directions of all seeds, and of the data."""
+
+    top: dict[str, Float[Tensor, "S k d"]]
+    unstable: list[Float[Tensor, "n d"]]
+    components: Float[Tensor, "d d"]
+    gauge: GaugeBasis
+    generator: Generator
+
+    def tables(self, dimensions: list[int]) -> dict[str, np.ndarray]:
+        """[k, S, S] of each level."""
+        n_seeds = len(self.top["unstable"])
+        shape = (len(dimensions), n_seeds, n_seeds)
+        tables = {level: np.full(shape, np.nan) for level in LEVELS}
+        for s in range(n_seeds):
+            for t in range(s + 1, n_seeds):
+                # A scramble is linear, so that of a span is the span of what was scrambled.
+                scrambled = gauge_scramble(self.top["unstable"][t], self.gauge, self.generator)
+                alone = [self._alone(s, t, max(dimensions)), self._alone(t, s, max(dimensions))]
+                for place, k in enumerate(dimensions):
+                    for level, value in self._pair(s, t, k, scrambled[:k], alone).items():
+                        tables[level][place, s, t] = tables[level][place, t, s] = value
+            report(s + 1, n_seeds)
+        return tables
+
+    def _alone(self, s: int, t: int, k: int) -> Float[Tensor, "k d"]:
+        """The span of t's unstable latents if they shared single partners with s and no more."""
+        rows = with_partners_alone(self.unstable[s], self.unstable[t], self.gauge, self.generator)
+        return leading_directions(moments_of(rows), k)
+
+    def _pair(
+        self, s: int, t: int, k: int, scrambled: Tensor, alone: list[Tensor]
+    ) -> dict[str, float]:
+        unstable, stable, drawn, anybody, leftover = (self.top[kind][:, :k] for kind in KINDS)
+        components = self.components[:k]
+        return {
+            "found": overlap(unstable[s], unstable[t]),
+            "covariance": overlap(drawn[s], drawn[t]),
+            "stable": _mean(overlap(unstable[s], stable[t]), overlap(unstable[t], stable[s])),
+            "components": _mean(*(overlap(unstable[i], components) for i in (s, t))),
+            "gauge": overlap(unstable[s], scrambled),
+            "anybody": overlap(anybody[s], anybody[t]),
+            "partners": _mean(*(overlap(unstable[i], alone[j][:k]) for j, i in enumerate((s, t)))),
+            "leftover": overlap(leftover[s], leftover[t]),
+            "among_stable": overlap(stable[s], stable[t]),
+        }
+
+
+def _members(best: np.ndarray, groups: Groups) -> np.ndarray:
+    """[S, S] mean squared best cosine of the unstable latents of each seed in each other one."""
+    one_way = np.stack(
+        [
+            np.square(np.clip(rows[:, some].astype(float), 0.0, None)).mean(axis=1)
+            for rows, some in zip(best, groups.unstable, strict=True)
+        ]
+    )
+    return 0.5 * (one_way + one_way.T)
+
+
+def _mean(one: float, other: float) -> float:
+    return 0.5 * (one + other)

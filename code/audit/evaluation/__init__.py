@@ -1,0 +1,1 @@
+"""What one dictionary does on its samples and in its model."""

@@ -1,0 +1,1 @@
+"""When latents of two seeds fire, and what removing them does."""

@@ -1,0 +1,1 @@
+"""Explanations of latents and their scores."""

@@ -1,0 +1,1 @@
+"""What stable and unstable latents carry and respond to."""

@@ -1,0 +1,202 @@
+"""Stage: what do stable and unstable latents respond to in text?"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy import ndarray
+
+from audit.evaluation.explanation.heldout_text import Firings, Look, Samples, firings, fit
+from audit.evaluation.explanation.tokens import texts_of
+from audit.evaluation.groups.config import ResponsesConfig
+from audit.evaluation.groups.token_statistics import log_ranks, subsampled_entropy
+from audit.training.stages import saes
+from seedstability.progress import report
+from seedstability.stability.chance.null_models import data_directions
+from seedstability.stability.groups import two_groups
+from seedstability.stability.statistics.pairing import nearest_pairs
+
+MEASURES = ("token_rank", "entropy", "rule")
+
+
+def responses(
+    config: ResponsesConfig,
+    dictionaries: Mapping,
+    activations: Mapping,
+    camps: Mapping,
+    text: Mapping,
+) -> dict[str, Any]:
+    """Firing rate, tokens, and how far a rule foretells them, for each latent of both groups.
+
+    Args:
+        config: groups, and how to measure.
+        dictionaries: as `training.stages:train` returns them.
+        activations: `heldout` [c · (length − 1), d], `heldout_contexts` [c, length].
+        camps: as `analyses.unstable.camps:camps` returns it.
+        text: as `language_model.stages:text` returns it; its training part says how frequent a
+            token is.
+
+    Returns:
+        [S, latents] tables, filled up with NaN: `stable` 1 or 0; `pair`, the number of the pair of
+        latents that fire equally often, −1 outside; `log_frequency`, the rate's logarithm, base 10;
+        `token_rank`, mean of log10 of the frequency ranks of the tokens on which the latent fires;
+        `entropy` in bits of so many of these tokens, NaN of a rarer latent; `rule`, detection score
+        of a rule, NaN where none was learnt. The last three also under `random`, of directions with
+        the data's covariance that fire as often. [S, 2] `rare`, the shares of unstable and of
+        stable latents too rare for a rule. And the `kind` of the groups.
+    """
+    from audit.subjects.language_model.checkpoint import open_tokenizer  # takes seconds
+
+    texts = texts_of(open_tokenizer(config.explanation.model))
+    samples = Samples.of(config.explanation, activations, texts)
+    heldout = np.asarray(activations["heldout_contexts"])
+    read = np.concatenate([np.asarray(part).ravel() for part in text["train"].values()])
+    counts = np.bincount(read, minlength=len(texts))
+    here = _Text(samples, heldout[:, 1:].ravel(), log_ranks(counts))
+    trained = saes(dictionaries, config.explanation.dictionary)[: config.first]
+    groups = two_groups(camps["best"], camps["live"], config.groups)
+    found = []
+    for s, sae in enumerate(trained):
+        both = (groups.unstable[s], groups.stable[s])
+        found.append(_of_seed(firings(sae, samples.x), both, here, config, s))
+        report(s + 1, len(trained))
+    longest = max(len(each["stable"]) for each in found)
+    return {**_stacked(found, longest), "kind": groups.kind}
+
+
+class _Text(NamedTuple):
+    """Held-out text as it is measured."""
+
+    samples: Samples
+    """Activations and windows."""
+    tokens: Int[ndarray, " m"]
+    """The token of each sample."""
+    rank: Float[ndarray, " vocabulary"]
+    """log10 of each token's frequency rank."""
+
+
+class _Active(NamedTuple):
+    """Where something fires, and how strongly."""
+
+    rows: Int[ndarray, " f"]
+    values: Float[ndarray, " f"]
+
+
+def _of_seed(
+    fires: Firings, both: tuple[ndarray, ...], text: _Text, config: ResponsesConfig, seed: int
+) -> dict[str, Any]:
+    """Tables of one dictionary, unstable latents first."""
+    draw = np.random.default_rng([config.seed, seed])
+    # What fires is found by another kernel here: rounding could silence the rarest of all.
+    both = tuple(each[fires.counts[each] > 0] for each in both)
+    latents = np.concatenate(both)
+    stable = np.repeat([0.0, 1.0], [len(each) for each in both])
+    counts = fires.counts[latents]
+    log_rate = np.log10(counts / len(text.samples.x))
+    ruled = _drawn(stable, counts, config, draw)
+    own = [_Active(*fires.of(latent)) for latent in latents]
+    strangers = _random_directions(text, counts, draw)
+    measured = _measured(own, ruled, text, config, draw)
+    of_random = _measured(strangers, ruled, text, config, draw)
+    return {
+        "stable": stable,
+        "pair": _pairs(log_rate, stable, config.caliper),
+        "log_frequency": log_rate,
+        **measured,
+        "random": of_random,
+        "rare": np.array([_rare(own, stable == kind, text, config) for kind in (0.0, 1.0)]),
+    }
+
+
+def _drawn(
+    stable: ndarray, counts: ndarray, config: ResponsesConfig, draw: np.random.Generator
+) -> Int[ndarray, " some"]:
+    """Places of the latents for which a rule is learnt, those of pairs as likely as others."""
+    often = counts >= 2 * config.explanation.scored
+    return np.concatenate(
+        [
+            draw.permutation(np.flatnonzero(often & (stable == kind)))[: config.rules]
+            for kind in (0.0, 1.0)
+        ]
+    )
+
+
+def _measured(
+    active: list[_Active],
+    ruled: Int[ndarray, " some"],
+    text: _Text,
+    config: ResponsesConfig,
+    draw: np.random.Generator,
+) -> dict[str, Float[ndarray, " latents"]]:
+    tokens = [text.tokens[each.rows] for each in active]
+    rule = np.full(len(active), np.nan)
+    for place in ruled:
+        rule[place] = _rule_score(active[place], text.samples, config, draw)
+    return {
+        "token_rank": np.array([text.rank[each].mean() for each in tokens]),
+        "entropy": np.array(
+            [subsampled_entropy(each, config.firings, config.draws, draw) for each in tokens]
+        ),
+        "rule": rule,
+    }
+
+
+def _rule_score(
+    active: _Active, samples: Samples, config: ResponsesConfig, draw: np.random.Generator
+) -> float:
+    """Detection score of the rule that is learnt; NaN where there are too few windows."""
+    activity = samples.activity(*active)
+    if fit(activity, samples, config.explanation) != 0:
+        return float("nan")
+    look = Look(activity, samples, config.explanation, draw)
+    return look.score(look.rule())
+
+
+def _random_directions(
+    text: _Text, counts: Int[ndarray, " latents"], draw: np.random.Generator
+) -> list[_Active]:
+    """Directions with the data's covariance, each firing where it is as strong as often."""
+    x = text.samples.x
+    generator = torch.Generator().manual_seed(int(draw.integers(2**62)))
+    directions = data_directions(len(counts), torch.cov(x.T), generator)
+    along = (directions.to(x.dtype) @ x.T).numpy()
+    found = []
+    for row, count in zip(along, counts, strict=True):
+        rows = np.sort(np.argpartition(-row, count - 1)[:count])
+        found.append(_Active(rows, row[rows]))
+    return found
+
+
+def _pairs(log_rate: ndarray, stable: ndarray, caliper: float) -> Float[ndarray, " latents"]:
+    """Number of the pair that each latent is in; −1 outside."""
+    unstable, kept = np.flatnonzero(stable == 0), np.flatnonzero(stable == 1)
+    first, second = nearest_pairs(log_rate[unstable], log_rate[kept], caliper)
+    pair = np.full(len(stable), -1.0)
+    pair[unstable[first]] = pair[kept[second]] = np.arange(len(first))
+    return pair
+
+
+def _rare(active: list[_Active], inside: ndarray, text: _Text, config: ResponsesConfig) -> float:
+    fits = [
+        fit(text.samples.activity(*active[i]), text.samples, config.explanation)
+        for i in np.flatnonzero(inside)
+    ]
+    return float(np.mean([each < 0 for each in fits]))
+
+
+def _stacked(found: list[dict[str, Any]], longest: int) -> dict[str, Any]:
+    """Of mappings with arrays [latents] one with arrays [S, longest]; NaN beyond the end."""
+    result: dict[str, Any] = {}
+    for name, first in found[0].items():
+        columns = [each[name] for each in found]
+        if isinstance(first, dict):
+            result[name] = _stacked(columns, longest)
+        elif name == "rare":
+            result[name] = np.stack(columns)
+        else:
+            result[name] = np.stack(
+                [np.pad(each, (0, longest - len(each)), constant_values=np.nan) for each in columns]
+            )
+    return result

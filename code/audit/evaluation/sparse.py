@@ -1,0 +1,87 @@
+"""What TopK dictionaries with many latents are worth, without a dense array of their latents.
+
+`evaluation.stages:evaluate` multiplies all n latents of a sample with the decoder, of which k are
+not zero: at 16,384 latents that is most of its time.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from scipy import sparse
+from torch import Tensor
+
+from audit.evaluation.config import EvaluationConfig
+from audit.training.stages import saes, tensor
+from seedstability.dictionaries.metrics import whole_sum
+from seedstability.dictionaries.sae import SAE
+from seedstability.dictionaries.sparse_latents import topk
+from seedstability.errors import UserError
+from seedstability.progress import report
+
+_SAMPLES_AT_ONCE = 2048
+TRAIN_SAMPLES = 4096
+"""Training samples that are looked at; they only say how far training and held out differ."""
+
+
+def evaluate_topk(
+    config: EvaluationConfig,
+    dictionaries: Mapping[str, np.ndarray],
+    activations: Mapping[str, np.ndarray],
+) -> dict[str, Any]:
+    """As `evaluation.stages:evaluate`, for TopK; of the training samples only the first few.
+
+    Raises:
+        UserError: for another architecture.
+    """
+    if config.dictionary.architecture != "topk":
+        raise UserError(
+            f"architecture is {config.dictionary.architecture!r}; evaluate_topk is for topk alone"
+        )
+    x = {
+        "train": tensor(activations["train"][:TRAIN_SAMPLES]),
+        "heldout": tensor(activations["heldout"]),
+    }
+    trained = saes(dictionaries, config.dictionary)
+    found: dict[str, list[dict]] = {part: [] for part in x}
+    for done, sae in enumerate(trained):
+        for part, samples in x.items():
+            found[part].append(_quality(sae, samples))
+        report(done + 1, len(trained))
+    result: dict[str, Any] = {
+        part: {name: np.stack([each[name] for each in measured]) for name in measured[0]}
+        for part, measured in found.items()
+    }
+    return result | {"live": result["heldout"]["firing_rate"] > 0}
+
+
+def _quality(sae: SAE, x: Float[Tensor, "m d"]) -> dict[str, np.ndarray]:
+    m, d = x.shape
+    n = len(sae.decoder)
+    decoder = sae.decoder.numpy()
+    squares = total = 0.0
+    firings = np.zeros(n)
+    for batch in x.split(_SAMPLES_AT_ONCE):
+        starts, latents, values = topk(
+            sae.encoder, sae.encoder_bias, sae.centred(batch), sae.config.k
+        )
+        if sae.config.rectify:
+            values = np.maximum(values, 0.0)
+        codes = sparse.csr_array((values, latents, starts), shape=(len(batch), n))
+        error = (batch - torch.from_numpy(codes @ decoder) - sae.decoder_bias).double()
+        squares += whole_sum(error.square())
+        total += whole_sum(error)
+        firings += np.bincount(latents[values != 0], minlength=n)
+    x = x.double()
+    about_mean = whole_sum((x - x.mean(0)).square())
+    about_scalar = whole_sum(x.square()) - whole_sum(x) ** 2 / x.numel()
+    numbers = {
+        "explained_variance": 1 - squares / about_mean,
+        "explained_variance_scalar_mean": 1 - (squares - total**2 / (m * d)) / about_scalar,
+        "mse": squares / (m * d),
+        "l0": firings.sum() / m,
+        "dead_fraction": (firings == 0).mean(),
+    }
+    return {name: np.array(value) for name, value in numbers.items()} | {"firing_rate": firings / m}

@@ -1,0 +1,146 @@
+"""What single dictionaries are worth, as stages."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from audit.evaluation import fourier as measures
+from audit.evaluation.config import EvaluationConfig, FourierConfig
+from audit.evaluation.reconstruction import Quality, quality, rarely_firing_fraction
+from audit.training.stages import saes, tensor
+from seedstability.dictionaries.sae import SAE
+from seedstability.progress import report
+
+_NUMBERS = ("explained_variance", "explained_variance_scalar_mean", "mse", "l0", "dead_fraction")
+
+
+def evaluate(
+    config: EvaluationConfig,
+    dictionaries: Mapping[str, np.ndarray],
+    activations: Mapping[str, np.ndarray],
+) -> dict[str, Any]:
+    """Reconstruction and sparsity of each dictionary.
+
+    Returns:
+        Under `train` and under `heldout`: `explained_variance`, `explained_variance_scalar_mean`,
+        `mse`, `l0`, `dead_fraction` [S], `firing_rate` [S, n]. Beside them `live` bool [S, n],
+        fires at least once on held-out samples; and, for trained dictionaries,
+        `rarely_firing_fraction` [S], the dead latents as 001 counts them.
+    """
+    trained = saes(dictionaries, config.dictionary)
+    found: dict[str, list[Quality]] = {"train": [], "heldout": []}
+    for done, sae in enumerate(trained):
+        for part, measured in found.items():
+            measured.append(quality(sae, tensor(activations[part])))
+        report(done + 1, len(trained))
+    result: dict[str, Any] = {part: _arrays(measured) for part, measured in found.items()}
+    result["live"] = result["heldout"]["firing_rate"] > 0
+    if "last_epoch_firings" in dictionaries:
+        result["rarely_firing_fraction"] = np.array(
+            [rarely_firing_fraction(tensor(row)) for row in dictionaries["last_epoch_firings"]]
+        )
+    return result
+
+
+def _arrays(measured: list[Quality]) -> dict[str, np.ndarray]:
+    numbers = {name: np.array([getattr(each, name) for each in measured]) for name in _NUMBERS}
+    return {**numbers, "firing_rate": np.stack([each.firing_rate.numpy() for each in measured])}
+
+
+def fourier(
+    config: FourierConfig,
+    dictionaries: Mapping[str, np.ndarray],
+    activations: Mapping[str, np.ndarray],
+    logits: Mapping[str, np.ndarray],
+) -> dict[str, Any]:
+    """The three Fourier measures of each dictionary, over all pairs (a, b), with their chance.
+
+    Args:
+        config: modulus, draws, and how the dictionaries encode.
+        dictionaries: as `training.stages:train` returns them.
+        activations: as `subjects.modular_addition.stages:activations` returns them.
+        logits: as `subjects.modular_addition.stages:logits` returns them, the positive control.
+
+    Returns:
+        `latents`, `decoder` and `naive`, each with `value` [S], the mean over latents, and `chance`
+        [S]; the first two also with `each` [S, n], NaN for latents that do not vary, and
+        `control`, the positive control; `naive` with `chance_spread`, over drawn dictionaries.
+
+    Raises:
+        UserError: for pairs that do not fit the modulus.
+    """
+    generator = torch.Generator().manual_seed(config.seed)
+    samples = _Samples.of(activations, config.p)
+    trained = saes(dictionaries, config.dictionary)[: config.first]
+    latents, rows, naive = [], [], []
+    for done, sae in enumerate(trained):
+        latents.append(_latents(sae, samples, generator))
+        rows.append(_rows(sae, samples, generator))
+        naive.append(measures.naive_fourier_overlap(sae.decoder, config.p))
+        report(done + 1, len(trained))
+    answers = torch.cat([tensor(logits["train_logits"]), tensor(logits["heldout_logits"])])
+    of_answers = measures.fourier_concentration(answers, samples.sums, config.p)
+    means = measures.answer_means(samples.x, samples.sums, config.p)
+    n, d = trained[0].decoder.shape
+    chance, spread = measures.naive_overlap_by_chance(n, d, config.naive_draws, generator, config.p)
+    return {
+        "latents": _columns(latents) | {"control": measures.finite_mean(of_answers)},
+        "decoder": _columns(rows)
+        | {"control": measures.decoder_concentration(means, samples.planes).mean().item()},
+        "naive": {
+            "value": np.array(naive),
+            "chance": np.full(len(naive), chance),
+            "chance_spread": spread,
+        },
+    }
+
+
+class _Samples(NamedTuple):
+    """All pairs of the subject, training and held out together."""
+
+    x: Tensor
+    """Activations [m, d]."""
+    sums: Tensor
+    """(a + b) mod p [m]."""
+    planes: Tensor
+    """Where the activations carry each frequency [f, 2, d]."""
+    p: int
+    """The modulus."""
+
+    @classmethod
+    def of(cls, activations: Mapping[str, np.ndarray], p: int) -> "_Samples":
+        x, pairs = (
+            torch.cat([tensor(activations[f"train{kind}"]), tensor(activations[f"heldout{kind}"])])
+            for kind in ("", "_pairs")
+        )
+        sums = measures.summed(pairs, p)
+        return cls(x, sums, measures.frequency_planes(x, sums, p), p)
+
+
+def _latents(sae: SAE, samples: _Samples, generator: torch.Generator) -> dict[str, Any]:
+    """Concentration of what one dictionary's latents do."""
+    latents = sae.encode(samples.x)
+    each = measures.fourier_concentration(latents, samples.sums, samples.p)
+    rate = (latents != 0).float().mean(0)
+    chance = measures.concentration_by_chance(samples.x, rate, samples.sums, generator, samples.p)
+    return {
+        "value": measures.finite_mean(each),
+        "chance": measures.finite_mean(chance),
+        "each": each.numpy(),
+    }
+
+
+def _rows(sae: SAE, samples: _Samples, generator: torch.Generator) -> dict[str, Any]:
+    """Concentration of what one dictionary's decoder writes."""
+    each = measures.decoder_concentration(sae.decoder, samples.planes)
+    chance = measures.decoder_concentration_by_chance(
+        samples.x, samples.planes, len(sae.decoder), generator
+    )
+    return {"value": each.mean().item(), "chance": chance.mean().item(), "each": each.numpy()}
+
+
+def _columns(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    return {name: np.array([row[name] for row in rows]) for name in rows[0]}

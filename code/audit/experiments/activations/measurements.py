@@ -1,0 +1,254 @@
+"""What section "What latents do" reports: results of its stages to values."""
+
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from audit.experiments.common.summary import estimate, ninety, scalar, similarity
+from audit.pipeline.results import Array, Scalar
+from seedstability.stability.statistics.jackknife import (
+    Interval,
+    jackknife,
+    jackknife_difference,
+    jackknife_kappa,
+)
+from seedstability.stability.statistics.significance import smallest_detectable
+
+SHARES = ("same_partner", "both", "activations_only", "decoder_only")
+MEANS = (
+    "matched_correlation",
+    "partner_correlation",
+    "correlation_of_same",
+    "correlation_of_unlike",
+    "matched_cosine",
+)
+CONDITIONAL = ("correlation_of_same", "correlation_of_unlike")
+"""Means over the latents with some cosine: a level is over others, and fewer, than the value."""
+RANKS = ("spearman", "spearman_matched")
+LEVELS = ("shuffled", "gauge")
+ALIKE = ("effect", "weighted_effect", "kl_ratio")
+"""Three ways in which two ablations can be alike, 1 when they are the same."""
+CHANCE = ("other", "gauge")
+
+
+def settings(config) -> dict:
+    """The settings that the text mentions."""
+    centre, correlation, ablation = config.centre, config.correlation, config.ablation
+    return {
+        "seeds": correlation.first,
+        "latents": centre.n_latents,
+        "k": centre.k,
+        "contexts": centre.heldout_contexts,
+        "threshold": Scalar(correlation.threshold, 1),
+        "unlike": Scalar(correlation.unlike, 1),
+        "ablated_latents": ablation.latents,
+        "ablated_contexts": ablation.contexts,
+        "ablated_positions": ablation.positions,
+        "neighbours": ablation.neighbours,
+        "strata": len(ablation.strata) + 1,
+    }
+
+
+def correlation(config, found: Mapping[str, Any]) -> dict:
+    """Activations held against decoders, latent by latent."""
+    levels = {level: found[level] for level in ("value", *LEVELS)}
+    tree: dict = {"live_latents": Scalar(float(found["live"].mean()), 1, tolerance=10.0)}
+    for name in (*MEANS, *SHARES):
+        tables = {level: table[name] for level, table in levels.items()}
+        if name == "matched_cosine":
+            # Reading other contexts changes no decoder.
+            del tables["shuffled"]
+        if known(tables["value"]):
+            tree[name] = _beside_chance(tables, share=name in SHARES)
+    for name in tree.keys() & set(CONDITIONAL):
+        # What a symmetry leaves alike lies along a leading component: κ would compare two kinds.
+        tree[name].pop("kappa_gauge", None)
+    same = {
+        level: found[level]["both"] + found[level]["decoder_only"] for level in ("value", "gauge")
+    }
+    tree["same_by_decoder"] = _beside_chance(same, share=True)
+    for name in RANKS:
+        if known(tables := found["value"][name]):
+            tree[name] = _rank(tables, found["gauge"][name])
+    edges = config.correlation.edges
+    tree["curve"] = _curve(
+        {level: table["binned_correlation"] for level, table in levels.items()}, edges
+    ) | {"share": Array(100 * np.nanmean(found["value"]["binned_share"], (0, 1)), 1, tolerance=3.0)}
+    return tree
+
+
+def ablation(config, found: Mapping[str, Any]) -> dict:
+    """What removing a latent does to the next token, held against what its partner does."""
+    own = config.ablation
+    weights = latent_weights(found, own.strata)
+    everywhere = np.isfinite(found["cosine"])
+    camps = {
+        "all": everywhere,
+        "same": found["cosine"] >= config.correlation.threshold,
+        "unlike": found["cosine"] < config.correlation.unlike,
+    }
+    tree: dict = {
+        camp: node for camp, mask in camps.items() if (node := _camp(found, weights * mask))
+    }
+    share = np.where(everywhere, found["partner"]["effect"] >= config.correlation.threshold, np.nan)
+    return tree | {
+        "pairs": len(found["cosine"]),
+        "same_effect": estimate(ring(weighted_means(share, weights)), 1, "%", tolerance=3.0),
+        "kl_millinats": estimate(1000 * ring(weighted_means(found["kl"], weights)), 2),
+        "spearman": _rank(*_ranks(found, "cosine")),
+        "spearman_correlation": _rank(*_ranks(found, "correlation")),
+        "curve": _strata(found, own.strata),
+    }
+
+
+def latent_weights(found: Mapping[str, Any], strata: tuple[float, ...]) -> np.ndarray:
+    """Weights [P, L] under which the latents that were drawn stand for all live ones.
+
+    Each stratum weighs as much as it holds of the population; latents that are not there weigh 0.
+    """
+    place = np.digitize(found["cosine"], strata)
+    weights = np.zeros(place.shape)
+    for pair, (row, there) in enumerate(zip(place, np.isfinite(found["cosine"]), strict=True)):
+        count = np.bincount(row[there], minlength=len(strata) + 1)
+        weights[pair, there] = found["population"][pair][row[there]] / count[row[there]]
+    return weights
+
+
+def weighted_means(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Mean [P] over latents [P, L] that have a value; NaN where none has."""
+    weights = np.where(np.isfinite(values), weights, 0.0)
+    total = weights.sum(axis=1)
+    sums = (np.nan_to_num(values) * weights).sum(axis=1)
+    return np.divide(sums, total, out=np.full(len(total), np.nan), where=total > 0)
+
+
+def ring(values: np.ndarray) -> np.ndarray:
+    """Values of S pairs (0, 1), (1, 2), … (S − 1, 0) as a symmetric matrix, elsewhere NaN."""
+    seeds = len(values)
+    table = np.full((seeds, seeds), np.nan)
+    for s, value in enumerate(values):
+        table[s, (s + 1) % seeds] = table[(s + 1) % seeds, s] = value
+    return table
+
+
+def known(table: np.ndarray) -> bool:
+    """Whether there is an interval: some pair is left whichever seed is left out, and no seed is
+    without a pair."""
+    there = ~np.isnan(table) & ~np.eye(len(table), dtype=bool)
+    left = [np.delete(np.delete(there, s, 0), s, 1).any() for s in range(len(table))]
+    return bool(there.any(axis=1).all() and all(left))
+
+
+def _beside_chance(tables: Mapping[str, np.ndarray], share: bool = False) -> dict:
+    """A statistic with the chance levels that there are wherever it is."""
+    there = ~np.isnan(tables["value"])
+    chance = {
+        level: np.where(there, table, np.nan)
+        for level, table in tables.items()
+        if level != "value" and not np.isnan(table[there]).any()
+    }
+    node = similarity(tables["value"], chance, share=share)
+    if "shuffled" in chance:
+        above = jackknife_kappa(tables["value"], chance["shuffled"])
+        node["kappa_shuffled"] = ninety(above)
+    return node
+
+
+def _camp(found: Mapping[str, Any], weights: np.ndarray) -> dict:
+    """How alike ablations are, over latents with these weights; nothing where there are too few."""
+    tree: dict = {}
+    for name in ALIKE:
+        tables = {
+            level: ring(weighted_means(found[kind][name], weights))
+            for level, kind in (("value", "partner"), *((each, each) for each in CHANCE))
+        }
+        if known(tables["value"]):
+            tree[name] = _beside_chance(tables)
+    return tree
+
+
+def _ranks(found: Mapping[str, Any], against: str) -> tuple[np.ndarray, np.ndarray]:
+    """Rank correlation over latents of how alike they are with how alike their effects are, for
+    partners and for the gauge level, both as rings."""
+    partner, gauge = (
+        ring(np.array([_spearman(*each) for each in zip(found[against], effects, strict=True)]))
+        for effects in (found["partner"]["effect"], found["gauge"]["effect"])
+    )
+    return partner, gauge
+
+
+def _rank(values: np.ndarray, gauge: np.ndarray) -> dict:
+    """A rank correlation, the same by chance, how far it is above, and what could be seen."""
+    above = jackknife_difference(values, gauge, paired=True)
+    node: dict = {
+        "value": estimate(values, 3),
+        "gauge": estimate(gauge, 3),
+        "above_gauge": scalar(above, 3),
+    }
+    if not np.isnan(above.standard_error):
+        sd = above.standard_error * len(values) ** 0.5
+        seen = smallest_detectable(sd, len(values), paired=True)
+        # A standard error from five seeds is itself known to a factor of two.
+        node["smallest_seen"] = Scalar(seen, 3, tolerance=max(0.05, seen))
+    return node
+
+
+def _strata(found: Mapping[str, Any], strata: tuple[float, ...]) -> dict:
+    """Arrays of a figure: effects of partners and of chance by stratum of cosine."""
+    place = np.digitize(found["cosine"], strata)
+    there = np.isfinite(found["cosine"])
+    inside = [there & (place == i) for i in range(len(strata) + 1)]
+
+    def tables(kind: str) -> np.ndarray:
+        means = [weighted_means(found[kind]["effect"], mask.astype(float)) for mask in inside]
+        return np.stack([ring(each) for each in means], axis=-1)
+
+    return _curve({"value": tables("partner"), **{kind: tables(kind) for kind in CHANCE}}, strata)
+
+
+def _curve(tables: Mapping[str, np.ndarray], edges: tuple[float, ...]) -> dict:
+    """Arrays over bins from [S, S, bins]: middles, value with its interval, chance levels."""
+    found = [_interval(table) for table in np.moveaxis(tables["value"], -1, 0)]
+    columns = {
+        "value": [each.mean for each in found],
+        "low": [each.low for each in found],
+        "high": [each.high for each in found],
+    }
+    for level in tables.keys() - {"value"}:
+        # A level stands beside a value; alone it would be drawn where nothing was measured.
+        drawn = zip(_means(tables[level]), columns["value"], strict=True)
+        columns[level] = [mean if np.isfinite(value) else np.nan for mean, value in drawn]
+    width = np.array(columns["high"]) - np.array(columns["low"])
+    # Few latents lie in an outer bin, and another machine trains others.
+    tolerance = max(0.05, float(np.nanmax(np.append(width, 0.0))))
+    cosine = Array(_middles(edges), 3)
+    arrays = {name: Array(np.array(each), 3, tolerance) for name, each in sorted(columns.items())}
+    return {"cosine": cosine, **arrays}
+
+
+def _middles(edges: tuple[float, ...]) -> np.ndarray:
+    """Middles of bins, the first one's from the edge before it by the width of the next, and the
+    last one's up to 1."""
+    first = edges[0] - (edges[1] - edges[0])
+    return np.array([(low + high) / 2 for low, high in pairwise((first, *edges, 1.0))])
+
+
+def _interval(table: np.ndarray) -> Interval:
+    nan = float("nan")
+    return jackknife(table) if known(table) else Interval(nan, nan, nan, "", nan, nan, nan)
+
+
+def _means(table: np.ndarray) -> list[float]:
+    """Mean over pairs in each bin of [S, S, bins], NaN where there is none."""
+    return [
+        float(np.nanmean(each)) if np.isfinite(each).any() else float("nan")
+        for each in np.moveaxis(table, -1, 0)
+    ]
+
+
+def _spearman(first: np.ndarray, second: np.ndarray) -> float:
+    there = np.isfinite(first) & np.isfinite(second)
+    return float(stats.spearmanr(first[there], second[there]).statistic)

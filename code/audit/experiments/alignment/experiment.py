@@ -1,0 +1,273 @@
+"""Section "Same data, different features": the fifth report (claims C40 to C45, C48, C49).
+
+It reads the output of a block's MLP in the middle of the model, trains TopK dictionaries of
+several sizes over one order of batches, matches them by decoders and by encoders, and asks which
+latents are shared. All sizes see the same number of tokens.
+"""
+
+from dataclasses import dataclass, replace
+
+from audit.analyses.modes_config import ModesConfig
+from audit.evaluation.config import EvaluationConfig
+from audit.experiments.common.arms import Arm, arm, measured
+from audit.experiments.language import experiment as language
+from audit.pipeline.graph.stage import Stage
+from audit.subjects.language_model.config import OURS
+from seedstability.dictionaries.config import (
+    BATCH_TOPK,
+    JUMPRELU,
+    RELU,
+    TOPK,
+    DictionaryConfig,
+    TrainingConfig,
+)
+from seedstability.similarity.config import ComparisonConfig
+
+HERE = "audit.experiments.alignment.measurements"
+PLACES = ("smallest", "small", "large", "largest")
+"""Names of the sizes, so that every profile has the same addresses."""
+PYTHIA = "pythia-160m"
+"""The report's model."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What varies in this section."""
+
+    model: str = OURS
+    """The model; `small` is the one trained here."""
+    hook: str = "blocks.2.hook_mlp_out"
+    """An MLP's output in the middle of the model, as the report's sixth of twelve layers is."""
+    heldout_contexts: int = 400
+    """Held-out contexts on which all dictionaries are measured."""
+    tokens: int = 131_072
+    """Training tokens."""
+    epochs: int = 1
+    """Passes over them for the sizes: one, so that the largest fits into the time there is."""
+    compared_epochs: int = 2
+    """Passes where architectures are compared, and frequency is told from updates."""
+    short: int = 4
+    """Times fewer tokens in the short arm that frequency is told from updates with."""
+    batch_size: int = 256
+    """Samples in one step, the same for all sizes, so that all take as many steps."""
+    learning_rate: float = 3e-3
+    """Of all dictionaries. Found with seed 1000, which is not among the others, by explained
+    variance alone, together with the batch size: the best of several pairs, or as good, at 512,
+    2,048 and 8,192 latents. The preset's 3e-4 is for many more steps than these."""
+    k: int = 16
+    """Latents kept for each token."""
+    sizes: tuple[int, int, int, int] = (512, 2048, 8192, 16_384)
+    """Numbers of latents."""
+    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
+    """Seeds of each size but the largest, and of each architecture."""
+    fewest_seeds: tuple[int, ...] = (0, 1, 2)
+    """Seeds of the largest dictionary, where a range has to do; 004 has two, and a third once."""
+    batch_topk_k: int = 16
+    """k in training at which BatchTopK has the L0 of TopK on held-out tokens, to half a latent, and
+    its explained variance, to 0.005. This and what follows were found as `learning_rate` was."""
+    jumprelu_l0_weight: tuple[float, float] = (5.75e-3, 4.6e-3)
+    """Weight of the number of latents at which JumpReLU has the L0 of TopK, and at which it
+    explains as much."""
+    jumprelu_start: tuple[float, float] = (1.0, 0.5)
+    """Its first threshold and the width of its window. In so few steps the preset's 0.02 could not
+    rise to where few latents fire, whatever the weight."""
+    relu_l1: float = 9.2e-3
+    """L1 at which ReLU explains as much as TopK. At the L0 of that TopK no weight gets it there in
+    so few steps, so TopK is brought to the ReLU's."""
+    relu_k: int = 37
+    """k at which TopK has the L0 of this ReLU."""
+    dip_draws: int = 100
+    """Samples drawn at each distance between two groups, for the smallest that the dip finds."""
+    hub: tuple[str, ...] = ()
+    """The report's model where the profile may load it, in its own setting but for the tokens."""
+
+
+paper = Settings()
+PROFILES = {
+    "paper": paper,
+    "smoke": replace(
+        paper,
+        tokens=4096,
+        heldout_contexts=40,
+        batch_size=256,
+        k=8,
+        sizes=(64, 96, 128, 256),
+        batch_topk_k=9,
+        relu_k=18,
+        dip_draws=5,
+    ),
+    "full": replace(
+        paper,
+        epochs=4,
+        compared_epochs=8,
+        seeds=tuple(range(20)),
+        fewest_seeds=tuple(range(5)),
+        sizes=(512, 4096, 16_384, 65_536),
+        hub=(PYTHIA,),
+    ),
+}
+
+
+def parts(settings: Settings) -> dict[str, Stage]:
+    """The parts of the section, each with the stages it measures."""
+    sizes = {place: size_arm(settings, n) for place, n in zip(PLACES, settings.sizes, strict=True)}
+    compared = _compared(settings)
+    return {
+        "sizes": _measure("sizes", measured(sizes), settings),
+        "modes": _modes(settings, sizes | {"long": compared["topk"]}),
+        "frequency": _measure(
+            "frequency",
+            measured({"long": compared["topk"], "short": _short(settings), "wide": sizes["small"]}),
+            settings,
+        ),
+        "architectures": _measure("architectures", measured(compared), settings),
+        "hub": _measure("hub", measured(_hub(settings)), settings),
+        "settings": _measure("settings", {}, settings),
+    }
+
+
+def size_arm(settings: Settings, n_latents: int) -> Arm:
+    """TopK dictionaries of one size, the same stages for whoever asks."""
+    few = n_latents == max(settings.sizes)
+    seeds = settings.fewest_seeds if few else settings.seeds
+    return _arm(
+        f"size{n_latents}", settings, _dictionary(settings, TOPK, n_latents=n_latents), seeds
+    )
+
+
+def data(settings: Settings) -> Stage:
+    """Activations that all of this section reads."""
+    return language.read(
+        settings.hook,
+        settings.tokens,
+        heldout_contexts=settings.heldout_contexts,
+        model=settings.model,
+    )
+
+
+def _compared(settings: Settings) -> dict[str, Arm]:
+    """The architectures at equal L0 or explained variance, at the smallest size."""
+    start, width = settings.jumprelu_start
+    jumprelu = replace(JUMPRELU, threshold_start=start, bandwidth=width)
+    presets = {
+        "topk": replace(TOPK, k=settings.k),
+        "topk_as_relu": replace(TOPK, k=settings.relu_k),
+        "batch_topk": replace(BATCH_TOPK, k=settings.batch_topk_k),
+        "relu": replace(RELU, l1=settings.relu_l1),
+        "jumprelu": replace(jumprelu, l0_weight=settings.jumprelu_l0_weight[0]),
+        "jumprelu_as_good": replace(jumprelu, l0_weight=settings.jumprelu_l0_weight[1]),
+    }
+    return {
+        name: _arm(
+            f"compared/{name}",
+            settings,
+            _dictionary(
+                settings,
+                preset,
+                k=preset.k,
+                n_latents=settings.sizes[0],
+                epochs=settings.compared_epochs,
+            ),
+            settings.seeds,
+        )
+        for name, preset in presets.items()
+    }
+
+
+def _short(settings: Settings) -> Arm:
+    """As `topk` among the architectures, but with a fraction of the tokens seen."""
+    seen = settings.compared_epochs * settings.tokens // settings.short
+    preset = _dictionary(settings, TOPK, n_latents=settings.sizes[0], epochs=1)
+    return _arm("short", settings, preset, settings.seeds, samples=seen)
+
+
+def _dictionary(settings: Settings, preset: DictionaryConfig, **changes) -> DictionaryConfig:
+    """A preset with this section's training; what it warms up takes a tenth of the steps."""
+    epochs = changes.get("epochs", settings.epochs)
+    steps = epochs * -(-settings.tokens // settings.batch_size)
+    return replace(
+        preset,
+        **{
+            "k": settings.k,
+            "epochs": epochs,
+            "batch_size": settings.batch_size,
+            "learning_rate": settings.learning_rate,
+            "warm_up_steps": steps // 10 if preset.warm_up_steps else 0,
+            "sparsity_warm_up_steps": steps // 10 if preset.sparsity_warm_up_steps else 0,
+            # Theirs never comes in so few steps: once at half, so that what was revived can learn.
+            "resample_every": steps // 2 if preset.resample_every else 0,
+            **changes,
+        },
+    )
+
+
+def _arm(
+    name: str,
+    settings: Settings,
+    preset: DictionaryConfig,
+    seeds: tuple[int, ...],
+    samples: int | None = None,
+) -> Arm:
+    """Trained, evaluated and aligned; TopK is evaluated without a dense array of its latents."""
+    training = TrainingConfig(preset, seeds, samples=samples or settings.tokens)
+    comparison = _comparison(preset.n_latents)
+    made = arm(f"alignment/{name}", data(settings), training, comparison)
+    evaluate = made.evaluate
+    if preset.architecture == "topk":
+        evaluate = Stage(
+            f"alignment/{name}/evaluate",
+            "audit.evaluation.sparse:evaluate_topk",
+            EvaluationConfig(preset),
+            made.evaluate.inputs,
+        )
+    align = Stage(
+        f"alignment/{name}/align",
+        "audit.analyses.alignment:align",
+        comparison,
+        {"dictionaries": made.train, "evaluation": evaluate, "activations": data(settings)},
+    )
+    return Arm(made.train, evaluate, align)
+
+
+def _comparison(n_latents: int) -> ComparisonConfig:
+    """All pairs where they are cheap. Elsewhere, where a matching takes up to two seconds, seeds
+    next to each other, and all pairs of three, which is what sharing with a third one asks for."""
+    if n_latents <= 1024:
+        return ComparisonConfig(permutations=0)
+    few = 3 if n_latents <= 4096 else 1
+    return ComparisonConfig(permutations=0, complete=3, chance_draws=2, gauge_pairs=few)
+
+
+def _modes(settings: Settings, arms: dict[str, Arm]) -> Stage:
+    tested = {
+        place: Stage(
+            f"alignment/{place}/modes",
+            "audit.analyses.modes:modes",
+            ModesConfig(draws=settings.dip_draws),
+            {"alignment": each.compare, "evaluation": each.evaluate},
+        )
+        for place, each in arms.items()
+    }
+    return _measure("modes", tested, settings)
+
+
+def _hub(settings: Settings) -> dict[str, Arm]:
+    """The report's own model and number of latents; in the profile `full` alone."""
+    arms = {}
+    for model in settings.hub:
+        there = replace(
+            settings,
+            model=model,
+            hook="blocks.6.hook_mlp_out",
+            k=32,
+            sizes=(512, 2048, 8192, 32_768),
+            tokens=2**23,
+            epochs=1,
+        )
+        preset = _dictionary(there, TOPK, n_latents=32_768)
+        arms[model.replace("-", "_")] = _arm(f"hub/{model}", there, preset, there.fewest_seeds)
+    return arms
+
+
+def _measure(part: str, inputs: dict[str, Stage], config: Settings) -> Stage:
+    return Stage(f"alignment/{part}", f"{HERE}:{part}", config, inputs)

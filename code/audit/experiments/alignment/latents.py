@@ -1,0 +1,246 @@
+"""Single latents in the results of `analyses.alignment:align`: who is shared, who fires often.
+
+Everything here is a table over ordered pairs of seeds, [s, t, i] for latent i of seed s against
+seed t, so that a seed can be left out with all its pairs.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from itertools import combinations
+
+import numpy as np
+from jaxtyping import Bool, Float
+from numpy import ndarray
+from scipy import stats
+
+from seedstability.stability.statistics.jackknife import (
+    FEWEST_SEEDS,
+    Interval,
+    jackknife,
+    jackknife_statistic,
+)
+
+THRESHOLD = 0.7
+"""Cosine above which a latent can be shared, as 004 has it."""
+
+
+class Latents:
+    """The latents of all seeds of one arm."""
+
+    def __init__(self, evaluation: Mapping, comparison: Mapping, table: str = "partners"):
+        """`table` is `partners`, or `gauge_partners`, which has each pair one way only."""
+        self.frequency: Float[ndarray, "S n"] = evaluation["heldout"]["firing_rate"]
+        """Share of held-out tokens on which each fires."""
+        self.live: Bool[ndarray, "S n"] = evaluation["live"]
+        both_ways = table == "partners"
+        shape = (len(self.live), *self.live.shape)
+        self.cosine: Float[ndarray, "S S n"] = np.full(shape, np.nan)
+        """Mean of the cosines with the decoder's and with the encoder's partner (004, figure 3)."""
+        self.agreeing: Float[ndarray, "S S n"] = np.full(shape, np.nan)
+        """1 where both assignments give the same partner, else 0."""
+        self.shared: Float[ndarray, "S S n"] = np.full(shape, np.nan)
+        """1 where, besides, both cosines exceed `THRESHOLD`."""
+        for p, (s, t) in enumerate(comparison[table]["pair"].tolist()):
+            seen = {name: column[p] for name, column in comparison[table].items()}
+            self._enter(s, t, seen)
+            if both_ways:
+                self._enter(t, s, _turned(seen))
+
+    @property
+    def looked(self) -> Bool[ndarray, "S S"]:
+        """Which ordered pairs were looked at."""
+        return ~np.isnan(self.agreeing).all(axis=2)
+
+    def _enter(self, s: int, t: int, seen: Mapping[str, ndarray]) -> None:
+        decoders, encoders = seen["decoder_cosine"], seen["encoder_cosine"]
+        agreeing = seen["decoder_partner"] == seen["encoder_partner"]
+        self.cosine[s, t] = 0.5 * (decoders + encoders)
+        self.agreeing[s, t] = agreeing
+        self.shared[s, t] = agreeing & (decoders > THRESHOLD) & (encoders > THRESHOLD)
+
+    def alignment(self, s: int | np.integer, seeds: ndarray) -> Float[ndarray, "n"]:
+        """Mean cosine of the latents of a seed with those of some seeds."""
+        return self.cosine[s][self._others(s, seeds)].mean(axis=0)
+
+    def sharing(self, s: int | np.integer, seeds: ndarray) -> Float[ndarray, "n"]:
+        """In what share of some seeds each latent of a seed is shared."""
+        return self.shared[s][self._others(s, seeds)].mean(axis=0)
+
+    def _others(self, s: int | np.integer, seeds: ndarray) -> ndarray:
+        return np.array([t for t in seeds if self.looked[s, t]], dtype=int)
+
+    def over_pairs(self, value: Callable[[int, int], float]) -> Float[ndarray, "S S"]:
+        """A number of each ordered pair, averaged over the two ways."""
+        matrix = np.full(self.looked.shape, np.nan)
+        for s, t in np.argwhere(self.looked):
+            matrix[s, t] = value(s, t)
+        return 0.5 * (matrix + matrix.T) if self.looked[1, 0] else matrix
+
+
+def _turned(seen: Mapping[str, ndarray]) -> dict[str, ndarray]:
+    """The same pair as the other dictionary sees it."""
+    turned = {}
+    for kind in ("decoder", "encoder"):
+        partner = seen[f"{kind}_partner"]
+        turned[f"{kind}_partner"] = np.argsort(partner)
+        turned[f"{kind}_cosine"] = seen[f"{kind}_cosine"][turned[f"{kind}_partner"]]
+    return turned
+
+
+def third_seed(latents: Latents, only_live: bool) -> dict[str, Interval]:
+    """How sharing with one other seed goes with sharing with a second one.
+
+    Returns:
+        Shares of latents: `with_one` not shared with one other seed, `with_two` shared with neither
+        of two, `fall` from the one to the other; and of those shared with one, `third` are
+        shared with the other too. Were it a matter of luck, `third` would be 1 − `with_one`:
+        `excess` is what it is above that.
+    """
+    n_seeds, counted = len(latents.live), _triples(latents, only_live)
+
+    def of(seeds: ndarray, name: str) -> float:
+        members = set(seeds.tolist())
+        chosen = [v for triple, v in counted.items() if set(triple) <= members]
+        return _sharing(chosen)[name] if chosen else float("nan")
+
+    if n_seeds >= FEWEST_SEEDS:
+        return {
+            name: jackknife_statistic(partial(of, name=name), n_seeds, group=3) for name in _SHARING
+        }
+    # Of three seeds there is one triple; the range is over whom the others are held against.
+    anchors = [
+        _sharing([v for triple, v in counted.items() if triple[0] == a]) for a in range(n_seeds)
+    ]
+    return {name: jackknife(np.array([each[name] for each in anchors])) for name in _SHARING}
+
+
+_SHARING = ("with_one", "with_two", "fall", "third", "excess")
+
+
+def _triples(latents: Latents, only_live: bool) -> dict[tuple[int, int, int], ndarray]:
+    """Of each seed with two others: shares of its latents shared once, with either, with both."""
+    found = {}
+    for a in range(len(latents.live)):
+        mask = latents.live[a] if only_live else np.ones_like(latents.live[a])
+        others = np.flatnonzero(latents.looked[a]).tolist()
+        for b, c in combinations(others, 2):
+            one, other = latents.shared[a, b][mask] > 0, latents.shared[a, c][mask] > 0
+            once = 0.5 * (one.mean() + other.mean())
+            found[a, b, c] = np.array([once, (one | other).mean(), (one & other).mean()])
+    return found
+
+
+def _sharing(triples: list[ndarray]) -> dict[str, float]:
+    once, either, both = np.mean(triples, axis=0).tolist()
+    third = both / once if once else 0.0
+    values = (1 - once, 1 - either, either - once, third, third - once)
+    return dict(zip(_SHARING, values, strict=True))
+
+
+def rank_correlation(latents: Latents) -> Interval:
+    """Spearman's between frequency and alignment of the latents that fire, mean over seeds."""
+
+    def statistic(seeds: ndarray) -> float:
+        return float(np.mean([_spearman(latents, s, seeds) for s in seeds]))
+
+    return jackknife_statistic(statistic, len(latents.live), group=2)
+
+
+def rank_correlation_by_chance(gauge: Latents) -> float:
+    """The same with dictionaries scrambled by the gauge."""
+    all_seeds = np.arange(len(gauge.live))
+    there = [s for s in all_seeds if gauge.looked[s].any()]
+    return float(np.mean([_spearman(gauge, s, all_seeds) for s in there]))
+
+
+def _spearman(latents: Latents, s: int | np.integer, seeds: ndarray) -> float:
+    live = latents.live[s]
+    found = stats.spearmanr(latents.frequency[s][live], latents.alignment(s, seeds)[live])
+    return float(found.statistic)
+
+
+def frequent_and_unshared(latents: Latents) -> dict[str, Float[ndarray, "S S"]]:
+    """Of the latents that fire, per pair of seeds: which frequent ones are not shared.
+
+    Returns:
+        `all`, share not shared; `top`, the same of the tenth that fires most often; `bottom`, of
+        the tenth that fires most rarely; `above_median`, of those not shared the share that fires
+        more often than the median latent that is.
+    """
+
+    def of(s: int, t: int, name: str) -> float:
+        live = latents.live[s]
+        often, shared = latents.frequency[s][live], latents.shared[s, t][live] > 0
+        low, high = np.quantile(often, [0.1, 0.9])
+        median = np.median(often[shared]) if shared.any() else np.inf
+        return {
+            "all": float((~shared).mean()),
+            "top": float((~shared)[often >= high].mean()),
+            "bottom": float((~shared)[often <= low].mean()),
+            "above_median": float((often[~shared] > median).mean()) if (~shared).any() else 0.0,
+        }[name]
+
+    names = ("all", "top", "bottom", "above_median")
+    return {name: latents.over_pairs(partial(of, name=name)) for name in names}
+
+
+def deciles(latents: Latents, counts: int = 10) -> dict[str, Float[ndarray, "deciles"]]:
+    """Alignment over frequency, for a figure: live latents of all seeds in classes of equal size.
+
+    Returns:
+        For each class `frequency` (geometric mean), `median`, `low` and `high` quartile of the
+        alignment, and `shared`, the mean share of other seeds in which a latent is shared.
+    """
+    seeds = np.arange(len(latents.live))
+    often = np.concatenate([latents.frequency[s][latents.live[s]] for s in seeds])
+    aligned = np.concatenate([latents.alignment(s, seeds)[latents.live[s]] for s in seeds])
+    shared = np.concatenate([latents.sharing(s, seeds)[latents.live[s]] for s in seeds])
+    classes = np.array_split(np.argsort(often, kind="stable"), counts)
+    return {
+        "frequency": np.array([np.exp(np.log(often[c]).mean()) for c in classes]),
+        "median": np.array([np.median(aligned[c]) for c in classes]),
+        "low": np.array([np.quantile(aligned[c], 0.25) for c in classes]),
+        "high": np.array([np.quantile(aligned[c], 0.75) for c in classes]),
+        "shared": np.array([shared[c].mean() for c in classes]),
+    }
+
+
+def at_equal(long: Latents, short: Latents, times: float) -> dict[str, Interval]:
+    """Frequency told from updates: who fires on a share f of T tokens is updated f T times.
+
+    Live latents of both arms are sorted into classes of a quarter of a decade, and the mean
+    alignments of classes are compared, weighted by the smaller count.
+
+    Args:
+        long, short: the same seeds, trained on `times` as many tokens and on one share of them.
+        times: by what factor they differ.
+
+    Returns:
+        `frequency`: long less short at equal frequency, what so many more updates do.
+        `updates`: short less long at equal updates, what a frequency higher by the factor does
+        when the number of updates is the same.
+    """
+
+    def difference(seeds: ndarray, shift: float) -> float:
+        (ours, aligned), (theirs, other) = _classes(long, seeds), _classes(short, seeds, shift)
+        common = np.intersect1d(ours, theirs)
+        if len(common) == 0:
+            return float("nan")
+        weights = np.array([min((ours == c).sum(), (theirs == c).sum()) for c in common])
+        gaps = np.array([aligned[ours == c].mean() - other[theirs == c].mean() for c in common])
+        return float(weights @ gaps / weights.sum())
+
+    n_seeds = len(long.live)
+    return {
+        "frequency": jackknife_statistic(lambda s: difference(s, 0.0), n_seeds, group=2),
+        # The short arm's latent at f has as many updates as the long arm's at f / times.
+        "updates": jackknife_statistic(
+            lambda s: -difference(s, -float(np.log10(times))), n_seeds, group=2
+        ),
+    }
+
+
+def _classes(latents: Latents, seeds: ndarray, shift: float = 0.0) -> tuple[ndarray, ndarray]:
+    often = np.concatenate([latents.frequency[s][latents.live[s]] for s in seeds])
+    aligned = np.concatenate([latents.alignment(s, seeds)[latents.live[s]] for s in seeds])
+    return np.floor(4 * (np.log10(often) + shift)).astype(int), aligned

@@ -1,0 +1,1 @@
+"""Section "Chance": what dictionaries that share nothing look like to each statistic."""

@@ -1,0 +1,79 @@
+"""An arm of an experiment: dictionaries of one kind, what they are worth, how alike they are."""
+
+from dataclasses import dataclass
+
+from audit.evaluation.config import EvaluationConfig
+from audit.pipeline.graph.stage import Stage
+from audit.subjects.modular_addition.config import Position, Subject, activations_config
+from seedstability.dictionaries.config import ControlConfig, DictionaryConfig, TrainingConfig
+from seedstability.similarity.config import ComparisonConfig
+
+
+@dataclass(frozen=True)
+class Arm:
+    """The stages of one arm."""
+
+    train: Stage
+    """Trains, or makes, the dictionaries of all seeds."""
+    evaluate: Stage
+    """What each is worth on training and held-out samples."""
+    compare: Stage
+    """How alike they are, beside chance."""
+
+
+def activations(subject: Subject, seed: int, layer: int, position: Position = "report") -> Stage:
+    """Activations of a subject, the same stage for whoever asks."""
+    return Stage(
+        f"activations/{subject}{seed}_layer{layer}_{position}",
+        "audit.subjects.modular_addition.stages:activations",
+        activations_config(subject, seed, layer, position),
+    )
+
+
+def arm(
+    name: str,
+    data: Stage,
+    training: TrainingConfig | ControlConfig,
+    comparison: ComparisonConfig,
+) -> Arm:
+    """Dictionaries made from `data` as `training` says, evaluated and compared."""
+    kind = "control" if isinstance(training, ControlConfig) else "train"
+    train = Stage(
+        f"{name}/train",
+        f"audit.training.stages:{kind}",
+        training,
+        {"activations": data},
+    )
+    return compared(name, data, train, training.dictionary, comparison)
+
+
+def compared(
+    name: str,
+    data: Stage,
+    made: Stage,
+    dictionary: DictionaryConfig,
+    comparison: ComparisonConfig,
+) -> Arm:
+    """Dictionaries of `dictionary` that `made` makes from `data`, evaluated and compared."""
+    evaluate = Stage(
+        f"{name}/evaluate",
+        "audit.evaluation.stages:evaluate",
+        EvaluationConfig(dictionary),
+        {"dictionaries": made, "activations": data},
+    )
+    compare = Stage(
+        f"{name}/compare",
+        "audit.analyses.similarity:compare",
+        comparison,
+        {"dictionaries": made, "evaluation": evaluate, "activations": data},
+    )
+    return Arm(made, evaluate, compare)
+
+
+def measured(arms: dict[str, Arm]) -> dict[str, Stage]:
+    """Inputs of a measuring stage: each arm's evaluation and comparison, under the arm's name."""
+    return {
+        f"{name}__{what}": stage
+        for name, each in arms.items()
+        for what, stage in (("evaluation", each.evaluate), ("comparison", each.compare))
+    }

@@ -1,0 +1,80 @@
+"""What stages that never ran may cost: seconds on one core, memory, disk, from their settings.
+
+Rough on purpose: a plan wants to know hours from days. The constants were measured on one core of
+an Intel Xeon with AVX2 kernels.
+"""
+
+from audit.evaluation.config import EvaluationConfig
+from audit.pipeline.execution.forecast import Expected
+from audit.pipeline.graph.stage import Stage
+from audit.subjects.language_model.config import HUB, SMALL, ActivationsConfig, TextConfig, shape_of
+from audit.training.pooling_config import TrainOnConfig
+from seedstability.dictionaries.config import TrainingConfig
+from seedstability.similarity.config import ComparisonConfig
+from seedstability.similarity.cost import estimated as comparison_cost
+
+_SECONDS_A_SAMPLE = 2.2e-6
+"""Of training, whatever the size: moving data, choosing latents."""
+_SECONDS_A_NUMBER = 3.8e-11
+"""Of training, for each number of the decoder and sample: 81 µs at 16,384 latents of width 128."""
+_PRODUCTS_A_SECOND = 2e10
+"""Multiplications with their additions in a transformer's forward pass, attention included."""
+_SECONDS_OF_TEXT = 20.0
+_AT_ALL = 0.5e9
+"""Bytes of a process without any data."""
+_SAMPLE = 32_768
+"""Rows of activations that a result holds."""
+
+
+def estimate(stage: Stage) -> Expected | None:
+    """What a stage on a language model may take; nothing for stages of other kinds."""
+    config = stage.config
+    if isinstance(config, TextConfig):
+        return Expected(_SECONDS_OF_TEXT, 1.5e9)
+    if isinstance(config, ActivationsConfig):
+        return _activations(config)
+    data = stage.inputs.get("activations")
+    if data is None or not isinstance(data.config, ActivationsConfig):
+        return None
+    _, d = shape_of(data.config.model)
+    if isinstance(config, TrainOnConfig):
+        config = config.training
+    if isinstance(config, TrainingConfig):
+        return _training(config, data.config, d)
+    if "dictionaries" not in stage.inputs:
+        return None
+    made = stage.inputs["dictionaries"].config
+    made = made.training if isinstance(made, TrainOnConfig) else made
+    if isinstance(config, EvaluationConfig) and isinstance(made, TrainingConfig):
+        return _evaluation(made, data.config, d)
+    if isinstance(config, ComparisonConfig) and isinstance(made, TrainingConfig):
+        n, seeds = made.dictionary.n_latents, len(made.seeds)
+        seconds, memory = comparison_cost(config, n, d, seeds, _SAMPLE, True)
+        return Expected(seconds, memory)
+    return None
+
+
+def _activations(config: ActivationsConfig) -> Expected:
+    n_layers, d = shape_of(config.model)
+    blocks = min(int(config.hook.split(".")[1]) + 1, n_layers)
+    tokens = config.tokens + config.heldout_contexts * SMALL.corpus.context
+    seconds = tokens * blocks * 12 * d * d / _PRODUCTS_A_SECOND
+    # GPT-2's and Pythia's vocabularies come along with their weights.
+    weights = 4 * (n_layers * 12 * d * d + (50_304 if config.model in HUB else 4_096) * d * 2)
+    return Expected(seconds, _AT_ALL + 2 * weights + 0.3e9, 4 * config.tokens * d)
+
+
+def _training(config: TrainingConfig, data: ActivationsConfig, d: int) -> Expected:
+    settings, seeds = config.dictionary, len(config.seeds)
+    samples = (config.samples or data.tokens) * settings.epochs
+    numbers = settings.n_latents * d
+    seconds = seeds * samples * (_SECONDS_A_SAMPLE + _SECONDS_A_NUMBER * numbers)
+    # Encoder, decoder and the start of each seed; of the one at work also Adam's two moments.
+    memory = 4 * numbers * (3 * seeds + 6) + 4 * _SAMPLE * d
+    return Expected(seconds, _AT_ALL + memory, dictionaries=seeds)
+
+
+def _evaluation(made: TrainingConfig, data: ActivationsConfig, d: int) -> Expected:
+    n, seeds = made.dictionary.n_latents, len(made.seeds)
+    samples = _SAMPLE + data.heldout_contexts * SMALL.corpus.context
+    return Expected(2 * seeds * samples * n * d / _PRODUCTS_A_SECOND, _AT_ALL + 12 * seeds * n * d)

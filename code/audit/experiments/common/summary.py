@@ -1,0 +1,122 @@
+"""From per-seed and per-pair numbers to printed values: interval, chance levels, κ."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from audit.pipeline.results import Scalar
+from seedstability.similarity.names import SHARES, SIMILARITIES, Chance, chance_levels
+from seedstability.stability.statistics.jackknife import (
+    Interval,
+    jackknife,
+    jackknife_difference,
+    jackknife_kappa,
+)
+from seedstability.stability.statistics.significance import equivalent, smallest_detectable
+
+
+def estimate(values: np.ndarray, digits: int = 3, unit: str = "", **more) -> Scalar:
+    """Mean over seeds, or over pairs of them, with its interval."""
+    return scalar(jackknife(values), digits, unit, **more)
+
+
+def scalar(interval: Interval, digits: int = 3, unit: str = "", **more) -> Scalar:
+    """An estimate as it is printed, with its 95% interval or range."""
+    scale = 100.0 if unit == "%" else 1.0
+    return Scalar(
+        scale * interval.mean,
+        digits,
+        unit,
+        scale * interval.low,
+        scale * interval.high,
+        interval.label,
+        **more,
+    )
+
+
+def ninety(interval: Interval, digits: int = 4) -> Scalar:
+    """An estimate with its 90% interval, as equivalence is judged; below five seeds the range."""
+    if np.isnan(interval.low90):
+        return scalar(interval, digits)
+    label = interval.label.replace("95%", "90%")
+    return Scalar(interval.mean, digits, "", interval.low90, interval.high90, label)
+
+
+def similarity(
+    values: np.ndarray,
+    chance: Mapping[str, Chance],
+    p_gauge: float | None = None,
+    share: bool = False,
+) -> dict:
+    """The node of one statistic: value, chance levels, and κ against the first and the last.
+
+    Args:
+        values: [S, S] over pairs of seeds (NaN: not looked at), or one a pair.
+        chance: levels by name, one number or drawn values of the shape of `values`.
+        p_gauge: p-value under gauge scrambles, where it was computed.
+        share: whether the statistic is a share of latents, printed in percent; κ never is.
+    """
+    scale, digits, unit, tolerance = (100.0, 2, "%", 0.2) if share else (1.0, 4, "", 2e-3)
+    levels = {level: scale * float(np.nanmean(drawn)) for level, drawn in chance.items()}
+    node: dict = {"value": estimate(values, digits, unit, chance=levels.get("isotropic"))}
+    for level, drawn in chance.items():
+        # A level drawn from the dictionaries themselves differs where they do.
+        spread = scale * float(np.nanmax(drawn) - np.nanmin(drawn))
+        node[level] = Scalar(levels[level], digits, unit, tolerance=max(tolerance, spread))
+        if level in ("isotropic", "data", "gauge"):
+            node[f"kappa_{level}"] = ninety(jackknife_kappa(values, drawn))
+    if p_gauge is not None:
+        node["p_gauge"] = Scalar(p_gauge, 2, tolerance=0.05)
+    return node
+
+
+def similarities(
+    comparison: Mapping, seeds: slice = slice(None), scope: str = "full", names=SIMILARITIES
+) -> dict:
+    """Nodes of the statistics of a comparison stage, over some of its seeds."""
+    nodes = {}
+    for name in names:
+        if name not in comparison[scope]:
+            continue
+        chance = chance_levels(comparison, name, seeds, scope)
+        p = comparison.get("p_gauge", {}).get(name) if scope == "full" else None
+        values = comparison[scope][name][seeds, seeds]
+        nodes[name] = similarity(values, chance, p, share=name in SHARES)
+    return nodes
+
+
+def difference(
+    first: np.ndarray,
+    second: np.ndarray,
+    paired: bool,
+    chance_first: Chance | None = None,
+    chance_second: Chance | None = None,
+) -> dict:
+    """Difference of two arms, of κ where chance is given, and the smallest one to be seen."""
+    interval = jackknife_difference(first, second, paired, chance_first, chance_second)
+    node: dict = {
+        "value": scalar(interval, 4),
+        "ninety": ninety(interval),
+        "equivalent": "yes" if equivalent(interval.low90, interval.high90) else "no",
+    }
+    if not np.isnan(interval.standard_error):
+        seeds = min(len(first), len(second))
+        # the spread that would give this standard error to a plain mean over seeds
+        sd = interval.standard_error * (seeds if paired else seeds / 2) ** 0.5
+        node["smallest_seen"] = Scalar(smallest_detectable(sd, seeds, paired), 4)
+    return node
+
+
+def quality(evaluation: Mapping, seeds: slice = slice(None)) -> dict:
+    """What the dictionaries of an arm are worth, mean over seeds."""
+    heldout = evaluation["heldout"]
+    return {
+        "explained_variance": estimate(heldout["explained_variance"][seeds], 3),
+        "explained_variance_train": estimate(evaluation["train"]["explained_variance"][seeds], 3),
+        "explained_variance_reports": estimate(
+            evaluation["train"]["explained_variance_scalar_mean"][seeds], 3
+        ),
+        "mse": estimate(evaluation["train"]["mse"][seeds], 4),
+        "l0": estimate(heldout["l0"][seeds], 1),
+        "dead_fraction": estimate(heldout["dead_fraction"][seeds], 1, "%"),
+    }

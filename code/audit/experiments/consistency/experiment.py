@@ -1,0 +1,203 @@
+"""Section "Consistency training": does a term that draws two dictionaries together help (C01–C07)?
+
+The first report's own arm computes the term on detached weights. Beside it stand the same term with
+its gradient connected, a second regulariser, what a shared start or order gives alone, and
+twice the steps. An independent third seed judges what a pair agrees on.
+"""
+
+import tomllib
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from audit.experiments.common.arms import activations
+from audit.pipeline.graph.stage import Stage
+from audit.subjects.modular_addition.config import Subject
+from seedstability.dictionaries.config import HUSAI_TOPK, PairedConfig, TrainingConfig
+from seedstability.errors import UserError
+from seedstability.similarity.config import ComparisonConfig
+
+SUBJECTS: tuple[Subject, ...] = ("leaky", "clean")
+HERE = "audit.experiments.consistency.measurements"
+_REPORTED = Path(__file__).parents[3] / "data" / "reported" / "consistency_trace.toml"
+
+
+@dataclass(frozen=True)
+class ReportedTrace:
+    """The similarity that the first report prints along its training."""
+
+    weight: float
+    """Weight λ of the run."""
+    epoch: tuple[int, ...]
+    """Epochs done."""
+    max_cosine: tuple[float, ...]
+    """Signed best cosine after each."""
+    source: str
+    """Where the figures stand."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What varies in this section."""
+
+    pairs: tuple[tuple[int, int], ...] = ((42, 123), (1, 2), (3, 4), (5, 6), (7, 8))
+    """Seeds of the pairs; the first is the report's."""
+    few_pairs: int = 3
+    """Pairs in the arms beside the question: start and order, twice the steps, the other term."""
+    judges: tuple[int, ...] = (101, 102, 103, 104, 105)
+    """Seeds of the independent dictionaries, one a pair."""
+    layer: int = 0
+    """Residual stream after this block, the report's."""
+    n_latents: int = 1024
+    """Latents."""
+    epochs: int = 10
+    """Passes over the activations."""
+    weights: tuple[float, ...] = (0.0, 0.01, 0.1, 1.0, 10.0)
+    """Weights λ of the connected term on the report's subject."""
+    clean_weights: tuple[float, ...] = (0.0, 1.0)
+    """The same on the clean subject."""
+    cut_weights: tuple[float, ...] = (0.01, 0.1, 1.0)
+    """Weights of the term with its gradient cut, the report's; at zero there is nothing to cut."""
+    mfr_weights: tuple[float, ...] = (1.0,)
+    """Weights of mutual feature regularisation."""
+
+
+paper = Settings()
+PROFILES = {
+    "paper": paper,
+    "smoke": replace(paper, n_latents=64, epochs=3),
+    "full": replace(
+        paper,
+        pairs=((42, 123), *((2 * i + 1, 2 * i + 2) for i in range(19))),
+        judges=tuple(range(101, 121)),
+        few_pairs=20,
+        clean_weights=paper.weights,
+        mfr_weights=paper.weights[1:],
+    ),
+}
+
+
+def parts(settings: Settings) -> dict[str, Stage]:
+    """The parts of the section, each with the stages it measures."""
+    few = replace(settings, pairs=settings.pairs[: settings.few_pairs])
+    plain = {subject: _pairs(settings, subject, "connected", 0.0) for subject in SUBJECTS}
+    connected = {
+        subject: {
+            _name(weight): plain[subject]
+            if weight == 0
+            else _pairs(settings, subject, "connected", weight)
+            for weight in weights
+        }
+        for subject, weights in zip(
+            SUBJECTS, (settings.weights, settings.clean_weights), strict=True
+        )
+    }
+    cut = {_name(w): _pairs(settings, "leaky", "cut", w) for w in settings.cut_weights}
+    mfr = {
+        _name(w): _pairs(few, "leaky", "mfr", w, regulariser="mfr") for w in settings.mfr_weights
+    }
+    design = {
+        f"{initialisation}_{order}": _pairs(
+            few,
+            "leaky",
+            f"design_{initialisation}_{order}",
+            0.0,
+            initialisation=initialisation,
+            order=order,
+        )
+        for initialisation, order in (("own", "own"), ("shared", "own"), ("shared", "shared"))
+    }
+    twice = _pairs(few, "leaky", "twice", 0.0, epochs=2 * settings.epochs)
+    return {
+        "report": _measure("report", settings, "leaky", {"w0": plain["leaky"]}),
+        "leaky": _measure("sweep", settings, "leaky", connected["leaky"], part="leaky"),
+        "clean": _measure("sweep", settings, "clean", connected["clean"], part="clean"),
+        "cut": _measure("sweep", settings, "leaky", {"w0": plain["leaky"]} | cut, part="cut"),
+        "mfr": _measure("sweep", settings, "leaky", {"w0": plain["leaky"]} | mfr, part="mfr"),
+        "design": _measure("design", settings, "leaky", {"own_shared": plain["leaky"]} | design),
+        "twice": _measure(
+            "sweep", settings, "leaky", {"w0": plain["leaky"], "twice": twice}, part="twice"
+        ),
+        "reported_trace": Stage(
+            "consistency/reported_trace", f"{HERE}:reported_trace", reported_trace()
+        ),
+        "settings": Stage("consistency/settings", f"{HERE}:settings", settings),
+    }
+
+
+def reported_trace(file: Path = _REPORTED) -> ReportedTrace:
+    """The report's own trace, from `data/reported`.
+
+    Raises:
+        UserError: when the file is missing or damaged, naming what is wrong.
+    """
+    try:
+        entries = tomllib.loads(file.read_text(encoding="utf-8"))
+        for column in ("epoch", "max_cosine"):
+            entries[column] = tuple(entries[column])
+        return ReportedTrace(**entries)
+    except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError) as problem:
+        raise UserError(
+            f"data/reported/{file.name} cannot be read ({problem}); restore it from the repository"
+        ) from problem
+
+
+def _name(weight: float) -> str:
+    """`w0_01` for 0.01."""
+    return "w" + f"{weight:g}".replace(".", "_")
+
+
+def _measure(
+    function: str,
+    settings: Settings,
+    subject: Subject,
+    arms: dict[str, Stage],
+    part: str | None = None,
+) -> Stage:
+    """A measuring stage over arms: each arm's training and its comparison with the judges."""
+    data = activations(subject, 0, settings.layer)
+    dictionary = replace(
+        HUSAI_TOPK, n_latents=settings.n_latents, epochs=settings.epochs, order="shared"
+    )
+    judges = Stage(
+        f"consistency/judges/{subject}",
+        "audit.training.stages:train",
+        TrainingConfig(dictionary, settings.judges),
+        {"activations": data},
+    )
+    inputs = {}
+    for name, training in arms.items():
+        inputs[f"{name}__training"] = training
+        inputs[f"{name}__comparison"] = Stage(
+            training.name.replace("/train", "/compare"),
+            "audit.analyses.trace:compare_pairs",
+            ComparisonConfig(),
+            {"pairs": training, "judges": judges, "activations": data},
+        )
+    return Stage(f"consistency/{part or function}", f"{HERE}:{function}", _Nothing(), inputs)
+
+
+@dataclass(frozen=True)
+class _Nothing:
+    """Settings of a measuring stage that has none of its own."""
+
+
+def _pairs(
+    settings: Settings, subject: Subject, arm: str, weight: float, *, epochs: int = 0, **changes
+) -> Stage:
+    """Training of all pairs in one arm."""
+    dictionary = replace(HUSAI_TOPK, n_latents=settings.n_latents, epochs=epochs or settings.epochs)
+    if arm == "cut":
+        changes["gradient"] = "cut"
+    return Stage(
+        f"consistency/{subject}/{arm}/{_name(weight)}/train",
+        "audit.training.stages:train_pairs",
+        PairedConfig(
+            dictionary,
+            settings.pairs,
+            weight,
+            # along the epochs only the report's own arm is looked at
+            trace_every_epoch=arm == "connected" and weight == 0,
+            **changes,
+        ),
+        {"activations": activations(subject, 0, settings.layer)},
+    )

@@ -1,0 +1,194 @@
+"""What section "Consistency training" reports of its arms: results to values."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from audit.experiments.common.summary import (
+    SHARES,
+    SIMILARITIES,
+    difference,
+    estimate,
+    ninety,
+    similarity,
+)
+from audit.pipeline.results import Array, Scalar
+from seedstability.stability.statistics.jackknife import jackknife
+
+HEADLINE = "max_cosine"
+"""The statistic of the first report: signed."""
+
+
+def settings(config) -> dict:
+    """The settings that the text mentions."""
+    return {
+        "pairs": len(config.pairs),
+        "report_pair": " and ".join(str(seed) for seed in config.pairs[0]),
+        "latents": config.n_latents,
+        "epochs": config.epochs,
+        "few_pairs": config.few_pairs,
+        "weights": ", ".join(f"{weight:g}" for weight in config.weights),
+    }
+
+
+def reported_trace(config) -> dict:
+    """The trace that the report prints, to stand beside ours."""
+    cosine = np.array(config.max_cosine)
+    return {
+        "epoch": Array(np.array(config.epoch, float), 0),
+        "max_cosine": Array(cosine, 4, tolerance=0.0),
+        "weight": Scalar(config.weight, 2, tolerance=0.0),
+        "first": Scalar(float(cosine[0]), 4, tolerance=0.0),
+        "last": Scalar(float(cosine[-1]), 4, tolerance=0.0),
+    }
+
+
+def report(config, w0__training: dict, w0__comparison: dict) -> dict:
+    """The report's own pair without the term, and along the epochs (C01, C03, C04, C07)."""
+    trace = w0__training["trace"]
+    # [T, P]; epoch 0 is before the first step
+    cosine, epoch = trace[HEADLINE], trace["epoch"]
+    rise = cosine[-1] - cosine[1]
+    settled = np.abs(cosine.mean(axis=1) - cosine[-1].mean()) <= 0.05 * abs(rise.mean())
+    late = min(3, len(epoch) - 2)
+    own_pair = Scalar(float(w0__comparison["pair"][HEADLINE][0]), 4, tolerance=5e-3)
+    return {
+        **_arm(w0__training, w0__comparison),
+        "own_pair": own_pair,
+        "trace_start": estimate(cosine[0], 4),
+        "trace_first": estimate(cosine[1], 4),
+        "trace_last": estimate(cosine[-1], 4),
+        "trace_rise": estimate(rise, 4),
+        "trace_rise_late": estimate(cosine[-1] - cosine[late], 4),
+        "share_of_rise_before_first_epoch": Scalar(
+            100 * float((cosine[1] - cosine[0]).mean() / (cosine[-1] - cosine[0]).mean()),
+            0,
+            "%",
+            tolerance=15,
+        ),
+        "largest_fall": Scalar(
+            float(np.minimum(np.diff(cosine.mean(axis=1))[1:], 0).min()), 4, tolerance=1e-3
+        ),
+        "settled_epoch": int(epoch[1:][settled[1:]][0]),
+        "epoch": Array(epoch.astype(float), 0),
+        "trace": Array(cosine.mean(axis=1), 4, tolerance=3e-3),
+        "trace_own_pair": Array(cosine[:, 0], 4, tolerance=5e-3),
+        "trace_explained_variance": Array(
+            trace["explained_variance"].mean(axis=(1, 2)), 4, tolerance=0.01
+        ),
+    }
+
+
+def sweep(config, **inputs: dict) -> dict:
+    """Arms beside the one without the term: similarity, quality, judge, and what changed."""
+    tree = {name: _against_plain(inputs, name, "w0") for name in _names(inputs)}
+    return tree | {"figure": _figure(tree)}
+
+
+def design(config, **inputs: dict) -> dict:
+    """Initialisation and order of the batches, each own or shared, without any term.
+
+    `own_shared` is the report's cell, beside which the other three stand.
+    """
+    return {name: _against_plain(inputs, name, "own_shared") for name in _names(inputs)}
+
+
+def _names(inputs: Mapping[str, dict]) -> list[str]:
+    return [key.removesuffix("__training") for key in inputs if key.endswith("__training")]
+
+
+def _arm(training: dict, comparison: dict) -> dict:
+    """One arm: the pair's similarities with their chance, the judge's, and the reconstruction."""
+    last = {name: values[-1] for name, values in training["trace"].items()}
+    both = {
+        name: last[name].mean(axis=1)
+        for name in ("explained_variance", "explained_variance_scalar_mean", "mse", "dead_fraction")
+    }
+    confirmed = comparison["votes"]["confirmed"]
+    node = {
+        **_nodes(comparison, "pair", "gauge"),
+        "judge": _nodes(comparison, "judge", "judge_gauge", untrained=False),
+        "explained_variance": estimate(both["explained_variance"], 3),
+        "explained_variance_reports": estimate(both["explained_variance_scalar_mean"], 3),
+        "mse": estimate(both["mse"], 4),
+        "dead_fraction": estimate(both["dead_fraction"], 1, "%"),
+        "cosine_with_start": estimate(comparison["cosine_with_start"], 3),
+        "agreed": estimate(comparison["votes"]["agreed"], 1, "%"),
+    }
+    if np.isfinite(confirmed).all():
+        node["confirmed"] = estimate(confirmed, 1, "%")
+        node["confirmed_by_chance"] = estimate(comparison["votes"]["confirmed_by_chance"], 1, "%")
+    return node
+
+
+def _nodes(comparison: dict, values: str, gauge: str, untrained: bool = True) -> dict:
+    nodes = {}
+    for name in SIMILARITIES:
+        if name not in comparison[values]:
+            continue
+        tables = {
+            "isotropic": comparison["isotropic"].get(name),
+            "untrained": comparison["untrained"].get(name) if untrained else None,
+            "data": comparison["data"].get(name),
+            "gauge": comparison[gauge].get(name),
+        }
+        chance = {level: drawn for level, drawn in tables.items() if drawn is not None}
+        nodes[name] = similarity(comparison[values][name], chance, share=name in SHARES)
+    return nodes
+
+
+def _against_plain(inputs: Mapping[str, dict], name: str, beside: str) -> dict:
+    arm, plain = inputs[f"{name}__comparison"], inputs[f"{beside}__comparison"]
+    training, plain_training = inputs[f"{name}__training"], inputs[f"{beside}__training"]
+    node = _arm(training, arm)
+    if name == beside:
+        return node
+    # The level is that of the arm without the term in both: a term that moved chance as well as the
+    # similarity shows in the nodes' own κ.
+    level = plain["isotropic"][HEADLINE]
+    # Some arms have only the first few pairs.
+    n_pairs = len(arm["pair"][HEADLINE])
+    ours = {who: arm[who][HEADLINE] for who in ("pair", "judge", "judge_gauge")}
+    theirs = {who: plain[who][HEADLINE][:n_pairs] for who in ours}
+    change = difference(ours["pair"], theirs["pair"], True, level, level)
+    judged = difference(ours["judge"], theirs["judge"], True, level, level)
+    above_gauge = difference(
+        ours["judge"], theirs["judge"], True, ours["judge_gauge"], theirs["judge_gauge"]
+    )
+    variance = _last(training, "explained_variance")
+    variance = variance - _last(plain_training, "explained_variance")[:n_pairs]
+    return node | {
+        f"difference_from_{beside}": change["ninety"],
+        **{name: change[name] for name in ("smallest_seen", "equivalent") if name in change},
+        "judged_gain": judged["ninety"],
+        "judged_gain_above_gauge": above_gauge["ninety"],
+        "explained_variance_change": ninety(jackknife(variance)),
+        "same_bits": _same_bits(training, plain_training),
+    }
+
+
+def _last(training: dict, measure: str) -> np.ndarray:
+    return training["trace"][measure][-1].mean(axis=1)
+
+
+def _same_bits(first: dict, second: dict) -> str:
+    same = np.array_equal(first["decoder"], second["decoder"][: len(first["decoder"])])
+    return "yes" if same else "no"
+
+
+def _figure(tree: Mapping[str, dict]) -> dict:
+    """Arrays over the arms: pair and judge similarity with their gauge levels."""
+    nodes = {"pair": [arm[HEADLINE] for arm in tree.values()]}
+    nodes["judge"] = [arm["judge"][HEADLINE] for arm in tree.values()]
+    columns: dict = {"arms": ", ".join(tree)}
+    for who, each in nodes.items():
+        columns[who] = {
+            "value": Array(np.array([n["value"].value for n in each]), 4, tolerance=5e-3),
+            "low": Array(np.array([n["value"].low for n in each]), 4, tolerance=5e-3),
+            "high": Array(np.array([n["value"].high for n in each]), 4, tolerance=5e-3),
+            "gauge": Array(np.array([n["gauge"].value for n in each]), 4, tolerance=5e-3),
+        }
+    columns["explained_variance"] = Array(
+        np.array([arm["explained_variance"].value for arm in tree.values()]), 4, tolerance=0.01
+    )
+    return columns

@@ -1,0 +1,178 @@
+"""What section "Code and prose" reports, one function a part."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+from scipy import stats
+
+from audit.experiments.common.summary import (
+    difference,
+    estimate,
+    ninety,
+    quality,
+    scalar,
+    similarities,
+)
+from audit.pipeline.results import Array, Scalar
+from seedstability.stability.statistics.jackknife import jackknife_kappa, jackknife_statistic
+
+THRESHOLD = 0.7
+KINDS = ("code", "prose")
+NAMES = ("max_cosine", "matched_mean", "matched_median", "shared", "agreeing")
+ACROSS = ("max_cosine", "matched_mean", "shared", "shared_decoder_only", "agreeing")
+SHARES = ("shared", "shared_decoder_only", "agreeing")
+
+
+def settings(config) -> dict:
+    """The settings that the text mentions."""
+    centre = config.centre
+    return {
+        "seeds": len(centre.few_seeds),
+        "latents": centre.n_latents,
+        "tokens": centre.tokens,
+        "epochs": centre.epochs,
+    }
+
+
+def within(config, **inputs: dict) -> dict:
+    """Similarity of dictionaries of one kind of text, beside those of both."""
+    few = slice(0, len(config.centre.few_seeds))
+    tree: dict = {}
+    for name in (*KINDS, "both"):
+        evaluation, comparison = inputs[f"{name}__evaluation"], inputs[f"{name}__comparison"]
+        votes = comparison["reproducibility"][few]
+        tree[name] = {
+            **similarities(comparison, few, names=NAMES),
+            "live": similarities(comparison, few, "live", names=NAMES),
+            "quality": quality(evaluation, few),
+            "rank": {kind: Scalar(float(value), 1) for kind, value in comparison["rank"].items()},
+            "reproducibility": estimate(votes.mean(axis=1), 3),
+            "cosine_with_start": estimate(comparison["cosine_with_start"][few], 3),
+        }
+    return tree | {
+        "code_less_both": _less(inputs, "code", "both", few),
+        "prose_less_both": _less(inputs, "prose", "both", few),
+        "code_less_prose": _less(inputs, "code", "prose", few),
+    }
+
+
+def across(config, pairs: dict) -> dict:
+    """A dictionary of code held against one of prose, and latents that come back in both."""
+    tree: dict = {name: _of_pairs(pairs, name) for name in ACROSS}
+    for side, name in zip(("first", "second"), KINDS, strict=True):
+        best = pairs[side]
+        tree[name] = {
+            "rank_correlation": scalar(_over_seeds(best, _rank_correlation("across")), 3),
+            "rank_correlation_gauge": scalar(_over_seeds(best, _rank_correlation("gauge")), 3),
+            "within": scalar(_over_seeds(best, lambda v: float(v["within"].mean())), 3),
+            "across": scalar(_over_seeds(best, lambda v: float(v["across"].mean())), 3),
+            "gauge": scalar(_over_seeds(best, lambda v: float(v["gauge"].mean())), 3),
+            "loss": scalar(
+                _over_seeds(best, lambda v: float((v["within"] - v["across"]).mean())), 3
+            ),
+            "stable_found": scalar(_over_seeds(best, _found(stable=True)), 1, "%"),
+            "unstable_found": scalar(_over_seeds(best, _found(stable=False)), 1, "%"),
+            "stable_found_gauge": scalar(_over_seeds(best, _found(True, "gauge")), 1, "%"),
+            "stable": scalar(_over_seeds(best, lambda v: float((v["p"] >= 0.95).mean())), 1, "%"),
+            "figure": _figure(best),
+        }
+    return tree
+
+
+def _less(inputs: Mapping, first: str, second: str, few: slice) -> dict:
+    """Difference in κ against the gauge; the seeds, not the samples, are the same."""
+    found = {}
+    for name in ("max_cosine", "matched_mean", "shared"):
+        one, other = (inputs[f"{arm}__comparison"] for arm in (first, second))
+        found[name] = difference(
+            one["full"][name][few, few],
+            other["full"][name][few, few],
+            True,
+            one["gauge"][name][few, few],
+            other["gauge"][name][few, few],
+        )
+        found[name].pop("equivalent")  # whoever reads it can see both ends
+        smallest = found[name]["smallest_seen"]
+        # A standard error of five seeds is itself known to a third or so.
+        found[name]["smallest_seen"] = replace(smallest, tolerance=smallest.value + 1e-3)
+    return found
+
+
+def _of_pairs(pairs: Mapping, name: str) -> dict:
+    """Mean over different seeds of the one and of the other; a seed leaves both at once.
+
+    Pairs of one seed start from one initialisation, and resemble each other for that reason too:
+    they stand apart as `same_start`.
+    """
+    values, level = pairs[name], pairs["gauge"][name]
+    scale = "%" if name in SHARES else ""
+    digits = 2 if scale else 4
+
+    values, level = (0.5 * (table + table.T) for table in (values, level))
+    node = {
+        "value": estimate(values, digits, scale),
+        "gauge": estimate(level, digits, scale),
+        "same_start": estimate(np.diag(pairs[name]).copy(), digits, scale),
+    }
+    return node | {"kappa_gauge": ninety(jackknife_kappa(values, level))}
+
+
+Values = dict[str, Float[ndarray, "latents"]]
+
+
+def _over_seeds(best: Mapping[str, ndarray], statistic: Callable[[Values], float]):
+    """Interval of a statistic of all latents of all seeds; a seed leaves on both sides."""
+    return jackknife_statistic(
+        lambda seeds: statistic(_latents(best, seeds)), len(best["within"]), group=2
+    )
+
+
+def _latents(best: Mapping[str, ndarray], seeds: ndarray) -> Values:
+    """Per latent: mean best cosine within, across and by chance, p̂ within and across."""
+    some = np.ix_(seeds, seeds)
+    within, across, gauge = (best[kind][some] for kind in ("within", "across", "gauge"))
+    # The same seed is the same dictionary within, and the same initialisation across.
+    other_seed = ~np.eye(len(seeds), dtype=bool)
+
+    def mean(values: ndarray) -> ndarray:
+        return values[other_seed].reshape(len(seeds), len(seeds) - 1, -1).mean(axis=1).ravel()
+
+    return {
+        "within": mean(within),
+        "across": mean(across),
+        "gauge": mean(gauge),
+        "p": mean(within >= THRESHOLD),
+        "found_across": mean(across >= THRESHOLD),
+        "found_gauge": mean(gauge >= THRESHOLD),
+    }
+
+
+def _rank_correlation(kind: str) -> Callable[[Values], float]:
+    return lambda values: float(stats.spearmanr(values["within"], values[kind]).statistic)
+
+
+def _found(stable: bool, kind: str = "across") -> Callable[[Values], float]:
+    """Of the latents stable, or unstable, within: the share found in a dictionary of the other."""
+
+    def share(values: Values) -> float:
+        chosen = values["p"] >= 0.95 if stable else values["p"] <= 0.05
+        return float(values[f"found_{kind}"][chosen].mean()) if chosen.any() else 0.0
+
+    return share
+
+
+def _figure(best: Mapping[str, ndarray]) -> dict:
+    """Latents in ten classes by their mean best cosine within, and where they stand across."""
+    values = _latents(best, np.arange(len(best["within"])))
+    classes = np.array_split(np.argsort(values["within"], kind="stable"), 10)
+    columns = {
+        "within": [values["within"][c].mean() for c in classes],
+        "median": [np.median(values["across"][c]) for c in classes],
+        "low": [np.quantile(values["across"][c], 0.25) for c in classes],
+        "high": [np.quantile(values["across"][c], 0.75) for c in classes],
+        "gauge": [np.median(values["gauge"][c]) for c in classes],
+    }
+    return {name: Array(np.array(column), 3, tolerance=0.05) for name, column in columns.items()}

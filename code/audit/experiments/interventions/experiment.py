@@ -1,0 +1,331 @@
+"""Section "What raises stability": one table, one protocol, one row an intervention.
+
+Each row changes plain training in one respect, on our language model and on a planted truth,
+with as many steps and seeds as all others. Where seeds share information, or are drawn together,
+they agree for that reason too; so each row is also held against what its seeds share before
+training, against independent plain dictionaries of other seeds, and against the truth.
+"""
+
+from dataclasses import dataclass, replace
+
+from audit.analyses.reference_config import OutsideConfig, TransportConfig
+from audit.experiments.language import experiment as language
+from audit.pipeline.graph.stage import Stage
+from audit.subjects.synthetic.planted_config import PlantedConfig
+from audit.training.variants.config import FamilyConfig, VariantConfig
+from seedstability.dictionaries.config import JUMPRELU, DictionaryConfig, TrainingConfig
+from seedstability.similarity.config import ComparisonConfig
+
+HERE = "audit.experiments.interventions.measurements"
+SUBJECTS = ("language", "planted")
+_PLANTED = PlantedConfig()
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """What had to be fitted to a subject: with seeds from 1000 on, which no row has, and by
+    explained variance and L0 alone, before any similarity was looked at."""
+
+    relu_l1: float
+    """L1 at which ReLU explains as much as plain TopK."""
+    jumprelu_l0_weight: float
+    """Weight at which JumpReLU has the L0 of plain TopK."""
+    orthogonality: float
+    """Largest of 0.001, 0.01, 0.1 and 1 that costs at most 0.01 of explained variance."""
+    consistency: float
+    """The same among 0.01, 0.1, 1 and 10, five seeds drawn together."""
+    mfr: float
+    """The same."""
+    weights_rate: float
+    """Share of the learning rate for the weights of archetypal rows that explains most, of 1, 0.1,
+    0.01 and 0.001."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What varies in this section."""
+
+    centre: language.Settings = language.PROFILES["paper"]
+    """Model, hook, latents, k and learning rate."""
+    tokens: int = 32_768
+    """Distinct training tokens: a quarter of the centre's, so that all rows fit into their time."""
+    epochs: int = 4
+    """Passes over them."""
+    planted: PlantedConfig = _PLANTED
+    """The planted truth; as many samples as tokens, so that steps are equal too."""
+    planted_latents: int = 128
+    """Latents there: a signed block of four dimensions takes eight, a single one."""
+    planted_k: int = 4
+    """Latents kept there."""
+    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
+    """Seeds of each row."""
+    judges: tuple[int, ...] = (101, 102, 103, 104, 105)
+    """Seeds of the independent plain dictionaries."""
+    language: Calibrated = Calibrated(9.3e-3, 4.3e-3, 0.1, 0.1, 0.1, 0.1)
+    """On the language model."""
+    synthetic: Calibrated = Calibrated(2.5e-2, 2.4e-2, 0.1, 0.1, 0.1, 0.1)
+    """On the planted truth."""
+    jumprelu_start: tuple[float, float] = (1.0, 0.5)
+    """JumpReLU's first threshold and the width of its window, as in the section on alignment."""
+    warm_up: float = 0.1
+    """Share of the steps over which a rate or a sparsity rises where it does."""
+    decay: float = 0.2
+    """Share of the steps over which the rate falls linearly, as in Gao et al."""
+    longer: int = 4
+    """Times the steps in the one row that has more."""
+    dead_share: float = 0.125
+    """Share of an epoch after which a silent latent counts as dead for AuxK, where it is on."""
+    soft_k: int = 4
+    """Times k that are kept in the first step where k falls."""
+    temperature: float = 1.0
+    """First temperature of the soft selection, in spreads of the pre-activations."""
+    twin_tokens: int = 8_192
+    """Tokens of the twins, few so that many epochs can be had."""
+    twin_epochs: tuple[int, ...] = (0, 1, 2, 5, 10, 20)
+    """Epochs after which twins are looked at."""
+    epsilons: tuple[float, ...] = (0.02, 0.05, 0.1)
+    """Strengths of the entropy in transport, in units of cosine."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One intervention."""
+
+    name: str
+    """Part of its addresses."""
+    training: TrainingConfig | VariantConfig
+    """How its seeds are trained."""
+    shared: str = ""
+    """What its seeds share besides the data; empty where nothing."""
+
+
+@dataclass(frozen=True)
+class RowsConfig:
+    """What the measuring stage has to know of the rows."""
+
+    names: tuple[str, ...]
+    """In the order of the table; the first is the plain one."""
+    shared: tuple[str, ...]
+    """What the seeds of each share."""
+    drawn: tuple[bool, ...]
+    """Whether the start of each is drawn, and owes nothing to the data."""
+
+
+paper = Settings()
+PROFILES = {
+    "paper": paper,
+    "smoke": replace(
+        paper,
+        centre=language.PROFILES["smoke"],
+        tokens=2048,
+        epochs=2,
+        planted=PlantedConfig(d=32, singles=24, blocks=4, samples=2048, heldout=512),
+        planted_latents=64,
+        twin_tokens=512,
+        epsilons=(0.05, 0.1, 0.2),
+    ),
+    "full": replace(
+        paper,
+        centre=language.PROFILES["full"],
+        tokens=131_072,
+        planted=PlantedConfig(samples=131_072),
+        seeds=tuple(range(20)),
+        twin_tokens=32_768,
+    ),
+}
+
+
+def parts(settings: Settings) -> dict[str, Stage]:
+    """The parts of the section, each with the stages it measures."""
+    return {
+        "rows": _rows(settings),
+        "drift": _drift(settings),
+        "transport": Stage(
+            "interventions/transport",
+            f"{HERE}:transport",
+            settings,
+            {
+                "alignments": Stage(
+                    "interventions/aligned",
+                    "audit.analyses.reference:transport",
+                    TransportConfig(settings.epsilons),
+                    {
+                        "dictionaries": family("language", FAMILIES[0], settings),
+                        "activations": data("language", settings),
+                    },
+                )
+            },
+        ),
+        "settings": Stage("interventions/settings", f"{HERE}:settings", settings),
+    }
+
+
+def dictionary(settings: Settings, subject: str) -> DictionaryConfig:
+    """Plain TopK on a subject: each seed has a start and an order of batches of its own."""
+    plain = language.dictionary(settings.centre, epochs=settings.epochs, order="own")
+    if subject == "planted":
+        plain = replace(plain, n_latents=settings.planted_latents, k=settings.planted_k)
+    return plain
+
+
+def rows(settings: Settings, subject: str) -> list[Row]:
+    """All interventions on a subject; each differs from the first in one respect."""
+    plain, fitted = dictionary(settings, subject), getattr(settings, _CALIBRATED[subject])
+    steps = settings.epochs * -(-settings.tokens // plain.batch_size)
+    rise = max(1, round(settings.warm_up * steps))
+
+    def trained(training: dict | None = None, **changes) -> TrainingConfig:
+        more = {"samples": settings.tokens, **(training or {})}
+        return TrainingConfig(replace(plain, **changes), settings.seeds, **more)
+
+    def variant(**changes) -> VariantConfig:
+        return VariantConfig(plain, settings.seeds, samples=settings.tokens, **changes)
+
+    hull = {
+        "dictionary": plain,
+        "seeds": settings.seeds,
+        "samples": settings.tokens,
+        "begin": "centroids",
+        "form": "archetypal",
+        "weights_rate": fitted.weights_rate,
+    }
+    first = (settings.seeds[0],) * len(settings.seeds)
+    threshold, width = settings.jumprelu_start
+    jumprelu = replace(
+        JUMPRELU,
+        n_latents=plain.n_latents,
+        epochs=plain.epochs,
+        learning_rate=plain.learning_rate,
+        order=plain.order,
+        l0_weight=fitted.jumprelu_l0_weight,
+        threshold_start=threshold,
+        bandwidth=width,
+        warm_up_steps=rise,
+        sparsity_warm_up_steps=rise,
+    )
+    return [
+        Row("plain", trained()),
+        Row("same_order", trained(order="shared"), "order"),
+        Row("same_start", trained({"init_seeds": first}), "start"),
+        Row("data_points", variant(begin="data_points")),
+        Row("data_points_shared", variant(begin="data_points", begin_shared=True), "samples"),
+        Row("centroids_shared", variant(begin="centroids", begin_shared=True), "centroids"),
+        Row("archetypal", VariantConfig(**hull)),
+        Row("archetypal_shared", VariantConfig(**hull, begin_shared=True), "centroids"),
+        # An encoder that has nothing to do with the decoder has no scale at which it fits.
+        Row("untied", trained(tied_start=False, scaled_start=False)),
+        Row("tied", variant(form="tied")),
+        Row("decay", trained(warm_up_steps=rise, decay_share=settings.decay)),
+        Row("cosine", variant(cosine=True)),
+        Row("longer", trained(epochs=settings.longer * settings.epochs)),
+        Row("auxk", trained(dead_after=max(1, round(settings.dead_share * settings.tokens)))),
+        # Often enough that some are silent for so long, and not at the very end.
+        Row("resampling", trained(auxk=0, resample_every=steps // 8 + 1)),
+        Row("falling_k", variant(k_at_first=min(plain.n_latents, settings.soft_k * plain.k))),
+        Row("temperature", variant(temperature=settings.temperature)),
+        Row("batch_topk", trained(architecture="batch_topk")),
+        Row("relu", trained(architecture="relu", l1=fitted.relu_l1, auxk=0)),
+        Row("jumprelu", TrainingConfig(jumprelu, settings.seeds, samples=settings.tokens)),
+        Row("orthogonality", variant(term="orthogonality", weight=fitted.orthogonality)),
+        Row("consistency", variant(term="consistency", weight=fitted.consistency), "partners"),
+        Row("mfr", variant(term="mfr", weight=fitted.mfr), "partners"),
+    ]
+
+
+JUDGES = "judges"
+FAMILIES = (
+    ("plain", JUDGES, "same_order", "same_start"),
+    (
+        "data_points",
+        "data_points_shared",
+        "centroids_shared",
+        "archetypal",
+        "archetypal_shared",
+    ),
+    ("untied", "tied", "decay", "cosine", "longer", "auxk", "resampling"),
+    ("falling_k", "temperature", "batch_topk", "relu", "jumprelu"),
+    ("orthogonality", "consistency", "mfr"),
+)
+"""Rows that are trained in one stage: so many processes less to start."""
+_CALIBRATED = {"language": "language", "planted": "synthetic"}
+
+
+def data(subject: str, settings: Settings) -> Stage:
+    """Activations of the model, or samples of the planted truth."""
+    if subject == "planted":
+        return Stage(
+            "interventions/planted",
+            "audit.subjects.synthetic.planted:planted",
+            replace(settings.planted, samples=settings.tokens),
+        )
+    centre = settings.centre
+    return language.read(
+        centre.hook, centre.tokens, heldout_contexts=centre.heldout_contexts, model=centre.model
+    )
+
+
+def family(subject: str, names: tuple[str, ...], settings: Settings) -> Stage:
+    """The trainings of some rows, or of the judges, on a subject."""
+    every = rows(settings, subject)
+    trainings = {row.name: row.training for row in every}
+    trainings[JUDGES] = replace(every[0].training, seeds=settings.judges)
+    return Stage(
+        f"interventions/{subject}/{names[0]}",
+        "audit.training.variants.stages:train_family",
+        FamilyConfig(names, tuple(trainings[name] for name in names)),
+        {"activations": data(subject, settings)},
+    )
+
+
+def _rows(settings: Settings) -> Stage:
+    inputs = {}
+    for subject in SUBJECTS:
+        every = rows(settings, subject)
+        inputs[subject] = Stage(
+            f"interventions/{subject}/judged",
+            "audit.analyses.reference:judged",
+            OutsideConfig(
+                tuple(row.name for row in every),
+                tuple(row.training.dictionary for row in every),
+                JUDGES,
+            ),
+            {
+                **{names[0]: family(subject, names, settings) for names in FAMILIES},
+                "activations": data(subject, settings),
+            },
+        )
+    named = rows(settings, "language")
+    config = RowsConfig(
+        tuple(row.name for row in named),
+        tuple(row.shared for row in named),
+        tuple(getattr(row.training, "begin", "drawn") == "drawn" for row in named),
+    )
+    return Stage("interventions/rows", f"{HERE}:rows", config, inputs)
+
+
+def _drift(settings: Settings) -> Stage:
+    """Twins, which share their start, and strangers, which share nothing, along the epochs."""
+    long = replace(dictionary(settings, "language"), epochs=settings.twin_epochs[-1])
+    stranger = TrainingConfig(
+        long,
+        settings.seeds,
+        samples=settings.twin_tokens,
+        trace_epochs=settings.twin_epochs,
+    )
+    twin = replace(stranger, init_seeds=(settings.seeds[0],) * len(settings.seeds))
+    inputs = {}
+    for kind, training in (("twins", twin), ("strangers", stranger)):
+        train = Stage(
+            f"interventions/language/{kind}/train",
+            "audit.training.variants.stages:follow",
+            training,
+            {"activations": data("language", settings)},
+        )
+        inputs[f"{kind}__training"] = train
+        inputs[f"{kind}__comparison"] = Stage(
+            f"interventions/language/{kind}/compare",
+            "audit.analyses.trace:compare_trace",
+            ComparisonConfig(chance_draws=2),
+            {"dictionaries": train, "activations": data("language", settings)},
+        )
+    return Stage("interventions/drift", f"{HERE}:drift", settings, inputs)

@@ -1,0 +1,1 @@
+"""What the sections on language models share: the model, its activations, the centre of the grid."""

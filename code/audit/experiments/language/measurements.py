@@ -1,0 +1,68 @@
+"""What section "A language model" reports: the model, its text, and the grid in `full`."""
+
+from collections.abc import Mapping
+
+from audit.experiments.common.summary import quality, similarities
+from audit.pipeline.results import Scalar
+
+_NAMED = ("max_cosine", "matched_mean", "matched_median")
+
+
+def subject(config, text: Mapping, statistics: Mapping) -> dict:
+    """How much text there is, and how well the small model predicts it beside n-grams."""
+    tree: dict = {
+        "parameters": Scalar(statistics["parameters"] / 1e6, 2),
+        "blocks": statistics["blocks"],
+        "training_tokens": Scalar(statistics["training_tokens"] / 1e6, 1),
+        "length": int(text["train"]["prose"].shape[1]),
+        "packages": ", ".join(config.packages),
+        "vocabulary": config.n_tokens,
+        "heldout_share": Scalar(100 * config.heldout_share, 0, "%"),
+        "duplicate_share": Scalar(100 * config.duplicate_share, 0, "%"),
+        "shingle_words": config.shingle_words,
+    }
+    for split in ("train", "heldout"):
+        tree[split] = {"files": int(text["files"][split])} | {
+            domain: {
+                "tokens": Scalar(contexts[:, 1:].size / 1e6, 2),
+                "characters": Scalar(text["characters"][split][domain] / 1e6, 2),
+            }
+            for domain, contexts in text[split].items()
+        }
+    tree["loss"] = {domain: _losses(statistics[domain]) for domain in ("code", "prose")}
+    return tree
+
+
+def _losses(found: Mapping) -> dict:
+    # The model and its counts are files; another processor moves the last digits alone.
+    ngrams = {f"ngram{order}": float(loss) for order, loss in found["ngram"].items()}
+    best = min(ngrams.values())
+    return {name: Scalar(loss, 3) for name, loss in ngrams.items()} | {
+        "model": Scalar(float(found["model"]), 3),
+        "gain": Scalar(best - float(found["model"]), 3),
+    }
+
+
+def settings(config) -> dict:
+    """The centre's settings that the text mentions."""
+    return {
+        "latents": config.n_latents,
+        "k": config.k,
+        "tokens": config.tokens,
+        "epochs": config.epochs,
+        "seen": config.tokens * config.epochs,
+        "seeds": len(config.seeds),
+        "few_seeds": len(config.few_seeds),
+        "fewest_seeds": len(config.fewest_seeds),
+        "heldout_contexts": config.heldout_contexts,
+    }
+
+
+def grid(config, **inputs: Mapping) -> dict:
+    """Similarity above chance and worth at each point of the grid."""
+    names = sorted({name.rpartition("__")[0] for name in inputs})
+    return {
+        name: similarities(inputs[f"{name}__comparison"], names=_NAMED)
+        | quality(inputs[f"{name}__evaluation"])
+        for name in names
+    }

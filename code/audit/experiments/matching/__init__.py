@@ -1,0 +1,1 @@
+"""Section "Matching exactly": the assignment without its matrix, proven (claim C47)."""

@@ -1,0 +1,194 @@
+"""Section "Matching exactly": the assignment without its matrix, proven (claim C47).
+
+Part `exact` solves problems that SciPy can solve too and compares. What a solver takes is never a
+result of a stage: part `measured` reads the file that `benchmarks/matching` wrote, as part
+`reported` reads what the fifth report prints.
+"""
+
+import json
+import tomllib
+from dataclasses import dataclass, replace
+from math import isfinite
+from pathlib import Path
+from typing import get_args
+
+from audit.analyses.matching.config import Kind, SolverConfig
+from audit.pipeline.graph.stage import Stage
+from seedstability.errors import UserError
+
+HERE = "audit.experiments.matching.measurements"
+KINDS: tuple[Kind, ...] = get_args(Kind)
+SOLVERS = ("ours", "scipy")
+_DATA = Path(__file__).parents[3] / "data"
+_MEASURED = _DATA / "measured" / "matching.json"
+_REPORTED = _DATA / "reported" / "matching.toml"
+
+
+@dataclass(frozen=True)
+class Reported:
+    """What the fifth report says that SciPy's assignment took."""
+
+    latents: int
+    """Latents of each dictionary."""
+    hours: float
+    """Wall time."""
+    gigabytes: float
+    """Memory; the report says that it was more."""
+    source: str
+    """Where the figures stand."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where the benchmark ran."""
+
+    processor: str
+    """Its name."""
+    cores: int
+    """Cores that were used."""
+    memory_gb: float
+    """Memory of the machine in GiB."""
+    torch: str
+    """Version of torch."""
+    python: str
+    """Version of Python."""
+    date: str
+    """Day of the run."""
+    commit: str
+    """Source commit that ran."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One solver on one pair of dictionaries."""
+
+    solver: str
+    """`ours` or `scipy`."""
+    kind: str
+    """What the two dictionaries have in common; one of `KINDS`."""
+    n: int
+    """Latents of each."""
+    seconds: float
+    """Wall time, median over rounds; SciPy's with the product that makes its matrix."""
+    peak_gb: float
+    """Peak resident memory of the process in GiB."""
+    rounds: int
+    """How often it ran."""
+    total: float
+    """The maximised sum of cosines."""
+    mean_cosine: float
+    """Mean over matched latents."""
+    bound: float | None
+    """No assignment's total is larger by more; `None` for SciPy, which proves nothing."""
+    passes: float | None
+    """Passes over all products; `None` for SciPy."""
+    product: str | None
+    """How products were taken; `None` for SciPy."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What `benchmarks/matching` wrote."""
+
+    machine: Machine
+    """Where it ran."""
+    d: int
+    """Width of the activations."""
+    runs: tuple[Run, ...]
+    """Each solver on each problem."""
+    growth_from: int = 16384
+    """Latents from which the growth of our solver is fitted; below, what is done once counts."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What varies in this section."""
+
+    n_latents: int = 4096
+    """Latents of each dictionary where both solvers run."""
+    width: int = 256
+    """Width of the activations there."""
+    seed: int = 20261121
+    """Seed of the draws."""
+
+
+paper = Settings()
+PROFILES = {
+    "paper": paper,
+    "smoke": replace(paper, n_latents=600),
+    "full": replace(paper, n_latents=8192, width=768),
+}
+
+
+def parts(settings: Settings) -> dict[str, Stage]:
+    """The three parts; only the first computes."""
+    solved: dict[str, Stage] = {
+        kind: Stage(
+            f"matching/side_by_side/{kind}",
+            "audit.analyses.matching.solvers:side_by_side",
+            SolverConfig(kind, settings.n_latents, settings.width, settings.seed),
+        )
+        for kind in KINDS
+    }
+    return {
+        "exact": Stage("matching/exact", f"{HERE}:exact", settings, solved),
+        "measured": Stage("matching/measured", f"{HERE}:measured", measured_runs()),
+        "reported": Stage("matching/reported", f"{HERE}:reported", reported_cost()),
+    }
+
+
+def reported_cost(file: Path = _REPORTED) -> Reported:
+    """The report's figures, from `data/reported`.
+
+    Raises:
+        UserError: when the file is missing or damaged, naming what is wrong.
+    """
+    try:
+        return Reported(**tomllib.loads(file.read_text(encoding="utf-8")))
+    except (OSError, tomllib.TOMLDecodeError, TypeError) as problem:
+        raise UserError(
+            f"data/reported/{file.name} cannot be read ({problem}); restore it from the repository"
+        ) from problem
+
+
+def measured_runs(file: Path = _MEASURED) -> Measured:
+    """The benchmark's runs, from `data/measured`.
+
+    Raises:
+        UserError: when the file is missing, damaged or lacks a run that the section needs.
+    """
+    try:
+        entries = dict(json.loads(file.read_text(encoding="utf-8")))
+        runs = tuple(Run(**entry) for entry in entries.pop("runs"))
+        measured = Measured(Machine(**entries.pop("machine")), runs=runs, **entries)
+        _require_whole(measured)
+    except (OSError, ValueError, KeyError, TypeError) as problem:
+        raise UserError(
+            f"data/measured/{file.name} cannot be read ({problem}); restore it from the"
+            " repository, or measure again with benchmarks/matching"
+        ) from problem
+    return measured
+
+
+def _require_whole(measured: Measured) -> None:
+    """Refuse runs that no growth can be fitted to, with a `ValueError`."""
+    for run in measured.runs:
+        if run.solver not in SOLVERS or run.kind not in KINDS:
+            raise ValueError(f"no run is by {run.solver!r} on {run.kind!r}")
+        if not all(isfinite(x) and x > 0 for x in (run.n, run.seconds, run.peak_gb)):
+            raise ValueError(f"{run.solver} on {run.kind} at {run.n}: a cost must be above 0")
+        if run.solver == "ours" and (run.bound is None or run.product is None):
+            raise ValueError(f"ours on {run.kind} at {run.n}: bound or product is missing")
+    for kind in KINDS:
+        ours, theirs = (sizes(measured, solver, kind) for solver in SOLVERS)
+        large = [n for n in ours if n >= measured.growth_from]
+        if len(large) < 2 or len(theirs) < 2 or not set(ours) & set(theirs):
+            raise ValueError(
+                f"{kind} needs two sizes from {measured.growth_from} on by ours, two by scipy, and"
+                " one by both"
+            )
+
+
+def sizes(measured: Measured, solver: str, kind: str) -> list[int]:
+    """Latents at which a solver ran on a kind, ascending."""
+    return sorted(run.n for run in measured.runs if (run.solver, run.kind) == (solver, kind))

@@ -1,0 +1,344 @@
+"""What section "Modular addition" reports of its arms: one function a part, results to values."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from audit.experiments.common.summary import (
+    chance_levels,
+    difference,
+    estimate,
+    ninety,
+    quality,
+    similarities,
+)
+from audit.pipeline.results import Array, Scalar
+from seedstability.stability.statistics.jackknife import jackknife, jackknife_kappa
+
+REPORT = slice(0, 5)
+"""The report's own seeds come first among the centre's."""
+SUBJECTS = ("leaky", "clean")
+HEADLINE = "max_abs_cosine"
+"""The statistic of the second report."""
+SHORT = ("max_cosine", "max_abs_cosine", "matched_mean", "matched_median")
+
+
+def settings(config) -> dict:
+    """The settings that the text mentions."""
+    return {
+        "seeds": len(config.seeds),
+        "clean_seeds": len(config.clean_seeds),
+        "few_seeds": len(config.few_seeds),
+        "fewest_seeds": len(config.fewest_seeds),
+        "report_seeds": ", ".join(str(seed) for seed in config.seeds[REPORT]),
+        "latents": config.n_latents,
+        "epochs": config.epochs,
+        "longest": max(config.lengths),
+        "shortest": min(config.lengths),
+        "smallest": min(config.sizes),
+        "largest": config.large,
+        "train_share": Scalar(100 * 0.8, 0, "%"),
+        "p": 113,
+        "width": 128,
+    }
+
+
+def subjects(config, learning: dict, **scores: dict) -> dict:
+    """How well the subjects answer, and how soon the leaky one does (C16)."""
+    tree: dict = {}
+    for kind in SUBJECTS:
+        of_kind = [score for name, score in sorted(scores.items()) if name.startswith(kind)]
+        names = sorted(set(of_kind[0]) - {"parameters"})
+        tree[kind] = {
+            name: Scalar(
+                100 * mean if "accuracy" in name else mean,
+                2 if "accuracy" in name else 4,
+                "%" if "accuracy" in name else "",
+                tolerance=0.5 if "accuracy" in name else None,
+            )
+            for name in names
+            for mean in [float(np.mean([score[name] for score in of_kind]))]
+        }
+        tree[kind]["parameters"] = of_kind[0]["parameters"]
+        tree[kind]["transformers"] = len(of_kind)
+    tree["untrained"] = {
+        "heldout_accuracy": Scalar(100 * scores["untrained"]["heldout_accuracy"], 2, "%")
+    }
+    tree["leaky"]["accuracy_without_answer"] = tree["leaky"].pop("earlier_heldout_accuracy")
+    tree["leaky"]["epochs_to_learn"] = int(learning["learnt_epoch"])
+    tree["learning"] = {
+        "epoch": Array(learning["epoch"].astype(float), 0),
+        "heldout_accuracy": Array(learning["heldout_accuracy"], 3, tolerance=0.05),
+        "earlier_heldout_accuracy": Array(learning["earlier_heldout_accuracy"], 3, tolerance=0.02),
+    }
+    return tree
+
+
+def headline(config, **inputs: dict) -> dict:
+    """The centre: report's seeds and all, live latents, the data's span (C10–C13, C15)."""
+    tree: dict = {}
+    for name, evaluation, comparison in _arms(inputs):
+        tree[name] = {
+            "seeds": len(comparison["cosine_with_start"]),
+            "report": similarities(comparison, REPORT),
+            "all": similarities(comparison),
+            "live": similarities(comparison, scope="live"),
+            "span": similarities(comparison, scope="span"),
+            "encoder": _encoders(comparison),
+            "quality": quality(evaluation) | _report_dead(evaluation),
+            "rank": {
+                kind: Scalar(float(value), 1 if kind != "span" else 0)
+                for kind, value in comparison["rank"].items()
+            },
+            "reproducibility": _reproducibility(comparison),
+            "cosine_with_start": estimate(comparison["cosine_with_start"], 3),
+        }
+    tree |= _levels_figure(tree)
+    return tree
+
+
+def layers(config, **inputs: dict) -> dict:
+    """The other layer, with few seeds."""
+    return _short_arms(inputs)
+
+
+def conventions(config, **inputs: dict) -> dict:
+    """The architectures as the literature trains them."""
+    return _short_arms(inputs)
+
+
+def controls(config, **inputs: dict) -> dict:
+    """Dictionaries that no training, or no trained subject, made; beside the clean centre."""
+    wanted = ("topk_clean", "frozen_decoder", "untrained", "data_points", "kmeans", "ica")
+    return _short_arms({k: v for k, v in inputs.items() if k.split("__")[0] in wanted})
+
+
+def subject_seeds(config, **inputs: dict) -> dict:
+    """The same dictionaries on further transformers: does the verdict depend on the subject?"""
+    tree: dict = {}
+    for kind in SUBJECTS:
+        arms = {f"seed{seed}": f"{kind}{seed}" for seed in config.subject_seeds}
+        arms["seed0"] = f"topk_{kind}"
+        nodes = {short: _short(inputs, arm, REPORT) for short, arm in sorted(arms.items())}
+        kappas = [node[HEADLINE]["kappa_gauge"].value for node in nodes.values()]
+        tree[kind] = nodes | {
+            "lowest_kappa": Scalar(min(kappas), 4, tolerance=0.01),
+            "highest_kappa": Scalar(max(kappas), 4, tolerance=0.01),
+        }
+    return tree
+
+
+def architecture(config, **inputs: dict) -> dict:
+    """TopK less ReLU: as reported, at equal L0, at equal explained variance (C12)."""
+    pairings = {
+        "as_reported": ("topk_{}", "relu_{}"),
+        "equal_l0": ("topk_equal_l0_{}", "relu_equal_{}"),
+        "equal_explained_variance": ("topk_equal_variance_{}", "relu_equal_{}"),
+        "literature": ("literature_topk_{}", "literature_relu_{}"),
+    }
+    return {
+        subject: {
+            name: _architectures(
+                inputs, first.format(subject), second.format(subject), whole=name == "as_reported"
+            )
+            for name, (first, second) in pairings.items()
+        }
+        for subject in SUBJECTS
+    }
+
+
+def sizes(config, **inputs: dict) -> dict:
+    """TopK on the clean subject over the number of latents."""
+    points = {f"size{size}": size for size in (*config.sizes, config.large)}
+    points["topk_clean"] = config.n_latents
+    names = sorted(points, key=points.__getitem__)
+    tree: dict = {"size": Array(np.array([points[name] for name in names], float), 0)}
+    nodes = [_short(inputs, name, REPORT) for name in names]
+    # Named by place, not by size, so that every profile has the same addresses.
+    return tree | {"smallest": nodes[0], "largest": nodes[-1]} | _curves(nodes)
+
+
+def length(config, **inputs: dict) -> dict:
+    """Every decoder similarity along one long training, beside its chance levels."""
+    tree: dict = {}
+    for subject in SUBJECTS:
+        training, comparison = inputs[f"{subject}__training"], inputs[f"{subject}__comparison"]
+        epochs = comparison["epoch"]
+        tree[subject] = {"epoch": Array(epochs.astype(float), 0)}
+        for name in SHORT:
+            chance = {
+                "isotropic": comparison["isotropic"][name],
+                "data": comparison["data"][name],
+            }
+            trained, gauge = comparison["trained"][name], comparison["gauge"][name]
+            tree[subject][name] = {
+                **_pair_intervals(trained),
+                "gauge": Array(_pair_means(gauge), 4, tolerance=0.01),
+                "isotropic": Array(np.full(len(epochs), chance["isotropic"]), 4),
+                "data": Array(np.full(len(epochs), chance["data"]), 4, tolerance=2e-3),
+            }
+        start = comparison["cosine_with_start"].mean(axis=1)
+        tree[subject]["cosine_with_start"] = Array(start, 3, tolerance=0.01)
+        variance = training["trace"]["explained_variance"].mean(axis=1)
+        tree[subject]["explained_variance"] = Array(variance, 4, tolerance=0.01)
+        kappas = [
+            jackknife_kappa(comparison["trained"][HEADLINE][t], comparison["gauge"][HEADLINE][t])
+            for t in (0, -1)
+        ]
+        tree[subject] |= {
+            "kappa_short": ninety(kappas[0]),
+            "kappa_long": ninety(kappas[1]),
+            "kappa_gain": Scalar(kappas[1].mean - kappas[0].mean, 4, tolerance=0.02),
+            "explained_variance_long": Scalar(float(variance[-1]), 3, tolerance=0.01),
+        }
+    return tree
+
+
+def fourier(config, **inputs: dict) -> dict:
+    """The three Fourier measures, each beside its chance and its positive control (C14)."""
+    names = {
+        "naive": "naive_overlap",
+        "latents": "concentration",
+        "decoder": "decoder_concentration",
+    }
+    tree: dict = {}
+    for arm, measured in inputs.items():
+        node: dict = {}
+        for measure, name in names.items():
+            found = measured[measure]
+            node[name] = estimate(found["value"], 3, chance=float(found["chance"].mean()))
+            node[f"{name}_chance"] = Scalar(float(found["chance"].mean()), 3, tolerance=5e-3)
+            if "control" in found:
+                node[f"{name}_control"] = Scalar(found["control"], 3, tolerance=0.02)
+            node[f"kappa_{name}"] = ninety(jackknife_kappa(found["value"], found["chance"]))
+        node["kappa_naive"] = node.pop("kappa_naive_overlap")
+        node["naive_chance_sd"] = Scalar(measured["naive"]["chance_spread"], 3)
+        tree[arm] = node
+    return tree
+
+
+def _arms(inputs: dict[str, dict]) -> Iterator[tuple[str, dict, dict]]:
+    """Name, evaluation and comparison of each arm among the inputs."""
+    for key in inputs:
+        name, _, what = key.partition("__")
+        if what == "comparison":
+            yield name, inputs[f"{name}__evaluation"], inputs[key]
+
+
+def _short_arms(inputs: dict[str, dict]) -> dict:
+    return {name: _short(inputs, name, REPORT) for name, _, _ in _arms(inputs)}
+
+
+def _short(inputs: dict[str, dict], name: str, seeds: slice) -> dict:
+    """An arm away from the centre: similarities of decoders, and what they are worth."""
+    comparison, evaluation = inputs[f"{name}__comparison"], inputs[f"{name}__evaluation"]
+    return similarities(comparison, seeds, names=SHORT) | {
+        "live": similarities(comparison, seeds, "live", names=(HEADLINE, "matched_mean")),
+        "quality": quality(evaluation, seeds),
+        "cosine_with_start": estimate(comparison["cosine_with_start"][seeds], 3),
+    }
+
+
+def _encoders(comparison: dict) -> dict:
+    """Encoder rows, whole and within the span of the data, and the span's chance."""
+    full, span = comparison["full"], comparison["span"]
+    return {
+        HEADLINE: estimate(full[f"encoder_{HEADLINE}"], 4),
+        "matched_mean": estimate(full["encoder_matched_mean"], 4),
+        f"span_{HEADLINE}": estimate(
+            span[f"encoder_{HEADLINE}"], 4, chance=comparison["isotropic_span"][HEADLINE]
+        ),
+    }
+
+
+def _report_dead(evaluation: dict) -> dict:
+    """Latents that fired fewer than ten times in the last epoch, as the report counts the dead."""
+    return {"dead_fraction_reports": estimate(evaluation["rarely_firing_fraction"], 1, "%")}
+
+
+def _reproducibility(comparison: dict) -> dict:
+    votes = comparison["reproducibility"]
+    return {
+        "mean": Scalar(float(votes.mean()), 3, tolerance=0.01),
+        "stable": Scalar(100 * float((votes >= 0.95).mean()), 1, "%", tolerance=1.0),
+        "unstable": Scalar(100 * float((votes <= 0.05).mean()), 1, "%", tolerance=1.0),
+    }
+
+
+def _levels_figure(tree: dict) -> dict:
+    """Arrays of the main figure: the headline statistic of each arm and its four chance levels."""
+    nodes = [tree[name]["all"][HEADLINE] for name in tree]
+    levels = {
+        level: Array(np.array([node[level].value for node in nodes]), 4, tolerance=2e-3)
+        for level in ("isotropic", "untrained", "data", "gauge")
+    }
+    value = [node["value"] for node in nodes]
+    return {
+        "figure": {
+            "arms": ", ".join(tree),
+            "value": Array(np.array([v.value for v in value]), 4, tolerance=5e-3),
+            "low": Array(np.array([v.low for v in value]), 4, tolerance=5e-3),
+            "high": Array(np.array([v.high for v in value]), 4, tolerance=5e-3),
+            **levels,
+        }
+    }
+
+
+def _architectures(inputs: dict[str, dict], first: str, second: str, whole: bool) -> dict:
+    """TopK less ReLU of two arms: in the statistic, and in κ against two chance levels."""
+    seeds = slice(None) if whole else REPORT
+    values, levels = [], []
+    for name in (first, second):
+        comparison = inputs[f"{name}__comparison"]
+        values.append(comparison["full"][HEADLINE][seeds, seeds])
+        levels.append(chance_levels(comparison, HEADLINE, seeds))
+    topk, relu = values
+    plain = difference(topk, relu, paired=False)
+    isotropic, gauge = (
+        difference(topk, relu, False, levels[0][level], levels[1][level])
+        for level in ("isotropic", "gauge")
+    )
+    qualities = [quality(inputs[f"{name}__evaluation"], seeds) for name in (first, second)]
+    return {
+        "max_abs_cosine_difference": plain["value"],
+        "kappa_difference": isotropic["ninety"],
+        "kappa_gauge_difference": gauge["ninety"],
+        "smallest_seen": isotropic["smallest_seen"],
+        "equivalent": isotropic["equivalent"],
+        **{
+            f"{kind}_{measure}": each[measure]
+            for kind, each in zip(("topk", "relu"), qualities, strict=True)
+            for measure in ("l0", "explained_variance")
+        },
+    }
+
+
+def _curves(nodes: list[dict]) -> dict:
+    """Arrays of a figure over the points of a sweep."""
+    curves: dict = {}
+    for name in SHORT:
+        columns = {
+            level: np.array([node[name][level].value for node in nodes])
+            for level in ("value", "isotropic", "untrained", "data", "gauge")
+        }
+        columns["low"] = np.array([node[name]["value"].low for node in nodes])
+        columns["high"] = np.array([node[name]["value"].high for node in nodes])
+        curves[name] = {key: Array(column, 4, tolerance=5e-3) for key, column in columns.items()}
+    variance = np.array([node["quality"]["explained_variance"].value for node in nodes])
+    return curves | {"explained_variance": Array(variance, 3, tolerance=0.01)}
+
+
+def _pair_intervals(tables: np.ndarray) -> dict[str, Array]:
+    """Arrays of the mean over pairs and the ends of its interval, of [T, S, S] matrices."""
+    found = [jackknife(table) for table in tables]
+    columns = {
+        "value": [each.mean for each in found],
+        "low": [each.low for each in found],
+        "high": [each.high for each in found],
+    }
+    return {name: Array(np.array(column), 4, tolerance=0.01) for name, column in columns.items()}
+
+
+def _pair_means(tables: np.ndarray) -> np.ndarray:
+    """Mean over pairs of [T, S, S] matrices."""
+    return np.nanmean(tables, axis=(1, 2))

@@ -1,0 +1,82 @@
+"""Foretelling p̂ of a latent from what its unit is: a fitted law, and one without a fit."""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+from scipy import optimize, special
+
+from audit.experiments.planted.recurrence import Found
+
+_PENALTY = 1e-5
+
+
+class Ballots(NamedTuple):
+    """Latents that belong to some unit, with what is known of it and what seeds said."""
+
+    frequency: Float[ndarray, " N"]
+    """Share of samples in which the unit is active."""
+    rank: Float[ndarray, " N"]
+    """Dimensions of the unit."""
+    p: Float[ndarray, " N"]
+    """p̂."""
+    expected: Float[ndarray, " N"]
+    """p̂ by the covering law, from how many latents the other seeds have for the unit."""
+
+
+class Logistic(NamedTuple):
+    """A law logit p = b · (1, log₁₀ frequency, log₂ rank)."""
+
+    coefficients: Float[ndarray, "3"]
+    """b."""
+
+    def predict(self, ballots: Ballots) -> Float[ndarray, " N"]:
+        """p of each latent."""
+        return special.expit(_design(ballots) @ self.coefficients)
+
+
+def ballots(arms: list[Found], seeds: ndarray, threshold: float) -> Ballots:
+    """All owned latents of these seeds of several arms."""
+    columns = []
+    for arm in arms:
+        owner = arm.result["owner"][seeds]
+        owned = owner >= 0
+        columns.append(
+            (
+                arm.result["frequency"][owner[owned]],
+                arm.result["rank"][owner[owned]].astype(float),
+                arm.each("best", seeds, threshold)[owned],
+                arm.each("expected", seeds)[owned],
+            )
+        )
+    return Ballots(*(np.concatenate(parts) for parts in zip(*columns, strict=True)))
+
+
+def fit(given: Ballots) -> Logistic:
+    """The law under which the votes are most likely, latents of one arm and seed counting alike.
+
+    Votes of a latent enter by their share p̂: −Σ p̂ log p + (1 − p̂) log (1 − p). A penalty on
+    the squared coefficients keeps them finite where every latent comes back, and is too small to
+    be seen elsewhere.
+    """
+    design, p = _design(given), given.p
+
+    def loss(b: ndarray) -> tuple[float, ndarray]:
+        score = design @ b
+        # log(1 + e^score) − p · score is the cross entropy, and is safe for large scores
+        value = np.logaddexp(0.0, score) - p * score
+        slope = design.T @ (special.expit(score) - p) / len(p) + 2 * _PENALTY * b
+        return float(value.mean() + _PENALTY * b @ b), slope
+
+    found = optimize.minimize(loss, np.zeros(design.shape[1]), jac=True, method="L-BFGS-B")
+    return Logistic(found.x)
+
+
+def error(predicted: ndarray | float, given: Ballots) -> float:
+    """Mean squared error of p̂."""
+    return float(np.mean((given.p - predicted) ** 2))
+
+
+def _design(given: Ballots) -> Float[ndarray, "N 3"]:
+    return np.stack([np.ones_like(given.p), np.log10(given.frequency), np.log2(given.rank)], axis=1)

@@ -1,0 +1,1 @@
+"""Section "Pooling": one dictionary from several seeds', at the honest budget (claim C35)."""

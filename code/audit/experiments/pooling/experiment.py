@@ -1,0 +1,184 @@
+"""Section "Pooling": one dictionary from several seeds', at the honest budget (claim C35).
+
+The centre's seeds in disjoint groups; the latents of each group are pooled and trained on. Beside
+them stand single seeds, single seeds trained for as many steps as a whole pool has cost, the mean
+of matched latents, and latents drawn from the pool without looking who agrees.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from audit.evaluation.recovery_config import RecoveryConfig
+from audit.experiments.common.arms import Arm, arm, compared
+from audit.experiments.language import experiment as language
+from audit.pipeline.graph.stage import Stage
+from audit.subjects.language_model.config import HUB, weights_sha256
+from audit.subjects.synthetic.planted_config import PlantedConfig
+from audit.training.pooling_config import PoolingConfig, TrainOnConfig
+from seedstability.dictionaries.config import TrainingConfig
+from seedstability.similarity.config import ComparisonConfig
+
+HERE = "audit.experiments.pooling.measurements"
+CHOICES: tuple[Literal["votes", "average", "drawn"], ...] = ("votes", "average", "drawn")
+
+TRUTH = PlantedConfig()
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What varies in this section."""
+
+    centre: language.Settings = language.paper
+    """The language model's centre, whose seeds are pooled."""
+    seeds: tuple[int, ...] = language.paper.seeds
+    """Seeds that are pooled."""
+    group_size: int = 4
+    """Seeds of a pool. The centre's twenty make five pools, as few as give an interval."""
+    epochs: int = 4
+    """Passes for which a pooled dictionary is trained on: as many as each of its seeds had."""
+    cosine: float = 0.7
+    """Mean cosine down to which clusters are joined, the threshold of the whole paper."""
+    contexts: int = 50
+    """Held-out contexts on which the model's loss is read."""
+    planted: PlantedConfig = TRUTH
+    """The planted truth on which the same is done."""
+    planted_latents: int = 128
+    """Latents there: one and a half for each planted direction."""
+    planted_k: int = 4
+    """Latents kept for each sample there; on average two planted features are at work."""
+
+
+paper = Settings()
+PROFILES = {
+    "paper": paper,
+    "smoke": replace(
+        paper,
+        centre=language.PROFILES["smoke"],
+        seeds=tuple(range(10)),
+        group_size=2,
+        epochs=1,
+        contexts=8,
+        planted=PlantedConfig(d=16, singles=8, blocks=2, rank=2, samples=2048, heldout=512),
+        planted_latents=24,
+    ),
+    "full": replace(paper, centre=language.PROFILES["full"], seeds=language.PROFILES["full"].seeds),
+}
+
+
+def parts(settings: Settings) -> dict[str, Stage]:
+    """The parts of the section, each with the stages it measures."""
+    return {
+        "language": _measure("language", _language(settings), settings),
+        "planted": _measure("planted", _planted(settings), settings),
+        "settings": _measure("settings", {}, settings),
+    }
+
+
+def _language(settings: Settings) -> dict[str, Stage]:
+    centre = settings.centre
+    arms = _arms(settings, "language", _singles(settings), centre.tokens)
+    recovery = RecoveryConfig(
+        language.dictionary(centre),
+        centre.model,
+        weights_sha256(centre.model),
+        centre.hook,
+        settings.contexts,
+        allow_download=centre.model in HUB,
+    )
+    losses = {
+        f"{name}__recovery": Stage(
+            f"pooling/language/{name}/recovery",
+            "audit.evaluation.recovery:loss_recovered",
+            recovery,
+            {"dictionaries": each.train, "activations": each.train.inputs["activations"]},
+        )
+        for name, each in arms.items()
+    }
+    return _inputs(arms) | losses
+
+
+def _singles(settings: Settings) -> Arm:
+    """The seeds that are pooled; the centre's own stages, where these are its seeds."""
+    centre = settings.centre
+    trained = language.centre(centre)
+    if settings.seeds == centre.seeds:
+        return trained
+    training = replace(trained.train.config, seeds=settings.seeds)
+    return arm(
+        "pooling/language/single", trained.train.inputs["activations"], training, _COMPARISON
+    )
+
+
+def _planted(settings: Settings) -> dict[str, Stage]:
+    data = Stage(
+        "pooling/planted/truth", "audit.subjects.synthetic.planted:planted", settings.planted
+    )
+    dictionary = language.dictionary(
+        settings.centre, n_latents=settings.planted_latents, k=settings.planted_k
+    )
+    single = arm(
+        "pooling/planted/single",
+        data,
+        TrainingConfig(dictionary, settings.seeds),
+        _COMPARISON,
+    )
+    arms = _arms(settings, "planted", single, None)
+    trained = {f"{name}__dictionaries": each.train for name, each in arms.items()}
+    return _inputs(arms) | trained | {"truth": data}
+
+
+_COMPARISON = ComparisonConfig(permutations=0)
+
+
+def _arms(settings: Settings, subject: str, single: Arm, samples: int | None) -> dict[str, Arm]:
+    """Single seeds and what stands beside them, of which there is one for each pool."""
+    data, dictionary = single.train.inputs["activations"], single.train.config.dictionary
+    pools = tuple(range(len(single.train.config.seeds) // settings.group_size))
+    # As many steps as the seeds of a pool have had, and the pool itself after them.
+    epochs = settings.group_size * dictionary.epochs + settings.epochs
+    long = TrainingConfig(replace(dictionary, epochs=epochs), pools, samples=samples)
+    arms = {
+        "single": single,
+        "long": arm(f"pooling/{subject}/long", data, long, _COMPARISON),
+    }
+    on = replace(dictionary, epochs=settings.epochs)
+    for choose in CHOICES:
+        config = PoolingConfig(dictionary, settings.group_size, choose, settings.cosine)
+        pooled = _stage(f"{subject}/{choose}/pool", "pooling:pool", config, single.train, data)
+        if choose == "votes":
+            arms["untrained_on"] = compared(
+                f"pooling/{subject}/{choose}/pool", data, pooled, dictionary, _COMPARISON
+            )
+        trained = _stage(
+            f"{subject}/{choose}/train",
+            "training_on:train_on",
+            TrainOnConfig(TrainingConfig(on, pools, samples=samples)),
+            pooled,
+            data,
+        )
+        arms[choose] = compared(
+            f"pooling/{subject}/{choose}", data, trained, dictionary, _COMPARISON
+        )
+    return arms
+
+
+def _stage(name: str, function: str, config: object, dictionaries: Stage, data: Stage) -> Stage:
+    return Stage(
+        f"pooling/{name}",
+        f"seedstability.dictionaries.{function}",
+        config,
+        {"dictionaries": dictionaries, "activations": data},
+    )
+
+
+def _inputs(arms: dict[str, Arm]) -> dict[str, Stage]:
+    found = {}
+    for name, each in arms.items():
+        found[f"{name}__evaluation"], found[f"{name}__comparison"] = each.evaluate, each.compare
+        if name == "untrained_on":
+            found["pool"] = each.train
+    return found
+
+
+def _measure(part: str, inputs: dict[str, Stage], config: Settings) -> Stage:
+    return Stage(f"pooling/{part}", f"{HERE}:{part}", config, inputs)

@@ -1,0 +1,156 @@
+"""What section "Pooling" reports, one function a part."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from audit.experiments.common.summary import difference, estimate, quality, similarities
+from audit.experiments.tokens.contrasts import loosened
+from audit.pipeline.results import Array, Scalar
+from seedstability.stability.statistics.jackknife import jackknife, jackknife_kappa
+
+NAMES = ("max_cosine", "matched_mean", "shared")
+POOLED = "votes"
+ARMS = ("single", "long", "drawn", "average", "untrained_on", "votes")
+AGAINST = ("single", "long", "average", "drawn")
+_OF_KAPPA = "matched_mean"
+"""Of the similarities this one is judged: one to one, so that latents that a dictionary has twice
+do not count twice."""
+
+
+def settings(config) -> dict:
+    """The settings that the text mentions."""
+    centre = config.centre
+    pools = len(config.seeds) // config.group_size
+    return {
+        "seeds": len(config.seeds),
+        "group_size": config.group_size,
+        "pools": pools,
+        "epochs": config.epochs,
+        "long_epochs": config.group_size * centre.epochs + config.epochs,
+        "cosine": Scalar(config.cosine, 1, tolerance=0.0),
+        "latents": centre.n_latents,
+        "contexts": config.contexts,
+        "planted_latents": config.planted_latents,
+    }
+
+
+def language(config, pool: Mapping, **inputs: Mapping) -> dict:
+    """The arms on the language model: worth, loss recovered, stability, and what differs."""
+    tree = _arms(inputs) | _differences(inputs) | {"pools": _pools(pool, config.group_size)}
+    for name in _names(inputs):
+        found = inputs[f"{name}__recovery"]
+        tree[name] |= {
+            "loss": estimate(found["loss"], 3),
+            "recovered_zero": estimate(found["recovered_zero"], 2, "%"),
+            "recovered_mean": estimate(found["recovered_mean"], 2, "%"),
+        }
+    for other in AGAINST:
+        ours, theirs = (inputs[f"{name}__recovery"] for name in (POOLED, other))
+        node = difference(ours["recovered_mean"], theirs["recovered_mean"], False)
+        tree[f"pooled_less_{other}"] |= _flat("recovered_mean", node)
+    found = inputs["single__recovery"]
+    levels = {name: Scalar(float(found[name]), 3) for name in ("clean", "zero", "mean")}
+    return loosened(tree) | {"levels": levels, "figure": _figure(inputs)}
+
+
+def planted(config, pool: Mapping, truth: Mapping, **inputs: Mapping) -> dict:
+    """The same on planted truth, where an outside judge is to be had: the truth."""
+    tree = _arms(inputs) | _differences(inputs) | {"pools": _pools(pool, config.group_size)}
+    singles = _single_directions(truth)
+    found = {
+        name: _recovered(inputs[f"{name}__dictionaries"]["decoder"], singles)
+        for name in _names(inputs)
+    }
+    for name, values in found.items():
+        tree[name]["truth"] = estimate(values, 3)
+    for other in AGAINST:
+        tree[f"pooled_less_{other}"] |= _flat(
+            "truth", difference(found[POOLED], found[other], False)
+        )
+    return loosened(tree) | {"figure": _figure(inputs)}
+
+
+def _names(inputs: Mapping) -> list[str]:
+    return [name.removesuffix("__comparison") for name in inputs if name.endswith("__comparison")]
+
+
+def _arms(inputs: Mapping) -> dict:
+    return {
+        name: similarities(inputs[f"{name}__comparison"], names=NAMES)
+        | {"quality": quality(inputs[f"{name}__evaluation"])}
+        for name in _names(inputs)
+    }
+
+
+def _figure(inputs: Mapping) -> dict:
+    """Stability over worth, one point an arm."""
+    kappas, worths = [], []
+    for name in ARMS:
+        compared = inputs[f"{name}__comparison"]
+        kappas.append(jackknife_kappa(compared["full"][_OF_KAPPA], compared["gauge"][_OF_KAPPA]))
+        heldout = inputs[f"{name}__evaluation"]["heldout"]
+        worths.append(jackknife(heldout["explained_variance"]))
+    columns = {
+        "kappa": [each.mean for each in kappas],
+        "low": [each.low for each in kappas],
+        "high": [each.high for each in kappas],
+        "explained_variance": [each.mean for each in worths],
+    }
+    return {name: Array(np.array(column), 4, tolerance=0.05) for name, column in columns.items()}
+
+
+def _differences(inputs: Mapping) -> dict:
+    """Pooled dictionaries less each of the others, in κ against the gauge and in worth."""
+    tree = {}
+    for other in AGAINST:
+        ours, theirs = (inputs[f"{name}__comparison"] for name in (POOLED, other))
+        kappa = difference(
+            ours["full"][_OF_KAPPA],
+            theirs["full"][_OF_KAPPA],
+            False,
+            ours["gauge"][_OF_KAPPA],
+            theirs["gauge"][_OF_KAPPA],
+        )
+        ours, theirs = (inputs[f"{name}__evaluation"]["heldout"] for name in (POOLED, other))
+        worth = difference(ours["explained_variance"], theirs["explained_variance"], False)
+        tree[f"pooled_less_{other}"] = _flat("kappa", kappa) | _flat("explained_variance", worth)
+    return tree
+
+
+def _flat(name: str, node: dict) -> dict:
+    """A difference under its own name, what could have been seen beside it."""
+    found = {name: node["value"], f"{name}_ninety": node["ninety"]}
+    if "smallest_seen" in node:
+        smallest = node["smallest_seen"]
+        # A standard error of five pools is known to a third or so, and two machines draw one each;
+        # another instruction set has given 2.2 times as much.
+        loose = replace(smallest, tolerance=2 * smallest.value + 1e-3)
+        found[f"{name}_smallest_seen"] = loose
+    return found
+
+
+def _pools(pool: Mapping, group_size: int) -> dict:
+    """How much the seeds of a group have in common, and what was kept of it."""
+    votes = pool["votes"]
+    shares = np.stack([(votes == count).mean(axis=1) for count in range(1, group_size + 1)])
+    return {
+        "clusters": estimate(pool["clusters"].astype(float), 0),
+        "pooled": estimate(pool["pooled"].astype(float), 0),
+        "mean_votes": estimate(votes.mean(axis=1), 2),
+        "unanimous": estimate(shares[-1], 1, "%"),
+        "alone": estimate(shares[0], 1, "%"),
+        "shares": Array(100 * shares.mean(axis=1), 1, tolerance=2.0),
+    }
+
+
+def _single_directions(truth: Mapping) -> np.ndarray:
+    """The planted features that are one direction each."""
+    return truth["directions"][truth["rank"][truth["unit"]] == 1]
+
+
+def _recovered(decoders: np.ndarray, directions: np.ndarray) -> np.ndarray:
+    """Of each dictionary the mean over directions of the best cosine with a latent."""
+    unit = decoders / np.linalg.norm(decoders, axis=2, keepdims=True)
+    return np.array([(directions @ rows.T).max(axis=1).mean() for rows in unit], float)

@@ -1,0 +1,160 @@
+"""What section "Unstable latents" reports of what latents carry, and of what they respond to."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from audit.evaluation.groups.contribution import CONTROLLED, WHOLE
+from audit.evaluation.groups.responses import MEASURES
+from audit.experiments.common.summary import difference, estimate
+from audit.experiments.common.tolerance import FINE, steady
+from audit.pipeline.results import Scalar
+
+SIGN = {"explained_variance": -1.0, "loss": 1.0, "accuracy": -1.0}
+"""What is lost grows where explained variance and accuracy fall, and where the loss rises."""
+UNITS = {"explained_variance": 4, "loss": 4, "accuracy": 4}
+
+
+def worth(config, **found: Mapping) -> dict:
+    """What is lost without each group of latents."""
+    tree: dict = {name: _worth(each) for name, each in found.items()}
+    return steady(tree, FINE)
+
+
+def responses(config, **found: Mapping) -> dict:
+    """What unstable latents respond to, less what stable ones do."""
+    return steady({name: _responses(each) for name, each in found.items()}, FINE)
+
+
+def _worth(found: Mapping) -> dict:
+    whole = found["nothing"]
+    kinds = [kind for kind in SIGN if kind in whole]
+
+    def lost(removal: str, kind: str) -> np.ndarray:
+        return SIGN[kind] * (found[removal][kind] - whole[kind])
+
+    removals = [*WHOLE, *(f"{way}_{group}" for way in CONTROLLED for group in _GROUPS)]
+    tree: dict = {
+        removal: {
+            **{kind: estimate(lost(removal, kind), UNITS[kind]) for kind in kinds},
+            "size": estimate(found[removal]["size"], 1),
+            "rate": estimate(100 * found[removal]["rate"], 2, ""),
+        }
+        for removal in removals
+    }
+    for way in CONTROLLED:
+        tree[way] = {}
+        for kind in kinds:
+            node = difference(lost(f"{way}_stable", kind), lost(f"{way}_unstable", kind), True)
+            tree[way][kind] = node["value"]
+            tree[way][f"{kind}_smallest"] = _seen(node)
+    tree |= {
+        "whole": {kind: estimate(whole[kind], 4) for kind in kinds},
+        "groups": found["kind"],
+    }
+    if "loss_clean" in found:
+        tree |= _ends(found)
+    return tree
+
+
+_GROUPS = ("stable", "unstable")
+
+
+def _ends(found: Mapping) -> dict:
+    """Loss with nothing changed and with all replaced by the mean, and what is recovered."""
+    clean, mean = float(found["loss_clean"]), float(found["loss_mean"])
+
+    def recovered(removal: str) -> Scalar:
+        share = (mean - found[removal]["loss"]) / (mean - clean)
+        return estimate(share, 2, "%")
+
+    tree: dict = {
+        "loss_clean": Scalar(clean, 3, tolerance=5e-3),
+        "loss_mean": Scalar(mean, 3, tolerance=5e-3),
+        "loss_recovered": {name: recovered(name) for name in ("nothing", *WHOLE)},
+    }
+    if "accuracy_clean" in found:
+        tree["accuracy_clean"] = Scalar(100 * float(found["accuracy_clean"]), 1, "%", tolerance=0.5)
+    return tree
+
+
+def _responses(found: Mapping) -> dict:
+    stable = found["stable"]
+    tree: dict = {
+        "log_frequency": _contrast(found, found["log_frequency"], None, 3),
+        "groups": found["kind"],
+        "n_stable": estimate((stable == 1).sum(axis=1).astype(float), 0),
+        "n_unstable": estimate((stable == 0).sum(axis=1).astype(float), 0),
+        "n_pairs": estimate(((found["pair"] >= 0) & (stable == 1)).sum(axis=1).astype(float), 1),
+        "rare_unstable": estimate(found["rare"][:, 0], 1, "%"),
+        "rare_stable": estimate(found["rare"][:, 1], 1, "%"),
+    }
+    for name in MEASURES:
+        tree[name] = _contrast(found, found[name], found["random"][name], 3)
+    return tree
+
+
+def _contrast(found: Mapping, values: np.ndarray, random: np.ndarray | None, digits: int) -> dict:
+    """Unstable less stable: all of them, and pairs that fire equally often.
+
+    `random` says the same of random directions that fire as often as the latents of each group: the
+    difference that firing rates alone make.
+    """
+    groups = {"unstable": 0.0, "stable": 1.0}
+    tree: dict = {
+        name: estimate(_means(values, found["stable"] == group), digits)
+        for name, group in groups.items()
+    }
+    sources = {"": values} | ({"random_": random} if random is not None else {})
+    for prefix, table in sources.items():
+        for way, of in (("difference", _all_latents), ("matched", _pairs_alone)):
+            node = difference(*of(found, table), paired=True)
+            tree[f"{prefix}{way}"] = node["value"]
+            if not prefix:
+                tree[f"{way}_smallest"] = _seen(node)
+    tree["measured_pairs"] = estimate(_count(found, values), 1)
+    return tree
+
+
+def _means(values: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """[S] mean of what was measured there; the whole row's where nothing was, so that a group
+    without any shows no difference."""
+    known = ~np.isnan(values)
+    return np.array(
+        [
+            row[some & there].mean() if (some & there).any() else row[there].mean()
+            for row, some, there in zip(values, inside, known, strict=True)
+        ]
+    )
+
+
+def _all_latents(found: Mapping, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    stable = found["stable"]
+    return _means(values, stable == 0), _means(values, stable == 1)
+
+
+def _pairs_alone(found: Mapping, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """[S] of unstable and of stable latents in pairs of which both were measured."""
+    whole = _whole_pairs(found, values)
+    stable = found["stable"]
+    return _means(values, whole & (stable == 0)), _means(values, whole & (stable == 1))
+
+
+def _count(found: Mapping, values: np.ndarray) -> np.ndarray:
+    return (_whole_pairs(found, values) & (found["stable"] == 1)).sum(axis=1).astype(float)
+
+
+def _whole_pairs(found: Mapping, values: np.ndarray) -> np.ndarray:
+    """[S, latents]: in a pair of which both latents were measured."""
+    inside = np.zeros(values.shape, bool)
+    for row, (pair, measured) in enumerate(zip(found["pair"], values, strict=True)):
+        places = np.flatnonzero((pair >= 0) & ~np.isnan(measured))
+        number, counts = np.unique(pair[places], return_counts=True)
+        inside[row, places] = np.isin(pair[places], number[counts == 2])
+    return inside
+
+
+def _seen(node: Mapping) -> Scalar:
+    """The smallest difference that so many seeds would have shown, 0 below five of them."""
+    smallest = node.get("smallest_seen", Scalar(0.0, 4))
+    return Scalar(smallest.value, 4, tolerance=smallest.value + 1e-3)

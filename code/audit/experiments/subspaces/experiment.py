@@ -1,0 +1,270 @@
+"""Section "Unstable latents": two camps, what they carry, and what they span (claims C30 to C33).
+
+The fourth report says that reproducibility splits latents into two camps, that the stable ones
+carry reconstruction and prediction, that the unstable ones answer to rare and superficial patterns,
+and that these nevertheless span reproducible subspaces. All of it is asked of dictionaries that
+other sections trained: the language model's centre, and the centre of modular addition.
+"""
+
+from dataclasses import dataclass, replace
+
+from audit.analyses.unstable.config import THRESHOLDS, CampsConfig, ClustersConfig, SpansConfig
+from audit.evaluation.explanation.config import ExplanationConfig
+from audit.evaluation.groups.config import (
+    LanguageWorthConfig,
+    ResponsesConfig,
+    SubjectWorthConfig,
+    WorthConfig,
+)
+from audit.experiments.common.arms import Arm
+from audit.experiments.language import experiment as language
+from audit.experiments.modular import experiment as modular
+from audit.pipeline.graph.stage import Stage
+from audit.subjects.language_model.config import weights_sha256
+from audit.subjects.modular_addition.config import reading_config
+from seedstability.stability.groups_config import CAMPS, GroupsConfig
+
+HERE = "audit.experiments.subspaces.measurements"
+CAMPS_HERE = "audit.experiments.subspaces.camps"
+EFFECTS = "audit.experiments.subspaces.effects"
+ARMS = {
+    "clean": "topk_clean",
+    "leaky": "topk_leaky",
+    "clean_relu": "relu_clean",
+    "leaky_relu": "relu_leaky",
+}
+"""Arms of the centre of modular addition, by the names they have here."""
+SPANNED = ("language", "clean", "leaky")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What varies in this section. All of it was fixed before any result was seen."""
+
+    centre: language.Settings = language.paper
+    """The language model's dictionaries."""
+    addition: modular.Settings = modular.paper
+    """Those of modular addition."""
+    groups: GroupsConfig = CAMPS
+    """Which latents are stable, and which unstable."""
+    camps: CampsConfig = THRESHOLDS
+    """Thresholds."""
+    dimensions: tuple[int, ...] = (4, 8, 16, 32, 64)
+    """Dimensions at which spans are compared besides the main one."""
+    caliper: float = 0.1
+    """Largest difference of log10 firing rates in a pair of a stable and an unstable latent."""
+    worth_seeds: int = 10
+    """Dictionaries in which groups of latents are removed."""
+    worth_contexts: int = 16
+    """Held-out contexts on which the language model then predicts."""
+    response_seeds: int = 10
+    """Dictionaries whose latents' responses are measured."""
+    firings: int = 32
+    """Firings of a latent from which the entropy of its tokens is taken."""
+    rules: int = 40
+    """Latents of each group of a seed for which a rule is learnt."""
+    scored: int = 20
+    """Active and inactive windows a rule is learnt from, and scored on."""
+    parts: int = 5
+    """Disjoint groups of seeds in which latents are clustered."""
+    cluster_members: int = 6
+    """Latents that a cluster must have."""
+    cluster_seeds: int = 3
+    """Seeds that they must come from."""
+    cluster_contexts: int = 100
+    """Held-out contexts on which co-activation is taken."""
+
+
+paper = Settings()
+PROFILES = {
+    "paper": paper,
+    # So short a training leaves all cosines low and few latents that fire equally often.
+    "smoke": replace(
+        paper,
+        centre=language.PROFILES["smoke"],
+        addition=modular.PROFILES["smoke"],
+        dimensions=(2, 4, 8),
+        caliper=1.0,
+        worth_seeds=5,
+        worth_contexts=4,
+        response_seeds=5,
+        firings=8,
+        rules=4,
+        scored=4,
+        cluster_members=4,
+        cluster_contexts=20,
+    ),
+    "full": replace(
+        paper,
+        centre=language.PROFILES["full"],
+        addition=modular.PROFILES["full"],
+        worth_seeds=20,
+        response_seeds=20,
+        rules=1000,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a measuring stage is told."""
+
+    groups: GroupsConfig
+    """Which latents are stable, and which unstable."""
+    camps: CampsConfig
+    """Thresholds."""
+    caliper: float
+    """Of pairs."""
+    firings: int
+    """Of a latent from which entropy is taken."""
+    scored: int
+    """Windows a rule is scored on."""
+    parts: int
+    """Groups of seeds in which latents are clustered."""
+    share: float = SpansConfig.share
+    """Of the second moments that the main dimension holds."""
+    cluster_size: int = ClustersConfig.size
+    """Latents in a cluster, on average."""
+
+
+def parts(settings: Settings) -> dict[str, Stage]:
+    """The parts of the section, each with the stages it measures."""
+    arms = _arms(settings)
+    camps = {name: _camps(name, each, settings) for name, each in arms.items()}
+    worth = {
+        "language": _language_worth(arms["language"], camps["language"], settings),
+        "clean": _subject_worth(arms["clean"], camps["clean"], settings),
+    }
+    inputs = {
+        "camps": camps,
+        "worth": worth,
+        "responses": {"language": _responses(arms["language"], camps["language"], settings)},
+        "spans": {name: _spans(name, arms[name], camps[name], settings) for name in SPANNED},
+        "clusters": {"language": _clusters(arms["language"], camps["language"], settings)},
+    }
+    told = Measured(
+        settings.groups,
+        settings.camps,
+        settings.caliper,
+        settings.firings,
+        settings.scored,
+        settings.parts,
+    )
+    modules = {"camps": CAMPS_HERE, "worth": EFFECTS, "responses": EFFECTS}
+    return {
+        part: Stage(f"subspaces/{part}", f"{modules.get(part, HERE)}:{part}", told, stages)
+        for part, stages in inputs.items()
+    } | {"settings": Stage("subspaces/settings", f"{HERE}:settings", settings)}
+
+
+def _arms(settings: Settings) -> dict[str, Arm]:
+    centre = modular.centre_arms(settings.addition)
+    return {"language": language.centre(settings.centre)} | {
+        name: centre[arm] for name, arm in ARMS.items()
+    }
+
+
+def _data(arm: Arm) -> Stage:
+    return arm.train.inputs["activations"]
+
+
+def _camps(name: str, arm: Arm, settings: Settings) -> Stage:
+    return Stage(
+        f"subspaces/{name}/camps",
+        "audit.analyses.unstable.camps:camps",
+        settings.camps,
+        {"dictionaries": arm.train, "evaluation": arm.evaluate, "activations": _data(arm)},
+    )
+
+
+def _spans(name: str, arm: Arm, camps: Stage, settings: Settings) -> Stage:
+    config = SpansConfig(
+        settings.groups,
+        dimensions=settings.dimensions,
+        centre=arm.train.config.dictionary.decoder_bias,
+    )
+    return Stage(
+        f"subspaces/{name}/spans",
+        "audit.analyses.unstable.spans:unstable_spans",
+        config,
+        {"dictionaries": arm.train, "camps": camps, "activations": _data(arm)},
+    )
+
+
+def _clusters(arm: Arm, camps: Stage, settings: Settings) -> Stage:
+    config = ClustersConfig(
+        arm.train.config.dictionary,
+        settings.groups,
+        parts=settings.parts,
+        fewest=settings.cluster_members,
+        fewest_seeds=settings.cluster_seeds,
+        contexts=settings.cluster_contexts,
+    )
+    return Stage(
+        "subspaces/language/clusters",
+        "audit.analyses.unstable.clusters:unstable_clusters",
+        config,
+        {"dictionaries": arm.train, "camps": camps, "activations": _data(arm)},
+    )
+
+
+def _worth(arm: Arm, settings: Settings) -> WorthConfig:
+    return WorthConfig(
+        arm.train.config.dictionary, settings.groups, settings.caliper, settings.worth_seeds
+    )
+
+
+def _language_worth(arm: Arm, camps: Stage, settings: Settings) -> Stage:
+    centre = settings.centre
+    config = LanguageWorthConfig(
+        _worth(arm, settings),
+        centre.model,
+        weights_sha256(centre.model),
+        centre.hook,
+        settings.worth_contexts,
+    )
+    return Stage(
+        "subspaces/language/worth",
+        "audit.evaluation.groups.contribution:in_language",
+        config,
+        {"dictionaries": arm.train, "activations": _data(arm), "camps": camps},
+    )
+
+
+def _subject_worth(arm: Arm, camps: Stage, settings: Settings) -> Stage:
+    return Stage(
+        "subspaces/clean/worth",
+        "audit.evaluation.groups.contribution:in_addition",
+        SubjectWorthConfig(_worth(arm, settings), reading_config("clean", 0)),
+        {"dictionaries": arm.train, "activations": _data(arm), "camps": camps},
+    )
+
+
+def _responses(arm: Arm, camps: Stage, settings: Settings) -> Stage:
+    centre = settings.centre
+    config = ResponsesConfig(
+        ExplanationConfig(
+            arm.train.config.dictionary,
+            centre.model,
+            weights_sha256(centre.model),
+            shown=settings.scored,
+            contrast=4 * settings.scored,
+            scored=settings.scored,
+        ),
+        settings.groups,
+        settings.caliper,
+        settings.response_seeds,
+        settings.firings,
+        rules=settings.rules,
+    )
+    return Stage(
+        "subspaces/language/responses",
+        "audit.evaluation.groups.responses:responses",
+        config,
+        {
+            "dictionaries": arm.train,
+            "activations": _data(arm),
+            "camps": camps,
+            "text": language.text(centre.model),
+        },
+    )

@@ -1,0 +1,217 @@
+"""What section "A known symmetry" reports, one function a part."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from audit.analyses.symmetry.translations import LINES
+from audit.experiments.common.summary import ninety, scalar
+from audit.experiments.common.tolerance import steady
+from audit.pipeline.results import Array, Scalar
+from seedstability.stability.statistics.jackknife import Interval, jackknife
+from seedstability.stability.statistics.strata import mean_of_strata, smallest_seen
+
+WAYS = ("plain", "global_shift", "latent_shift", "unit_shift", "random_shift")
+FIGURE_WAYS = ("random_shift", "plain", "global_shift", "latent_shift", "unit_shift")
+"""From the least that is granted to the most."""
+NULLS = ("gauge", "phase")
+ALIKE = 0.1
+"""How far a drawn level, or the figure of a few latents, may move on another processor."""
+_PAIRS = 0.5
+"""The same for a share of a handful of pairs."""
+_WIDER = 6.0
+"""A standard error of five seeds in a ring is known badly: another instruction set has given six
+times as much."""
+
+
+def settings(config) -> dict:
+    """The settings that the text mentions."""
+    return {
+        "modulus": 113,
+        "inputs": 113**2,
+        "latents": config.centre.n_latents,
+        "layer": config.centre.layer,
+        "subjects": 1 + len(config.subjects),
+        "centre_seeds": len(config.centre.clean_seeds),
+        "seeds": len(config.seeds),
+        "queries": config.queries,
+        "candidates": config.candidates,
+        "units": config.units,
+        "fewest_firings": config.fewest_firings,
+        "draws": config.draws,
+    }
+
+
+def pooled(config, **searches: Mapping) -> dict:
+    """One architecture, over subjects that count alike."""
+    these = [searches[name] for name in sorted(searches)]
+    return measured(these) | _beside(these)
+
+
+def subjects(config, **searches: Mapping) -> dict:
+    """The same, each subject by itself."""
+    tree: dict = {}
+    for name, search in searches.items():
+        arm, _, subject = name.partition("__")
+        tree.setdefault(arm, {})[subject] = measured([search])
+    return tree
+
+
+def figure(config, **searches: Mapping) -> dict:
+    """For each architecture, over subjects: arrays over `FIGURE_WAYS`, in this order."""
+    arms: dict[str, list[Mapping]] = {}
+    for name in sorted(searches):
+        arms.setdefault(name.partition("__")[0], []).append(searches[name])
+    return {arm: _figure(found) for arm, found in arms.items()}
+
+
+def _figure(searches: Sequence[Mapping]) -> dict:
+    intervals = [_over(searches, {("value", way): 1.0}) for way in FIGURE_WAYS]
+    columns = {
+        name: [getattr(each, of) for each in intervals]
+        for name, of in (("value", "mean"), ("low", "low"), ("high", "high"))
+    }
+    columns |= {null: [_mean(searches, null, way) for way in FIGURE_WAYS] for null in NULLS}
+    return {name: Array(np.array(column), 3, tolerance=ALIKE) for name, column in columns.items()}
+
+
+def example(config, search: Mapping) -> dict:
+    """One latent, the best partner as it is, and the best partner after a shift."""
+    shown = search["example"]
+    # Another processor trains other latents: any map is allowed there, and any correlation.
+    return {
+        **{name: Array(shown[name], 2, tolerance=2.0) for name in ("latent", "plain", "shifted")},
+        **{
+            name: Scalar(float(shown[name]), 2, tolerance=1.0)
+            for name in ("plain_correlation", "shifted_correlation")
+        },
+    }
+
+
+def invariance(config, **found: Mapping) -> dict:
+    """How much of the activations' kernel no translation changes, by subject and over them."""
+    tree = {name: _invariance([each]) for name, each in found.items()}
+    return tree | {"all": _invariance([found[name] for name in sorted(found)])}
+
+
+def measured(searches: Sequence[Mapping]) -> dict:
+    """What some searches of one kind found.
+
+    Each way of `WAYS` with `value`, the levels `gauge` and `phase`, and what is above them,
+    `excess_gauge` and `excess_phase`. `jump` is latent shift less plain, `global_jump` one shift of
+    all less plain, `unit_jump` with multiplications less without: `raw`, and less the same of each
+    null. `position` is plain less random shift: what the place of a map is worth.
+    """
+    tree: dict = {way: _way(searches, way) for way in WAYS}
+    tree["global_jump"] = _jump(searches, "global_shift", "plain")
+    tree["jump"] = _jump(searches, "latent_shift", "plain")
+    tree["unit_jump"] = _jump(searches, "unit_shift", "latent_shift")
+    tree["position"] = _jump(searches, "plain", "random_shift")
+    return steady(tree)
+
+
+def _beside(searches: Sequence[Mapping]) -> dict:
+    """How the shifts that were found lie, how well they are known, and the planted control."""
+    tree: dict = {}
+    tree["shifts"] = {
+        name: {kind: _shown(searches, kind, name, digits) for kind in ("value", "gauge")}
+        for name, digits in (("entropy", 3), ("nearly", 4))
+    } | {
+        name: {kind: _shown(searches, kind, name, 1, unit="%") for kind in ("value", "gauge")}
+        for name in ("common", "certified", "moved", "covered")
+    }
+    tree["kept"] = {
+        line: {kind: _shown(searches, kind, "lines", 3, at) for kind in ("value", "gauge")}
+        for at, line in enumerate(LINES)
+    }
+    tree["planted"] = {
+        way: Scalar(_mean(searches, "planted", way), 3, tolerance=ALIKE)
+        for way in ("plain", "global_shift", "latent_shift")
+    }
+    return tree
+
+
+def _way(searches: Sequence[Mapping], way: str) -> dict:
+    node = {"value": scalar(_over(searches, {("value", way): 1.0}))}
+    for null in NULLS:
+        node[null] = Scalar(_mean(searches, null, way), 3, tolerance=ALIKE)
+        node[f"excess_{null}"] = scalar(_over(searches, {("value", way): 1.0, (null, way): -1.0}))
+    return node
+
+
+def _jump(searches: Sequence[Mapping], way: str, less: str) -> dict:
+    """What one way adds to another, and what it adds beyond what it adds to a null."""
+    own = {("value", way): 1.0, ("value", less): -1.0}
+    node: dict = {"raw": scalar(_over(searches, own), 4)}
+    for null in NULLS:
+        terms = own | {(null, way): -1.0, (null, less): 1.0}
+        interval = _over(searches, terms)
+        smallest = smallest_seen(*_strata(searches, terms))
+        node[null] = {
+            "value": scalar(interval, 4),
+            "ninety": ninety(interval),
+            "smallest_seen": Scalar(smallest, 4, tolerance=_WIDER * smallest + 1e-3),
+        }
+    return node
+
+
+def _shown(
+    searches: Sequence[Mapping],
+    kind: str,
+    name: str,
+    digits: int,
+    at: int | None = None,
+    unit: str = "",
+) -> Scalar:
+    """A side figure of a search."""
+    scale = 100.0 if unit else 1.0
+    value = scale * _mean(searches, kind, name, at)
+    wide = _PAIRS if name == "moved" else ALIKE
+    return Scalar(value, digits, unit, tolerance=scale * wide)
+
+
+def _mean(searches: Sequence[Mapping], kind: str, name: str, at: int | None = None) -> float:
+    values = [np.asarray(each[kind][name]) for each in searches]
+    return float(np.mean([(v if at is None else v[:, at]).mean() for v in values]))
+
+
+def _over(searches: Sequence[Mapping], terms: Mapping[tuple[str, str], float]) -> Interval:
+    """Interval of a sum of terms, each (kind, way) with its sign, over the searches' seeds."""
+    groups, seeds = _strata(searches, terms)
+    return groups[0] if len(groups) == 1 else mean_of_strata(groups, seeds)
+
+
+def _strata(
+    searches: Sequence[Mapping], terms: Mapping[tuple[str, str], float]
+) -> tuple[list[Interval], list[int]]:
+    tables = [
+        _table(each, sum(sign * each[kind][way] for (kind, way), sign in terms.items()))
+        for each in searches
+    ]
+    return [jackknife(table) for table in tables], [len(table) for table in tables]
+
+
+def _table(search: Mapping, values: Float[ndarray, " pairs"]) -> Float[ndarray, "S S"]:
+    """Values of pairs as a symmetric matrix, NaN where a pair was not looked at."""
+    size = int(search["seeds"])
+    table = np.full((size, size), np.nan)
+    s, t = np.asarray(search["pairs"]).T
+    table[s, t] = table[t, s] = values
+    return table
+
+
+def _invariance(found: Sequence[Mapping]) -> dict:
+    def mean(of: str) -> float:
+        return float(np.mean([np.mean(each[of]) for each in found]))
+
+    return {
+        "share": Scalar(100.0 * mean("share"), 1, "%", chance=100.0 * mean("relabelled")),
+        "relabelled": Scalar(100.0 * mean("relabelled"), 1, "%", tolerance=1.0),
+        "permuted": Scalar(100.0 * mean("permuted"), 1, "%", tolerance=1.0),
+        "variance": {
+            name: Scalar(100.0 * float(np.mean([each["variance"][name] for each in found])), 1, "%")
+            for name in (*LINES, "rest")
+        },
+    }

@@ -1,0 +1,108 @@
+"""Arms of the section on tokens against each other, and how far another machine may land."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from audit.experiments.common.summary import difference
+from audit.experiments.tokens.pair_tables import (
+    FREQUENCY_MATCHED,
+    SCOPES,
+    STATISTICS,
+    THRESHOLDS,
+    Measured,
+    weights_to,
+)
+from audit.pipeline.results import RANGE, Scalar
+
+HEADLINE = "matched_median"
+"""The statistic of the third report."""
+STEPS = ("matched_mean", HEADLINE)
+"""What a sweep is judged by; a mean is steadier than a median that crosses a gap."""
+
+
+def contrast(first: Measured, second: Measured) -> dict:
+    """The first arm less the second, paired by seed: raw, in κ, and frequency-matched."""
+    first, second = alike(first, second)
+    tree: dict = {
+        scope: {name: paired(first, second, name, scope) for name in STATISTICS} for scope in SCOPES
+    }
+    tree["dead_fraction"] = _percent(_dead(first), _dead(second))
+    if "own" in first.evaluation and "own" in second.evaluation:
+        tree["dead_on_own"] = _percent(_dead(first, "own"), _dead(second, "own"))
+    ours, theirs, covered = weights_to(first, second)
+    tree["frequency_matched"] = {
+        name: paired(first, second, name, "live", ours, theirs) for name in FREQUENCY_MATCHED
+    } | {"covered": Scalar(100 * covered, 0, "%", tolerance=15.0)}
+    return tree
+
+
+def deflation(arm: Measured) -> dict:
+    """Live less full, of the same pairs: what dead latents take from a figure."""
+    return {
+        name: difference(arm.table(name, scope="live"), arm.table(name, scope="full"), True)[
+            "value"
+        ]
+        for name in STEPS
+    }
+
+
+def loosened(tree: Mapping) -> dict:
+    """Each estimate with a tolerance as wide as its interval.
+
+    Training is chaotic: another maker's processor draws new dictionaries in effect. Two estimates
+    of one truth lie apart by √2 standard errors; five seeds' interval is 5.6 wide.
+    """
+    return {
+        name: loosened(leaf) if isinstance(leaf, Mapping) else _loose(leaf)
+        for name, leaf in tree.items()
+    }
+
+
+def _loose(leaf):
+    if not isinstance(leaf, Scalar) or leaf.tolerance is not None or leaf.low is None:
+        return leaf
+    if leaf.interval.startswith(RANGE) or leaf.high is None:
+        return leaf
+    return replace(leaf, tolerance=max(leaf.high - leaf.low, 1.5 * 10.0**-leaf.digits))
+
+
+def alike(first: Measured, second: Measured) -> tuple[Measured, Measured]:
+    """Both with the seeds that both have."""
+    seeds = min(first.seeds, second.seeds)
+    return first.first(seeds), second.first(seeds)
+
+
+def paired(
+    first: Measured, second: Measured, name: str, scope: str, ours=None, theirs=None
+) -> dict:
+    """First less second, paired by seed, raw and in κ against gauge."""
+    tables = (
+        first.table(name, scope=scope, weights=ours),
+        second.table(name, scope=scope, weights=theirs),
+    )
+    plain = difference(*tables, paired=True)
+    levels = first.chance(name, "gauge", scope, ours), second.chance(name, "gauge", scope, theirs)
+    corrected = difference(*tables, True, *levels)
+    value = _in_percent(plain["value"]) if name in THRESHOLDS else plain["value"]
+    node = {"value": value, "kappa": corrected["value"], "kappa_ninety": corrected["ninety"]}
+    if "smallest_seen" in corrected:
+        # It is as uncertain as the interval's width, of which it is a multiple.
+        width = corrected["value"].high - corrected["value"].low
+        node["smallest_seen"] = replace(corrected["smallest_seen"], tolerance=max(width, 1.5e-4))
+    return node
+
+
+def _in_percent(scalar: Scalar) -> Scalar:
+    ends = {end: 100 * getattr(scalar, end) for end in ("value", "low", "high")}
+    return replace(scalar, digits=2, unit="%", **ends)
+
+
+def _percent(first: np.ndarray, second: np.ndarray) -> Scalar:
+    """Difference of two shares, one a seed, in points of percent."""
+    return _in_percent(difference(first, second, paired=True)["value"])
+
+
+def _dead(arm: Measured, samples: str = "heldout") -> np.ndarray:
+    return arm.evaluation[samples]["dead_fraction"][arm.slice]

@@ -1,0 +1,346 @@
+"""Section "Layers, sizes and tokens": the third report's grid on our model (claims C20 to C26).
+
+Around one centre a single factor moves at a time: the layer; the size at equal tokens and at equal
+updates a latent; the tokens at equal passes, as the report varied them, and at equal tokens seen,
+where steps stay and only distinct tokens change. All arms are evaluated on the same held-out text.
+"""
+
+from dataclasses import dataclass, replace
+
+from audit.analyses.partners_config import PartnersConfig
+from audit.evaluation.heldout_config import HeldoutConfig
+from audit.experiments.common.arms import arm
+from audit.experiments.language import experiment as language
+from audit.pipeline.graph.stage import Stage
+from seedstability.dictionaries.config import TOPK
+from seedstability.errors import UserError
+from seedstability.similarity.config import ComparisonConfig
+
+HERE = "audit.experiments.tokens.measurements"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What varies in this section."""
+
+    centre: language.Settings = language.PROFILES["paper"]
+    """The centre: model, layer, size, tokens, epochs and seeds."""
+    first_hook: str = "blocks.0.hook_resid_pre"
+    """The report's layer 0: token and position embeddings, before any block."""
+    last_hook: str = "blocks.3.hook_resid_post"
+    """What the model unembeds."""
+    sizes: tuple[int, ...] = (128, 1024)
+    """Other numbers of latents; the centre's stands between them."""
+    large: int = 4096
+    """The largest dictionary, with the fewest seeds; it sees the centre's tokens in both sweeps."""
+    compared: tuple[int, int] = (128, 512)
+    """The two sizes of the report, both among those above and the centre's."""
+    seen_distinct: tuple[int, ...] = (1_024, 32_768, 524_288)
+    """Distinct tokens while the tokens seen stay the centre's; the centre's stands between them."""
+    epochs_distinct: tuple[int, ...] = (1_024, 8_192, 32_768)
+    """Distinct tokens while the epochs stay the centre's; again without the centre's own."""
+    most: int = 1_048_576
+    """The most distinct tokens, at the centre's epochs, with the fewest seeds."""
+    scaled: tuple[int, int] = (1_024, 32_768)
+    """The two amounts of the report, which has 992 and 30,186; both among those above."""
+    own_samples: int = 32_768
+    """Arms of so many distinct tokens at most also count dead latents on those, as the report seems
+    to: a longer text finds more latents alive, whatever was learnt."""
+    smallest_share: int = 4
+    """k is the centre's, but at most the latents over this."""
+    preset_rate: float = TOPK.learning_rate
+    """The presets' learning rate, at which the centre and the report's setting are trained too."""
+    report_latents: int = 128
+    """Latents of the report's own setting, imitated on our model."""
+    report_k: int = 8
+    """Its latents kept for each token."""
+    report_tokens: int = 1_024
+    """Its distinct tokens, up to a batch."""
+    report_epochs: int = 8
+    """Its passes over them."""
+    report_batch: int = 64
+    """Tokens in one step; it names none, and ours gives sixteen steps a pass."""
+    report_model: str = ""
+    """The report's own model, on which its four conditions are trained besides; none if empty."""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What a measuring stage has to know of the arms that one factor makes."""
+
+    name: str
+    """What is held equal."""
+    values: tuple[int, ...]
+    """The factor at each arm, ascending."""
+    arms: tuple[str, ...]
+    """Their names among the inputs."""
+    compared: tuple[int, int]
+    """The two values that the report compares."""
+
+
+@dataclass(frozen=True)
+class Sweeps:
+    """The sweeps of one part."""
+
+    sweeps: tuple[Sweep, ...] = ()
+    """Each with its arms."""
+    seeds: int = 5
+    """Seeds of an arm, the first of the centre's."""
+
+
+paper = Settings()
+PROFILES = {
+    "paper": paper,
+    "smoke": Settings(
+        centre=language.PROFILES["smoke"],
+        sizes=(32, 96),
+        large=128,
+        compared=(32, 64),
+        seen_distinct=(512, 2_048),
+        epochs_distinct=(512, 2_048),
+        most=8_192,
+        scaled=(512, 2_048),
+        report_latents=32,
+        report_tokens=256,
+        report_epochs=2,
+    ),
+    "full": replace(
+        paper,
+        centre=language.PROFILES["full"],
+        sizes=(128, 256, 1024, 2048),
+        large=16_384,
+        seen_distinct=(1_024, 8_192, 32_768, 524_288),
+        epochs_distinct=(1_024, 8_192, 32_768, 524_288),
+        report_model="gpt2",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The stages of an arm that the measuring stages read."""
+
+    evaluation: Stage
+    """What each dictionary is worth."""
+    partners: Stage
+    """The partner of each latent."""
+
+
+def parts(settings: Settings) -> dict[str, Stage]:
+    """The parts of the section, each with the stages it measures."""
+    few = len(settings.centre.few_seeds)
+    centre = centre_arm(settings.centre)
+    layers = {
+        name: _arm(f"layers/{name}", settings, hook=hook)
+        for name, hook in (("first", settings.first_hook), ("last", settings.last_hook))
+    }
+    layers["slow"] = _arm("layers/slow", settings, rate=settings.preset_rate)
+    return {
+        "centre": _measure("centre", {"centre": centre}),
+        "layers": _measure("layers", {"centre": centre, **layers}, Sweeps(seeds=few)),
+        "sizes": _sizes(settings, centre),
+        "amounts": _amounts(settings, centre),
+        "report": _measure("report", {**_report(settings), **_conditions(settings)}),
+        "settings": Stage("tokens/settings", f"{HERE}:settings", settings),
+    }
+
+
+def centre_arm(centre: language.Settings) -> Measured:
+    """The centre with the partners of all its pairs of seeds."""
+    each = language.centre(centre)
+    data = each.train.inputs["activations"]
+    return Measured(each.evaluate, _partners("centre", each.train, each.evaluate, data))
+
+
+def _sizes(settings: Settings, centre: Measured) -> Stage:
+    """Sizes at equal tokens, and at equal updates a latent; the largest is the same in both."""
+    own, each_latent = settings.centre, settings.centre.tokens // settings.large
+    arms = {"centre": centre, "large": _arm("sizes/large", settings, n=settings.large, few=True)}
+    points: dict[str, dict[int, str]] = {
+        "equal_tokens": {own.n_latents: "centre", settings.large: "large"},
+        "equal_updates": {settings.large: "large"},
+    }
+    for n in settings.sizes:
+        points["equal_tokens"][n] = f"tokens{n}"
+        arms[f"tokens{n}"] = _arm(f"sizes/tokens{n}", settings, n=n)
+    for n in (*settings.sizes, own.n_latents):
+        points["equal_updates"][n] = f"updates{n}"
+        arms[f"updates{n}"] = _arm(f"sizes/updates{n}", settings, n=n, distinct=n * each_latent)
+    return _measure("sizes", arms, _sweeps(points, settings.compared, settings))
+
+
+def _amounts(settings: Settings, centre: Measured) -> Stage:
+    """Distinct tokens at equal epochs, and at equal tokens seen."""
+    own = settings.centre
+    most = _arm("amounts/most", settings, distinct=settings.most, few=True)
+    arms = {"centre": centre, "most": most}
+    points = {
+        "equal_epochs": {own.tokens: "centre", settings.most: "most"},
+        "equal_seen": {own.tokens: "centre"},
+    }
+    for distinct in settings.epochs_distinct:
+        points["equal_epochs"][distinct] = f"epochs{distinct}"
+        arms[f"epochs{distinct}"] = _arm(f"amounts/epochs{distinct}", settings, distinct=distinct)
+    for distinct in settings.seen_distinct:
+        points["equal_seen"][distinct] = f"seen{distinct}"
+        arms[f"seen{distinct}"] = _arm(
+            f"amounts/seen{distinct}",
+            settings,
+            distinct=distinct,
+            epochs=_epochs(own.tokens * own.epochs, distinct),
+        )
+    return _measure("amounts", arms, _sweeps(points, settings.scaled, settings))
+
+
+def _epochs(seen: int, distinct: int) -> int:
+    if seen % distinct:
+        raise UserError(
+            f"tokens: {seen:,} tokens seen are no whole number of passes over {distinct:,};"
+            " take a divisor"
+        )
+    return seen // distinct
+
+
+def _sweeps(
+    points: dict[str, dict[int, str]], compared: tuple[int, int], settings: Settings
+) -> Sweeps:
+    sweeps = (
+        Sweep(name, tuple(sorted(found)), tuple(found[at] for at in sorted(found)), compared)
+        for name, found in points.items()
+    )
+    return Sweeps(tuple(sweeps), len(settings.centre.few_seeds))
+
+
+def _report(settings: Settings) -> dict[str, Measured]:
+    """The report's own setting, as far as it says, on our model: it names no learning rate, so once
+    with the preset's and once with the centre's."""
+    rates = {"report": settings.preset_rate, "faster": settings.centre.learning_rate}
+    return {
+        name: _arm(
+            f"report/{name}",
+            settings,
+            n=settings.report_latents,
+            k=settings.report_k,
+            distinct=settings.report_tokens,
+            epochs=settings.report_epochs,
+            batch=settings.report_batch,
+            rate=rate,
+            hook=settings.first_hook,
+            live_on_own=True,
+        )
+        for name, rate in rates.items()
+    }
+
+
+CONDITIONS = {
+    "gpt2_layer0": ("blocks.0.hook_resid_pre", 128, 8, 1_024, 8),
+    "gpt2_layer6": ("blocks.6.hook_resid_pre", 128, 8, 1_024, 8),
+    "gpt2_layer6_512": ("blocks.6.hook_resid_pre", 512, 32, 1_024, 10),
+    "gpt2_layer6_512_scaled": ("blocks.6.hook_resid_pre", 512, 32, 32_768, 10),
+}
+"""The report's conditions on its own model: hook, latents, k, distinct tokens up to a batch, and
+epochs. Its text is another; ours is the corpus of all sections."""
+
+
+def _conditions(settings: Settings) -> dict[str, Measured]:
+    """The report's conditions on its own model, where the profile has it."""
+    if not settings.report_model:
+        return {}
+    there = replace(settings, centre=replace(settings.centre, model=settings.report_model))
+    return {
+        name: _arm(
+            f"report/{name}",
+            there,
+            hook=hook,
+            n=n,
+            k=k,
+            distinct=distinct,
+            epochs=epochs,
+            batch=settings.report_batch,
+            live_on_own=True,
+        )
+        for name, (hook, n, k, distinct, epochs) in CONDITIONS.items()
+    }
+
+
+def _arm(
+    name: str,
+    settings: Settings,
+    *,
+    hook: str = "",
+    n: int = 0,
+    k: int = 0,
+    distinct: int = 0,
+    epochs: int = 0,
+    batch: int = 0,
+    rate: float = 0.0,
+    few: bool = False,
+    live_on_own: bool = False,
+) -> Measured:
+    """An arm that differs from the centre in what is given."""
+    own = settings.centre
+    centre = language.centre(own).train.config
+    n, distinct = n or own.n_latents, distinct or own.tokens
+    dictionary = replace(
+        centre.dictionary,
+        n_latents=n,
+        k=k or min(own.k, n // settings.smallest_share),
+        epochs=epochs or own.epochs,
+        batch_size=batch or centre.dictionary.batch_size,
+        learning_rate=rate or own.learning_rate,
+    )
+    hook = hook or own.hook
+    judged = _read(own, hook, own.tokens)
+    # What is no more than the centre's is the front of the same store.
+    data = judged if distinct <= own.tokens else _read(own, hook, settings.most)
+    seeds = own.fewest_seeds if few else own.few_seeds
+    training = replace(centre, dictionary=dictionary, seeds=seeds, samples=distinct)
+    train = arm(f"tokens/{name}", data, training, ComparisonConfig(permutations=0)).train
+    own_samples = distinct if distinct <= settings.own_samples else 0
+    quality = HeldoutConfig(dictionary, own_samples, live_on_own)
+    return _judged(name, train, judged, quality, few)
+
+
+def _read(own: language.Settings, hook: str, tokens: int) -> Stage:
+    return language.read(
+        hook,
+        tokens,
+        heldout_contexts=own.heldout_contexts,
+        model=own.model,
+    )
+
+
+def _judged(name: str, train: Stage, data: Stage, quality: HeldoutConfig, few: bool) -> Measured:
+    """Evaluation and partners on the centre's text, whatever text the arm was trained on."""
+    evaluate = Stage(
+        f"tokens/{name}/evaluate",
+        "audit.evaluation.heldout:evaluate_heldout",
+        quality,
+        {"dictionaries": train, "activations": data},
+    )
+    return Measured(evaluate, _partners(name, train, evaluate, data, few))
+
+
+def _partners(name: str, train: Stage, evaluate: Stage, data: Stage, few: bool = False) -> Stage:
+    # Where seeds are few latents are many, and one scramble fixes the third decimal.
+    config = PartnersConfig(len(train.config.seeds), chance_pairs=1 if few else None)
+    return Stage(
+        f"tokens/{name}/partners",
+        "audit.analyses.partners:partners",
+        config,
+        {"dictionaries": train, "evaluation": evaluate, "activations": data},
+    )
+
+
+@dataclass(frozen=True)
+class _Nothing:
+    """Settings of a measuring stage that has none of its own."""
+
+
+def _measure(part: str, arms: dict[str, Measured], config: object = None) -> Stage:
+    inputs = {
+        f"{name}__{what}": stage
+        for name, each in arms.items()
+        for what, stage in (("evaluation", each.evaluation), ("partners", each.partners))
+    }
+    return Stage(f"tokens/{part}", f"{HERE}:{part}", config or _Nothing(), inputs)

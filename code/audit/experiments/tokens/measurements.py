@@ -1,0 +1,130 @@
+"""What section "Layers, sizes and tokens" reports of its arms: one function a part."""
+
+import numpy as np
+
+from audit.experiments.common.summary import estimate, similarity
+from audit.experiments.tokens.contrasts import HEADLINE, contrast, deflation, loosened
+from audit.experiments.tokens.pair_tables import SCOPES, STATISTICS, THRESHOLDS, Measured
+from audit.experiments.tokens.sweeps import measured_sweeps, point, quality
+from audit.pipeline.results import Scalar
+from seedstability.stability.statistics.pair_effects import pair_effects
+
+
+def settings(config) -> dict:
+    """The settings that the text mentions."""
+    own = config.centre
+    return {
+        "latents": own.n_latents,
+        "k": own.k,
+        "tokens": own.tokens,
+        "epochs": own.epochs,
+        "seen": own.tokens * own.epochs,
+        "seeds": len(own.seeds),
+        "few_seeds": len(own.few_seeds),
+        "fewest_seeds": len(own.fewest_seeds),
+        "heldout_contexts": own.heldout_contexts,
+        "smallest": min(config.sizes),
+        "large": config.large,
+        "compared_small": config.compared[0],
+        "compared_large": config.compared[1],
+        "tokens_each_latent": own.tokens // config.large,
+        "fewest_tokens": min(config.epochs_distinct),
+        "most_tokens": config.most,
+        "scaled_few": config.scaled[0],
+        "scaled_many": config.scaled[1],
+        "times": config.scaled[1] // config.scaled[0],
+        **{name: Scalar(value, 1, tolerance=0.0) for name, value in THRESHOLDS.items()},
+        "rate": Scalar(own.learning_rate, 3, tolerance=0.0),
+        "preset_rate": Scalar(config.preset_rate, 4, tolerance=0.0),
+        "report_latents": config.report_latents,
+        "report_k": config.report_k,
+        "report_tokens": config.report_tokens,
+        "report_epochs": config.report_epochs,
+        "report_steps": config.report_epochs * -(-config.report_tokens // config.report_batch),
+    }
+
+
+def centre(config, **inputs: dict) -> dict:
+    """The centre, over all its seeds; and which pairs of them stand out (C21, C23)."""
+    arm = Measured.of(inputs, "centre")
+    tree = whole(arm) | {"seeds": arm.seeds, "deflation": deflation(arm)}
+    for scope in SCOPES:
+        tree[f"pairs_{scope}"] = _pairs(arm.table(HEADLINE, scope=scope))
+    return loosened(tree)
+
+
+def layers(config, **inputs: dict) -> dict:
+    """First and last layer, and the preset's learning rate, beside the centre (C24)."""
+    names = ("first", "centre", "last", "slow")
+    arms = {name: Measured.of(inputs, name, config.seeds) for name in names}
+    tree: dict = {name: whole(arm) for name, arm in arms.items()}
+    tree["points"] = {name: point(arm) for name, arm in arms.items()}
+    for name in ("first", "last", "slow"):
+        tree[f"{name}_less_centre"] = contrast(arms[name], arms["centre"])
+    return loosened(tree)
+
+
+def report(config, **inputs: dict) -> dict:
+    """The report's own setting, imitated (C20 to C23), and whatever model else was asked for."""
+    tree: dict = {}
+    for key in inputs:
+        name, _, what = key.partition("__")
+        if what == "partners":
+            arm = Measured.of(inputs, name)
+            tree[name] = whole(arm) | {
+                "deflation": deflation(arm),
+                "pairs": _pairs(arm.table(HEADLINE, scope="full")),
+            }
+    own = tree.pop("report")
+    return loosened(own | tree)
+
+
+def sizes(config, **inputs: dict) -> dict:
+    """Sizes at equal tokens and at equal updates a latent (C25)."""
+    return loosened(measured_sweeps(config, inputs))
+
+
+def amounts(config, **inputs: dict) -> dict:
+    """Distinct tokens at equal epochs and at equal tokens seen (C26)."""
+    return loosened(measured_sweeps(config, inputs))
+
+
+def whole(arm: Measured) -> dict:
+    """Every statistic over all and over live latents, beside all chance levels."""
+    tree: dict = {
+        scope: {
+            name: similarity(
+                arm.table(name, scope=scope),
+                arm.levels(name, scope),
+                share=name in THRESHOLDS,
+            )
+            for name in STATISTICS
+        }
+        for scope in SCOPES
+    }
+    return tree | {
+        "best": Scalar(_highest(arm), 3, tolerance=0.1),
+        "quality": quality(arm),
+        "cosine_with_start": estimate(arm.partners["cosine_with_start"][arm.slice], 3),
+    }
+
+
+def _pairs(table: np.ndarray) -> dict:
+    """Whether a pair of seeds, or a seed, stands out (C21)."""
+    effects = pair_effects(table, np.random.default_rng(0))
+    wide = max(effects.highest - effects.lowest, 1e-3)
+    return {
+        "highest": Scalar(effects.highest, 4, tolerance=wide),
+        "lowest": Scalar(effects.lowest, 4, tolerance=wide),
+        "seed_sd": Scalar(effects.seed_sd, 4, tolerance=wide),
+        "pair_sd": Scalar(effects.pair_sd, 4, tolerance=wide),
+        "smallest_pair": Scalar(effects.smallest_pair, 4, tolerance=10 * wide),
+        # Under luck alone a p-value is anything; another machine may honestly have another.
+        "p_seed": Scalar(effects.p_seed, 3, tolerance=1.0),
+        "p_pair": Scalar(effects.p_pair, 3, tolerance=1.0),
+    }
+
+
+def _highest(arm: Measured) -> float:
+    pairs = arm.partners["pairs"].max(axis=1) < arm.seeds
+    return float(np.nanmax(arm.partners["full"]["trained"]["cosine"][pairs]))

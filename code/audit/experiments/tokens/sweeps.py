@@ -1,0 +1,169 @@
+"""What a sweep of the section on tokens reports: points, curves, steps from point to point.
+
+"Levels off" has one meaning, fixed before any result: from that point on, the 95% interval of the
+paired step to the next point, in κ against the gauge level, reaches below 0.02. It stands beside
+the smallest step that so many seeds would have seen, since a wide interval reaches below as well.
+"""
+
+from collections.abc import Mapping
+from itertools import pairwise
+
+import numpy as np
+
+from audit.experiments.common.summary import estimate, similarity
+from audit.experiments.tokens.contrasts import HEADLINE, STEPS, alike, contrast, paired
+from audit.experiments.tokens.pair_tables import (
+    SCOPES,
+    STATISTICS,
+    THRESHOLDS,
+    Measured,
+    weights_to,
+)
+from audit.pipeline.results import Array, Scalar
+from seedstability.similarity.names import LEVELS
+from seedstability.stability.statistics.jackknife import jackknife, jackknife_kappa
+
+MARGIN = 0.02
+"""The margin of every statement of equality in the paper (definitions)."""
+
+
+def measured_sweeps(config, inputs: dict[str, dict]) -> dict:
+    """Every sweep of a part, from its `Sweeps` and the arms' measurements."""
+    reference = Measured.of(inputs, "centre", config.seeds)
+    tree: dict = {}
+    for sweep in config.sweeps:
+        arms = [Measured.of(inputs, name, config.seeds) for name in sweep.arms]
+        small, large = (arms[sweep.values.index(value)] for value in sweep.compared)
+        points = {f"p{at}": point(arm) for at, arm in enumerate(arms)}
+        for at, value in enumerate(sweep.values):
+            points[f"p{at}"]["at"] = value
+        tree[sweep.name] = {
+            "at": Array(np.array(sweep.values, float), 0),
+            "points": points,
+            "curves": {
+                scope: {name: _curve(arms, name, scope) for name in STATISTICS} for scope in SCOPES
+            },
+            "frequency_matched": _frequency_matched(arms, reference),
+            "steps": {
+                scope: {name: _steps(arms, sweep.values, name, scope) for name in STEPS}
+                for scope in SCOPES
+            },
+            "explained_variance": _of_seeds(arms, "explained_variance"),
+            "dead_fraction": _of_seeds(arms, "dead_fraction"),
+            "cosine_with_start": Array(
+                np.array([arm.partners["cosine_with_start"].mean() for arm in arms]),
+                3,
+                tolerance=0.03,
+            ),
+            "second_less_first": contrast(large, small),
+            "last_less_first": {
+                scope: {name: paired(*alike(arms[-1], arms[0]), name, scope) for name in STEPS}
+                for scope in SCOPES
+            },
+        }
+    return tree
+
+
+def point(arm: Measured) -> dict:
+    """What a table prints of a point of a sweep."""
+    node: dict = {
+        scope: similarity(arm.table(HEADLINE, scope=scope), arm.levels(HEADLINE, scope))
+        for scope in SCOPES
+    }
+    for name in THRESHOLDS:
+        node[name] = estimate(arm.table(name), 1, "%")
+    return node | quality(arm) | {"seeds": arm.seeds}
+
+
+def quality(arm: Measured) -> dict[str, Scalar]:
+    """What the dictionaries of an arm are worth on held-out text."""
+    heldout = arm.evaluation["heldout"]
+    own = arm.evaluation.get("own")
+    return {
+        **({"dead_on_own": estimate(own["dead_fraction"][arm.slice], 1, "%")} if own else {}),
+        "explained_variance": estimate(heldout["explained_variance"][arm.slice], 3),
+        "l0": estimate(heldout["l0"][arm.slice], 1),
+        "dead_fraction": estimate(heldout["dead_fraction"][arm.slice], 1, "%"),
+    }
+
+
+def _curve(arms: list[Measured], name: str, scope: str) -> dict[str, Array]:
+    """Arrays of a figure: value, interval, chance levels, κ with its interval."""
+    values = [arm.table(name, scope=scope) for arm in arms]
+    levels = [arm.levels(name, scope) for arm in arms]
+    columns = {
+        level: np.array([float(np.nanmean(each[level])) for each in levels]) for level in LEVELS
+    }
+    columns |= _ends([jackknife(each) for each in values])
+    kappas = [
+        jackknife_kappa(each, level["gauge"]) for each, level in zip(values, levels, strict=True)
+    ]
+    columns |= {f"kappa_{end}": column for end, column in _ends(kappas).items()}
+    return _arrays(columns)
+
+
+def _frequency_matched(arms: list[Measured], reference: Measured) -> dict[str, Array]:
+    """κ of the matched mean at the reference's rates of firing, and the reference's own there."""
+    ours, theirs, covered = [], [], []
+    for arm in arms:
+        weights, kept, share = weights_to(arm, reference)
+        ours.append(_kappa(arm, "matched_mean", "live", weights))
+        theirs.append(_kappa(reference, "matched_mean", "live", kept))
+        covered.append(share)
+    columns = {f"kappa_{end}": column for end, column in _ends(ours).items()}
+    columns["reference"] = np.array([each.mean for each in theirs])
+    return _arrays(columns) | {"covered": Array(np.array(covered), 2, tolerance=0.15)}
+
+
+def _steps(arms: list[Measured], values: tuple[int, ...], name: str, scope: str) -> dict:
+    """Gain in κ from each point to the next, and where the gains end."""
+    found = [paired(*alike(after, before), name, scope) for before, after in pairwise(arms)]
+    gains = [each["kappa"] for each in found]
+    low = np.array([gain.low for gain in gains])
+    ends = {"value": [gain.value for gain in gains], "low": low, "high": [g.high for g in gains]}
+    smallest = [
+        each["smallest_seen"].value if "smallest_seen" in each else np.nan for each in found
+    ]
+    rising = np.flatnonzero(low >= MARGIN)
+    at = int(rising[-1]) + 1 if len(rising) else 0
+    # A step whose interval just reaches the margin falls on either side on another machine.
+    beside = [
+        abs(values[at] - values[other]) for other in (at - 1, at + 1) if 0 <= other < len(arms)
+    ]
+    return {
+        **_arrays({key: np.array(column, float) for key, column in ends.items()}),
+        "smallest_seen": Array(np.array(smallest), 4, tolerance=_widest(ends)),
+        "levels_off": Scalar(float(values[at]), 0, tolerance=float(max(beside))),
+        "last": gains[-1],
+        "first": gains[0],
+    }
+
+
+def _kappa(arm: Measured, name: str, scope: str, weights=None):
+    table = arm.table(name, scope=scope, weights=weights)
+    return jackknife_kappa(table, arm.chance(name, "gauge", scope, weights))
+
+
+def _of_seeds(arms: list[Measured], name: str) -> Array:
+    means = [arm.evaluation["heldout"][name][arm.slice].mean() for arm in arms]
+    return Array(np.array(means), 3, tolerance=0.05)
+
+
+def _ends(intervals) -> dict[str, np.ndarray]:
+    return {
+        "value": np.array([each.mean for each in intervals]),
+        "low": np.array([each.low for each in intervals]),
+        "high": np.array([each.high for each in intervals]),
+    }
+
+
+def _arrays(columns: dict[str, np.ndarray]) -> dict[str, Array]:
+    """All with one tolerance: the widest interval among them."""
+    tolerance = max(_widest(columns), _widest(columns, "kappa_"), 5e-3)
+    return {name: Array(column, 4, tolerance=tolerance) for name, column in columns.items()}
+
+
+def _widest(columns: Mapping, prefix: str = "") -> float:
+    if f"{prefix}low" not in columns:
+        return 0.0
+    return float(np.max(np.asarray(columns[f"{prefix}high"]) - columns[f"{prefix}low"]))

@@ -1,0 +1,117 @@
+"""Values as the rules need them: with the interval they may be judged by, and as text."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from audit.pipeline.results import Scalar
+from seedstability.errors import UserError
+
+
+class Values(Protocol):
+    """Where judged values come from; `pipeline.locking.locked.Values` is one."""
+
+    def scalar(self, address: str) -> Scalar:
+        """The number at an address; `UserError` with near names when there is none."""
+
+
+class Spent(Protocol):
+    """What one stage took."""
+
+    @property
+    def seconds(self) -> float:
+        """Wall time."""
+
+    @property
+    def megabytes(self) -> float:
+        """Peak resident memory."""
+
+
+Costs = Mapping[str, Spent]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Both ends, in the unit of the value."""
+
+    low: float
+    high: float
+
+    def inside(self, low: float, high: float) -> bool:
+        """Whether all of it lies between two numbers."""
+        return low <= self.low and self.high <= high
+
+    def clear_of(self, low: float, high: float) -> bool:
+        """Whether none of it lies between two numbers."""
+        return self.high < low or high < self.low
+
+
+def interval(scalar: Scalar) -> Interval | None:
+    """The interval of a value; a range of few seeds is none (definitions, Statistics)."""
+    if scalar.low is None or scalar.high is None or scalar.interval.startswith("range"):
+        return None
+    return Interval(scalar.low, scalar.high)
+
+
+def span(scalar: Scalar) -> Interval:
+    """The interval or range of a value; of a value that has neither, the value itself."""
+    if scalar.low is None or scalar.high is None:
+        return Interval(scalar.value, scalar.value)
+    return Interval(scalar.low, scalar.high)
+
+
+def read(values: Values, address: str, unit: str = "") -> Scalar:
+    """The value at an address, in the unit of the entry that asks for it.
+
+    Raises:
+        UserError: when there is none, or one of the two is in percent and the other is not.
+    """
+    scalar = values.scalar(address)
+    if (scalar.unit == "%") != (unit == "%"):
+        raise UserError(
+            f"{address} is printed in {scalar.unit or 'plain numbers'}, but its claim in"
+            f" data/claims has the unit {unit!r}; bring both to one"
+        )
+    return scalar
+
+
+def difference(values: Values, addresses: Sequence[str], unit: str = "") -> Scalar:
+    """The value at one address, or the first minus the second of two.
+
+    The interval of two is as wide as both together, which is never too narrow, whatever the
+    two have in common.
+    """
+    first = read(values, addresses[0], unit)
+    if len(addresses) == 1:
+        return first
+    second = read(values, addresses[1], unit)
+    bare = replace(
+        first, value=first.value - second.value, low=None, high=None, chance=None, tolerance=None
+    )
+    ours, theirs = interval(first), interval(second)
+    if ours is None or theirs is None:
+        return bare
+    return replace(bare, low=ours.low - theirs.high, high=ours.high - theirs.low)
+
+
+def printed(scalar: Scalar) -> str:
+    """A value as text with its interval or range: `0.2864 [0.2855, 0.2873]`."""
+    text = number(scalar.value, scalar.digits, scalar.unit)
+    if scalar.low is None or scalar.high is None:
+        return text
+    low, high = number(scalar.low, scalar.digits), number(scalar.high, scalar.digits)
+    return f"{text} [{low}, {high}]"
+
+
+def number(value: float, digits: int, unit: str = "") -> str:
+    """A number as text, its unit behind."""
+    text = f"{value:.{digits}f}"
+    if float(text) == 0:
+        text = text.lstrip("-")
+    return with_unit(text, unit)
+
+
+def with_unit(digits: str, unit: str) -> str:
+    """A printed number with a real minus, its unit behind."""
+    gap = " " if unit and unit != "%" else ""
+    return digits.replace("-", "−") + gap + unit

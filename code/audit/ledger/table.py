@@ -1,0 +1,188 @@
+"""The ledger as people and programs read it: rows, a table, JSON."""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, dataclass
+from typing import TextIO
+
+from audit.ledger.verdicts import Judgement, Verdict
+from audit.ledger.verify import Verified
+
+COLUMNS = ("id", "claim", "theirs", "ours", "chance", "verdict")
+_COLOURS = {
+    Verdict.REPRODUCED: "green",
+    Verdict.AT_CHANCE: "yellow",
+    Verdict.DEFECT: "yellow",
+    Verdict.CONTRADICTED: "red",
+    Verdict.UNDECIDED: "magenta",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the ledger, plain text in every column."""
+
+    id: str
+    """Of the claim; empty in the lines of its figures."""
+    claim: str
+    """The claim, or the figure, in our words."""
+    theirs: str
+    """As the report prints it."""
+    ours: str
+    """Ours with its interval."""
+    chance: str
+    """Chance level of the same statistic, empty where it has none."""
+    verdict: str
+    """Computed by rule."""
+
+
+def summary(each: Verified) -> Row:
+    """One line for the whole claim, its figures joined."""
+    judgements = each.shown.judgements
+    return Row(
+        each.claim.id,
+        each.claim.says,
+        _joined(judgement.theirs for judgement in judgements),
+        _joined(judgement.ours for judgement in judgements),
+        _joined(judgement.chance for judgement in judgements),
+        each.shown.verdict,
+    )
+
+
+def rows(each: Verified) -> list[Row]:
+    """The lines of one claim: a single one, or the claim with its verdict and one a figure."""
+    judgements = each.shown.judgements
+    if len(judgements) == 1:
+        return [summary(each)]
+    head = Row(each.claim.id, each.claim.says, "", "", "", each.shown.verdict)
+    return [head, *(_figure(judgement) for judgement in judgements)]
+
+
+def print_table(verified: Sequence[Verified], stream: TextIO | None = None) -> None:
+    """The table, coloured on a terminal and aligned when piped, then which values were judged.
+
+    A claim that stands alone is explained: what each verdict rests on, where the claim stands in
+    its report, and what a reader should know.
+    """
+    stream = stream or sys.stdout
+    if stream.isatty():
+        _write_rich(verified, stream)
+    else:
+        _write_plain(verified, stream)
+    if len(verified) == 1:
+        stream.write("\n" + explanation(verified[0]))
+    stream.write("\n" + basis(verified) + "\n")
+
+
+def explanation(each: Verified) -> str:
+    """Why one claim got its verdict, a line a fact."""
+    judgements = each.shown.judgements
+    lines = [
+        f"{judgement.what}: {judgement.verdict}: {judgement.because}" for judgement in judgements
+    ]
+    lines += [f"beside: {shown}" for shown in each.shown.beside]
+    lines += [f"source: {source(each)}", *([each.claim.notes] if each.claim.notes else [])]
+    return "\n".join(lines) + "\n"
+
+
+def basis(verified: Sequence[Verified]) -> str:
+    """Which values were judged, and every verdict that is not as locked."""
+    here = sum(each.here is not None for each in verified)
+    claims = f"{len(verified)} claim" + ("s" if len(verified) != 1 else "")
+    if not here:
+        return f"{claims} judged on locked values; this machine's store holds no results for them."
+    text = (
+        f"{claims}: {here} judged on this machine's values, {len(verified) - here} on locked ones"
+    )
+    differing = [each for each in verified if each.differs]
+    if not differing:
+        return f"{text}; every verdict is as locked."
+    return "\n".join([f"{text}; not as locked:", *map(_difference, differing)])
+
+
+def as_json(verified: Iterable[Verified]) -> str:
+    """The ledger for programs: a list under `claims`, each with `id` and `verdict`."""
+    return json.dumps({"claims": [_entry(each) for each in verified]}, ensure_ascii=False, indent=2)
+
+
+def source(each: Verified) -> str:
+    """Where a claim stands."""
+    return f"{each.claim.report} ({each.claim.citation}), {each.claim.where}"
+
+
+def _entry(each: Verified) -> dict:
+    row = summary(each)
+    return {
+        "id": row.id,
+        "verdict": row.verdict,
+        "judged_on": "locked values" if each.here is None else "this machine's values",
+        "locked_verdict": each.locked.verdict,
+        "kind": each.claim.kind,
+        "claim": row.claim,
+        "theirs": row.theirs,
+        "ours": row.ours,
+        "chance": row.chance,
+        "because": _joined(judgement.because for judgement in each.shown.judgements),
+        "source": source(each),
+        "notes": each.claim.notes,
+        "beside": list(each.shown.beside),
+        "checks": [
+            {"kind": check.kind, **judgement.__dict__}
+            for check, judgement in zip(each.claim.check, each.shown.judgements, strict=True)
+        ],
+    }
+
+
+def _difference(each: Verified) -> str:
+    """A verdict that is not as locked, or, where the claim's is, the figure's that is not."""
+    if each.shown.verdict is not each.locked.verdict:
+        return f"  {each.claim.id}: {each.shown.verdict} here, {each.locked.verdict} locked"
+    pairs = zip(each.shown.judgements, each.locked.judgements, strict=True)
+    found = [
+        f"{ours.what}: {ours.verdict} here, {locked.verdict} locked"
+        for ours, locked in pairs
+        if ours.verdict is not locked.verdict
+    ]
+    return f"  {each.claim.id}, " + "; ".join(found)
+
+
+def _figure(judgement: Judgement) -> Row:
+    return Row(
+        "",
+        judgement.what,
+        judgement.theirs,
+        judgement.ours,
+        judgement.chance,
+        judgement.verdict,
+    )
+
+
+def _joined(texts: Iterable[str]) -> str:
+    return "; ".join(dict.fromkeys(text for text in texts if text))
+
+
+def _write_plain(verified: Sequence[Verified], stream: TextIO) -> None:
+    lines = [COLUMNS, *(astuple(row) for each in verified for row in rows(each))]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(COLUMNS))]
+    for line in lines:
+        cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        stream.write("  ".join(cells).rstrip() + "\n")
+
+
+def _write_rich(verified: Sequence[Verified], stream: TextIO) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(show_edge=False, pad_edge=False)
+    for column in COLUMNS:
+        table.add_column(column, no_wrap=column == "id")
+    for each in verified:
+        for row in rows(each):
+            colour = _COLOURS.get(Verdict(row.verdict), "")
+            cells = [Text(cell) for cell in astuple(row)]
+            cells[-1].stylize(colour)
+            table.add_row(*cells)
+        table.add_section()
+    Console(file=stream).print(table)

@@ -1,0 +1,140 @@
+"""Judges the claims: on the locked values, and on this machine's where its store has them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from audit.ledger.claims import Claim
+from audit.ledger.quantities import Costs, Values, printed
+from audit.ledger.rules import judge
+from audit.ledger.verdicts import Judgement, Verdict, weakest
+from seedstability.errors import UserError
+
+NOTHING_SPENT: Costs = {}
+
+
+@dataclass(frozen=True)
+class Ruling:
+    """A claim judged on one set of values."""
+
+    judgements: tuple[Judgement, ...]
+    """One a check, in the entry's order."""
+    beside: tuple[str, ...]
+    """What is shown with the claim and judges nothing, as text."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """The weakest of the checks' verdicts."""
+        return weakest(judgement.verdict for judgement in self.judgements)
+
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """Those of the checks."""
+        return tuple(judgement.verdict for judgement in self.judgements)
+
+
+@dataclass(frozen=True)
+class Verified:
+    """A claim with its rulings."""
+
+    claim: Claim
+    """The entry."""
+    locked: Ruling
+    """On the locked values."""
+    here: Ruling | None
+    """On this machine's own; None where its store does not hold all that the claim needs."""
+
+    @property
+    def shown(self) -> Ruling:
+        """This machine's ruling, or the locked one where there is none."""
+        return self.here or self.locked
+
+    @property
+    def differs(self) -> bool:
+        """Whether this machine's values give any check another verdict than the locked ones."""
+        return self.here is not None and self.here.verdicts != self.locked.verdicts
+
+
+def verify(
+    locked: Values,
+    here: Values | None,
+    claims: Iterable[Claim],
+    costs: Costs = NOTHING_SPENT,
+) -> list[Verified]:
+    """Judge claims and write nothing.
+
+    Args:
+        locked: the profile's locked values.
+        here: what this machine's store holds of the same addresses, or None.
+        claims: entries of the ledger.
+        costs: what the stages of the locked run took, by name.
+
+    Raises:
+        UserError: with near names, when a locked value is missing.
+    """
+    return [
+        Verified(
+            claim,
+            _ruling(claim, locked, costs),
+            _ruling(claim, here, costs) if here is not None and _judgeable(claim, here) else None,
+        )
+        for claim in claims
+    ]
+
+
+def exit_status(verified: Iterable[Verified]) -> int:
+    """0 when all is as locked, 1 when a verdict differs."""
+    return int(any(each.differs for each in verified))
+
+
+def parts_needed(claim: Claim) -> set[tuple[str, str]]:
+    """The experiments' parts that a claim's results come from, as (experiment, part).
+
+    Empty for a claim about costs or about the report's own arithmetic: nothing has to be rerun.
+    """
+    parts = set()
+    for address in claim.addresses:
+        experiment, part, _ = address.split(".", 2)
+        parts.add((experiment, part))
+    return parts
+
+
+def _ruling(claim: Claim, values: Values, costs: Costs) -> Ruling:
+    if claim.elsewhere is not None and not _holds_all(claim, values):
+        return _not_testable(claim)
+    try:
+        judgements = tuple(judge(check, values, costs) for check in claim.check)
+        beside = tuple(
+            f"{shown.what}: {printed(values.scalar(shown.address))}" for shown in claim.beside
+        )
+    except UserError as problem:
+        raise UserError(f"claim {claim.id}: {problem}") from None
+    return Ruling(judgements, beside)
+
+
+def _not_testable(claim: Claim) -> Ruling:
+    assert claim.elsewhere is not None
+    because = (
+        f"needs {claim.elsewhere.needs}: profile {claim.elsewhere.profile},"
+        f" about {claim.elsewhere.cost}"
+    )
+    return Ruling(
+        tuple(
+            Judgement(check.what, check.stated, "", "", Verdict.NOT_TESTABLE, because)
+            for check in claim.check
+        ),
+        (),
+    )
+
+
+def _judgeable(claim: Claim, here: Values) -> bool:
+    """A claim without addresses has nothing of this machine's to be judged on."""
+    return bool(claim.addresses) and _holds_all(claim, here)
+
+
+def _holds_all(claim: Claim, values: Values) -> bool:
+    try:
+        for address in claim.addresses:
+            values.scalar(address)
+    except UserError:
+        return False
+    return True

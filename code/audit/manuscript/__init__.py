@@ -1,0 +1,1 @@
+"""The manuscript rendered from locked values."""

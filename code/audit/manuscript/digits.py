@@ -1,0 +1,123 @@
+r"""Finds typed figures in the manuscript: every number is printed from its address instead.
+
+Digits may stand in these places, and in no others:
+
+1. comments;
+2. what is never printed as a number: arguments of `\label`, `\ref` and its kin, `\cite` and its
+   kin, `\input`, `\includegraphics`, `\url`, the first of `\href`, and of the macros that print
+   by address;
+3. typesetting: optional arguments, column specifications, lengths, `\cmidrule`, the first
+   arguments of `\multicolumn` and `\setcounter`, the file `paper/macros.tex`, and all in
+   `manuscript.tex` that precedes `\begin{document}`;
+4. ids of claims, such as C01;
+5. formulae: the integers 0, 1 and 2, which are bounds, exponents and halves there;
+6. in templates: strings (they are addresses) and subscripts inside the delimiters, and the
+   integers 0, 1 and 2 in what prints nothing.
+
+Names with digits (models, hash functions) and the constants of definitions are macros of
+`paper/names.tex`, which is read by people and not by this check.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import PurePath
+
+from audit.manuscript.latex import line_of, without_comments
+from audit.manuscript.macros import Source
+from seedstability.errors import UserError
+
+NOT_CHECKED = ("names.tex", "macros.tex")
+_ARGUMENT = r"\s*\{[^{}]*\}"
+_OPTION = r"\s*\[[^\[\]]*\]"
+_COMMANDS_NEVER_PRINTED = (
+    r"label|ref|eqref|pageref|autoref|nameref|cite[a-z]*\*?|input|include|includegraphics|url|href"
+    r"|result|resultinterval|resultintervalname|resultchance|resulttext|claimed|edition"
+    r"|paperfigure|papertable|madeby|cmidrule|multicolumn|multirow|setcounter|addtocounter"
+    r"|vspace\*?|hspace\*?|bibliography|bibliographystyle|begin|end|hypertarget|hyperlink"
+)
+_ALLOWED = [
+    re.compile(
+        r"\\begin\{(?:tabular|tabularx|longtable|array)\*?\}"
+        + rf"(?:{_OPTION})?(?:\{{\\textwidth\}})?"
+        + r"\s*\{(?:[^{}]|\{[^{}]*\})*\}"
+    ),
+    re.compile(rf"\\(?:{_COMMANDS_NEVER_PRINTED})(?:{_OPTION}|\s*\([a-z]*\))*{_ARGUMENT}"),
+    re.compile(r"\\(?:setlength|addtolength)" + _ARGUMENT + _ARGUMENT),
+    re.compile(r"\\renewcommand\{\\arraystretch\}" + _ARGUMENT),
+    re.compile(r"\\\\" + _OPTION),
+    re.compile(r"\\(?!item|caption|(?:sub)*section|paragraph)[A-Za-z]+" + _OPTION),
+    re.compile(r"\bC\d\d\b"),
+]
+_FORMULA = re.compile(
+    r"\\begin\{(equation|align|gather|multline)(\*?)\}.*?\\end\{\1\2\}"
+    r"|\\\[.*?\\\]|\\\(.*?\\\)|(?<!\\)\$.*?(?<!\\)\$",
+    re.DOTALL,
+)
+_FORMULA_CONSTANT = re.compile(r"(?<![\d.,])[012](?![\d]|[.,]\d)")
+_TEMPLATE_CODE = re.compile(r"<<.*?>>|<%.*?%>|<#.*?#>", re.DOTALL)
+_HARMLESS_IN_CODE = re.compile(r"<#.*?#>|\"[^\"]*\"|'[^']*'|\[[^\[\]]*\]", re.DOTALL)
+_NUMBER = re.compile(r"\d[\d.,]*\d|\d")
+
+
+@dataclass(frozen=True)
+class TypedFigure:
+    """A number that somebody typed."""
+
+    place: str
+    """`file:line`."""
+    digits: str
+    """The number as typed."""
+    line: str
+    """The line it stands on."""
+
+
+def typed_figures(source: Source) -> Iterator[TypedFigure]:
+    """Every number typed in a file outside the places listed above, in order."""
+    if PurePath(source.name).name in NOT_CHECKED:
+        return
+    text = without_comments(_code_blanked(source.text))
+    text = _preamble_blanked(text)
+    text = _FORMULA.sub(lambda m: _FORMULA_CONSTANT.sub(_blank, m[0]), text)
+    for pattern in _ALLOWED:
+        text = pattern.sub(_blank, text)
+    lines = source.text.splitlines()
+    for found in _NUMBER.finditer(text):
+        line = line_of(text, found.start())
+        yield TypedFigure(f"{source.name}:{line}", found[0], lines[line - 1].strip())
+
+
+def check(source: Source) -> None:
+    """Refuse a file with a typed figure.
+
+    Raises:
+        UserError: naming the first one and where it stands.
+    """
+    for figure in typed_figures(source):
+        raise UserError(
+            f"{figure.place}: the figure {figure.digits} is typed; print it by its address with"
+            " \\result{…}, or name it in paper/names.tex if it is no result"
+        )
+
+
+def _blank(found: re.Match) -> str:
+    """The same lines without any characters, so that what follows keeps its line number."""
+    return re.sub(r"[^\n]", " ", found[0])
+
+
+def _code_blanked(text: str) -> str:
+    return _TEMPLATE_CODE.sub(lambda found: _judged_code(found[0]), text)
+
+
+def _judged_code(code: str) -> str:
+    """What is left of a template's code once all is gone that cannot be a typed figure."""
+    left = _HARMLESS_IN_CODE.sub(_blank, code)
+    if code.startswith("<%"):
+        left = _FORMULA_CONSTANT.sub(_blank, left)
+    # A delimiter's per cent sign would make a comment of the rest of the line.
+    return left.replace("%", " ")
+
+
+def _preamble_blanked(text: str) -> str:
+    preamble, begin, body = text.partition(r"\begin{document}")
+    return re.sub(r"[^\n]", " ", preamble) + begin + body if begin else text

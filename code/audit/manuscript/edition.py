@@ -1,0 +1,99 @@
+"""What one rendering of the paper is made of, and what it says about itself."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from audit.ledger.verify import Verified
+from audit.pipeline.results import Scalar
+
+
+class ValueSource(Protocol):
+    """Where printed values come from; `pipeline.locking.locked.Values` is one.
+
+    Each method raises `UserError` with near names when there is nothing at the address.
+    """
+
+    def scalar(self, address: str) -> Scalar:
+        """The number at an address."""
+
+    def text(self, address: str) -> str:
+        """The string at an address."""
+
+    def subtree(self, prefix: str) -> Mapping[str, Any]:
+        """Everything below a prefix as nested dictionaries of `Scalar`, arrays and strings."""
+
+
+@dataclass(frozen=True)
+class StageCost:
+    """What one stage of the locked run took."""
+
+    name: str
+    """The stage's name in the graph."""
+    seconds: float
+    """Wall time."""
+    megabytes: float
+    """Peak resident memory."""
+
+    @property
+    def experiment(self) -> str:
+        """The first part of its name: an experiment, or what several of them share."""
+        return self.name.partition("/")[0]
+
+
+@dataclass(frozen=True)
+class Edition:
+    """Everything a rendering depends on besides the files under `paper/`.
+
+    Date, commit and machine are those of the locked run and not of the build, so that
+    everybody's PDF is one file.
+    """
+
+    values: ValueSource
+    """Locked values, or a draft's."""
+    date: str
+    """When the locked run ended, as in `2026-01-31` or with the time of day in UTC behind it."""
+    commit: str = "not recorded"
+    """Source commit of the locked run."""
+    numeric_abi: str = "not recorded"
+    """CPU vendor, instruction set, torch and BLAS build, libc and device of the locked run."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Versions of the packages that the numbers depend on."""
+    stages: Sequence[StageCost] = ()
+    """Cost of each stage in the locked run."""
+    claims: Sequence[Verified] = ()
+    """The ledger judged on these values; only the `locked` rulings are printed."""
+    profile: str = "paper"
+    """Any other is marked on every page."""
+    draft: bool = False
+    """Whether values are rendered that nobody has locked; marked on every page."""
+
+    @property
+    def mark(self) -> str:
+        """What stands across every page, empty for the paper itself."""
+        profile = "" if self.profile == "paper" else f"{self.profile.upper()} PROFILE"
+        return " – ".join(part for part in ("DRAFT" if self.draft else "", profile) if part)
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What `\\edition{…}` can print."""
+        return {
+            "date": self.date[:10],
+            "commit": self.commit,
+            "numeric_abi": self.numeric_abi,
+            "profile": self.profile,
+            "environment": ", ".join(f"{name} {v}" for name, v in self.environment.items()),
+        }
+
+    @property
+    def claimed(self) -> dict[str, str]:
+        """What `\\claimed{…}` can print: the reports' own figures.
+
+        `C13` is the first figure of a claim, `C13:dead latents, ReLU` the one of that name.
+        """
+        figures: dict[str, str] = {}
+        for each in self.claims:
+            for judgement in each.locked.judgements:
+                figures.setdefault(each.claim.id, judgement.theirs)
+                figures[f"{each.claim.id}:{judgement.what}"] = judgement.theirs
+        return figures

@@ -1,0 +1,184 @@
+"""The paper's figures: which module draws which values, and when one has to be drawn again."""
+
+import hashlib
+import inspect
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from audit.manuscript.edition import ValueSource
+from audit.pipeline.results import Array, Scalar
+from seedstability.errors import UserError
+
+Format = Literal["pdf", "png", "svg"]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure of the paper."""
+
+    name: str
+    """File name without suffix, and the name by which the text includes it."""
+    subtree: str
+    """Address of the values it draws."""
+    command: str
+    """What a reader types to make it again; printed beside it."""
+    module: str = ""
+    """Module with `draw(data) -> Figure`; left out, `seedstability.plots.<name>`."""
+
+    @property
+    def plots_module(self) -> str:
+        """Dotted name of the module that draws it."""
+        return self.module or f"seedstability.plots.{self.name}"
+
+
+FIGURES: tuple[Figure, ...] = (
+    Figure("headline", "chance.headline", "invoke experiments --only chance"),
+    Figure("closed_form", "chance.closed_form", "invoke experiments --only chance"),
+    Figure("falling_rank", "chance.falling_rank", "invoke experiments --only chance"),
+    Figure("levels", "modular.headline.figure", "invoke experiments --only modular"),
+    Figure("sizes", "modular.sizes", "invoke experiments --only modular"),
+    Figure("length", "modular.length", "invoke experiments --only modular"),
+    Figure("consistency", "consistency", "invoke experiments --only consistency"),
+    Figure("trace", "consistency", "invoke experiments --only consistency"),
+    Figure("matching", "matching", "invoke experiments --only matching"),
+    Figure(
+        "token_sizes",
+        "tokens.sizes",
+        "invoke experiments --only tokens",
+        "audit.plots.language.tokens",
+    ),
+    Figure(
+        "token_amounts",
+        "tokens.amounts",
+        "invoke experiments --only tokens",
+        "audit.plots.language.tokens",
+    ),
+    Figure("seeds", "seeds", "invoke experiments --only seeds"),
+    Figure("alignment", "alignment.sizes.figure", "invoke experiments --only alignment"),
+    Figure("alignment_modes", "alignment.modes", "invoke experiments --only alignment"),
+    Figure("alignment_frequency", "alignment.frequency", "invoke experiments --only alignment"),
+    Figure("domains", "domains.across", "invoke experiments --only domains"),
+    Figure("activations", "activations", "invoke experiments --only activations"),
+    Figure("explanations", "explanations.figure", "invoke experiments --only explanations"),
+    Figure("planted", "planted", "invoke experiments --only planted"),
+    Figure("pooling", "pooling", "invoke experiments --only pooling"),
+    Figure("symmetry", "symmetry.figure", "invoke experiments --only symmetry"),
+    Figure("symmetry_example", "symmetry.example", "invoke experiments --only symmetry"),
+    Figure("interventions", "interventions.rows", "invoke experiments --only interventions"),
+    Figure("twins", "interventions.drift", "invoke experiments --only interventions"),
+    Figure("subspaces", "subspaces.camps", "invoke experiments --only subspaces"),
+    Figure("unstable_spans", "subspaces.spans", "invoke experiments --only subspaces"),
+)
+# Modules that figures share: an edit there draws them all again.
+_SHARED = (
+    "seedstability.report.figures.style",
+    "audit.plots.chance.labels",
+    "seedstability.report.figures.marks",
+)
+
+
+def render(figure: Figure, values: ValueSource, folder: Path, form: Format = "pdf") -> Path:
+    """Draw a figure into a folder, unless the one there was drawn from the same code and values.
+
+    Raises:
+        UserError: when the values are not there, or not those that the figure needs.
+    """
+    data = plain(values.subtree(figure.subtree))
+    target = folder / f"{figure.name}.{form}"
+    note = folder / f"{figure.name}.{form}.key"
+    key = rendering_key(figure, data)
+    if _is_current(target, note, key):
+        return target
+    folder.mkdir(parents=True, exist_ok=True)
+    scratch = folder / f".{figure.name}.{os.getpid()}.{form}"
+    try:
+        _draw(figure, data, scratch, form)
+        content = hashlib.sha256(scratch.read_bytes()).hexdigest()
+        scratch.replace(target)
+    finally:
+        scratch.unlink(missing_ok=True)
+    note.write_text(f"{key} {content}\n", encoding="utf-8")
+    return target
+
+
+def rendering_key(figure: Figure, data: Mapping[str, Any]) -> str:
+    """Hash of what the drawing depends on: plot code, the shared style, matplotlib, the values."""
+    digest = hashlib.sha256()
+    for module in (figure.plots_module, *_SHARED):
+        digest.update(_source(module))
+    digest.update(inspect.getsource(_save).encode())
+    digest.update(metadata.version("matplotlib").encode())
+    digest.update(json.dumps(data, sort_keys=True, default=_listed).encode())
+    return digest.hexdigest()
+
+
+def plain(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """The tree as the plots take it: floats, strings and arrays, nothing of ours."""
+    return {name: _plain(branch) for name, branch in tree.items()}
+
+
+def _plain(branch: Any) -> Any:
+    if isinstance(branch, Mapping):
+        return plain(branch)
+    if isinstance(branch, Scalar):
+        return branch.value
+    if isinstance(branch, Array):
+        return np.asarray(branch.values)
+    return branch
+
+
+def _listed(leaf: Any) -> Any:
+    array = np.asarray(leaf)
+    return [str(array.dtype), array.shape, array.tolist()]
+
+
+def _source(module: str) -> bytes:
+    spec = find_spec(module)
+    if spec is None or spec.origin is None:
+        raise UserError(f"no module {module}; every figure has one under plots/")
+    return Path(spec.origin).read_bytes()
+
+
+def _is_current(target: Path, note: Path, key: str) -> bool:
+    try:
+        known = note.read_text(encoding="utf-8").split()
+        return known == [key, hashlib.sha256(target.read_bytes()).hexdigest()]
+    except OSError:
+        return False
+
+
+def _draw(figure: Figure, data: Mapping[str, Any], path: Path, form: Format) -> None:
+    # Loading matplotlib takes a second, which a build with nothing to draw need not spend.
+    from importlib import import_module
+
+    try:
+        drawn = import_module(figure.plots_module).draw(data)
+    except KeyError as missing:
+        raise UserError(
+            f"figure {figure.name}: nothing at {figure.subtree}.{missing.args[0]};"
+            f" {figure.plots_module} says what it draws"
+        ) from None
+    _save(drawn, path, form)
+
+
+def _save(drawn: Any, path: Path, form: Format) -> None:
+    import matplotlib
+
+    from seedstability.report.figures import style
+
+    # Dates and program names would make every PDF a different file.
+    undated: dict[Format, dict[str, None]] = {
+        "pdf": {"CreationDate": None, "ModDate": None, "Producer": None, "Creator": None},
+        "svg": {"Date": None, "Creator": None},
+        "png": {"Software": None},
+    }
+    with matplotlib.rc_context(style.SETTINGS):
+        drawn.savefig(path, format=form, metadata=undated[form], dpi=200)

@@ -1,0 +1,142 @@
+r"""`\result{address}` and its relatives: every number in the text by its address.
+
+`\result` prints the value, `\resultinterval` its interval, `\resultintervalname` what the
+interval is, `\resultchance` the chance level, `\resulttext` a string, `\claimed{C01}` a
+report's own figure from the ledger, `\claim{C01}` a claim's id, `\edition{date}` a fact about the
+locked run. Whatever the text uses is looked up before TeX runs and written to one file,
+`values.tex`; what cannot be found stops the build and names the line that asks for it.
+"""
+
+import difflib
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from audit.manuscript.edition import Edition, ValueSource
+from audit.manuscript.latex import Latex, escaped, line_of, number, unit_behind, without_comments
+from seedstability.errors import UserError
+
+_USE = re.compile(
+    r"\\(result|resultinterval|resultintervalname|resultchance|resulttext|claimed|claim|edition)"
+    r"\s*\{([^{}]*)\}"
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A TeX file of the paper, or one that a template became."""
+
+    name: str
+    """As a user would open it, such as `paper/sections/chance.tex`."""
+    text: str
+    """Its content."""
+
+
+@dataclass(frozen=True)
+class Use:
+    """One place where the text asks for a value."""
+
+    macro: str
+    """Without the backslash."""
+    address: str
+    """What stands between the braces."""
+    place: str
+    """`file:line`."""
+
+
+def uses(source: Source) -> Iterator[Use]:
+    """Every value that a file asks for, in order; comments ask for nothing."""
+    text = without_comments(source.text)
+    for found in _USE.finditer(text):
+        place = f"{source.name}:{line_of(text, found.start())}"
+        yield Use(found[1], found[2].strip(), place)
+
+
+def values_tex(sources: Iterable[Source], edition: Edition) -> str:
+    """The file that gives each used macro its text, one line a value, in a fixed order.
+
+    Raises:
+        UserError: naming file, line and near names, when something asked for is not there.
+    """
+    defined: dict[tuple[str, str], Latex] = {}
+    for source in sources:
+        for use in uses(source):
+            if (use.macro, use.address) not in defined:
+                defined[use.macro, use.address] = printed(use, edition)
+    lines = [
+        f"\\definevalue{{{macro}}}{{{address}}}{{{text}}}"
+        for (macro, address), text in sorted(defined.items())
+    ]
+    return "\n".join(["% Written by the build from the locked values; edits are lost.", *lines, ""])
+
+
+def printed(use: Use, edition: Edition) -> Latex:
+    """What one use prints.
+
+    Raises:
+        UserError: naming the place, when there is nothing to print.
+    """
+    try:
+        if use.macro == "claimed":
+            return escaped(_named(use.address, edition.claimed, "figure of a claim"))
+        if use.macro == "claim":
+            known = {each.claim.id: each.claim.id for each in edition.claims}
+            return escaped(_named(use.address, known, "claim"))
+        if use.macro == "edition":
+            return escaped(_named(use.address, edition.facts, "fact about the locked run"))
+        return RENDERERS[use.macro](edition.values, use.address)
+    except (UserError, ValueError) as problem:
+        raise UserError(f"{use.place}: \\{use.macro}{{{use.address}}}: {problem}") from None
+
+
+def value(values: ValueSource, address: str) -> Latex:
+    """The number at an address with its unit."""
+    scalar = values.scalar(address)
+    return number(scalar.value, scalar.digits, scalar.unit)
+
+
+def interval(values: ValueSource, address: str) -> Latex:
+    """The interval around the number at an address, as `[low, high]`."""
+    scalar = values.scalar(address)
+    if scalar.low is None or scalar.high is None:
+        raise UserError("this value has no interval; use \\result, or give the result one")
+    low, high = (number(end, scalar.digits) for end in (scalar.low, scalar.high))
+    return Latex(f"[{low}, {high}]{unit_behind(scalar.unit)}")
+
+
+def interval_name(values: ValueSource, address: str) -> Latex:
+    """What the interval at an address is, such as a jackknife over so many seeds."""
+    name = values.scalar(address).interval
+    if not name:
+        raise UserError("this value does not say what its interval is")
+    return escaped(name)
+
+
+def chance(values: ValueSource, address: str) -> Latex:
+    """Chance level of the number at an address."""
+    scalar = values.scalar(address)
+    if scalar.chance is None:
+        raise UserError("this value has no chance level; give the result one, or drop the macro")
+    return number(scalar.chance, scalar.digits, scalar.unit)
+
+
+def text(values: ValueSource, address: str) -> Latex:
+    """The string at an address."""
+    return escaped(values.text(address))
+
+
+RENDERERS: dict[str, Callable[[ValueSource, str], Latex]] = {
+    "result": value,
+    "resultinterval": interval,
+    "resultintervalname": interval_name,
+    "resultchance": chance,
+    "resulttext": text,
+}
+
+
+def _named(name: str, known: dict[str, str], what: str) -> str:
+    if name in known:
+        return known[name]
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or list(known)[:3]
+    hint = f"; near: {', '.join(near)}" if near else ""
+    raise UserError(f"no {what} of this name{hint}")

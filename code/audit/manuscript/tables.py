@@ -1,0 +1,127 @@
+r"""Tables: Jinja2 templates over the same values as the text.
+
+Delimiters are `<< … >>` for values, `<% … %>` for loops and `<# … #>` for comments, so that a
+template still reads as LaTeX. Inside them `result`, `interval`, `interval_name`, `chance` and
+`text` print what stands at an address as the macros of the same names do, `tree(prefix)` gives the
+names below one, `edition` and `claims` are what they say. Plain strings are escaped.
+"""
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from audit.manuscript import macros
+from audit.manuscript.edition import Edition
+from audit.manuscript.latex import escaped, number
+from seedstability.errors import UserError
+
+SUFFIX = ".tex.j2"
+# What a reader types to make each again; printed beside it.
+_MODULAR, _CONSISTENCY, _MATCHING = (
+    f"invoke experiments --only {name}" for name in ("modular", "consistency", "matching")
+)
+COMMANDS = {
+    "headline": "invoke experiments --only chance",
+    "ledger": "invoke verify",
+    "stages": "invoke paper",
+    "subjects": _MODULAR,
+    "centre": _MODULAR,
+    "quality": _MODULAR,
+    "architecture": _MODULAR,
+    "controls": _MODULAR,
+    "fourier": _MODULAR,
+    "consistency": _CONSISTENCY,
+    "matching": _MATCHING,
+    "language": "invoke experiments --only language",
+    "tokens": "invoke experiments --only tokens",
+    "tokens_differences": "invoke experiments --only tokens",
+    "seeds": "invoke experiments --only seeds",
+    "alignment": "invoke experiments --only alignment",
+    "alignment_architectures": "invoke experiments --only alignment",
+    "domains": "invoke experiments --only domains",
+    "activations": "invoke experiments --only activations",
+    "explanations": "invoke experiments --only explanations",
+    "rules": "invoke experiments --only explanations",
+    "planted": "invoke experiments --only planted",
+    "planted_song": "invoke experiments --only planted",
+    "pooling": "invoke experiments --only pooling",
+    "symmetry": "invoke experiments --only symmetry",
+    "interventions": "invoke experiments --only interventions",
+    "interventions_verdicts": "invoke experiments --only interventions",
+    "transport": "invoke experiments --only interventions",
+    "subspaces_worth": "invoke experiments --only subspaces",
+    "subspaces_responses": "invoke experiments --only subspaces",
+    "subspaces_spans": "invoke experiments --only subspaces",
+}
+
+
+def render(template: Path, edition: Edition, name: str = "") -> str:
+    """One table as LaTeX.
+
+    Args:
+        template: a `.tex.j2` file.
+        edition: the values it is filled from.
+        name: how errors call the file; its path unless given.
+
+    Raises:
+        UserError: naming file and line, for an address, a name or a filter that is not there.
+    """
+    name = name or str(template)
+    try:
+        compiled = _environment().from_string(template.read_text(encoding="utf-8"))
+        return compiled.render(_context(edition))
+    except jinja2.TemplateSyntaxError as problem:
+        raise UserError(f"{name}:{problem.lineno}: {problem.message}") from None
+    except (UserError, ValueError, jinja2.TemplateError) as problem:
+        raise UserError(f"{name}:{_line(problem)}: {problem}") from None
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        block_start_string="<%",
+        block_end_string="%>",
+        variable_start_string="<<",
+        variable_end_string=">>",
+        comment_start_string="<#",
+        comment_end_string="#>",
+        undefined=jinja2.StrictUndefined,
+        finalize=_finalized,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["number"] = number
+    environment.filters["seconds"] = partial(number, digits=1)
+    environment.filters["count"] = partial(number, digits=0)
+    return environment
+
+
+def _finalized(value: Any) -> Any:
+    return escaped(value) if isinstance(value, str) else value
+
+
+def _context(edition: Edition) -> Mapping[str, Any]:
+    return {
+        "result": partial(macros.value, edition.values),
+        "interval": partial(macros.interval, edition.values),
+        "interval_name": partial(macros.interval_name, edition.values),
+        "chance": partial(macros.chance, edition.values),
+        "text": partial(macros.text, edition.values),
+        "tree": edition.values.subtree,
+        "edition": edition,
+        "claims": edition.claims,
+    }
+
+
+def _line(problem: BaseException) -> str:
+    """Line of the template in which an exception arose; Jinja2 rewrites tracebacks to say so."""
+    line = "?"
+    trace = problem.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == "<template>":
+            line = str(trace.tb_lineno)
+        trace = trace.tb_next
+    return line

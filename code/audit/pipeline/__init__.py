@@ -1,0 +1,1 @@
+"""Stages, their keys, their results and their runs; knows no experiment."""

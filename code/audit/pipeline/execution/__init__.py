@@ -1,0 +1,1 @@
+"""Stages run, several at once, and what a run would cost."""

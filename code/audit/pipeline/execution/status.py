@@ -1,0 +1,131 @@
+"""What is up to date, what is not, why, and what it costs to put right."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from audit.pipeline.execution.display import duration
+from audit.pipeline.execution.run import Plan, plan
+from audit.pipeline.graph.keys import Key
+from audit.pipeline.graph.sources import Sources
+from audit.pipeline.graph.stage import Stage, in_order
+from audit.pipeline.store.history import History
+from audit.pipeline.store.store import Store
+
+State = Literal["up to date", "stale", "not needed"]
+
+
+@dataclass(frozen=True)
+class StageStatus:
+    """One stage of a graph."""
+
+    stage: str
+    """Its name."""
+    state: State
+    """`not needed`: its own result is gone, but all that was made of it is there."""
+    reasons: tuple[str, ...] = ()
+    """Why it is stale."""
+    seconds: float | None = None
+    """What a rerun takes by experience; nothing where there is none, or none is due."""
+
+
+def as_lines(found: Iterable[StageStatus]) -> list[str]:
+    """What a person reads: every stale stage with its reasons and cost, and a sum."""
+    found = list(found)
+    stale = [entry for entry in found if entry.state == "stale"]
+    lines = []
+    for entry in stale:
+        cost = "" if entry.seconds is None else f"  ({duration(entry.seconds)})"
+        lines.append(f"{entry.stage}: {'; '.join(entry.reasons)}{cost}")
+    known = sum(entry.seconds or 0.0 for entry in stale)
+    unknown = sum(entry.seconds is None for entry in stale)
+    rerun = f"; a rerun takes about {duration(known)} of one core" if known else ""
+    rerun += f", {unknown} of unknown cost" if known and unknown else ""
+    return [*lines, f"{len(stale)} of {len(found)} stages are stale{rerun}"]
+
+
+def status(
+    stages: Iterable[Stage],
+    store: Store,
+    known_seconds: Mapping[str, float] | None = None,
+    sources: Sources | None = None,
+) -> list[StageStatus]:
+    """The state of each stage of a graph, inputs first.
+
+    Args:
+        stages: the ends of the graph.
+        store: where results are.
+        known_seconds: wall time by stage, for those the store has never seen.
+        sources: the code; left out, the package as it is on disk.
+
+    Raises:
+        UserError: as `portable_keys`.
+    """
+    stages = list(stages)
+    planned = plan(stages, store, sources)
+    due = {planned.keys[stage.name].digest for stage in planned.missing}
+    history = History(store, known_seconds) if due else None
+    found = []
+    for stage in in_order(stages):
+        key = planned.keys[stage.name]
+        if history is not None and key.digest in due:
+            reasons = tuple(_reasons(stage, planned, store, history, due))
+            found.append(StageStatus(stage.name, "stale", reasons, history.seconds(stage, key)))
+        else:
+            state: State = "up to date" if store.has(key.digest) else "not needed"
+            found.append(StageStatus(stage.name, state))
+    return found
+
+
+def _reasons(
+    stage: Stage, planned: Plan, store: Store, history: History, due: set[str]
+) -> Iterator[str]:
+    key = planned.keys[stage.name]
+    if key.digest in planned.damaged:
+        yield planned.damaged[key.digest]
+        return
+    for entry in store.elsewhere(key.digest):
+        yield f"computed on another machine only ({entry.provenance.abi})"
+    earlier = history.nearest(stage.name, key)
+    if earlier is None:
+        yield "never run"
+    elif earlier.key.digest == key.digest:
+        return
+    else:
+        yield from changes(earlier.key, key)
+        yield from _changed_inputs(stage, planned, earlier.key, due)
+
+
+def changes(old: Key, new: Key) -> Iterator[str]:
+    """What differs between two keys besides their inputs, one line each."""
+    if old.function != new.function:
+        yield f"function: {old.function} → {new.function}"
+    yield from _changed("setting ", old.settings, new.settings)
+    yield from _changed("", old.packages, new.packages)
+    for path in sorted(old.files.keys() | new.files.keys()):
+        if path not in new.files:
+            yield f"file {path} is not used any more"
+        elif path not in old.files:
+            yield f"file {path} is used now"
+        elif old.files[path] != new.files[path]:
+            yield f"file {path} changed"
+
+
+def _changed(kind: str, old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[str]:
+    for name in sorted(old.keys() | new.keys()):
+        before, after = old.get(name, "none"), new.get(name, "none")
+        if before != after:
+            yield f"{kind}{name}: {before} → {after}"
+
+
+def _changed_inputs(stage: Stage, planned: Plan, old: Key, due: set[str]) -> Iterator[str]:
+    for argument, needed in stage.inputs.items():
+        digest = planned.keys[needed.name].digest
+        if digest == old.inputs.get(argument):
+            continue
+        if digest in due:
+            yield f"input {needed.name} is stale"
+        else:
+            yield f"input {needed.name} is another than before"
+    for argument in old.inputs.keys() - stage.inputs.keys():
+        yield f"input {argument} is not used any more"

@@ -1,0 +1,146 @@
+"""The process that runs stages: it imports heavy libraries once and forks for every stage.
+
+Started by `workers` as `python -m audit.pipeline.execution.worker COMMANDS EVENTS`, two numbers
+of sockets. A command is a pickled pair: libraries to have ready, and a pickled `Job`. Events
+are dictionaries as JSON; each carries the stage's key and a `kind`.
+
+Whoever started it may be killed at any point: then the commands end, this process with them,
+and its children by the signal they asked for.
+"""
+
+import contextlib
+import ctypes
+import faulthandler
+import gc
+import importlib
+import json
+import os
+import pickle
+import selectors
+import signal
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+from audit.pipeline.execution.job import Job, perform
+from seedstability import progress
+from seedstability.errors import UserError
+from seedstability.numerics import pinning
+
+Send = Callable[..., None]
+LARGEST_MESSAGE = 1 << 16
+_PARENT_DIED = 1  # PR_SET_PDEATHSIG of prctl(2)
+
+
+def serve(commands: socket.socket, events: socket.socket) -> None:
+    """Fork a child for each command, until the commands end."""
+    children: dict[int, tuple[int, str]] = {}
+    with selectors.DefaultSelector() as ready:
+        ready.register(commands, selectors.EVENT_READ)
+        while True:
+            for found, _ in ready.select():
+                if found.fileobj is not commands:
+                    ready.unregister(found.fileobj)
+                    _bury(found.fd, *children.pop(found.fd), events)
+                    continue
+                message = commands.recv(LARGEST_MESSAGE)
+                if not message:
+                    return
+                libraries, key, job = pickle.loads(message)
+                _have_ready(libraries)
+                pid = os.fork()
+                if pid == 0:
+                    ready.close()
+                    commands.close()
+                    _child(job, key, events)
+                handle = os.pidfd_open(pid)
+                children[handle] = (pid, key)
+                ready.register(handle, selectors.EVENT_READ)
+
+
+def _have_ready(libraries: tuple[str, ...]) -> None:
+    missing = [name for name in libraries if name not in sys.modules]
+    for name in missing:
+        # What does not import here will say so in the stage that really needs it.
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    if missing:
+        # Children then share these objects' memory, because their collector leaves them alone.
+        gc.freeze()
+
+
+def _bury(handle: int, pid: int, key: str, events: socket.socket) -> None:
+    os.close(handle)
+    _, status = os.waitpid(pid, 0)
+    code = os.waitstatus_to_exitcode(status)
+    if code != 0:
+        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
+        events.send(json.dumps({"kind": "died", "key": key, "text": how}).encode())
+
+
+def _child(pickled: bytes, key: str, events: socket.socket) -> None:
+    """Run one stage and end the process."""
+
+    def send(kind: str, **what) -> None:
+        events.send(json.dumps({"kind": kind, "key": key, **what}).encode())
+
+    try:
+        _die_with_parent()
+        job: Job = pickle.loads(pickled)
+        _write_output_to(job.log)
+        if "torch" in sys.modules:
+            pinning.fix_after_torch(job.threads)
+        progress.listen(_throttled(send))
+        outcome = perform(job, waiting=lambda: send("waiting"))
+        job.log.unlink(missing_ok=True)
+        send(**outcome)  # after which the parent may be done and kill us
+    except UserError as error:
+        send("failed", text=str(error), mistake=True)
+    except Exception:
+        # Nothing is swallowed: the parent stops the run and shows this traceback.
+        send("failed", text=traceback.format_exc()[-LARGEST_MESSAGE // 4 :], mistake=False)
+    except BaseException:
+        os._exit(1)
+    finally:
+        # `_exit` leaves out what a Python process does at its end, this too.
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(0)
+
+
+def _die_with_parent() -> None:
+    parent = os.getppid()
+    ctypes.CDLL(None).prctl(_PARENT_DIED, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent or parent == 1:
+        os._exit(1)
+
+
+def _write_output_to(log: Path) -> None:
+    """What libraries print would tear the display; it is kept for when the stage fails."""
+    try:
+        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    except OSError as error:
+        raise UserError(f"{log} cannot be written: {error.strerror}") from None
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    faulthandler.enable()
+
+
+def _throttled(send: Send) -> Callable[[float], None]:
+    last = 0.0
+
+    def listener(share: float) -> None:
+        nonlocal last
+        if time.monotonic() - last > 0.2:
+            last = time.monotonic()
+            send("progress", share=share)
+
+    return listener
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    serve(*(socket.socket(fileno=int(number)) for number in sys.argv[1:]))

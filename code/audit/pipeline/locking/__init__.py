@@ -1,0 +1,1 @@
+"""Locked values: read, compared with computed ones, written."""

@@ -1,0 +1,1 @@
+"""Results on disk, under portable key and numeric ABI."""

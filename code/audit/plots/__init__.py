@@ -1,0 +1,1 @@
+"""Figures of the paper: plain data in, figure out."""

@@ -1,0 +1,61 @@
+"""Similarity along one long training, beside chance levels that move with the dictionaries."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from seedstability.report.figures import marks, style
+
+_SUBJECTS = {"leaky": "leaky subject", "clean": "clean subject"}
+_LEVELS = ("isotropic", "data", "gauge")
+
+
+@style.printed
+def draw(data: Mapping[str, Any]) -> Figure:
+    """Best absolute cosine over epochs with three chance levels; explained variance; distance gone.
+
+    Args:
+        data: for each of `leaky` and `clean` a mapping with arrays of T values: `epoch`,
+            `explained_variance`, `cosine_with_start`, and within `max_abs_cosine` the trained
+            `value`, its ends `low` and `high`, and the levels `isotropic`, `data` and `gauge`.
+
+    Returns:
+        The figure, as wide as the text: a column a subject; below, the explained variance and the
+        mean cosine of each latent with its own start.
+    """
+    figure = style.page_figure(height=0.6)
+    grid = figure.subplots(2, 2, height_ratios=(3, 1), sharex="col", sharey="row")
+    for column, (subject, title) in enumerate(_SUBJECTS.items()):
+        similarity, variance = grid[:, column]
+        curves = data[subject]
+        _panel(similarity, curves["epoch"], curves["max_abs_cosine"])
+        similarity.set_title(title)
+        _strip(variance, curves)
+        style.sizes_axis(variance, curves["epoch"])
+    grid[0, 0].set_ylabel("mean best absolute cosine")
+    marks.from_zero(grid[0, 0])
+    figure.legend(*marks.entries(*grid[:, 0]), loc="outside upper left", ncols=3)
+    return figure
+
+
+def _panel(axes: Axes, epochs: Any, curve: Mapping[str, Any]) -> None:
+    marks.with_interval(axes, epochs, curve, label="trained", **marks.of_trained())
+    for level in _LEVELS:
+        axes.plot(epochs, curve[level], label=marks.LEVELS[level], **marks.of_level(level))
+
+
+def _strip(axes: Axes, curves: Mapping[str, Any]) -> None:
+    axes.plot(
+        curves["epoch"],
+        curves["cosine_with_start"],
+        label="cosine with own start",
+        color=style.SERIES[5].colour,
+        marker="v",
+        linestyle=style.SERIES[5].line,
+    )
+    marks.explained_variance(
+        axes, curves["epoch"], curves["explained_variance"], label="explained variance"
+    )
+    axes.set_xlabel("epochs")

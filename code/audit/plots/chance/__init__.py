@@ -1,0 +1,1 @@
+"""Figures of the sections on chance and matching."""

@@ -1,0 +1,79 @@
+"""What two seeds share over the number of latents, as the fifth report counts it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from seedstability.report.figures import marks, style
+
+_COUNTS = {
+    "agreeing": "assignments agree",
+    "shared_decoder_only": "decoder's cosine above 0.7",
+    "shared": "shared",
+}
+
+
+@style.printed
+def draw(data: Mapping[str, Any]) -> Figure:
+    """Shares of latents and the mean matched cosine over sizes, beside the gauge level.
+
+    Args:
+        data: `size`, an array of N numbers of latents; for each of `agreeing`, `shared`,
+            `shared_decoder_only` (percent) and `matched_mean` a mapping with arrays of N values:
+            `value`, the ends `low` and `high` of its interval, `gauge`, and `live`, of latents that
+            fire alone; `explained_variance`, and `dead_fraction` in percent.
+
+    Returns:
+        The figure, as wide as the text: shares, cosine, and what the dictionaries are worth.
+    """
+    figure = style.page_figure(height=0.62)
+    grid = figure.subplots(2, 2, height_ratios=(3, 1), sharex="col")
+    sizes = data["size"]
+    _shares(grid[0, 0], sizes, data)
+    _cosine(grid[0, 1], sizes, data["matched_mean"])
+    worth = grid[1, 0]
+    marks.explained_variance(worth, sizes, data["explained_variance"])
+    worth.set_ylabel("explained\nvariance")
+    _dead(grid[1, 1], sizes, data["dead_fraction"])
+    for axes in grid.flat:
+        style.sizes_axis(axes, sizes)
+    for axes in grid[1]:
+        axes.set_xlabel("latents $n$")
+    grid[0, 0].legend(*marks.entries(grid[0, 0]), loc="upper right")
+    # Below the lowest curve, which lies far from zero.
+    grid[0, 1].legend(*marks.entries(grid[0, 1]), loc="lower left")
+    return figure
+
+
+def _shares(axes: Axes, sizes: Any, data: Mapping[str, Any]) -> None:
+    for index, (count, name) in enumerate(_COUNTS.items()):
+        look = style.series(index)
+        drawn = {"color": look.colour, "marker": look.marker, "linestyle": look.line}
+        marks.with_interval(axes, sizes, data[count], label=name, **drawn)
+        axes.plot(sizes, data[count]["gauge"], markerfacecolor="white", linewidth=0.7, **drawn)
+    axes.set_title("share of latents (%), hollow: gauge")
+    axes.set_ylim(0, 100)
+
+
+def _cosine(axes: Axes, sizes: Any, curve: Mapping[str, Any]) -> None:
+    marks.with_interval(axes, sizes, curve, label="matched cosine", **marks.of_trained())
+    live = style.series(5)
+    axes.plot(
+        sizes,
+        curve["live"],
+        label="the same, latents that fire",
+        color=live.colour,
+        marker=live.marker,
+        linestyle=live.line,
+    )
+    axes.plot(sizes, curve["gauge"], label=marks.LEVELS["gauge"], **marks.of_level("gauge"))
+    axes.set_title("mean cosine of matched latents")
+    marks.from_zero(axes)
+
+
+def _dead(axes: Axes, sizes: Any, shares: Any) -> None:
+    axes.plot(sizes, shares, color="0.25", marker="x", linewidth=1.0)
+    axes.set_ylabel("never\nfire (%)")
+    marks.from_zero(axes)

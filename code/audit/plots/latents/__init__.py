@@ -1,0 +1,1 @@
+"""Figures of the sections on single latents and planted truth."""

@@ -1,0 +1,59 @@
+"""Do the unstable latents of two seeds span the same space?"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from seedstability.report.figures import marks, style
+
+_PANELS = {"language": "language model", "clean": "addition, clean", "leaky": "addition, leaky"}
+_LEVELS = {
+    "covariance": ("drawn with the data's covariance", style.SERIES[2]),
+    "gauge": ("gauge-scrambled", style.SERIES[1]),
+    "partners": ("single partners alone", style.SERIES[5]),
+    "components": ("data's leading components", style.SERIES[4]),
+    "stable": ("stable latents", style.SERIES[3]),
+    "random": ("random", style.SERIES[6]),
+}
+
+
+@style.printed
+def draw(data: Mapping[str, Any]) -> Figure:
+    """Overlap of two seeds' unstable spans over their dimension, with all it is held against.
+
+    Args:
+        data: for each of `language`, `clean` and `leaky` a mapping `figure` with arrays of one
+            value a dimension: `dimension`; `value`, `low` and `high` of the overlap; and the levels
+            `covariance`, `gauge`, `partners`, `components`, `stable` and `random`.
+
+    Returns:
+        The figure, as wide as the text: a panel a kind of dictionaries.
+    """
+    figure = style.page_figure(height=0.5)
+    panels = figure.subplots(1, len(_PANELS), sharey=True)
+    for axes, (name, title) in zip(panels, _PANELS.items(), strict=True):
+        curve = data[name]["figure"]
+        at = curve["dimension"]
+        for level, (label, look) in _LEVELS.items():
+            axes.plot(
+                at,
+                curve[level],
+                color=look.colour,
+                marker=look.marker,
+                linestyle=look.line,
+                markerfacecolor="white",
+                label=label,
+            )
+        marks.with_interval(axes, at, curve, label="unstable, two seeds", **marks.of_trained())
+        style.sizes_axis(axes, at)
+        axes.set_ylim(0.0, 1.0)
+        axes.set_title(title)
+        axes.set_xlabel("dimensions compared")
+    panels[0].set_ylabel("overlap (mean squared cosine\nof principal angles)")
+    handles, labels = panels[0].get_legend_handles_labels()
+    # What was trained comes first, although intervals put it last.
+    figure.legend(
+        [handles[-1], *handles[:-1]], [labels[-1], *labels[:-1]], loc="outside upper left", ncols=3
+    )
+    return figure

@@ -1,0 +1,330 @@
+"""What the tasks do, without a command line: one profile's stages, store, locked values and paper.
+
+Together with `tasks.py` the only place that knows pipeline, experiments, ledger and manuscript.
+"""
+
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
+
+from audit.experiments.registry import PROFILES, parts
+from audit.ledger.claims import Claim
+from audit.ledger.loading import load_claims, select
+from audit.ledger.verify import Verified, parts_needed, verify
+from audit.pipeline.execution.run import Results, plan, run
+from audit.pipeline.execution.status import status
+from audit.pipeline.graph.keys import Key, package_versions, portable_keys
+from audit.pipeline.graph.stage import Stage, in_order
+from audit.pipeline.locking.differences import Complaint
+from audit.pipeline.locking.locked import (
+    Cost,
+    LockedRun,
+    Values,
+    compare,
+    read_runs,
+    read_values,
+    write,
+)
+from audit.pipeline.store.provenance import now
+from audit.pipeline.store.store import Store
+from seedstability.errors import UserError
+from seedstability.numerics.abi import NumericABI, graphics_card, numeric_abi
+
+
+class Session:
+    """One profile on this machine."""
+
+    def __init__(self, root: Path, profile: str, device: str = "cpu", only: Iterable[str] = ()):
+        """Plan the profile's graph; runs and writes nothing.
+
+        Raises:
+            UserError: for a profile, experiment or device that is not there.
+        """
+        self.root = root
+        self.profile = profile
+        self.parts = parts(profile, only)
+        if device not in ("cpu", "cuda"):
+            raise UserError(f"device is {device!r}; it must be cpu or cuda")
+        if device == "cuda" and not graphics_card():
+            raise UserError("device is 'cuda', but no NVIDIA card and driver are here; take cpu")
+        self.device = device
+        self.locked_folder = root / "data" / "locked" / profile
+        self.build = root / "build" if profile == "paper" else root / "build" / profile
+
+    @cached_property
+    def abi(self) -> NumericABI:
+        """This machine's, on the chosen device."""
+        return numeric_abi(self.device)
+
+    @cached_property
+    def store(self) -> Store:
+        """Results of all profiles."""
+        return Store(self.root / "build" / "store", self.abi)
+
+    @property
+    def stages(self) -> list[Stage]:
+        """The ends of the graph."""
+        return [stage for part in self.parts.values() for stage in part.values()]
+
+    @cached_property
+    def locked(self) -> Values:
+        """The locked values of the experiments in hand."""
+        return read_values(self.locked_folder, self.parts)
+
+    @cached_property
+    def locked_runs(self) -> dict[str, LockedRun]:
+        """The runs behind them; empty where nothing was ever locked."""
+        if not (self.locked_folder / "provenance.json").exists():
+            return {}
+        return {n: r for n, r in read_runs(self.locked_folder).items() if n in self.parts}
+
+    @property
+    def known_seconds(self) -> dict[str, float]:
+        """Wall time of each stage in the locked run."""
+        return {
+            name: cost.seconds
+            for locked_run in self.locked_runs.values()
+            for name, cost in locked_run.stages.items()
+        }
+
+    def run(self, jobs: int | None = None) -> Results:
+        """Run what is not in the store."""
+        results = run(self.stages, self.store, jobs=jobs, known_seconds=self.known_seconds)
+        self.__dict__["results"] = results
+        return results
+
+    @cached_property
+    def results(self) -> Results:
+        """What the store holds of the graph's ends.
+
+        Raises:
+            UserError: when something of it has not been run.
+        """
+        planned = plan(self.stages, self.store)
+        if planned.missing:
+            raise UserError(
+                f"{len(planned.missing)} stages have no result here, first"
+                f" {planned.missing[0].name}; `invoke experiments` runs them"
+            )
+        return Results(self.store, planned.keys, ())
+
+    def new_values(self) -> Values:
+        """The computed values, rounded as printed."""
+        tree = {
+            experiment: {part: self.results[stage.name] for part, stage in stages.items()}
+            for experiment, stages in self.parts.items()
+        }
+        return Values.from_tree(tree)
+
+    def compare(self) -> Complaint | None:
+        """Computed against locked values and keys; nothing where all is as locked."""
+        keys = self.results.keys_by_stage
+        foreign = [
+            f"{experiment}.{part}"
+            for experiment, stages in self.parts.items()
+            for part, stage in stages.items()
+            if self._locked_key(experiment, part) != keys[stage.name].digest
+        ]
+        differences = compare(self.new_values(), self._locked_so_far())
+        if not (foreign or differences):
+            return None
+        return Complaint(tuple(differences), tuple(foreign), self.profile)
+
+    def _locked_so_far(self) -> Values:
+        """As `locked`, but without experiments that are new and were never locked."""
+        there = [name for name in self.parts if (self.locked_folder / f"{name}.json").exists()]
+        return read_values(self.locked_folder, there) if there else Values({})
+
+    def _locked_key(self, experiment: str, part: str) -> str | None:
+        locked_run = self.locked_runs.get(experiment)
+        return locked_run.keys.get(part) if locked_run else None
+
+    def lock(self, agreed: Callable[[int], bool]) -> None:
+        """Show what would change in the locked files, and write it if `agreed` says so."""
+        new = self.new_values()
+        try:
+            changes = compare(new, self._locked_so_far(), exactly=True)
+        except UserError:
+            changes = compare(new, Values({}), exactly=True)
+        for change in changes:
+            print(change)
+        keys = self.results.keys_by_stage
+        if changes and not agreed(len(changes)):
+            raise UserError("nothing was written")
+        for experiment, stages in self.parts.items():
+            mine = {
+                address: new[address] for address in new if address.startswith(f"{experiment}.")
+            }
+            write(self.locked_folder, experiment, Values(mine), self._run_of(stages, keys))
+        if self.profile == "paper" and "chance" in self.parts:
+            self._picture()
+        print(f"{len(new)} values of profile {self.profile} are locked, {len(changes)} changed")
+
+    def _picture(self) -> None:
+        """The README's picture: the main figure, from the values just locked."""
+        from audit.manuscript.figures import FIGURES, render
+
+        main = next(figure for figure in FIGURES if figure.name == "headline")
+        drawn = render(main, read_values(self.locked_folder), self.build / "picture", "png")
+        (self.root / "paper" / "headline.png").write_bytes(drawn.read_bytes())
+
+    def _run_of(self, stages: Mapping[str, Stage], keys: Mapping[str, Key]) -> LockedRun:
+        spent = {
+            stage.name: self.results.provenance(stage.name)
+            for stage in in_order(stages.values())
+            if self.store.has(keys[stage.name].digest)
+        }
+        return LockedRun(
+            date=now(),
+            commit=sorted(spent.values(), key=lambda run: run.date)[-1].commit,
+            abi=self.abi,
+            keys={part: keys[stage.name].digest for part, stage in stages.items()},
+            packages=package_versions(),
+            stages={
+                name: Cost(round(run.seconds, 1), round(run.peak_bytes / 1e6))
+                for name, run in spent.items()
+            },
+        )
+
+    def dry_run(self) -> str:
+        """What would run, in its order, with what each stage may take. Runs nothing."""
+        from audit.experiments.common.estimates import estimate
+        from audit.pipeline.execution.forecast import Expected, forecast
+
+        known = {
+            name: Expected(cost.seconds, 1e6 * cost.megabytes)
+            for name, cost in self._costs().items()
+        }
+        return forecast(self.stages, self.store, known, estimate)
+
+    def status(self) -> str:
+        """Stale stages with reasons and costs, then one line for all."""
+        found = status(self.stages, self.store, self.known_seconds)
+        stale = [each for each in found if each.state == "stale"]
+        lines = []
+        for each in stale:
+            cost = "" if each.seconds is None else f", {each.seconds:.0f} s"
+            lines.append(f"{each.stage}{cost}: {'; '.join(each.reasons)}")
+        known = sum(each.seconds or 0.0 for each in stale)
+        lines.append(
+            f"{len(found) - len(stale)} of {len(found)} stages are up to date;"
+            f" the rest costs {known:.0f} s on one core, as far as known"
+        )
+        return "\n".join(lines)
+
+    def graph(self, dot: bool) -> str:
+        """The graph as text, or for Graphviz."""
+        from audit.pipeline.graph.drawing import as_dot, as_text
+
+        return as_dot(self.stages) if dot else as_text(self.stages)
+
+    def verify(self, ids: str = "") -> list[Verified]:
+        """Judge claims on the locked values, and on this machine's where the store has them."""
+        claims = select(load_claims(), [ids] if ids else [])
+        return verify(self.locked, self._values_here(), claims, self._costs())
+
+    def verify_anew(self, ids: str, scratch: Path, jobs: int | None = None) -> list[Verified]:
+        """Run what claims need in a store of its own, and judge that."""
+        claims = select(load_claims(), [ids] if ids else [])
+        wanted = {
+            address: self.parts[address[0]][address[1]]
+            for claim in claims
+            for address in sorted(parts_needed(claim))
+        }
+        self._state_cost(claims, wanted.values())
+        store = Store(scratch / "store", self.abi)
+        results = run(wanted.values(), store, jobs=jobs, known_seconds=self.known_seconds)
+        tree: dict = {}
+        for (experiment, part), stage in wanted.items():
+            tree.setdefault(experiment, {})[part] = results[stage.name]
+        return verify(self.locked, Values.from_tree(tree), claims, self._costs())
+
+    def _state_cost(self, claims: list[Claim], wanted: Iterable[Stage]) -> None:
+        stages = in_order(wanted)
+        seconds = sum(self.known_seconds.get(stage.name, 0.0) for stage in stages)
+        names = ", ".join(claim.id for claim in claims)
+        print(f"{names}: {len(stages)} stages, about {seconds:.0f} s on one core", file=sys.stderr)
+
+    def _values_here(self) -> Values | None:
+        """The parts that the store has, for the code as it is now."""
+        keys = portable_keys(self.stages)
+        there = {
+            experiment: {
+                part: self.store.load(keys[stage.name].digest)
+                for part, stage in stages.items()
+                if self._is_whole(keys[stage.name])
+            }
+            for experiment, stages in self.parts.items()
+        }
+        there = {experiment: found for experiment, found in there.items() if found}
+        return Values.from_tree(there) if there else None
+
+    def _is_whole(self, key: Key) -> bool:
+        return self.store.has(key.digest) and not self.store.damaged({key.digest})
+
+    def _costs(self) -> dict[str, Cost]:
+        return {
+            n: c for locked_run in self.locked_runs.values() for n, c in locked_run.stages.items()
+        }
+
+    def edition(self, draft: bool):
+        """What the paper is rendered from: locked values, or with `draft` the computed ones."""
+        from audit.manuscript.sources import edition_of
+
+        if draft:
+            dated = self.locked_runs or {
+                name: self._run_of(stages, self.results.keys_by_stage)
+                for name, stages in self.parts.items()
+            }
+            return edition_of(self.new_values(), dated, self.profile, draft=True)
+        return edition_of(self.locked, self.locked_runs, self.profile)
+
+    def tables(self, draft: bool = False) -> None:
+        """Render the tables."""
+        from audit.manuscript.tables import SUFFIX, render
+
+        edition = self.edition(draft)
+        folder = self.build / "paper" / "tables"
+        folder.mkdir(parents=True, exist_ok=True)
+        for template in sorted((self.root / "paper" / "tables").glob(f"*{SUFFIX}")):
+            name = template.name.removesuffix(".j2")
+            text = render(template, edition, f"paper/tables/{template.name}")
+            target = folder / name
+            if not (target.is_file() and target.read_text("utf-8") == text):
+                target.write_text(text, "utf-8")
+
+    def figures(self, draft: bool = False) -> None:
+        """Draw the figures whose values or code changed."""
+        from audit.manuscript.figures import FIGURES, render
+
+        edition = self.edition(draft)
+        folder = self.build / "paper" / "figures"
+        folder.mkdir(parents=True, exist_ok=True)
+        for figure in FIGURES:
+            render(figure, edition.values, folder)
+
+    def paper(self, draft: bool = False) -> Path:
+        """Render the PDF, or find that it is the one that would come out."""
+        from audit.manuscript.compiler import build_paper
+
+        return build_paper(self.edition(draft), self.root / "paper", self.build)
+
+
+def prune(root: Path, everything: bool) -> str:
+    """Remove results that no profile's present code asks for; with `everything` all of build/."""
+    import shutil
+
+    if everything:
+        shutil.rmtree(root / "build", ignore_errors=True)
+        return "build/ is gone"
+    keep = set()
+    for profile in PROFILES:
+        stages = [stage for part in parts(profile).values() for stage in part.values()]
+        keep |= {key.digest for key in portable_keys(in_order(stages)).values()}
+    freed = Store(root / "build" / "store", numeric_abi()).prune(keep)
+    # Activations on disk are a cache: a stage that wants them makes them again.
+    shards = root / "build" / "activations"
+    freed += sum(path.stat().st_size for path in shards.rglob("*") if path.is_file())
+    shutil.rmtree(shards, ignore_errors=True)
+    return f"{freed / 1e6:.0f} MB freed"

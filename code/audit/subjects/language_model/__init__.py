@@ -1,0 +1,1 @@
+"""Language models: the small one of this repository, and public ones."""

@@ -1,0 +1,202 @@
+"""Activations on disk: memory-mapped shards, shuffled once, made again when they are gone.
+
+A folder holds the activations of one model at one hook point, on contexts given by their tokens.
+Its name is a hash of all that, and of the code that reads. It is a cache: whoever has the request
+can make it again to the same bits. Memory is bounded by a batch of contexts and eight bytes a
+token for the order; what is written is mapped, so that the system may write it out and forget it.
+A run that was stopped goes on after the last contexts that are safely on disk.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from audit.subjects.language_model.config import ActivationsConfig
+from audit.subjects.language_model.text import Contexts
+from seedstability.dictionaries.samples import InMemory, Samples, Shards
+from seedstability.progress import report
+
+SHARD_ROWS = 65_536
+"""Tokens in a shard: 32 MB of 128 coordinates."""
+READ_CONTEXTS = 64
+"""Contexts in one pass of the model. Fixed, so that the shapes of all products are."""
+_FLUSH_EVERY = 16
+"""Passes after which what was written is made safe."""
+_IN_MEMORY = 1 << 28
+"""Bytes up to which training holds its samples in memory."""
+
+
+def store_folder() -> Path:
+    """Where shards lie: beside the results of a run, or in the user's cache."""
+    told = os.environ.get("SEEDSTABILITY_ACTIVATIONS")
+    return Path(told) if told else Path.home() / ".cache" / "seedstability" / "activations"
+
+
+def training_samples(activations: Mapping[str, Any], samples: int | None = None) -> Samples:
+    """What an activations stage gives to train on, or the first so many of it.
+
+    Args:
+        activations: a stage's result: `train` float32 [m, d] alone, or with `request` and
+            `train_contexts` where there is more in a store.
+        samples: how many; all if left out.
+    """
+    if "request" not in activations:
+        return InMemory(torch.from_numpy(np.array(activations["train"][:samples])))
+    shards = open_or_make(
+        ActivationsConfig(**_tuples(json.loads(activations["request"]))),
+        activations["train_contexts"],
+        samples,
+    )
+    m, d = shards.shape
+    if 4 * m * d <= _IN_MEMORY:
+        return InMemory(torch.cat(list(shards.parts())))
+    return shards
+
+
+def open_or_make(config: ActivationsConfig, contexts: Contexts, rows: int | None = None) -> Shards:
+    """The shards of a request, or their first rows; made first where they are not there.
+
+    Args:
+        config: what to read.
+        contexts: on which.
+        rows: how many tokens are wanted, all if left out.
+
+    Raises:
+        UserError: the model cannot be had, or has no such hook point.
+    """
+    folder = store_folder() / _key(config, contexts)
+    if not folder.is_dir():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(folder.with_suffix(".lock")):
+            if not folder.is_dir():
+                _make(config, contexts, folder)
+    return Shards(folder, rows)
+
+
+def read(
+    config: ActivationsConfig, contexts: Contexts, start: int = 0
+) -> Iterator[Float[Tensor, "tokens d"]]:
+    """Activations of a batch of contexts after the other, in the order of the text.
+
+    The first position of a context is left out: it sees nothing but the separator, and models keep
+    activations there that are unlike all others.
+
+    Args:
+        config: what to read.
+        contexts: on which.
+        start: how many batches to leave out.
+
+    Raises:
+        UserError: as `open_or_make`.
+    """
+    # Transformers are slow to import, and training on what is on disk needs none.
+    from audit.subjects.language_model.checkpoint import checked_hook, open_model
+
+    model = open_model(config.model, config.allow_download)
+    hook = checked_hook(config.hook, model.cfg.n_layers)
+    tokens = torch.from_numpy(np.ascontiguousarray(contexts, dtype=np.int64))
+    for batch in tokens.split(READ_CONTEXTS)[start:]:
+        yield _at_hook(model, batch, hook)[:, 1:].flatten(0, 1)
+
+
+@torch.no_grad()
+def _at_hook(model: Any, tokens: Int[Tensor, "b length"], hook: str) -> Float[Tensor, "b length d"]:
+    stop = int(hook.split(".")[1]) + 1
+    _, cache = model.run_with_cache(tokens, names_filter=hook, stop_at_layer=stop)
+    return cache[hook]
+
+
+def _make(config: ActivationsConfig, contexts: Contexts, folder: Path) -> None:
+    unfinished = folder.with_suffix(".unfinished")
+    unfinished.mkdir(exist_ok=True)
+    total, length = len(contexts), contexts.shape[1] - 1
+    homes = _homes(total * length, config)
+    passes, done = -(-total // READ_CONTEXTS), _done(unfinished)
+    shards: list[np.memmap] = []
+    for number, part in enumerate(read(config, contexts, done), start=done):
+        if not shards:
+            shards = _shards(unfinished, min(config.tokens, len(homes)), part.shape[1])
+        first = number * READ_CONTEXTS * length
+        _scatter(shards, homes[first : first + len(part)], part.numpy())
+        if (number + 1) % _FLUSH_EVERY == 0:
+            _keep(unfinished, shards, number + 1)
+        report(number + 1, passes)
+    for shard in shards:
+        shard.flush()
+    (unfinished / "done.json").unlink(missing_ok=True)
+    unfinished.rename(folder)
+
+
+def _homes(positions: int, config: ActivationsConfig) -> np.ndarray:
+    """Row of each position; rows from `config.tokens` on are not kept."""
+    generator = torch.Generator().manual_seed(config.seed)
+    return torch.randperm(positions, generator=generator).numpy()
+
+
+def _shards(folder: Path, tokens: int, d: int) -> list[np.memmap]:
+    shards = []
+    for number, first in enumerate(range(0, tokens, SHARD_ROWS)):
+        path = folder / f"{number:06d}.npy"
+        shape = (min(SHARD_ROWS, tokens - first), d)
+        mode = "r+" if path.exists() else "w+"
+        shards.append(np.lib.format.open_memmap(path, mode=mode, dtype=np.float32, shape=shape))
+    return shards
+
+
+def _scatter(shards: list[np.memmap], rows: np.ndarray, part: np.ndarray) -> None:
+    home = rows // SHARD_ROWS
+    for number in np.unique(home[home < len(shards)]):
+        mine = home == number
+        within = rows[mine] - number * SHARD_ROWS
+        kept = within < len(shards[number])
+        shards[number][within[kept]] = part[mine][kept]
+
+
+def _keep(folder: Path, shards: list[np.memmap], done: int) -> None:
+    for shard in shards:
+        shard.flush()
+    temporary = folder / "done.json.new"
+    temporary.write_text(json.dumps(done), encoding="utf-8")
+    temporary.replace(folder / "done.json")
+
+
+def _done(folder: Path) -> int:
+    try:
+        return int(json.loads((folder / "done.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        # Nothing that a stopped run left is known to be whole.
+        for path in folder.iterdir():
+            path.unlink()
+        return 0
+
+
+def _key(config: ActivationsConfig, contexts: Contexts) -> str:
+    here = Path(__file__).parent
+    digest = hashlib.sha256(json.dumps(asdict(config), sort_keys=True).encode())
+    for name in ("store.py", "checkpoint.py"):
+        digest.update((here / name).read_bytes())
+    digest.update(np.ascontiguousarray(contexts, dtype=np.int32).tobytes())
+    return digest.hexdigest()[:24]
+
+
+def _tuples(settings: dict[str, Any]) -> dict[str, Any]:
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """One process at a time; the others wait."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

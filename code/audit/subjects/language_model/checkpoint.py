@@ -1,0 +1,227 @@
+"""Opens a language model, whoever made it: one path for ours, the hub's and any local folder.
+
+Every model is a Hugging Face folder with `config.json`, safetensors and `tokenizer.json`. Ours lies
+in `data/`, those of the hub in its cache, at a pinned revision. The hub itself is only asked where
+the caller allows a download.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import torch
+from huggingface_hub import snapshot_download
+from tokenizers import Tokenizer
+from transformer_lens.model_bridge import TransformerBridge
+from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
+from transformers.utils import logging as transformers_logging
+
+from audit.subjects.language_model import small
+from audit.subjects.language_model.config import FOLDER, HUB, OURS
+from audit.subjects.language_model.text import SEPARATOR
+from seedstability.errors import UserError
+
+TOKENIZER, CONFIG = "tokenizer.json", "config.json"
+POINTS = ("resid_pre", "resid_post", "mlp_out", "attn_out")
+"""Where in a block activations are read: the residual stream before and after it, and what its two
+parts add."""
+_HOOK = re.compile(rf"blocks\.(\d+)\.hook_({'|'.join(POINTS)})")
+
+
+NAMES = (OURS, *HUB)
+
+
+def open_model(name: str, allow_download: bool = False) -> TransformerBridge:
+    """The model in single precision, in evaluation mode, with hook points at every block.
+
+    Weights are as stored: no layer norm is folded, nothing is centred.
+
+    Args:
+        name: one of `NAMES`, or a path to a folder.
+        allow_download: whether the hub may be asked for what its cache lacks.
+
+    Raises:
+        UserError: there is no such model, it cannot be had without a download, or its files are
+            missing or damaged.
+    """
+    folder = folder_of(name, allow_download)
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=_tokenizer(folder),
+        bos_token=SEPARATOR,
+        eos_token=SEPARATOR,
+        pad_token=SEPARATOR,
+        name_or_path=str(folder),
+    )
+    # Weights are drawn before they are read; the fork keeps the caller's generator as it was.
+    with torch.random.fork_rng(devices=[]):
+        bridge = _with_hooks(folder, _weights(folder), tokenizer)
+    return bridge.eval().requires_grad_(False)
+
+
+def open_tokenizer(name: str, allow_download: bool = False) -> Tokenizer:
+    """The model's tokenizer.
+
+    Args:
+        name, allow_download: as for `open_model`.
+
+    Raises:
+        UserError: as `open_model`, and where the tokenizer has no `<|endoftext|>`.
+    """
+    return _tokenizer(folder_of(name, allow_download))
+
+
+def folder_of(name: str, allow_download: bool = False) -> Path:
+    """Where the model's files lie.
+
+    Raises:
+        UserError: there is no such model, or it would have to be downloaded.
+    """
+    if name == OURS:
+        small.checked(FOLDER)
+        return FOLDER
+    if name in HUB:
+        return _cached(name, allow_download)
+    folder = Path(name)
+    if folder.is_dir():
+        return folder
+    near = get_close_matches(name, NAMES, n=1, cutoff=0.5)
+    meant = f"; did you mean {near[0]}?" if near else "."
+    raise UserError(
+        f"no model and no folder is called {name!r}{meant} Give one of {', '.join(NAMES)}, "
+        "or the path of a Hugging Face folder"
+    )
+
+
+def checked_hook(hook: str, n_layers: int) -> str:
+    """The name of a hook point, if a model of so many blocks has it.
+
+    Raises:
+        UserError: for another name or a block that is not there, with those that are.
+    """
+    found = _HOOK.fullmatch(hook)
+    points = ", ".join(f"hook_{point}" for point in POINTS)
+    if not found:
+        raise UserError(f"no hook is called {hook!r}; say blocks.N. and one of {points}")
+    if int(found[1]) >= n_layers:
+        raise UserError(
+            f"{hook!r} is in block {int(found[1])}, but the model has blocks 0 to {n_layers - 1}"
+        )
+    return hook
+
+
+def _cached(name: str, allow_download: bool) -> Path:
+    repository, revision = HUB[name][:2]
+    try:
+        folder = snapshot_download(
+            repository,
+            revision=revision,
+            allow_patterns=[CONFIG, TOKENIZER, "model.safetensors"],
+            local_files_only=not allow_download,
+        )
+    except Exception as error:  # the hub's, the transport's or the file system's, of many kinds
+        why = _line(error) if allow_download else "no download is allowed here"
+        raise UserError(
+            f"{repository} at {revision[:12]} is not in the hub's cache and cannot be fetched "
+            f"({why}); run with --profile full where there is a network, or give the path "
+            "of a folder with its files"
+        ) from None
+    return Path(folder)
+
+
+def _weights(folder: Path) -> PreTrainedModel:
+    _config(folder)
+    _weight_files(folder)
+    try:
+        with _quietly():
+            found: Any = AutoModelForCausalLM.from_pretrained(
+                folder, dtype=torch.float32, local_files_only=True, output_loading_info=True
+            )
+    except Exception as error:  # damaged files: whatever the first reader that stumbles raises
+        raise _damaged(folder, _line(error)) from None
+    model, loaded = found
+    lacking = sorted(loaded["missing_keys"]) + sorted(map(str, loaded["mismatched_keys"]))
+    if lacking:
+        # transformers draws these at random and goes on.
+        raise _damaged(folder, f"{len(lacking)} weights are not there, the first is {lacking[0]}")
+    for key, weight in model.state_dict().items():
+        if weight.is_floating_point() and not weight.isfinite().all():
+            raise _damaged(folder, f"{key} is not finite")
+    return model
+
+
+def _with_hooks(
+    folder: Path, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast
+) -> TransformerBridge:
+    try:
+        return TransformerBridge.boot_transformers(
+            str(folder), hf_model=model, tokenizer=tokenizer, device="cpu"
+        )
+    except (NotImplementedError, ValueError):
+        raise UserError(
+            f"{folder} holds a model of type {model.config.model_type!r}, which TransformerLens "
+            "has no hooks for; give one of GPT-2's or GPT-NeoX's architecture"
+        ) from None
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    path = folder / CONFIG
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{path} cannot be read ({_line(error)}); give a folder as Hugging Face saves one"
+        ) from None
+    if not isinstance(config, dict) or "model_type" not in config:
+        raise UserError(f"{path} names no model_type; give a folder as Hugging Face saves one")
+    return config
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    files = sorted(folder.glob("model*.safetensors"))
+    if not files:
+        raise UserError(
+            f"{folder} has no model.safetensors; save the model with "
+            "save_pretrained(…, safe_serialization=True)"
+        )
+    return files
+
+
+def _tokenizer(folder: Path) -> Tokenizer:
+    path = folder / TOKENIZER
+    if not path.is_file():
+        raise UserError(f"{path} is not there; put the model's fast tokenizer beside its weights")
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # the reader, written in Rust, raises nothing narrower
+        raise UserError(f"{path} cannot be read ({_line(error)}); restore it") from None
+    if tokenizer.token_to_id(SEPARATOR) is None:
+        raise UserError(f"{path} has no {SEPARATOR}, with which every context begins; add it")
+    return tokenizer
+
+
+def _damaged(folder: Path, why: str) -> UserError:
+    return UserError(f"the weights in {folder} cannot be used: {why}; restore or save them again")
+
+
+def _line(error: BaseException) -> str:
+    """The first line of what an error says."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without transformers' progress bars and warnings; what matters of them is raised."""
+    level = transformers_logging.get_verbosity()
+    bars = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(level)
+        if bars:
+            transformers_logging.enable_progress_bar()

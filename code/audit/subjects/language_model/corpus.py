@@ -1,0 +1,132 @@
+"""A corpus that nobody has to download: the source text of packages that the lock file pins.
+
+Each Python file gives two documents, one a domain: `prose`, its docstrings, and `code`, what is
+left of it without docstrings and comments. Tests, benchmarks and generated parsers are left out:
+they say the same thing many times.
+The files are found through the metadata of the installed wheels and only read, never imported.
+"""
+
+import ast
+import hashlib
+import re
+from collections.abc import Iterator
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from pathlib import Path
+from typing import NamedTuple
+
+from audit.subjects.language_model.config import DOMAINS, CorpusConfig, Domain
+from seedstability.errors import UserError
+
+# Strings are matched so that a number sign within one starts no comment. A backslash hides the next
+# character from the lexer in raw strings too.
+_STRING_OR_COMMENT = re.compile(
+    r'(?s:"""(?:\\.|[^\\])*?"""|\'\'\'(?:\\.|[^\\])*?\'\'\')'
+    r'|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|(#[^\n]*)'
+)
+_BLANK_LINES = re.compile(r"(?:[ \t]*\n){3,}")
+
+
+_LEFT_OUT = {"tests", "testing", "benchmarks", "_antlr"}
+"""Folders."""
+
+
+class SourceFile(NamedTuple):
+    """One file of an installed package."""
+
+    name: str
+    """Its path in the wheel, such as `sympy/core/add.py`."""
+    content: str
+    """As it was installed."""
+
+
+class Document(NamedTuple):
+    """Text of one domain from one file."""
+
+    file: str
+    """The file it comes from."""
+    domain: Domain
+    """Which of its texts this is."""
+    text: str
+    """Never empty."""
+
+
+class Corpus(NamedTuple):
+    """All files, and what identifies them."""
+
+    files: list[SourceFile]
+    """In the order of their names."""
+    sha256: str
+    """Over names and contents."""
+
+    def documents(self) -> Iterator[Document]:
+        """Each file's texts."""
+        for file in self.files:
+            for domain, text in zip(DOMAINS, split_domains(file.content), strict=True):
+                if text:
+                    yield Document(file.name, domain, text)
+
+
+def read_corpus(config: CorpusConfig) -> Corpus:
+    """Read all files of the packages.
+
+    Raises:
+        UserError: a package is missing or has no files.
+    """
+    files = sorted(file for package in config.packages for file in _files(package))
+    whole = hashlib.sha256()
+    for name, content in files:
+        whole.update(f"{name}\0{hashlib.sha256(content.encode()).hexdigest()}\n".encode())
+    return Corpus(files, whole.hexdigest())
+
+
+def installed_versions(config: CorpusConfig) -> dict[str, str]:
+    """Version of each package.
+
+    Raises:
+        UserError: one is missing.
+    """
+    return {package: _installed(package).version for package in config.packages}
+
+
+def split_domains(source: str) -> tuple[str, str]:
+    """`source` without docstrings and comments, and its docstrings."""
+    spans, docstrings = [], []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            text = ast.get_docstring(node)
+            if text is not None:
+                first = node.body[0]
+                docstrings.append((first.lineno, text))
+                spans.append((first.lineno, first.end_lineno or first.lineno))
+    prose = "\n\n".join(text for _, text in sorted(docstrings) if text)
+    return _code(source, spans), prose
+
+
+def _code(source: str, docstrings: list[tuple[int, int]]) -> str:
+    lines = source.splitlines(keepends=True)
+    for first, last in docstrings:
+        lines[first - 1 : last] = [""] * (last - first + 1)
+    bare = _STRING_OR_COMMENT.sub(lambda found: "" if found[1] else found[0], "".join(lines))
+    bare = "\n".join(line.rstrip() for line in bare.split("\n"))
+    return _BLANK_LINES.sub("\n\n", bare).strip()
+
+
+def _files(package: str) -> Iterator[SourceFile]:
+    found = False
+    for path in _installed(package).files or ():
+        if path.suffix == ".py" and not _LEFT_OUT & set(path.parts):
+            text = Path(path.locate()).read_text(encoding="utf-8")
+            found = True
+            yield SourceFile(path.as_posix(), text)
+    if not found:
+        raise UserError(f"the package {package} has no Python files; install it from its wheel")
+
+
+def _installed(package: str) -> Distribution:
+    try:
+        return distribution(package)
+    except PackageNotFoundError:
+        raise UserError(
+            f"the package {package}, which is part of the corpus, is not installed; "
+            "install requirements/cpu.txt"
+        ) from None

@@ -1,0 +1,153 @@
+"""What other rooms take from language models, as stages."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import torch
+
+from audit.subjects.language_model import ngrams, small
+from audit.subjects.language_model.activation_store import open_or_make, read
+from audit.subjects.language_model.checkpoint import open_tokenizer
+from audit.subjects.language_model.config import (
+    DOMAINS,
+    FOLDER,
+    OURS,
+    SMALL,
+    ActivationsConfig,
+    Domain,
+    StatisticsConfig,
+    TextConfig,
+)
+from audit.subjects.language_model.corpus import read_corpus
+from audit.subjects.language_model.text import Contexts, TokenizedText, split_documents, tokenize
+from audit.subjects.language_model.training import heldout_loss
+from seedstability.errors import UserError
+
+SAMPLE = 32_768
+"""Rows of the shuffled training tokens that a result holds; all of them lie in the store."""
+
+
+def text(config: TextConfig) -> dict[str, Any]:
+    """The corpus in one model's tokens.
+
+    Returns:
+        `train` and `heldout`, each with `code` and `prose`, int32 [contexts, length]: a separator,
+        then text. And under `files` and `characters` how much of it there is, by split.
+
+    Raises:
+        UserError: a package of the corpus is missing or another version, or the model is.
+    """
+    corpus = read_corpus(config.corpus)
+    if corpus.sha256 != config.corpus_sha256:
+        installed = ", ".join(
+            f"{name} {version}" for name, version in small.installed_versions(config.corpus).items()
+        )
+        recorded = ", ".join(
+            f"{name} {version}" for name, version in small.read_recipe()["corpus_versions"].items()
+        )
+        raise UserError(
+            f"the corpus is not the one that the small model was trained on: {installed} are "
+            f"installed, {recorded} were; install requirements/cpu.txt"
+        )
+    if config.model == OURS:
+        small.checked()
+    documents = split_documents(corpus, config.corpus)
+    tokens = tokenize(
+        documents, open_tokenizer(config.model, config.allow_download), config.corpus.context
+    )
+    parts = {"train": documents.train, "heldout": documents.heldout}
+    return {
+        "train": dict(tokens.train),
+        "heldout": dict(tokens.heldout),
+        "files": {split: len({each.file for each in part}) for split, part in parts.items()},
+        "characters": {
+            split: {
+                domain: sum(len(each.text) for each in part if each.domain == domain)
+                for domain in DOMAINS
+            }
+            for split, part in parts.items()
+        },
+    }
+
+
+def activations(config: ActivationsConfig, text: Mapping[str, Any]) -> dict[str, Any]:
+    """Activations at one hook point.
+
+    Returns:
+        `train` float32 [min(tokens, 32,768), d], the first rows of the shuffled tokens;
+        `train_contexts` int32 [c, length] and `request`, from which `store.training_samples` has
+        them all; `heldout` float32 [h · (length − 1), d] in the order of the text, row r from
+        context r // (length − 1) at position r % (length − 1) + 1; `heldout_contexts` int32
+        [h, length]; `heldout_domain` int8 [h], the domain's place in `DOMAINS`.
+
+    Raises:
+        UserError: there are fewer tokens than wanted, or the model or hook point is not there.
+    """
+    # Each has a generator of its own, so that what is held out hangs on nothing but their number.
+    train_draw, heldout_draw = (np.random.default_rng((config.seed, part)) for part in (0, 1))
+    found = TokenizedText(text["train"], text["heldout"])
+    per_context = next(iter(found.train.values())).shape[1] - 1
+    wanted = -(-config.tokens // per_context)
+    contexts, _ = _drawn(found.train, config.domains, wanted, train_draw)
+    heldout, domain = _drawn(found.heldout, config.domains, config.heldout_contexts, heldout_draw)
+    shards = open_or_make(config, contexts)
+    return {
+        "train": shards.rows(torch.arange(min(config.tokens, SAMPLE))).numpy(),
+        "train_contexts": contexts,
+        "request": json.dumps(asdict(config)),
+        "heldout": torch.cat(list(read(config, heldout))).numpy(),
+        "heldout_contexts": heldout,
+        "heldout_domain": domain,
+    }
+
+
+def statistics(config: StatisticsConfig, text: Mapping[str, Any]) -> dict[str, Any]:
+    """How well the small model predicts held-out text, in nats a token.
+
+    Returns:
+        By domain: `model`, its mean cross-entropy; `ngram` by order, that of n-gram models of the
+        same training text; and `parameters`, the model's number of weights.
+    """
+    recipe = small.checked()
+    if recipe["sha256"] != config.weights_sha256:
+        raise UserError(f"the weights in {FOLDER} are not those this stage was planned with")
+    found = TokenizedText(text["train"], text["heldout"])
+    train = found.of("train")
+    model = small.load()
+    return {
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "blocks": SMALL.n_layers,
+        "training_tokens": SMALL.steps * SMALL.batch_size * SMALL.corpus.context,
+        **{
+            domain: {
+                "model": heldout_loss(model, heldout),
+                "ngram": {
+                    str(order): ngrams.heldout_loss(train, heldout, order, SMALL.corpus.n_tokens)
+                    for order in config.orders
+                },
+            }
+            for domain, heldout in found.heldout.items()
+        },
+    }
+
+
+def _drawn(
+    parts: Mapping[Domain, Contexts],
+    domains: tuple[Domain, ...],
+    wanted: int,
+    generator: np.random.Generator,
+) -> tuple[Contexts, np.ndarray]:
+    """Contexts at random from all of some domains, in the order of the text, and their domains."""
+    every = np.concatenate([parts[domain] for domain in domains])
+    places = [DOMAINS.index(domain) for domain in domains]
+    domain = np.repeat(places, [len(parts[each]) for each in domains]).astype(np.int8)
+    if wanted > len(every):
+        raise UserError(
+            f"{wanted} contexts of {' and '.join(domains)} are wanted, there are {len(every)}; "
+            f"take at most {len(every) * (every.shape[1] - 1)} tokens"
+        )
+    chosen = np.sort(generator.choice(len(every), wanted, replace=False))
+    return np.ascontiguousarray(every[chosen]), domain[chosen]

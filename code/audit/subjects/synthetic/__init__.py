@@ -1,0 +1,1 @@
+"""Samples of which the truth is known."""

@@ -1,0 +1,45 @@
+"""Sparse sums of known directions: the synthetic data of Song et al. (2025)."""
+
+from typing import Any
+
+import numpy as np
+
+from audit.subjects.synthetic.song_config import SongSamplesConfig
+from seedstability.errors import UserError
+
+
+def song_samples(config: SongSamplesConfig) -> dict[str, Any]:
+    """Samples and the directions that they are sums of.
+
+    Numbers are drawn in the order of their code: all directions, then for each sample which are
+    active and how much.
+
+    Returns:
+        `train` float32 [samples, d], `heldout` float32 [heldout, d] and `directions`
+        float32 [directions, d].
+
+    Raises:
+        UserError: for sizes that are no samples.
+    """
+    if min(config.d, config.samples, config.heldout) < 1:
+        raise UserError(f"d, samples and heldout must be at least 1; they are {config}")
+    if not 1 <= config.active <= config.directions:
+        raise UserError(
+            f"{config.active} of {config.directions} directions cannot be active; "
+            "need at least 1 and at most all"
+        )
+    stream = np.random.RandomState(config.seed)
+    directions = stream.randn(config.directions, config.d)
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    total = config.samples + config.heldout
+    which = np.empty((total, config.active), np.int64)
+    amount = np.empty((total, config.active))
+    for row in range(total):
+        which[row] = stream.choice(config.directions, config.active, replace=False)
+        amount[row] = np.abs(stream.randn(config.active))
+    x = np.einsum("sk,skd->sd", amount, directions[which]).astype(np.float32)
+    return {
+        "train": x[: config.samples],
+        "heldout": x[config.samples :],
+        "directions": directions.astype(np.float32),
+    }

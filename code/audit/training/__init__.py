@@ -1,0 +1,1 @@
+"""Dictionaries trained as stages: settings and activations in, arrays out."""

@@ -1,0 +1,42 @@
+"""Stage: train on from dictionaries that are there already."""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from audit.subjects.language_model.activation_store import training_samples
+from audit.training.pooling_config import TrainOnConfig
+from audit.training.stages import INITIAL, saes, stack, stacked
+from seedstability.dictionaries.training.train import Means, train_all
+
+
+def train_on(
+    config: TrainOnConfig,
+    dictionaries: Mapping[str, np.ndarray],
+    activations: Mapping[str, np.ndarray],
+) -> dict[str, Any]:
+    """Train each of several dictionaries on.
+
+    Args:
+        config: the training.
+        dictionaries: where each begins, in the layout of `training.stages:train`.
+        activations: as there.
+
+    Returns:
+        As `training.stages:train`, without trace; `initial_decoder` is where each began.
+
+    Raises:
+        UserError: where there are not as many dictionaries as seeds, or of another shape.
+    """
+    training = config.training
+    starts = saes(dictionaries, training.dictionary)
+    x = training_samples(activations, training.samples)
+    means = Means(device=os.environ.get("SEEDSTABILITY_DEVICE", "cpu"))
+    runs = train_all(x, training, means, starts=starts)
+    return {
+        **stacked([run.sae for run in runs]),
+        INITIAL: stack(run.initial_decoder for run in runs),
+        "last_epoch_firings": stack(run.last_epoch_firings for run in runs),
+    }

@@ -1,0 +1,67 @@
+"""Dictionaries to begin at that owe something to the data: samples, or centroids of samples."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from audit.training.variants.config import VariantConfig
+from seedstability.dictionaries.config import DictionaryConfig
+from seedstability.dictionaries.metrics import best_gain
+from seedstability.dictionaries.sae import SAE
+from seedstability.errors import UserError
+
+_SAMPLES_FOR_GAIN = 2048
+"""As for the starts that are drawn."""
+
+
+def rows_of(x: Float[Tensor, "m d"], config: VariantConfig) -> list[Float[Tensor, "n d"]]:
+    """For each seed the samples, or the centroids, at which its rows begin; `x` is centred.
+
+    Raises:
+        UserError: for more latents than samples.
+    """
+    n = config.dictionary.n_latents
+    if n > len(x):
+        raise UserError(f"{n} latents begin at {len(x)} samples; at most {len(x)} can")
+    seeds: Sequence[int] = config.seeds[:1] if config.begin_shared else config.seeds
+    found = [_rows(x, n, config, seed) for seed in seeds]
+    return found * len(config.seeds) if config.begin_shared else found
+
+
+def _rows(x: Tensor, n: int, config: VariantConfig, seed: int) -> Float[Tensor, "n d"]:
+    generator = torch.Generator().manual_seed(seed)
+    order = torch.randperm(len(x), generator=generator)
+    drawn = x[order[:n]]
+    if config.begin == "data_points":
+        return drawn
+    return centroids(x[order[: max(n, config.clustered)]], drawn, config.rounds)
+
+
+def centroids(
+    x: Float[Tensor, "m d"], first: Float[Tensor, "n d"], rounds: int
+) -> Float[Tensor, "n d"]:
+    """k-means by Lloyd's rounds from `first`; a centroid that no sample is nearest to stays."""
+    found = first.double()
+    values = x.double()
+    for _ in range(rounds):
+        # ‖x − c‖² without ‖x‖², which is the same for all
+        nearest = (found.square().sum(1) - 2 * (x @ found.float().t())).argmin(1)
+        sums = torch.zeros_like(found).index_add_(0, nearest, values)
+        counts = torch.bincount(nearest, minlength=len(found))[:, None]
+        found = torch.where(counts > 0, sums / counts.clamp_min(1), found)
+    return found.float()
+
+
+def beginning(
+    x: Float[Tensor, "m d"], rows: Float[Tensor, "n d"], settings: DictionaryConfig
+) -> SAE:
+    """The dictionary that begins at these rows, in the activations' units: read and written alike
+    at length one, the encoder scaled as that of a drawn start, the decoder's bias at the mean."""
+    tiny = torch.finfo(rows.dtype).tiny
+    unit = rows / rows.norm(dim=1, keepdim=True).clamp_min(tiny)
+    n = len(rows)
+    raw = SAE(unit, torch.zeros(n), unit.clone(), x.mean(0), torch.zeros(n), settings)
+    return replace(raw, encoder=unit * best_gain(raw, x[:_SAMPLES_FOR_GAIN]))

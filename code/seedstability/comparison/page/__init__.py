@@ -1,5 +1,0 @@
-"""The report as one HTML page that opens offline: `render(document, arrays) -> str`."""
-
-from seedstability.comparison.page.rendering import render
-
-__all__ = ["render"]

@@ -1,0 +1,74 @@
+"""What one dictionary is worth as a reconstruction, in one pass over the samples.
+
+Here and not in `evaluation` because training traces it; `evaluation.reconstruction` names its
+parts.
+"""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from seedstability.dictionaries.sae import SAE
+
+_BATCH = 1024
+
+
+class Quality(NamedTuple):
+    """Reconstruction and sparsity of one dictionary on one set of samples."""
+
+    explained_variance: float
+    """1 − Σ‖x − x̂‖² / Σ‖x − x̄‖², x̄ the mean sample."""
+    explained_variance_scalar_mean: float
+    """001's: 1 − var(x − x̂) / var(x), each variance about one scalar mean over all entries."""
+    mse: float
+    """Squared error averaged over all entries, in the activations' own units."""
+    l0: float
+    """Mean number of non-zero latents of a sample."""
+    firing_rate: Float[Tensor, " n"]
+    """Share of samples in which each latent is not zero."""
+
+    @property
+    def dead_fraction(self) -> float:
+        """Share of latents that never fire."""
+        return (self.firing_rate == 0).double().mean().item()
+
+
+def quality(sae: SAE, x: Float[Tensor, "m d"]) -> Quality:
+    """Measure `sae` on the samples `x`."""
+    m, d = x.shape
+    squares, total = 0.0, 0.0
+    firings = torch.zeros(len(sae.decoder), dtype=torch.float64)
+    for batch in x.split(_BATCH):
+        latents = sae.encode(batch)
+        error = (batch - sae.decode(latents)).double()
+        squares += whole_sum(error.square())
+        total += whole_sum(error)
+        firings += (latents != 0).sum(0)
+    values = x.double()
+    about_mean = whole_sum((values - values.mean(0)).square())
+    about_scalar = whole_sum(values.square()) - whole_sum(values) ** 2 / values.numel()
+    return Quality(
+        1 - squares / about_mean,
+        1 - (squares - total**2 / (m * d)) / about_scalar,
+        squares / (m * d),
+        firings.sum().item() / m,
+        firings / m,
+    )
+
+
+def best_gain(sae: SAE, x: Float[Tensor, "m d"]) -> float:
+    """The one factor on all latents with which the reconstructions have the least squared error."""
+    along, square = 0.0, 0.0
+    for batch in x.split(_BATCH):
+        made = sae.reconstruct(batch) - sae.decoder_bias
+        along += whole_sum(made * (batch - sae.decoder_bias))
+        square += whole_sum(made.square())
+    return along / square if square else 1.0
+
+
+def whole_sum(values: Float[Tensor, "m d"]) -> float:
+    """Sum of all entries in one order: torch splits such a sum among however many threads it has,
+    and then the last bits depend on them."""
+    return values.sum(1).numpy().sum(dtype=float).item()

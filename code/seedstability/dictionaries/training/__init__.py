@@ -1,0 +1,1 @@
+"""Training of many seeds over the same batches."""

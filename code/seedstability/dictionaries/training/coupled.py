@@ -1,0 +1,82 @@
+"""Several SAEs trained side by side, each drawn towards the others' dictionaries."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from seedstability.dictionaries.config import PairedConfig
+from seedstability.dictionaries.sae import SAE
+from seedstability.dictionaries.samples import InMemory, Samples
+from seedstability.dictionaries.training.coupling_terms import (
+    consistency,
+    mfr_warm_up,
+    mutual_features,
+)
+from seedstability.dictionaries.training.gradients import Pull
+from seedstability.dictionaries.training.initialization import start, units
+from seedstability.dictionaries.training.sae_trainer import Trainee
+from seedstability.dictionaries.training.threaded import SideBySide
+from seedstability.dictionaries.training.train import feed
+
+WatchGroup = Callable[[int, Sequence[SAE]], None]
+"""Called with the number of epochs done and the SAEs as they are then."""
+
+
+def train_group(
+    activations: Float[Tensor, "m d"] | Samples,
+    config: PairedConfig,
+    seeds: Sequence[int],
+    watch: WatchGroup | None = None,
+) -> list[SAE]:
+    """Train one SAE for each seed; all move at the same time, from where all were.
+
+    Raises:
+        UserError: as in `training.train`.
+    """
+    samples = InMemory(activations) if isinstance(activations, Tensor) else activations
+    settings = replace(config.dictionary, order=config.order)
+    into = units(samples, settings)
+    init_seeds = [seeds[0] if config.initialisation == "shared" else seed for seed in seeds]
+    starts = [start(samples, into, settings, seed) for seed in init_seeds]
+    feeds = [feed(samples, into, settings, config.order_seed, seed) for seed in seeds]
+    per_epoch = -(-samples.shape[0] // settings.batch_size)
+    total = per_epoch * settings.epochs
+    with SideBySide(starts, settings, total, names=[str(seed) for seed in seeds]) as group:
+        for epoch in range(settings.epochs + 1):
+            if epoch:
+                group.advance_together(feeds, per_epoch, lambda trainees: _pulls(trainees, config))
+                group.end_epoch()
+            if watch:
+                watch(epoch, [sae.in_units(into.scale) for sae in group.saes()])
+        return [sae.in_units(into.scale) for sae in group.saes()]
+
+
+def _pulls(trainees: Sequence[Trainee], config: PairedConfig) -> list[Pull] | None:
+    """What the term adds to each one's gradient before the next step."""
+    # A cut gradient is zero whatever the term's value, so the value need not be computed.
+    if not config.weight or config.gradient == "cut":
+        return None
+    decoders = torch.stack([trainee.sae.decoder for trainee in trainees])
+    if config.regulariser == "consistency":
+        drawn = _gradient(consistency, decoders, config.weight)
+        return [Pull(decoder=rows.numpy()) for rows in drawn]
+    weight = config.weight * mfr_warm_up(trainees[0].steps + 1) / 2
+    encoders = torch.stack([trainee.sae.encoder for trainee in trainees])
+    drawn = _gradient(mutual_features, decoders, weight)
+    read = _gradient(mutual_features, encoders, weight)
+    return [
+        Pull(encoder=encoder.numpy(), decoder=decoder.numpy())
+        for encoder, decoder in zip(read, drawn, strict=True)
+    ]
+
+
+def _gradient(
+    term: Callable[[Tensor], Tensor], rows: Float[Tensor, "S n d"], weight: float
+) -> Float[Tensor, "S n d"]:
+    with torch.enable_grad():
+        rows.requires_grad_()
+        (gradient,) = torch.autograd.grad(term(rows), rows)
+    return gradient.mul_(weight)

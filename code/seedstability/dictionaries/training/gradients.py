@@ -1,0 +1,319 @@
+"""What one batch says: its loss, and the entries that carry the gradient.
+
+With error ε = x̂ − x of b samples in R^d and `upstream` G = ∂loss/∂x̂, an entry (sample s, latent j)
+of value z has the slope ζ = ∂loss/∂(pre-activation), and
+
+    ∂D = Zᵀ G      ζ_sj = G_s · D_j      ∂E = ζᵀ (x − subtracted)      ∂e = Σ_s ζ_s
+    ∂d = Σ_s G_s − ∂e E, the last only where d is subtracted before the encoder.
+
+`kernels/descent.py` sums them latent by latent. Each term of the loss adds entries or slopes; a
+ReLU dictionary in which many latents fire gives whole matrices instead. `losses.py` is the same in
+plain torch, and the tests hold every gradient here against it.
+"""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Float32, Float64, Int32, Int64
+from torch import Tensor
+
+from seedstability.dictionaries import sparse_latents
+from seedstability.dictionaries.kernels import descent
+from seedstability.dictionaries.metrics import whole_sum
+from seedstability.dictionaries.sae import SAE
+from seedstability.dictionaries.sparse_latents import Fired
+
+_DENSE_FROM = 1 / 4
+"""Share of entries that fire from which on whole products are faster than entries; measured
+at 128 × 1024 and batches of 256 by `benchmarks/training/density.py`."""
+
+
+@dataclass(frozen=True)
+class Pull:
+    """Gradients that are whole matrices, added to those of the entries; none by default."""
+
+    encoder: Float32[np.ndarray, "n d"] = field(
+        default_factory=lambda: np.empty((0, 0), np.float32)
+    )
+    """Added to ∂E."""
+    encoder_bias: Float32[np.ndarray, " n"] = field(default_factory=lambda: np.empty(0, np.float32))
+    """Added to ∂e."""
+    decoder: Float32[np.ndarray, "n d"] = field(
+        default_factory=lambda: np.empty((0, 0), np.float32)
+    )
+    """Added to ∂D."""
+
+
+class Entries(NamedTuple):
+    """Entries of a sparse matrix with samples as rows and latents as columns."""
+
+    latents: Int32[np.ndarray, " m"]
+    """Column of each."""
+    samples: Int32[np.ndarray, " m"]
+    """Row of each; with AuxK the samples of a batch stand twice, one after another."""
+    weights: Float32[np.ndarray, " m"]
+    """The numbers there."""
+
+    def and_also(self, other: "Entries") -> "Entries":
+        """These and others, in this order."""
+        return Entries(*(np.concatenate(both) for both in zip(self, other, strict=True)))
+
+
+@dataclass
+class Batch:
+    """Loss and gradient of one batch of b samples."""
+
+    loss: float
+    """The loss with all its terms."""
+    centred: Float32[np.ndarray, "b d"]
+    """The samples as the encoder reads them."""
+    upstream: Float32[np.ndarray, "b d"]
+    """G for each sample."""
+    read: Entries
+    """ζ, by which the encoder moves."""
+    written: Entries
+    """z, by which the decoder moves."""
+    decoder_bias: Float32[np.ndarray, " d"]
+    """∂d without what flows through the encoder."""
+    firings: Int64[np.ndarray, " n"]
+    """Samples in which each latent is not zero."""
+    pull: Pull = field(default_factory=Pull)
+    """Whole gradients, where there are any."""
+    threshold: Float32[np.ndarray, " n"] | None = None
+    """Gradient of the thresholds' logarithms (`jumprelu`)."""
+    least_kept: float | None = None
+    """The smallest value kept (`batch_topk`)."""
+
+
+def look(
+    sae: SAE,
+    x: Float[Tensor, "b d"],
+    sparsity: float = 1.0,
+    dead: Bool[np.ndarray, " n"] | None = None,
+    select: sparse_latents.Select = sparse_latents.topk,
+) -> Batch:
+    """Loss and gradient of `sae` on a batch; nothing moves.
+
+    Args:
+        sae: float32 on the CPU.
+        x: the batch, contiguous.
+        sparsity: share of `l1` or `l0_weight` that counts at this step.
+        dead: latents that AuxK revives.
+        select: how the k largest pre-activations are found (`topk` without suppression).
+    """
+    centred = sae.centred(x)
+    if sae.config.architecture == "relu":
+        batch = _relu(sae, x, centred, sparsity)
+    elif sae.config.architecture == "jumprelu":
+        batch = _jumprelu(sae, x, centred, sparsity)
+    elif sae.config.architecture == "batch_topk":
+        fired = sparse_latents.batch_topk(sae, centred, sae.config.k)
+        batch, _ = _squared_error(sae, x, centred, fired)
+        batch.least_kept = fired.values.min().item() if len(fired.values) else None
+    else:
+        batch = _topk(sae, x, centred, select)
+    return batch if dead is None or not dead.any() else _with_auxk(batch, sae, x, dead)
+
+
+def gradients(sae: SAE, batch: Batch) -> dict[str, Tensor]:
+    """The gradients themselves, by the names of the SAE's parts: for tests and for the curious."""
+    empty = {name: np.empty_like(getattr(sae, name).numpy()) for name in PARTS}
+    descent.gradients(sorted_by_latent(batch, len(sae.encoder)), pull(batch, None), *empty.values())
+    bias = batch.decoder_bias.copy()
+    if sae.config.bias_before_encoder:
+        bias -= empty["encoder_bias"] @ sae.encoder.numpy()
+    found = {name: torch.from_numpy(array) for name, array in empty.items()}
+    return {**found, "decoder_bias": torch.from_numpy(bias * sae.config.decoder_bias)}
+
+
+PARTS = ("encoder", "encoder_bias", "decoder")
+"""The parts of an SAE that have a row for each latent."""
+
+
+def sorted_by_latent(batch: Batch, n: int) -> tuple:
+    """What the kernels take of a batch."""
+    read, written = batch.read, batch.written
+    if read.latents is written.latents and read.samples is written.samples:
+        both = descent.sort_both_by_latent(*read, written.weights, n)
+    else:
+        both = descent.sort_by_latent(*read, n), descent.sort_by_latent(*written, n)
+    return batch.centred, batch.upstream, *both
+
+
+def pull(batch: Batch, more: Pull | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What the kernels take of whole gradients: the batch's own, and those of other terms."""
+    own, other = batch.pull, more or Pull()
+    return (
+        _sum(own.encoder, other.encoder),
+        _sum(own.encoder_bias, other.encoder_bias),
+        _sum(own.decoder, other.decoder),
+    )
+
+
+def _sum(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    if one.size and other.size:
+        return one + other
+    return one if one.size else other
+
+
+def _topk(sae: SAE, x: Tensor, centred: Tensor, select: sparse_latents.Select) -> Batch:
+    if sae.config.suppression:
+        return _suppressed_topk(sae, x, centred)
+    fired = select(sae.encoder, sae.encoder_bias, centred, sae.config.k)
+    return _squared_error(sae, x, centred, _rectified(sae, fired))[0]
+
+
+def _suppressed_topk(sae: SAE, x: Tensor, centred: Tensor) -> Batch:
+    """With HUSAI's term: a sample's squared error times its largest magnitudes not kept."""
+    share, b = sae.config.suppression / len(x), len(x)
+    fired, quiet = sparse_latents.topk_and_quiet(sae, centred, sae.config.k)
+    weight = 2 / x.numel() + 2 * share * quiet.totals.astype(np.float64)
+    batch, squares = _squared_error(sae, x, centred, _rectified(sae, fired), weight)
+    batch.loss += share * np.dot(squares, quiet.totals).item()
+    samples = np.repeat(np.arange(b, dtype=np.int32), quiet.latents.shape[1])
+    slopes = (quiet.signs * (share * squares)[:, None]).astype(np.float32)
+    batch.read = batch.read.and_also(
+        Entries(quiet.latents.reshape(-1), samples, slopes.reshape(-1))
+    )
+    return batch
+
+
+def _rectified(sae: SAE, fired: Fired) -> Fired:
+    return fired._replace(values=np.maximum(fired.values, 0)) if sae.config.rectify else fired
+
+
+def _relu(sae: SAE, x: Tensor, centred: Tensor, sparsity: float) -> Batch:
+    pre = sparse_latents.pre_activations(sae.encoder, sae.encoder_bias, centred)
+    nothing = np.zeros(len(sae.encoder), np.float32)
+    l1 = sae.config.l1 * sparsity / len(x)
+    if sparse_latents.count_above(pre, nothing).sum() > _DENSE_FROM * pre.size:
+        return _dense_relu(sae, x, centred, torch.from_numpy(pre), l1)
+    batch, _ = _squared_error(sae, x, centred, sparse_latents.above(pre, nothing))
+    batch.loss += l1 * batch.written.weights.sum(dtype=float).item()
+    np.add(batch.read.weights, np.float32(l1), out=batch.read.weights)
+    return batch
+
+
+def _dense_relu(sae: SAE, x: Tensor, centred: Tensor, latents: Tensor, l1: float) -> Batch:
+    n = len(sae.encoder)
+    firings, bias = np.zeros(n, np.int32), np.zeros(n, np.float32)
+    summed = descent.rectify(latents.numpy(), firings)
+    error = torch.addmm(sae.decoder_bias, latents, sae.decoder).sub_(x)
+    loss = whole_sum(error.square()) / x.numel() + l1 * summed
+    upstream = error.mul_(2 / x.numel())
+    slopes = upstream @ sae.decoder.t()
+    descent.mask_slopes(slopes.numpy(), latents.numpy(), np.float32(l1), bias)
+    nothing = Entries(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.float32))
+    return Batch(
+        loss,
+        centred.numpy(),
+        upstream.numpy(),
+        nothing,
+        nothing,
+        upstream.numpy().sum(0),
+        firings.astype(np.int64),
+        Pull((slopes.t() @ centred).numpy(), bias, (latents.t() @ upstream).numpy()),
+    )
+
+
+def _jumprelu(sae: SAE, x: Tensor, centred: Tensor, sparsity: float) -> Batch:
+    """A latent within half a bandwidth of its threshold moves the threshold whether it fires or
+    not, so the entries begin that much lower; those below the threshold have value zero."""
+    config, b = sae.config, len(x)
+    threshold, half = sae.threshold.numpy(), np.float32(config.bandwidth / 2)
+    weight = config.l0_weight * sparsity / b
+    pre = sparse_latents.pre_activations(sae.encoder, sae.encoder_bias, centred)
+    near = sparse_latents.above(pre, threshold - half)
+    at = threshold[near.latents]
+    fires = near.values > at
+    batch, _ = _squared_error(sae, x, centred, near._replace(values=near.values * fires))
+    batch.loss += weight * np.count_nonzero(fires)
+    in_window = near.values < at + half
+    slopes = batch.read.weights
+    felt = (at * slopes + weight)[in_window] * at[in_window] / config.bandwidth
+    batch.threshold = -np.bincount(near.latents[in_window], felt, len(threshold)).astype(np.float32)
+    np.multiply(slopes, fires, out=slopes)
+    return batch
+
+
+def _squared_error(
+    sae: SAE,
+    x: Tensor,
+    centred: Tensor,
+    fired: Fired,
+    weight: Float64[np.ndarray, " b"] | None = None,
+) -> tuple[Batch, Float32[np.ndarray, " b"]]:
+    """The squared error's part of loss and gradient, and each sample's squared error.
+
+    `weight` is the factor that makes upstream out of an error, 2 / (b d) if left out. A slope is
+    zero where a rectified value is; not so with `jumprelu`, which looks at all of them first.
+    """
+    b, d = x.shape
+    weight = np.full(b, 2 / (b * d)) if weight is None else weight
+    made, squares = _reconstruct(x.numpy(), fired, sae, sae.decoder_bias.numpy(), weight)
+    if sae.config.architecture in ("topk", "batch_topk") and sae.config.rectify:
+        np.multiply(made.slopes, fired.values != 0, out=made.slopes)
+    batch = Batch(
+        squares.sum(dtype=float).item() / (b * d),
+        centred.numpy(),
+        made.upstream,
+        Entries(fired.latents, made.samples, made.slopes),
+        Entries(fired.latents, made.samples, fired.values),
+        made.upstream.sum(0),
+        made.firings,
+    )
+    return batch, squares
+
+
+class _Reconstruction(NamedTuple):
+    upstream: Float32[np.ndarray, "b d"]
+    slopes: Float32[np.ndarray, " m"]
+    samples: Int32[np.ndarray, " m"]
+    firings: Int64[np.ndarray, " n"]
+
+
+def _reconstruct(
+    x: Float32[np.ndarray, "b d"],
+    fired: Fired,
+    sae: SAE,
+    bias: Float32[np.ndarray, " d"],
+    weight: Float64[np.ndarray, " b"],
+) -> tuple[_Reconstruction, Float32[np.ndarray, " b"]]:
+    """What the kernel makes of it, and each sample's squared error."""
+    made = _Reconstruction(
+        np.empty(x.shape, np.float32),
+        np.empty(len(fired.values), np.float32),
+        np.empty(len(fired.values), np.int32),
+        np.zeros(len(sae.encoder), np.int64),
+    )
+    squares = descent.reconstruct(
+        x, *fired, sae.decoder.numpy(), bias, weight.astype(np.float32), *made
+    )
+    return made, squares
+
+
+def _with_auxk(batch: Batch, sae: SAE, x: Tensor, dead: Bool[np.ndarray, " n"]) -> Batch:
+    """The error once more, from dead latents alone; they see it as fixed."""
+    b, d = x.shape
+    alive_error = batch.upstream * np.float32(b * d / 2)
+    columns = np.flatnonzero(dead).astype(np.int32)
+    rows = torch.from_numpy(columns)
+    centred = torch.from_numpy(batch.centred)
+    k = min(sae.config.auxk, len(columns))
+    fired = sparse_latents.topk(sae.encoder[rows], sae.encoder_bias[rows], centred, k)
+    fired = fired._replace(latents=columns[fired.latents], values=np.maximum(fired.values, 0))
+    variance = np.square(alive_error - alive_error.mean(0)).sum(dtype=float).item()
+    weight = sae.config.auxk_weight / variance if variance else 0.0
+    no_bias = np.zeros(d, np.float32)
+    made, squares = _reconstruct(-alive_error, fired, sae, no_bias, np.full(b, 2 * weight))
+    np.multiply(made.slopes, fired.values > 0, out=made.slopes)
+    batch.loss += weight * squares.sum(dtype=float).item()
+    # The same samples once more, as the rows that this term's entries belong to.
+    again = made.samples + np.int32(b)
+    batch.centred = np.concatenate([batch.centred, batch.centred])
+    batch.upstream = np.concatenate([batch.upstream, made.upstream])
+    batch.read = batch.read.and_also(Entries(fired.latents, again, made.slopes))
+    batch.written = batch.written.and_also(Entries(fired.latents, again, fired.values))
+    return batch

@@ -1,0 +1,202 @@
+"""One SAE on its way on a CPU: its tensors change in place at each step."""
+
+import math
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, Int64
+from torch import Tensor
+
+from seedstability.dictionaries import sparse_latents
+from seedstability.dictionaries.kernels import descent
+from seedstability.dictionaries.sae import SAE
+from seedstability.dictionaries.training.failures import refuse_loss
+from seedstability.dictionaries.training.gradients import (
+    PARTS,
+    Batch,
+    Pull,
+    look,
+    pull,
+    sorted_by_latent,
+)
+from seedstability.dictionaries.training.schedules import rate_share, sparsity_share
+
+_LEAST_THRESHOLD = 1e-30
+"""So that the thresholds of architectures without any have a logarithm too."""
+
+
+class Trainee:
+    """An SAE, what Adam remembers of it, and which of its latents are alive."""
+
+    def __init__(
+        self,
+        start: SAE,
+        name: str,
+        *,
+        total_steps: int = 0,
+        frozen_decoder: bool = False,
+        select: sparse_latents.Select = sparse_latents.topk,
+    ):
+        """Begin at `start`, whose tensors become the trainee's own.
+
+        Args:
+            start: float32 on the CPU.
+            name: what errors call it, usually its seed.
+            total_steps: all steps there will be; only a falling learning rate needs it.
+            frozen_decoder: leave the decoder as it is.
+            select: how the k largest pre-activations are found.
+        """
+        self.sae, self.name, self.steps = start, name, 0
+        self._total_steps, self._frozen, self._select = total_steps, frozen_decoder, select
+        n = len(start.encoder)
+        self.firings: Int64[np.ndarray, " n"] = np.zeros(n, np.int64)
+        """Samples in which each latent fired, since `start_counting`."""
+        self.since_fired: Int64[np.ndarray, " n"] = np.zeros(n, np.int64)
+        """Samples since each latent last fired."""
+        learned = [getattr(start, part).numpy() for part in (*PARTS, "decoder_bias")]
+        self._log_threshold = start.threshold.clamp_min(_LEAST_THRESHOLD).log().numpy()
+        self._weights = (*learned, self._log_threshold)
+        self._means = tuple(np.zeros_like(weight) for weight in self._weights)
+        self._squares = tuple(np.zeros_like(weight) for weight in self._weights)
+        self._kept, self._first_loss = np.zeros(2), np.zeros(1)
+
+    def step(self, x: Float[Tensor, "b d"], more: Pull | None = None) -> float:
+        """Move by one batch, and by `more`, the gradient of what else is in the loss.
+
+        Returns:
+            The batch's loss, without that.
+
+        Raises:
+            UserError: when it is not finite or diverges, before anything moves.
+        """
+        config = self.sae.config
+        with torch.no_grad():
+            batch = look(
+                self.sae,
+                x,
+                sparsity_share(config, self.steps + 1),
+                self.since_fired >= config.dead_after if config.auxk else None,
+                self._select,
+            )
+        if self.steps == 0:
+            self._first_loss[0] = batch.loss
+        refuse_loss(batch.loss, self._first_loss[0], config, self.name, self.steps + 1)
+        self.steps += 1
+        self._count(batch, len(x))
+        self._descend(batch, more)
+        return batch.loss
+
+    def start_counting(self) -> None:
+        """Count firings from here."""
+        self.firings = np.zeros_like(self.firings)
+
+    def replace_latents(
+        self,
+        latents: Int64[np.ndarray, " r"],
+        encoder: Float32[np.ndarray, "r d"],
+        decoder: Float32[np.ndarray, "r d"],
+    ) -> None:
+        """Give latents new rows, no bias, and no memory in Adam."""
+        for weight, row in zip(self._weights[:3], (encoder, 0.0, decoder), strict=True):
+            weight[latents] = row
+        for moments in (self._means, self._squares):
+            for moment in moments[:3]:
+                moment[latents] = 0
+        self.since_fired[latents] = 0
+
+    def state(self) -> dict[str, np.ndarray]:
+        """All that the next step depends on, as copies."""
+        return {name: array.copy() for name, array in self._state().items()}
+
+    def load(self, state: dict[str, np.ndarray]) -> None:
+        """Go on from a state."""
+        self.steps = int(state["steps"][0])
+        for name, array in self._state().items():
+            if name != "steps":
+                array[...] = state[name]
+
+    def _state(self) -> dict[str, np.ndarray]:
+        names = (*PARTS, "decoder_bias", "log_threshold")
+        groups = {"": self._weights, "mean_": self._means, "square_": self._squares}
+        return {
+            **{
+                f"{prefix}{name}": array
+                for prefix, arrays in groups.items()
+                for name, array in zip(names, arrays, strict=True)
+            },
+            "threshold": self.sae.threshold.numpy(),
+            "kept": self._kept,
+            "first_loss": self._first_loss,
+            "firings": self.firings,
+            "since_fired": self.since_fired,
+            "steps": np.array([self.steps]),
+        }
+
+    def _count(self, batch: Batch, samples: int) -> None:
+        self.firings += batch.firings
+        self.since_fired += samples
+        self.since_fired[batch.firings > 0] = 0
+
+    def _descend(self, batch: Batch, more: Pull | None) -> None:
+        config = self.sae.config
+        rows = self._weights[:3]
+        entries, whole = sorted_by_latent(batch, len(rows[0])), pull(batch, more)
+        how = (
+            self._frozen,
+            config.remove_parallel_gradient and not self._frozen,
+            config.unit_norm_decoder,
+        )
+        scale = np.float32(1)
+        if config.clip_norm is not None:
+            scale = self._clip(batch, entries, whole, how)
+        rates = self._rates()
+        through_bias = descent.descend(
+            rows,
+            self._means[:3],
+            self._squares[:3],
+            entries,
+            whole,
+            rates,
+            scale,
+            how,
+        )
+        if config.decoder_bias:
+            gradient = batch.decoder_bias * scale
+            if config.bias_before_encoder:
+                gradient -= through_bias
+            self._move(3, gradient, rates)
+        if batch.threshold is not None:
+            self._move(4, batch.threshold * scale, rates)
+            np.exp(self._log_threshold, out=self.sae.threshold.numpy())
+        if batch.least_kept is not None:
+            self._follow_kept(batch.least_kept)
+
+    def _rates(self) -> tuple[np.float32, np.float32]:
+        config, t = self.sae.config, self.steps
+        rate = config.learning_rate * rate_share(config, t, self._total_steps)
+        first, second = float(descent.BETA1), float(descent.BETA2)
+        return np.float32(rate / (1 - first**t)), np.float32(1 / math.sqrt(1 - second**t))
+
+    def _move(self, which: int, gradient: Float32[np.ndarray, " p"], rates) -> None:
+        descent.adam_row(
+            self._weights[which], self._means[which], self._squares[which], gradient, *rates
+        )
+
+    def _clip(self, batch: Batch, entries, whole, how) -> np.float32:
+        """The factor that brings the gradient of all that learns to `clip_norm`, at most one."""
+        config = self.sae.config
+        total, through_bias = descent.squared_norm(self._weights[:3], entries, whole, how)
+        if config.decoder_bias:
+            before = through_bias if config.bias_before_encoder else np.float32(0)
+            total += np.square(batch.decoder_bias - before).sum(dtype=float)
+        if batch.threshold is not None:
+            total += np.square(batch.threshold).sum(dtype=float)
+        assert config.clip_norm is not None
+        return np.float32(min(1.0, config.clip_norm / max(math.sqrt(total), 1e-30)))
+
+    def _follow_kept(self, least: float) -> None:
+        """The average of the smallest values kept, with Adam's correction for its start at zero."""
+        memory = self.sae.config.threshold_memory
+        self._kept *= memory
+        self._kept += (1 - memory) * np.array([least, 1.0])
+        self.sae.threshold.fill_(self._kept[0] / self._kept[1])

@@ -1,1 +1,0 @@
-"""From locked values to the PDF."""

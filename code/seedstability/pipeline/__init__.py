@@ -1,1 +1,0 @@
-"""Stages, their keys, their store, and how they run."""

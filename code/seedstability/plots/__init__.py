@@ -1,1 +1,0 @@
-"""One module a figure: plain data in, figure out."""

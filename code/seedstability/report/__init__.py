@@ -1,0 +1,1 @@
+"""The report on a comparison: its document, words, figures and page."""

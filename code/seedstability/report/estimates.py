@@ -1,0 +1,161 @@
+"""From numbers of pairs to what `report.json` holds: value, interval, chance levels, κ."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from seedstability.similarity.names import (
+    ENCODER,
+    LEVELS,
+    SHARES,
+    SIMILARITIES,
+    Chance,
+    chance_levels,
+)
+from seedstability.similarity.recorder import Observed
+from seedstability.stability.statistics.jackknife import Interval, jackknife, jackknife_kappa
+
+SCOPES = ("full", "live", "span")
+CORRECTED = ("isotropic", "data", "gauge")
+"""Levels that κ is taken against, weakest first; under a shared start the untrained one is 1."""
+_DIGITS = 6
+"""Significant ones: cosines come from single precision."""
+
+
+def rounded(value: float | None, digits: int = _DIGITS) -> float | None:
+    """As it is written; None for what is no number."""
+    if value is None or not np.isfinite(value):
+        return None
+    return float(f"{value:.{digits}g}")
+
+
+def estimate(interval: Interval | None, scale: float = 1.0, n_seeds: int = 0) -> dict | None:
+    """An interval as it is written; None where there is none.
+
+    Args:
+        interval: from `stability.statistics.jackknife`.
+        scale: 100 for percent.
+        n_seeds: of two there is one pair, and no range.
+    """
+    if interval is None:
+        return None
+    low, high = scale * interval.low, scale * interval.high
+    label = "one pair" if n_seeds == 2 else interval.label
+    return {
+        "value": rounded(scale * interval.mean),
+        "low": rounded(low),
+        "high": rounded(high),
+        "interval": label,
+    }
+
+
+def over_pairs(values: np.ndarray, chance: Any = None, scale: float = 1.0) -> dict | None:
+    """Mean over pairs, or its κ where a chance level is given, with its interval.
+
+    Args:
+        values: [S, S], NaN where a pair was not looked at.
+        chance: one number, or [S, S].
+        scale: 100 for percent.
+    """
+    used = ~np.isnan(values).all(axis=1)
+    if used.sum() < 2:
+        return None
+    values = values[np.ix_(used, used)]
+    if isinstance(chance, np.ndarray):
+        chance = _alike(chance[np.ix_(used, used)])
+    interval = jackknife(values) if chance is None else jackknife_kappa(values, chance)
+    return estimate(interval, scale, int(used.sum()))
+
+
+def with_more_levels(comparison: Mapping, observed: Observed, n: int, threshold: float) -> dict:
+    """The comparison, its drawn levels completed by what follows from the draws.
+
+    Encoders of unrelated dictionaries obey the law of their decoders. If a share q of matched
+    latents is above the threshold by chance, q² / n are so in both assignments with one partner.
+    """
+    more = dict(comparison)
+    for table in ("isotropic", "data"):
+        if table not in comparison:
+            continue
+        close = observed.close(table, threshold)
+        assert close is not None  # every level is drawn at least once
+        more[table] = {
+            **comparison[table],
+            "shared_decoder_only": close,
+            "shared": close**2 / n,
+            "agreeing": 1.0 / n,
+        }
+    for table in ("isotropic", "data", "isotropic_live", "isotropic_span"):
+        if table in more:
+            of_decoders = {k: v for k, v in more[table].items() if k not in SHARES}
+            more[table] = more[table] | {f"{ENCODER}{k}": v for k, v in of_decoders.items()}
+    return more
+
+
+def measures(comparison: Mapping) -> dict:
+    """Every statistic of every scope, with all chance levels there are."""
+    return {
+        scope: {
+            name: measure
+            for name in _ordered(comparison[scope])
+            if (measure := _measure(comparison, scope, name)) is not None
+        }
+        for scope in SCOPES
+        if comparison.get(scope)
+    }
+
+
+def pairs(comparison: Mapping) -> dict:
+    """The same as S × S tables, None where a pair was not looked at."""
+    return {
+        scope: {
+            name: [[rounded(value) for value in row] for row in comparison[scope][name].tolist()]
+            for name in _ordered(comparison[scope])
+        }
+        for scope in SCOPES
+        if comparison.get(scope)
+    }
+
+
+def ninety_of_kappa(comparison: Mapping, name: str) -> tuple[float, float] | None:
+    """90% interval of κ against the strongest level, as equivalence is judged; none below five."""
+    levels = chance_levels(comparison, name)
+    level = [levels[level] for level in CORRECTED if level in levels][-1]
+    values = comparison["full"][name]
+    interval = jackknife_kappa(values, _alike(level))
+    return None if np.isnan(interval.low90) else (interval.low90, interval.high90)
+
+
+def _measure(comparison: Mapping, scope: str, name: str) -> dict | None:
+    values = comparison[scope][name]
+    scale, unit = (100.0, "%") if name in SHARES else (1.0, "")
+    value = over_pairs(values, scale=scale)
+    if value is None:
+        return None
+    levels = chance_levels(comparison, name, scope=scope)
+    p = comparison.get("p_gauge", {}).get(name) if scope == "full" else None
+    return {
+        **value,
+        "unit": unit,
+        "chance": {
+            level: rounded(scale * float(np.nanmean(levels[level]))) if level in levels else None
+            for level in LEVELS
+        },
+        "kappa": {
+            level: over_pairs(values, levels[level]) for level in CORRECTED if level in levels
+        },
+        "p_gauge": rounded(p),
+    }
+
+
+def _alike(chance: Chance) -> Chance:
+    """Where some seed is in no pair that has a level, the mean level is that of all."""
+    if isinstance(chance, np.ndarray) and np.isnan(chance).all(axis=1).any():
+        return float(np.nanmean(chance))
+    return chance
+
+
+def _ordered(names: Mapping) -> list[str]:
+    known = [*SIMILARITIES, *(f"{ENCODER}{name}" for name in SIMILARITIES)]
+    return [name for name in known if name in names]

@@ -1,0 +1,58 @@
+"""How many of the other seeds a latent comes back in, and how many at a stricter threshold."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from seedstability.report.figures import marks, style
+
+
+@style.printed
+def draw(data: Mapping[str, Any]) -> Figure:
+    """Share of latents by number of other seeds that have them, and the mean over thresholds.
+
+    Args:
+        data: `votes` and `share`, arrays of S values each; `threshold` that those votes were
+            counted at; `thresholds`, T cosines; arrays of T values `mean`, `low` and `high` (the
+            ends may be None); and `chance`, a mapping from level to T values or None each.
+
+    Returns:
+        The figure, two thirds as wide as the text: votes on the left, thresholds on the right.
+    """
+    figure = style.page_figure(width=0.68, height=0.42)
+    votes, thresholds = figure.subplots(1, 2)
+    _votes(votes, data)
+    _thresholds(thresholds, data)
+    figure.legend(*marks.entries(thresholds), loc="outside upper left", ncols=2)
+    return figure
+
+
+def _votes(axes: Axes, data: Mapping[str, Any]) -> None:
+    axes.bar(data["votes"], data["share"], width=0.8, color=style.SERIES[0].colour)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=7, integer=True))
+    axes.set_xlabel("other seeds that have it")
+    axes.set_ylabel("share of latents")
+    axes.set_title(f"at cosine ≥ {data['threshold']:g}")
+
+
+def _thresholds(axes: Axes, data: Mapping[str, Any]) -> None:
+    # The thresholds are chosen, not measured: equal steps.
+    places = range(len(data["thresholds"]))
+    ours = marks.of_trained()
+    axes.plot(places, data["mean"], label="these dictionaries", zorder=3, **ours)
+    for place, low, high in zip(places, data["low"], data["high"], strict=True):
+        if low is not None and high is not None:
+            axes.vlines(place, low, high, color=ours["color"], linewidth=1.0)
+    for level, values in data["chance"].items():
+        known = [(x, y) for x, y in zip(places, values, strict=True) if y is not None]
+        if known:
+            axes.plot(*zip(*known, strict=True), label=marks.LEVELS[level], **marks.of_level(level))
+    axes.set_xticks(places, [f"{threshold:g}" for threshold in data["thresholds"]])
+    axes.set_xlim(-0.3, len(places) - 0.7)
+    axes.set_ylim(0, 1.02)
+    axes.set_xlabel("cosine asked for")
+    axes.set_ylabel("mean share of seeds")
+    axes.set_title("over thresholds")

@@ -1,0 +1,90 @@
+"""Fills the template: everything the page needs goes into one file, and nothing is fetched."""
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+from jinja2.utils import htmlsafe_json_dumps
+from markupsafe import Markup
+
+from seedstability.report.page import figures, latents, tables
+from seedstability.report.page import terms as words
+
+_HERE = Path(__file__).parent
+
+
+def render(document: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> str:
+    """The whole HTML page; the same arguments give the same bytes.
+
+    Args:
+        document: as `report.json` holds it.
+        arrays: as `latents.npz` holds them.
+    """
+    names = [each["name"] for each in document["inputs"]["dictionaries"]]
+    listed = latents.listed(names, arrays)
+    camps, overlaps = tables.camps(document), tables.overlaps(document)
+    script = _asset("report.js")
+    return _template().render(
+        title=_title(document),
+        policy=_policy(script),
+        style=Markup(_asset("report.css")),
+        script=Markup(script),
+        document=document,
+        names=names,
+        scopes=tables.measures(document),
+        glossary=tables.glossary(document),
+        camps=camps,
+        camp_label=tables.common(share for camp in camps for share in camp.shares),
+        camp_levels=[*words.LEVELS.values()],
+        overlaps=overlaps,
+        overlap_label=tables.common(row.overlap for row in overlaps),
+        distribution=figures.distribution(document),
+        reproducibility=figures.reproducibility(document),
+        frequency=figures.frequency(document),
+        heat_maps=figures.heat_maps(document),
+        rule=listed.rule,
+        # Escapes <, > and &, so that no label can end the element it stands in.
+        listed=htmlsafe_json_dumps(listed.columns, separators=(",", ":"), allow_nan=False),
+    )
+
+
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    shown = (words.architecture, words.bound, words.count, words.number, words.plain)
+    environment.filters |= {each.__name__: each for each in shown}
+    return environment.from_string(_asset("report.html.j2"))
+
+
+def _title(document: Mapping[str, Any]) -> str:
+    dictionaries = document["inputs"]["dictionaries"]
+    first = dictionaries[0]
+    kinds = " and ".join(
+        dict.fromkeys(words.architecture(each["architecture"]) for each in dictionaries)
+    )
+    return (
+        f"{len(dictionaries)} {kinds} dictionaries of {first['n_latents']:,} latents"
+        f" in {first['d']:,} dimensions"
+    )
+
+
+def _policy(script: str) -> str:
+    """What a browser may load: this one script by its hash, and otherwise nothing at all."""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    # Style needs no hash: matplotlib writes it into the attributes of its shapes.
+    return (
+        f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline';"
+        " img-src data:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _asset(name: str) -> str:
+    return (_HERE / name).read_text(encoding="utf-8")

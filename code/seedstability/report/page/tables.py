@@ -1,0 +1,166 @@
+"""The tables of the page, from the document to the words and numbers of their cells."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from seedstability.report.page.terms import LEVELS, SCOPES, UNKNOWN, Term, number, term
+
+Document = Mapping[str, Any]
+
+
+class Cell(NamedTuple):
+    """A number with its interval."""
+
+    text: str
+    bounds: str = ""
+    label: str = ""
+    """What kind of interval that is."""
+
+    @property
+    def known(self) -> bool:
+        """Whether there is a number."""
+        return self.text != UNKNOWN
+
+
+class Level(NamedTuple):
+    """A chance level, and the value corrected for it."""
+
+    chance: Cell
+    kappa: Cell
+
+
+class Measure(NamedTuple):
+    """One row of a table of measures."""
+
+    term: Term
+    value: Cell
+    levels: tuple[Level, ...]
+    p: Cell
+
+
+class Scope(NamedTuple):
+    """The table of measures over one set of latents."""
+
+    heading: str
+    rows: tuple[Measure, ...]
+
+    @property
+    def columns(self) -> list[tuple[str, bool]]:
+        """Names of the chance levels, and whether any row has that level."""
+        return [
+            (name, any(row.levels[place].chance.known for row in self.rows))
+            for place, name in enumerate(LEVELS.values())
+        ]
+
+    @property
+    def tested(self) -> bool:
+        """Whether any row has a p-value."""
+        return any(row.p.known for row in self.rows)
+
+    @property
+    def label(self) -> str:
+        """What the intervals of the values are, where all are of one kind."""
+        return common(row.value for row in self.rows)
+
+    @property
+    def kappa_label(self) -> str:
+        """Likewise of κ."""
+        return common(level.kappa for row in self.rows for level in row.levels)
+
+
+def measures(document: Document) -> list[Scope]:
+    """One table a scope, in the order in which the document gives them."""
+    threshold = document["settings"].get("threshold", 0.7)
+    return [
+        Scope(
+            SCOPES.get(scope, scope),
+            tuple(_measure(term(name, threshold), each) for name, each in statistics.items()),
+        )
+        for scope, statistics in document["measures"].items()
+        if statistics
+    ]
+
+
+def _measure(called: Term, found: Mapping[str, Any]) -> Measure:
+    unit = found.get("unit") or ""
+    chance, kappa = found.get("chance") or {}, found.get("kappa") or {}
+    levels = (Level(Cell(number(chance.get(x), unit)), estimate(kappa.get(x))) for x in LEVELS)
+    p = found.get("p_gauge")
+    tested = Cell(number(p, digits=2 if p is None or p >= 0.01 else 4))
+    return Measure(called, estimate(found, unit), tuple(levels), tested)
+
+
+def glossary(document: Document) -> list[Term]:
+    """What each measure that occurs means, once."""
+    threshold = document["settings"].get("threshold", 0.7)
+    every = [name for statistics in document["measures"].values() for name in statistics or ()]
+    # Encoder figures are the same measures of other rows; one sentence says so.
+    names = dict.fromkeys(name.removeprefix("encoder_") for name in every)
+    return [found for name in names if (found := term(name, threshold)).meaning]
+
+
+def estimate(found: Any, unit: str = "") -> Cell:
+    """A number with its interval; a bare number has none."""
+    if not isinstance(found, Mapping):
+        return Cell(number(found, unit))
+    low, high = found.get("low"), found.get("high")
+    # Of one pair both ends are the value.
+    if low is None or high is None or low == high:
+        return Cell(number(found.get("value"), unit))
+    bounds = f"[{number(low, unit)}, {number(high, unit)}]"
+    return Cell(number(found.get("value"), unit), bounds, found.get("interval") or "")
+
+
+def common(cells: Iterable[Cell]) -> str:
+    """The label that all intervals have, or nothing where they differ."""
+    labels = {cell.label for cell in cells if cell.bounds}
+    return labels.pop() if len(labels) == 1 else ""
+
+
+class Camp(NamedTuple):
+    """How much comes back at one threshold."""
+
+    threshold: str
+    shares: tuple[Cell, ...]
+    """Mean p̂, and the shares of stable, in-between and unstable latents."""
+    chance: tuple[Cell, ...]
+    """Mean p̂ under the four levels, weakest first."""
+
+
+_CAMPS = ("mean", "stable", "between", "unstable")
+
+
+def camps(document: Document) -> list[Camp]:
+    """One row a threshold, the lowest first; those over live latents after those over all."""
+    found = document.get("reproducibility") or {}
+    every, live = found.get("thresholds") or {}, found.get("live") or {}
+    return [
+        *(_camp(key, every[key]) for key in sorted(every, key=float)),
+        *(_camp(f"{key}, live latents", live[key]) for key in sorted(live, key=float)),
+    ]
+
+
+def _camp(name: str, found: Mapping[str, Any]) -> Camp:
+    chance = found.get("chance") or {}
+    return Camp(
+        name,
+        tuple(estimate(found.get(camp)) for camp in _CAMPS),
+        tuple(estimate(chance.get(level)) for level in LEVELS),
+    )
+
+
+class Overlap(NamedTuple):
+    """How much of the subspace of the strongest directions two dictionaries share."""
+
+    dimensions: str
+    overlap: Cell
+    chance: Cell
+
+
+def overlaps(document: Document) -> list[Overlap]:
+    """One row a number of dimensions, the smallest first."""
+    found = document.get("subspaces") or {}
+    return [
+        Overlap(key, estimate(found[key].get("overlap")), estimate(found[key].get("chance")))
+        for key in sorted(found, key=int)
+    ]

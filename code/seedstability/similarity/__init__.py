@@ -1,0 +1,1 @@
+"""Dictionaries of several seeds measured: pairs, chance levels, cost."""

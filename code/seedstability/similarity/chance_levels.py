@@ -1,0 +1,100 @@
+"""The chance levels of definitions.md §2 for a set of dictionaries, as stages report them."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Generator, Tensor
+
+from seedstability.progress import report, step
+from seedstability.similarity.config import ComparisonConfig
+from seedstability.similarity.names import BEST
+from seedstability.similarity.pairs import Statistics, Weights, best_partners, statistics
+from seedstability.stability.chance.closed_form import chance_level_pair
+from seedstability.stability.chance.null_models import GaugeBasis, data_directions, isotropic
+from seedstability.stability.pairs import Look, look
+
+
+def closed_form(n_a: int, n_b: int, d: int) -> Statistics:
+    """Isotropic level of best partners, exact."""
+    if min(n_a, n_b) < 1 or d < 2:
+        return {}
+    return {kind: chance_level_pair(n_a, n_b, d, kind) for kind in BEST}
+
+
+def isotropic_level(
+    n: int, d: int, draws: int, generator: Generator, watch: Callable[[Look], None] | None = None
+) -> Statistics:
+    """Isotropic level of all decoder statistics: drawn, and exact where a closed form is known.
+
+    Two assignments of unrelated rows agree on a latent with probability 1/n; that they also share
+    it, at a cosine above 0.7, does not happen at the sizes used here.
+    """
+    drawn = _drawn(lambda: isotropic(n, d, generator), draws, watch)
+    return {**drawn, **closed_form(n, n, d), "agreeing": 1.0 / n}
+
+
+def data_level(
+    covariance: Float[Tensor, "d d"],
+    n: int,
+    draws: int,
+    generator: Generator,
+    watch: Callable[[Look], None] | None = None,
+) -> Statistics:
+    """Level of random directions with the covariance of the activations."""
+    return _drawn(lambda: data_directions(n, covariance, generator), draws, watch)
+
+
+def covariance_of(x: Float[Tensor, "samples d"]) -> Float[Tensor, "d d"]:
+    """Covariance of activations, summed in double precision."""
+    return torch.cov(x.T.double()).float()
+
+
+def p_values_under_gauge(
+    dictionaries: Sequence[Weights],
+    gauge: GaugeBasis,
+    config: ComparisonConfig,
+    generator: Generator,
+) -> Statistics:
+    """One-sided p-values of the best-partner statistics, (1 + draws that reach it) / (1 + draws).
+
+    The statistic is the mean over neighbouring pairs; in each draw every second member of a
+    pair goes through a symmetry of its own.
+    """
+    chosen = [(i, (i + 1) % len(dictionaries)) for i in range(len(dictionaries))]
+    chosen = chosen[: config.permuted_pairs]
+
+    def statistic(change: Callable[[Weights], Tensor]) -> Statistics:
+        return mean_of(
+            best_partners(dictionaries[i].decoder, change(dictionaries[j])) for i, j in chosen
+        )
+
+    observed = statistic(lambda W: W.decoder)
+    null = []
+    for done in range(config.permutations):
+        null.append(statistic(lambda W: W.scrambled(gauge, generator).decoder))
+        report(done + 1, config.permutations)
+    return {
+        name: (1 + sum(draw[name] >= value for draw in null)) / (1 + len(null))
+        for name, value in observed.items()
+    }
+
+
+def mean_of(draws: Iterable[Statistics]) -> Statistics:
+    """Of each statistic the mean."""
+    draws = list(draws)
+    return {name: float(np.mean([draw[name] for draw in draws])) for name in draws[0]}
+
+
+def _drawn(
+    draw: Callable[[], Tensor], draws: int, watch: Callable[[Look], None] | None
+) -> Statistics:
+    found = []
+    for done in range(draws):
+        with step(done, draws):
+            seen = look(draw(), draw())
+        if watch:
+            watch(seen)
+        found.append(statistics(seen))
+    return mean_of(found)

@@ -1,0 +1,178 @@
+"""What is compared, as somebody gave it: folders or SAEs, read, recognised and checked."""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from seedstability.dictionaries.formats.folder import load, recognise
+from seedstability.dictionaries.sae import SAE
+from seedstability.errors import UserError
+from seedstability.similarity.pairs import Weights
+
+Given = str | Path | SAE
+
+_PARTS = ("encoder", "encoder_bias", "decoder", "decoder_bias", "threshold")
+_LONGEST_LABEL = 12
+_BYTES_AT_ONCE = 1 << 22
+
+
+@dataclass(frozen=True)
+class Input:
+    """One dictionary."""
+
+    sae: SAE
+    """Its weights."""
+    folder: str
+    """As it was given; in memory `SAE 0`, `SAE 1`, …"""
+    format: str
+    """Whose checkpoint it is, or `memory`."""
+    files: dict[str, str]
+    """sha256 of each file, or of each tensor."""
+
+    @property
+    def weights(self) -> Weights:
+        """What of it is compared."""
+        return Weights(self.sae.decoder, self.sae.encoder)
+
+    def described(self, name: str) -> dict:
+        """As the report lists it, under this label."""
+        n, d = self.sae.decoder.shape
+        return {
+            "name": name,
+            "folder": self.folder,
+            "format": self.format,
+            "architecture": self.sae.config.architecture,
+            "n_latents": n,
+            "d": d,
+            "files": self.files,
+        }
+
+
+def read(given: Sequence[Given]) -> list[Input]:
+    """The dictionaries, all of one shape and no two the same.
+
+    Raises:
+        UserError: for fewer than two, a folder that holds no SAE or a damaged one, one that is
+            given twice, and dictionaries of different shapes.
+    """
+    if len(given) < 2:
+        named = f" ({_named(given[0], 0)})" if given else ""
+        raise UserError(
+            f"{len(given)} dictionaries{named} given; a comparison needs at least 2 folders"
+        )
+    _refuse_same_place(given)
+    inputs = [_read(each, place) for place, each in enumerate(given)]
+    _refuse_other_shapes(inputs)
+    _refuse_same_weights(inputs)
+    return inputs
+
+
+def read_initial(given: Sequence[Given], trained: Sequence[Input]) -> list[Input]:
+    """The dictionaries before their first step, in the order of `trained`.
+
+    Two may start at the same weights; that is what a shared initialisation is.
+
+    Raises:
+        UserError: for another number of them, other shapes, or what holds no SAE.
+    """
+    if len(given) != len(trained):
+        raise UserError(
+            f"{len(given)} initial dictionaries given for {len(trained)}; "
+            "give one for each, in the same order"
+        )
+    inputs = [_read(each, place) for place, each in enumerate(given)]
+    _refuse_other_shapes([trained[0], *inputs])
+    return inputs
+
+
+def labels(inputs: Sequence[Input]) -> list[str]:
+    """A short name for each: its folder's own where all are short and different."""
+    own = [Path(each.folder).name for each in inputs]
+    short = all(0 < len(name) <= _LONGEST_LABEL for name in own) and len({*own}) == len(own)
+    if short and all(each.files and each.format != "memory" for each in inputs):
+        return [re.sub(r"[_\s]+", " ", name) for name in own]
+    return [f"seed {place}" for place in range(len(inputs))]
+
+
+def sha256(path: Path) -> str:
+    """Of a file's bytes."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(_BYTES_AT_ONCE):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _read(given: Given, place: int) -> Input:
+    if isinstance(given, SAE):
+        files = {name: _digest(getattr(given, name)) for name in _PARTS}
+        read = Input(given, _named(given, place), "memory", files)
+    else:
+        found = recognise(Path(given))
+        sae = load(Path(given))
+        files = {path.name: sha256(path) for path in found.files}
+        read = Input(sae, str(given), found.format, files)
+    _refuse_width_one(read)
+    return read
+
+
+def _digest(values: Tensor) -> str:
+    flat = values.detach().cpu().contiguous().float().numpy()
+    return hashlib.sha256(flat.data).hexdigest()
+
+
+def _named(given: Given, place: int) -> str:
+    return f"SAE {place}" if isinstance(given, SAE) else str(given)
+
+
+def _refuse_same_place(given: Sequence[Given]) -> None:
+    for (i, one), (j, other) in combinations(enumerate(given), 2):
+        if isinstance(one, SAE) or isinstance(other, SAE):
+            same = one is other
+        else:
+            same = Path(one).resolve() == Path(other).resolve()
+        if same:
+            raise UserError(
+                f"{_named(other, j)} is the same dictionary as {_named(one, i)}; "
+                "give each once: compared with itself it tells nothing about seeds"
+            )
+
+
+def _refuse_other_shapes(inputs: Sequence[Input]) -> None:
+    first = inputs[0]
+    n, d = first.sae.decoder.shape
+    for each in inputs[1:]:
+        its_n, its_d = each.sae.decoder.shape
+        if (its_n, its_d) != (n, d):
+            raise UserError(
+                f"{each.folder} has {its_n} latents of width {its_d}, {first.folder} {n} of width "
+                f"{d}; all must have the same"
+            )
+
+
+def _refuse_same_weights(inputs: Sequence[Input]) -> None:
+    for one, other in combinations(inputs, 2):
+        if all(_equal(getattr(one.sae, part), getattr(other.sae, part)) for part in _PARTS):
+            raise UserError(
+                f"{other.folder} holds the very weights of {one.folder}; "
+                "give dictionaries of different seeds"
+            )
+
+
+def _equal(one: Tensor, other: Tensor) -> bool:
+    # The first rows nearly always tell, and save reading the rest.
+    return torch.equal(one[:64], other[:64]) and torch.equal(one, other)
+
+
+def _refuse_width_one(read: Input) -> None:
+    n, d = read.sae.decoder.shape
+    if n < 1 or d < 2:
+        raise UserError(
+            f"{read.folder} has {n} latents of width {d}; directions need a width of at least 2"
+        )

@@ -1,0 +1,69 @@
+"""What the dictionaries are worth on activations that are streamed, and which latents live.
+
+The quantities are those of `dictionaries.metrics`, which wants all samples at once.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from seedstability.dictionaries.metrics import whole_sum
+from seedstability.dictionaries.sae import SAE
+from seedstability.progress import report
+from seedstability.similarity.activations import Activations
+
+_CODES_AT_ONCE = 1 << 25
+"""128 MB of latents: 256 samples at a time with 131,072 of them."""
+_MOST_ROWS = 1024
+
+
+class Worth(NamedTuple):
+    """One dictionary on the activations."""
+
+    explained_variance: float
+    """1 − Σ‖x − x̂‖² / Σ‖x − x̄‖², x̄ the mean sample."""
+    l0: float
+    """Mean number of non-zero latents of a sample."""
+    firing: Float[Tensor, "n"]
+    """Share of samples in which each latent is not zero."""
+
+    @property
+    def live(self) -> Bool[Tensor, "n"]:
+        """Latents that fire at least once."""
+        return self.firing > 0
+
+    @property
+    def dead_fraction(self) -> float:
+        """Share of latents that never fire."""
+        return (self.firing == 0).double().mean().item()
+
+
+def worth(saes: Sequence[SAE], activations: Activations, about_mean: float) -> list[Worth]:
+    """Measure all dictionaries in one pass.
+
+    Args:
+        saes: all of one shape.
+        activations: what they are to reconstruct.
+        about_mean: Σ‖x − x̄‖² of the activations.
+    """
+    m, _ = activations.samples.shape
+    n = len(saes[0].decoder)
+    rows = max(1, min(_MOST_ROWS, _CODES_AT_ONCE // n))
+    squares = [0.0] * len(saes)
+    firings = [torch.zeros(n, dtype=torch.float64) for _ in saes]
+    done = 0
+    for part in activations.samples.parts():
+        for place, sae in enumerate(saes):
+            for x in part.split(rows):
+                latents = sae.encode(x)
+                squares[place] += whole_sum((x - sae.decode(latents)).double().square())
+                firings[place] += (latents != 0).sum(0)
+            report(done * len(saes) + (place + 1) * len(part), m * len(saes))
+        done += len(part)
+    return [
+        Worth(1 - square / about_mean, count.sum().item() / m, count / m)
+        for square, count in zip(squares, firings, strict=True)
+    ]

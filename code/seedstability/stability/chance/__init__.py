@@ -1,0 +1,1 @@
+"""What dictionaries that share nothing score: closed forms and null models."""

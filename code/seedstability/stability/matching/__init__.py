@@ -1,0 +1,1 @@
+"""Which latent of one dictionary is which of another."""

@@ -1,0 +1,211 @@
+"""The best assignment of two large dictionaries, exactly, without their matrix of cosines.
+
+The assignment problem and its dual: for the rows i of A and j of B, and S_ij their cosine,
+
+    max Σ_i S_i,p(i)  over one-to-one p     =     min Σ_i u_i + Σ_j v_j  with  S_ij ≤ u_i + v_j.
+
+Any prices u, v that satisfy the right-hand side bound every assignment from above. So:
+
+1. *Candidates.* One pass over all products keeps the largest of each row and each column.
+2. *Solve.* On this sparse graph the best assignment and its prices are found exactly.
+3. *Price.* A second pass finds all pairs with S_ij > u_i + v_j, in the graph or not. Where there
+   are none, the prices prove that no assignment at all is better.
+4. Otherwise these pairs, and those that nearly violate, join the graph, and it is solved again
+   from the last prices. No v_j ends lower, so only rows whose u_i fell have to be priced again.
+
+With more columns than rows, v_j ≥ 0 as well, and 0 where a column has no partner. Going on from old
+prices would break that, so such problems are solved anew each time, and priced whole.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Float32, Float64, Int32, Int64
+from torch import Tensor
+
+from seedstability.stability.matching.blocks import Method, faster_method
+from seedstability.stability.matching.passes import Pairs, Passes, Progress
+from seedstability.stability.matching.sparse import Assignment, Graph, merged
+
+_NEAR = 0.02
+"""Pairs this close to violating join the graph too: solving again rarely needs others."""
+_CAPACITY, _MOST = 128, 4096
+"""Pairs that a row may find in a pass; four times as many whenever that was too few."""
+_PAIRS_AT_ONCE = 1 << 26
+"""In all rows together, 8 bytes each."""
+_CROWDED = 1e-5
+_VIOLATES = 1e-12
+_MOST_PRICINGS = 12
+
+
+class Solution(NamedTuple):
+    """An assignment, and prices that prove it."""
+
+    columns: Int32[np.ndarray, " n_a"]
+    """Row of B assigned to each row of A; −1 where there is none."""
+    scores: Float64[np.ndarray, " n_a"]
+    """Products of the assigned pairs, in double precision; NaN where there is none."""
+    row_prices: Float64[np.ndarray, " n_a"]
+    """u."""
+    column_prices: Float64[np.ndarray, " n_b"]
+    """v."""
+    bound: float
+    """No assignment's total is larger by more than this."""
+    passes: float
+    """Passes over all products; one over a share of the rows counts as that share."""
+
+
+def largest_total(
+    A: Float[Tensor, "n_a d"], B: Float[Tensor, "n_b d"], cores: int, progress: Progress
+) -> Solution:
+    """The one-to-one assignment of the smaller of two sets of unit rows with the largest total.
+
+    Exact, and quick where latents differ. Where hundreds are copies of one, ties cost time; where
+    thousands are, the search may end with a bound that is not next to nothing.
+
+    Rows of zeros, equal to each other as they are, would keep `assign` busy with ties. They are put
+    aside and get what the others leave, where the prices prove that nobody would rather have one.
+    """
+    device = str(A.device)
+    A, B = (X.detach().cpu().float().contiguous() for X in (A, B))
+    rows, columns = (np.flatnonzero(X.any(dim=1).numpy()) for X in (A, B))
+    if (len(A), len(rows)) > (len(B), len(columns)):
+        return _turned(largest_total(B, A, cores, progress), len(A))
+    if not len(rows):
+        return _padded(None, rows, columns, A, B)
+    real = A if len(rows) == len(A) else A[rows]
+    if len(rows) <= len(columns) < len(B):
+        solution = _not_negative(assign(real, B[columns], cores, device, progress=progress))
+        if (solution.row_prices >= 0).all():
+            return _padded(solution, rows, columns, A, B)
+    solution = assign(real, B, cores, device, progress=progress)
+    return _padded(solution, rows, np.arange(len(B)), A, B)
+
+
+def assign(
+    A: Float32[Tensor, "n_a d"],
+    B: Float32[Tensor, "n_b d"],
+    cores: int = 1,
+    device: str = "cpu",
+    method: Method | None = None,
+    progress: Progress = lambda share: None,
+) -> Solution:
+    """The assignment of all rows of `A` with the largest sum of products, n_a ≤ n_b.
+
+    Args:
+        A, B: unit rows, or rows of zeros; many of the latter are quick to match only in `B`.
+        cores: threads. They change no result.
+        device: where products are taken; the rest stays on the processor.
+        method: how products are taken; left out, the faster one here.
+        progress: told about how far it is.
+    """
+    method = method or faster_method(A.shape[1], device)
+    passes = Passes(A, B, method, cores, device)
+    pairs = passes.candidates(lambda share: progress(0.45 * share))
+    assignment = Assignment(len(A), _start_prices(A, B))
+    graph = Graph.of(pairs, len(A))
+    assignment.solve(graph)
+    row_prices = assignment.share_slack(graph)
+
+    looked_above = np.full(len(A), np.inf)
+    rows, capacity = np.arange(len(A)), _CAPACITY
+    for pricing in range(_MOST_PRICINGS):
+        asked = row_prices[rows] - _NEAR
+
+        def tell(share: float, before: int = pricing) -> None:
+            progress(0.45 + 0.5 * (before + share) / (before + 1))
+
+        found = passes.price(rows, asked, assignment.prices, capacity, tell)
+        looked_above[rows] = found.looked_above
+        slack = _slack(found.pairs, row_prices, assignment.prices)
+        crowded = (found.looked_above > asked + _CROWDED).any()
+        if pricing == _MOST_PRICINGS - 1 or (crowded and capacity == _MOST):
+            break
+        if (slack < -_VIOLATES).any():
+            pairs = merged(pairs, found.pairs.kept(slack < _NEAR), len(B))
+            graph, before = Graph.of(pairs, len(A)), assignment.prices.copy()
+            assignment.solve(graph)
+            if assignment.square:
+                row_prices = assignment.give_back(graph, looked_above, before)
+            else:
+                row_prices = assignment.share_slack(graph)
+                looked_above[:] = np.inf
+        rows = np.flatnonzero(row_prices < looked_above - _VIOLATES)
+        if not len(rows):
+            break
+        if crowded:
+            capacity = max(_CAPACITY, min(4 * capacity, _MOST, _PAIRS_AT_ONCE // len(rows)))
+    # Where the search ended early, what a row has found or may have missed raises its price.
+    worth = found.pairs.scores - assignment.prices[found.pairs.columns]
+    np.maximum.at(row_prices, found.pairs.rows, worth)
+    return _certified(assignment, graph, np.maximum(row_prices, looked_above), passes.done)
+
+
+def _start_prices(A: Tensor, B: Tensor) -> Float64[np.ndarray, " n_b"]:
+    """The mean product of each column: what hubs cost more from the start."""
+    return (B @ A.mean(dim=0)).double().numpy()
+
+
+def _slack(pairs: Pairs, row_prices: np.ndarray, column_prices: np.ndarray) -> np.ndarray:
+    return row_prices[pairs.rows] + column_prices[pairs.columns] - pairs.scores
+
+
+def _certified(
+    assignment: Assignment, graph: Graph, row_prices: np.ndarray, passes: float
+) -> Solution:
+    scores = assignment.cosines(graph)
+    dual = row_prices.sum() + assignment.prices.sum()
+    # What double precision may have lost in each product and in these sums.
+    rounding = 4e-13 * len(scores)
+    return Solution(
+        assignment.columns,
+        scores,
+        row_prices,
+        assignment.prices,
+        max(0.0, float(dual - scores.sum())) + rounding,
+        passes,
+    )
+
+
+def _not_negative(solution: Solution) -> Solution:
+    """With no column below 0, as columns must be that rows of zeros may get.
+
+    With as many rows as columns all prices may go up on one side and down on the other; with more
+    columns they are not negative anyway.
+    """
+    rise = max(0.0, -solution.column_prices.min())
+    return solution._replace(
+        row_prices=solution.row_prices - rise, column_prices=solution.column_prices + rise
+    )
+
+
+def _padded(
+    solution: Solution | None,
+    rows: Int64[np.ndarray, " r"],
+    columns: Int64[np.ndarray, " c"],
+    A: Tensor,
+    B: Tensor,
+) -> Solution:
+    """A solution for some rows and columns as one for all, the others being zero."""
+    partner, scores = np.full(len(A), -1, np.int32), np.zeros(len(A))
+    row_prices, column_prices = np.zeros(len(A)), np.zeros(len(B))
+    if solution:
+        partner[rows], scores[rows] = columns[solution.columns], solution.scores
+        row_prices[rows], column_prices[columns] = solution.row_prices, solution.column_prices
+    left = np.setdiff1d(np.arange(len(B)), partner[rows])
+    partner[partner < 0] = left[: len(A) - len(rows)]
+    bound, passes = (solution.bound, solution.passes) if solution else (0.0, 0.0)
+    return Solution(partner, scores, row_prices, column_prices, bound, passes)
+
+
+def _turned(solution: Solution, n: int) -> Solution:
+    """The same, seen from the `n` rows of the other side."""
+    columns, scores = np.full(n, -1, np.int32), np.full(n, np.nan)
+    columns[solution.columns] = np.arange(len(solution.columns))
+    scores[solution.columns] = solution.scores
+    return solution._replace(
+        columns=columns,
+        scores=scores,
+        row_prices=solution.column_prices,
+        column_prices=solution.row_prices,
+    )

@@ -1,0 +1,1 @@
+"""Intervals, tests and distributions with few seeds."""

@@ -1,0 +1,1 @@
+"""Spans of latents and of data, and how far two of them agree."""

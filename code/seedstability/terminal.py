@@ -1,0 +1,53 @@
+"""Work in phases shown on a terminal: a bar with the time left; into a pipe goes nothing."""
+
+import sys
+import time
+from typing import Any, TextIO
+
+from audit.pipeline.execution.display import bars_on, duration
+from seedstability import progress
+
+
+class Phases:
+    """Listens to one piece of work from its first phase to its end; a context."""
+
+    def __init__(self, stream: TextIO | None = None):
+        """Draw on `stream`, standard error if left out."""
+        self._stream = stream or sys.stderr
+        self._bar: Any = None
+        self._phase: Any = None
+        self._since = 0.0
+
+    def __enter__(self) -> "Phases":
+        if self._stream.isatty():
+            self._bar = bars_on(self._stream)
+            self._bar.start()
+        # Also where nothing is drawn: inner work would else draw bars of its own.
+        progress.listen(self._at)
+        return self
+
+    def __exit__(self, *how: object) -> None:
+        progress.listen(None)
+        if self._bar is not None:
+            self._bar.stop()
+
+    def phase(self, name: str) -> None:
+        """The next phase begins."""
+        if self._bar is None:
+            return
+        if self._phase is not None:
+            self._bar.remove_task(self._phase)
+        self._phase, self._since = self._bar.add_task(name, total=1.0, right=""), time.monotonic()
+
+    def note(self, text: str) -> None:
+        """A line to keep, in a pipe too."""
+        if self._bar is None:
+            print(text, file=self._stream, flush=True)
+        else:
+            self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def _at(self, share: float) -> None:
+        if self._bar is None or self._phase is None or share <= 0:
+            return
+        left = (time.monotonic() - self._since) * (1.0 - share) / share
+        self._bar.update(self._phase, completed=share, right=f"about {duration(left)} left")

@@ -1,0 +1,273 @@
+"""A latent is removed where it fires, and effects on the next token are compared as they say."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import tiny_checkpoints as tiny
+import torch
+
+from audit.evaluation.behaviour.ablation import (
+    ablate,
+    chosen_latents,
+    fires_as_often,
+    spread_evenly,
+    written,
+)
+from audit.evaluation.behaviour.config import AblationConfig
+from audit.evaluation.behaviour.correlation import codes_of
+from audit.evaluation.intervention import Rest, compare, divergence
+from audit.subjects.language_model.checkpoint import open_model
+from seedstability.dictionaries.config import DictionaryConfig
+from seedstability.dictionaries.sae import SAE
+from seedstability.errors import UserError
+
+N, CONTEXTS, LENGTH = 24, 12, 16
+TOPK = DictionaryConfig(n_latents=N, k=5)
+HOOKS = [f"blocks.{i}.hook_{p}" for i in (0, 1) for p in ("resid_pre", "resid_post", "mlp_out")]
+
+
+@pytest.fixture(scope="module", params=tiny.ARCHITECTURES)
+def folder(request, tmp_path_factory):
+    return tiny.save(tmp_path_factory.mktemp(request.param), request.param)
+
+
+@pytest.fixture(scope="module")
+def gpt2(tmp_path_factory):
+    return tiny.save(tmp_path_factory.mktemp("gpt2"), "gpt2")
+
+
+@pytest.fixture
+def tokens():
+    return tiny.contexts(CONTEXTS, LENGTH)
+
+
+def dictionary(seed, scale=1.0):
+    generator = torch.Generator().manual_seed(seed)
+    rows = torch.nn.functional.normalize(torch.randn(N, tiny.D_MODEL, generator=generator))
+    nothing = torch.zeros(N), torch.zeros(tiny.D_MODEL)
+    return SAE(scale * rows, nothing[0], rows.clone(), nothing[1], torch.zeros(N), TOPK)
+
+
+def config(folder, **changes):
+    plain = AblationConfig(
+        TOPK, str(folder), "any", "blocks.1.hook_resid_pre", latents=6, contexts=3, first=3
+    )
+    return replace(plain, **changes)
+
+
+def stage_inputs(folder, saes, tokens, hook="blocks.1.hook_resid_pre"):
+    with torch.no_grad():
+        _, cache = open_model(str(folder)).run_with_cache(tokens, names_filter=hook)
+    x = cache[hook][:, 1:].flatten(0, 1).numpy()
+    parts = ("encoder", "encoder_bias", "decoder", "decoder_bias", "threshold")
+    stacked = {name: torch.stack([getattr(sae, name) for sae in saes]).numpy() for name in parts}
+    return stacked, {"train": x, "heldout": x, "heldout_contexts": tokens.numpy()}
+
+
+@pytest.mark.parametrize("hook", [*HOOKS, "blocks.1.hook_attn_out"])
+def test_what_is_passed_by_changes_nothing(folder, tokens, hook):
+    model = open_model(str(folder))
+    rest = Rest(model, hook)
+    change = torch.randn(CONTEXTS, LENGTH, tiny.D_MODEL, generator=torch.Generator().manual_seed(0))
+    entering, last = rest.clean(tokens)
+    ours = rest.log_probabilities(rest.changed(entering, change).flatten(0, 1))
+    with torch.no_grad():
+        whole = model.run_with_hooks(tokens, fwd_hooks=[(hook, lambda x, hook: x + change)])
+        clean = model(tokens)
+    expected = whole.double().log_softmax(-1).flatten(0, 1)
+    torch.testing.assert_close(ours, expected, atol=1e-4, rtol=0)
+    undisturbed = rest.log_probabilities(last.flatten(0, 1))
+    torch.testing.assert_close(
+        undisturbed, clean.double().log_softmax(-1).flatten(0, 1), atol=1e-4, rtol=0
+    )
+    assert (expected - undisturbed).abs().max() > 0.1
+
+
+def test_the_model_is_whole_again_afterwards(folder, tokens):
+    model = open_model(str(folder))
+    with torch.no_grad():
+        before = model(tokens)
+        rest = Rest(model, "blocks.1.hook_resid_pre")
+        entering, _ = rest.clean(tokens)
+        with pytest.raises(RuntimeError):
+            rest.changed(entering, torch.zeros(1, 1, 3))
+        rest.changed(entering, torch.zeros_like(entering))
+        assert torch.equal(model(tokens), before)
+
+
+def test_a_latent_writes_only_where_it_fires_and_never_at_the_separator():
+    made = written(torch.tensor([[0.0, 2.0], [1.0, 0.0]]), torch.tensor([1.0, -3.0]))
+    assert made.tolist() == [[[0, 0], [0, 0], [2, -6]], [[0, 0], [1, -3], [0, 0]]]
+
+
+def random_changes(seed=0, m=7, v=11):
+    generator = torch.Generator().manual_seed(seed)
+    logits = torch.randn(4, m, v, generator=generator, dtype=torch.float64)
+    clean = logits[0].log_softmax(-1)
+    return clean, *((logits[0] + 0.3 * each).log_softmax(-1) - clean for each in logits[1:])
+
+
+def test_effects_are_the_correlation_of_centred_changes():
+    clean, first, second, _ = random_changes()
+    one, other = (each - each.mean(1, keepdim=True) for each in (first, second))
+    expected = (one * other).sum() / (one.norm() * other.norm())
+    found = compare(clean, first, second)
+    assert found.effect == pytest.approx(expected.item())
+    p = clean.exp()
+    centred = [each - (p * each).sum(1, keepdim=True) for each in (first, second)]
+    sums = [(p * a * b).sum() for a, b in ((0, 1), (0, 0), (1, 1))
+            for a, b in [(centred[a], centred[b])]]  # fmt: skip
+    expected = sums[0] / (sums[1] * sums[2]).sqrt()
+    assert found.weighted_effect == pytest.approx(expected.item())
+
+
+def test_a_divergence_is_that_of_torch_and_ratios_are_at_most_one():
+    clean, first, second, _ = random_changes()
+    kl = [
+        torch.nn.functional.kl_div(clean + each, clean, log_target=True, reduction="batchmean")
+        for each in (first, second)
+    ]
+    assert divergence(clean, first) == pytest.approx(kl[0].item())
+    assert compare(clean, first, second).kl_ratio == pytest.approx((min(kl) / max(kl)).item())
+    assert compare(clean, second, first).kl_ratio == compare(clean, first, second).kl_ratio
+
+
+def test_the_same_change_is_alike_in_every_way_and_its_reverse_is_not():
+    clean, first, *_ = random_changes()
+    assert compare(clean, first, first) == pytest.approx((1.0, 1.0, 1.0))
+    assert compare(clean, first, -first).effect == pytest.approx(-1.0)
+
+
+def test_a_partner_that_does_nothing_counts_as_unlike():
+    clean, first, *_ = random_changes()
+    assert compare(clean, first, torch.zeros_like(first)) == (0.0, 0.0, 0.0)
+
+
+def test_groups_are_drawn_evenly_until_they_are_used_up():
+    group = np.repeat([0, 1, 2], [50, 3, 20])
+    some = spread_evenly(group, 15, np.random.default_rng(0))
+    assert np.bincount(group[some]).tolist() == [6, 3, 6]
+    assert len(np.unique(some)) == 15
+    assert len(spread_evenly(group, 500, np.random.default_rng(0))) == 73
+    other = spread_evenly(group, 15, np.random.default_rng(1))
+    assert set(other) != set(some)
+
+
+def test_the_other_latent_is_alive_fires_as_often_and_is_not_the_partner(tokens, gpt2):
+    sae = dictionary(0)
+    sae.encoder_bias[:4] = -1e6
+    _, data = stage_inputs(gpt2, [sae], tokens)
+    codes = codes_of(sae, torch.from_numpy(data["heldout"]))
+    draw = np.random.default_rng(0)
+    drawn = {fires_as_often(codes, 10, 3, draw) for _ in range(60)}
+    assert len(drawn) == 3
+    assert 10 not in drawn
+    apart = np.abs(np.log(codes.rate[codes.live] / codes.rate[10]))
+    nearest = np.sort(apart[np.flatnonzero(codes.live) != 10])[:3]
+    found = np.abs(np.log(codes.rate[sorted(drawn)] / codes.rate[10]))
+    np.testing.assert_allclose(np.sort(found), nearest)
+
+
+def test_partners_are_those_of_the_assignment_of_live_decoders(tokens, gpt2):
+    a = dictionary(0)
+    order = torch.randperm(N, generator=torch.Generator().manual_seed(1))
+    a.encoder_bias[5] = -1e6
+    b = SAE(a.encoder[order], a.encoder_bias[order], a.decoder[order], a.decoder_bias, a.threshold,
+            TOPK)  # fmt: skip
+    _, data = stage_inputs(gpt2, [a], tokens)
+    x = torch.from_numpy(data["heldout"])
+    chosen = chosen_latents(
+        a, b, codes_of(a, x), codes_of(b, x), config(gpt2, latents=99), np.random.default_rng(0)
+    )
+    assert 5 not in chosen.latents
+    np.testing.assert_array_equal(order[chosen.partners], chosen.latents)
+    np.testing.assert_allclose(chosen.cosine, 1.0, atol=1e-6)
+    np.testing.assert_allclose(chosen.correlation, 1.0)
+    np.testing.assert_array_equal(chosen.population, [0, 0, 0, 0, 1])
+
+
+def test_the_same_dictionary_has_the_same_effects_and_chance_has_not(folder, tokens):
+    saes = [dictionary(0)] * 3
+    found = ablate(config(folder), *stage_inputs(folder, saes, tokens))
+    assert found["cosine"].shape == (3, 6)
+    for name in ("effect", "weighted_effect", "kl_ratio"):
+        np.testing.assert_allclose(found["partner"][name], 1.0, atol=1e-3)
+    for chance in ("other", "gauge"):
+        assert np.abs(found[chance]["effect"].mean()) < 0.5
+    assert (found["kl"] > 0).all()
+
+
+def test_one_latent_agrees_with_the_plain_way(gpt2, tokens):
+    """One pair of latents, everything done by hand on the whole model."""
+    a, b = dictionary(0), dictionary(1)
+    saes, data = stage_inputs(gpt2, [a, b], tokens)
+    settings = config(gpt2, first=2, latents=1, contexts=99, positions=9999)
+    found = ablate(settings, saes, data)
+    x = torch.from_numpy(data["heldout"])
+    chosen = chosen_latents(
+        a, b, codes_of(a, x), codes_of(b, x), settings, np.random.default_rng(settings.seed)
+    )
+    i, j = int(chosen.latents[0]), int(chosen.partners[0])
+    fa, fb = a.encode(x)[:, i], b.encode(x)[:, j]
+    model = open_model(str(gpt2))
+
+    def ends(f, direction):
+        change = (f[:, None] * direction).view(CONTEXTS, LENGTH - 1, -1)
+        change = torch.nn.functional.pad(change, (0, 0, 1, 0))
+        hook = ("blocks.1.hook_resid_pre", lambda value, hook: value - change)
+        return model.run_with_hooks(tokens, fwd_hooks=[hook]).double().log_softmax(-1)
+
+    with torch.no_grad():
+        clean = model(tokens).double().log_softmax(-1)
+        at = ((fa != 0) | (fb != 0)).view(CONTEXTS, LENGTH - 1)
+        at = torch.nn.functional.pad(at, (1, 0))
+        first, second = ends(fa, a.decoder[i])[at], ends(fb, b.decoder[j])[at]
+    expected = compare(clean[at], first - clean[at], second - clean[at])
+    got = [found["partner"][name][0, 0] for name in expected._fields]
+    np.testing.assert_allclose(got, expected, atol=1e-3)
+    assert found["kl"][0, 0] == pytest.approx(divergence(clean[at], first - clean[at]), rel=1e-3)
+
+
+def test_few_positions_and_contexts_are_drawn_from_those_where_one_fires(gpt2, tokens, monkeypatch):
+    seen = []
+    plain = Rest.changed
+
+    def watched(self, entering, change):
+        seen.append((len(entering), (change != 0).any(-1)))
+        return plain(self, entering, change)
+
+    monkeypatch.setattr(Rest, "changed", watched)
+    saes, data = stage_inputs(gpt2, [dictionary(0), dictionary(1)], tokens)
+    ablate(config(gpt2, first=2, contexts=2, positions=3), saes, data)
+    assert seen
+    for rows, fires in seen:
+        assert rows in (4, 8)
+        own, partner, other, gauge = fires.view(4, -1, LENGTH)
+        assert (own | partner).any(-1).all()
+        assert torch.equal(partner, other)
+        assert torch.equal(partner, gauge)
+        assert not fires[:, 0].any()
+
+
+def test_pairs_with_fewer_latents_are_filled_up(gpt2, tokens):
+    lame = dictionary(1)
+    lame.encoder_bias[3:] = -1e6
+    saes, data = stage_inputs(gpt2, [dictionary(0), lame, dictionary(2)], tokens)
+    found = ablate(config(gpt2), saes, data)
+    assert np.isfinite(found["cosine"]).sum(axis=1).tolist() == [3, 3, 6]
+    there = np.isfinite(found["cosine"])
+    np.testing.assert_array_equal(np.isfinite(found["gauge"]["effect"]), there)
+
+
+def test_the_same_settings_give_the_same_numbers(gpt2, tokens):
+    inputs = stage_inputs(gpt2, [dictionary(0), dictionary(1)], tokens)
+    one, other = (ablate(config(gpt2, first=2), *inputs) for _ in range(2))
+    np.testing.assert_array_equal(one["other"]["effect"], other["other"]["effect"])
+    np.testing.assert_array_equal(one["gauge"]["effect"], other["gauge"]["effect"])
+
+
+def test_a_hook_that_is_not_there_is_refused(gpt2, tokens):
+    inputs = stage_inputs(gpt2, [dictionary(0), dictionary(1)], tokens)
+    with pytest.raises(UserError, match="the model has blocks 0 to 1"):
+        ablate(config(gpt2, hook="blocks.7.hook_resid_pre", first=2), *inputs)

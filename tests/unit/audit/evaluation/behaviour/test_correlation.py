@@ -1,0 +1,201 @@
+"""Activations of two dictionaries are correlated exactly, and chance keeps what it should keep."""
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from audit.evaluation.behaviour.config import CorrelationConfig
+from audit.evaluation.behaviour.correlation import (
+    Two,
+    _shuffled_tokens,
+    codes_of,
+    compared,
+    correlate,
+    pearson,
+    turned_about,
+    two,
+)
+from seedstability.dictionaries.config import DictionaryConfig
+from seedstability.dictionaries.sae import SAE
+from seedstability.stability.chance.null_models import GaugeBasis, gauge_scramble
+from seedstability.stability.subspaces.principal import principal_basis
+
+D, N, CONTEXTS, LENGTH = 12, 20, 30, 40
+TOPK = DictionaryConfig(n_latents=N, k=4)
+
+
+def dictionary(seed, config=TOPK):
+    generator = torch.Generator().manual_seed(seed)
+    rows = torch.nn.functional.normalize(torch.randn(N, D, generator=generator))
+    bias = 0.1 * torch.randn(N, generator=generator)
+    return SAE(rows, bias, rows.clone(), torch.full((D,), 0.2), torch.zeros(N), config)
+
+
+def samples(seed=0, m=CONTEXTS * LENGTH):
+    generator = torch.Generator().manual_seed(seed)
+    scale = torch.linspace(2.0, 0.3, D)
+    return 1.0 + torch.randn(m, D, generator=generator) * scale
+
+
+def stage_inputs(saes):
+    parts = ("encoder", "encoder_bias", "decoder", "decoder_bias", "threshold")
+    stacked = {name: torch.stack([getattr(sae, name) for sae in saes]).numpy() for name in parts}
+    data = {
+        "train": samples(1).numpy(),
+        "heldout": samples().numpy(),
+        "heldout_domain": np.repeat([0, 1], CONTEXTS // 2).astype(np.int8),
+    }
+    return stacked, data
+
+
+@pytest.mark.parametrize("architecture", ["topk", "relu"])
+def test_correlations_over_sparse_codes_are_those_over_dense_ones(architecture):
+    config = DictionaryConfig(architecture=architecture, n_latents=N, k=4)
+    a, b, x = dictionary(0, config), dictionary(1, config), samples()
+    ours = pearson(codes_of(a, x), codes_of(b, x))
+    both = torch.cat([a.encode(x), b.encode(x)], dim=1).double().numpy()
+    np.testing.assert_allclose(ours, np.corrcoef(both.T)[:N, N:], atol=1e-9)
+
+
+def test_samples_are_encoded_alike_in_whatever_batches(monkeypatch):
+    x, sae = samples(), dictionary(0)
+    whole = codes_of(sae, x)
+    monkeypatch.setattr("audit.evaluation.behaviour.correlation._BATCH", 7)
+    parts = codes_of(sae, x)
+    assert parts.values.shape == (len(x), N)
+    np.testing.assert_allclose(parts.values.toarray(), whole.values.toarray(), atol=1e-6)
+
+
+def test_dead_latents_are_told_and_left_out():
+    sae = dictionary(0)
+    sae.encoder_bias[3] = -100.0
+    codes = codes_of(sae, samples())
+    assert list(np.flatnonzero(~codes.live)) == [3]
+    assert not pearson(codes, codes)[3].any()
+    assert two(sae.decoder, sae.decoder, codes, codes).cosine.shape == (N - 1, N - 1)
+
+
+def test_firing_rates_are_shares_of_tokens():
+    x, sae = samples(), dictionary(0)
+    dense = sae.encode(x).numpy()
+    np.testing.assert_allclose(codes_of(sae, x).rate, (dense != 0).mean(axis=0))
+
+
+def test_the_same_latents_in_another_order_are_all_found():
+    sae, x = dictionary(0), samples()
+    order = torch.randperm(N, generator=torch.Generator().manual_seed(3))
+    other = SAE(
+        sae.encoder[order], sae.encoder_bias[order], sae.decoder[order], *(sae.decoder_bias,),
+        sae.threshold, TOPK,
+    )  # fmt: skip
+    found = compared(
+        two(sae.decoder, other.decoder, codes_of(sae, x), codes_of(other, x)),
+        CorrelationConfig(TOPK),
+    )
+    for name in ("matched_cosine", "matched_correlation", "partner_correlation", "same_partner"):
+        assert found[name] == pytest.approx(1.0)
+    assert found["both"] == 1.0
+    assert found["activations_only"] == found["decoder_only"] == 0.0
+
+
+def test_latents_are_counted_by_what_looks_alike_and_what_fires_alike():
+    cosine = np.where(np.eye(4), np.diag([0.95, 0.85, 0.15, 0.25]), -0.5)
+    correlation = np.full((4, 4), -0.1)
+    correlation[[0, 1, 2, 3], [0, 2, 1, 3]] = [0.8, 0.4, 0.75, 0.3]
+    correlation[1, 1] = 0.2
+    found = compared(Two(cosine, correlation), CorrelationConfig(TOPK))
+    assert found["same_partner"] == 0.5
+    assert found["both"] == 0.25
+    assert found["decoder_only"] == 0.25
+    assert found["activations_only"] == 0.25
+    assert found["matched_correlation"] == pytest.approx((0.8 + 0.4 + 0.75 + 0.3) / 4)
+    assert found["partner_correlation"] == pytest.approx((0.8 + 0.2 - 0.1 + 0.3) / 4)
+    assert found["correlation_of_same"] == pytest.approx(0.5)
+    assert found["correlation_of_unlike"] == pytest.approx(0.1)
+    expected = stats.spearmanr([0.95, 0.85, 0.15, 0.25], [0.8, 0.2, -0.1, 0.3]).statistic
+    assert found["spearman"] == pytest.approx(expected)
+    np.testing.assert_allclose(found["binned_share"][[1, 2, 8, 9]], 0.25)
+    assert found["binned_correlation"][9] == pytest.approx(0.8)
+    assert np.isnan(found["binned_correlation"][5])
+
+
+def test_the_second_dictionary_may_have_fewer_live_latents():
+    # Latents 0 to 3 look alike those of the second, but 2 to 5 fire alike: two have both partners.
+    cosine, correlation = np.full((6, 4), -0.5), np.full((6, 4), -0.5)
+    cosine[[0, 1, 2, 3], [0, 1, 2, 3]] = 0.9
+    correlation[[2, 3, 4, 5], [2, 3, 0, 1]] = [0.8, 0.4, 0.6, 0.6]
+    found = compared(Two(cosine, correlation), CorrelationConfig(TOPK))
+    assert found["same_partner"] == 1.0
+    assert found["matched_correlation"] == pytest.approx(0.6)
+    assert found["both"] == found["decoder_only"] == 0.5
+
+
+def test_turned_samples_keep_mean_and_covariance_but_are_others():
+    x = samples(2, 5000)
+    basis = principal_basis(x)
+    gauge = GaugeBasis.from_basis(basis, len(x))
+    turn = gauge_scramble(torch.eye(D), gauge, torch.Generator().manual_seed(0))
+    turned = turned_about(x, basis.mean, turn)
+    torch.testing.assert_close(turned.mean(0), x.mean(0), atol=1e-3, rtol=0)
+    torch.testing.assert_close(torch.cov(turned.T), torch.cov(x.T), atol=2e-2, rtol=0)
+    assert (turned - x).abs().mean() > 0.1
+
+
+def test_a_gauge_scrambled_dictionary_is_the_one_that_reads_turned_samples(monkeypatch):
+    # A symmetry that is no sign flip tells a matrix from its transpose.
+    seen, turn = (
+        {},
+        torch.linalg.qr(torch.randn(D, D, generator=torch.Generator().manual_seed(1)))[0],
+    )
+    monkeypatch.setattr("audit.evaluation.behaviour.correlation.gauge_scramble", lambda *_: turn)
+
+    def remember(A, B, a, b):
+        seen[len(seen)] = (B, b)
+        return two(A, B, a, b)
+
+    monkeypatch.setattr("audit.evaluation.behaviour.correlation.two", remember)
+    plain = [dictionary(seed) for seed in (0, 1)]
+    saes, data = stage_inputs(plain)
+    correlate(CorrelationConfig(TOPK), saes, data)
+    decoder, codes = seen[2]
+    mean = samples(1).mean(0)
+    turned = plain[1].encode((samples() - mean) @ turn + mean)
+    np.testing.assert_allclose(codes.values.toarray(), turned.numpy(), atol=1e-4)
+    # What it reads in x along a row is what the first reads in x M along its own.
+    x = samples() - mean
+    torch.testing.assert_close(x @ decoder.T, (x @ turn) @ plain[1].decoder.T, atol=1e-4, rtol=0)
+
+
+def test_a_copy_stands_far_above_both_chance_levels():
+    saes, data = stage_inputs([dictionary(0), dictionary(0), dictionary(1)])
+    found = correlate(CorrelationConfig(TOPK, first=2), saes, data)
+    value, gauge, shuffled = (
+        found[level]["matched_correlation"][0, 1] for level in ("value", "gauge", "shuffled")
+    )
+    assert value == pytest.approx(1.0)
+    assert shuffled < gauge < 0.9
+    assert abs(found["shuffled"]["partner_correlation"][0, 1]) < 0.1
+
+
+def test_each_pair_is_looked_at_and_no_seed_with_itself():
+    saes, data = stage_inputs([dictionary(seed) for seed in (0, 1, 2)])
+    found = correlate(CorrelationConfig(TOPK), saes, data)
+    for level in ("value", "gauge", "shuffled"):
+        table = found[level]["matched_correlation"]
+        assert np.isnan(table.diagonal()).all()
+        assert np.isfinite(table[~np.eye(3, dtype=bool)]).all()
+        np.testing.assert_array_equal(table, table.T)
+    assert found["value"]["binned_share"].shape == (3, 3, 10)
+    live = [codes_of(dictionary(seed), samples()).live.sum() for seed in (0, 1, 2)]
+    np.testing.assert_array_equal(found["live"], live)
+
+
+def test_contexts_change_places_only_within_their_domain():
+    domain = np.repeat([0, 1], [7, 5])
+    order = _shuffled_tokens(domain, 12 * 3, seed=0)
+    np.testing.assert_array_equal(np.sort(order), np.arange(36))
+    contexts = order.reshape(12, 3)
+    np.testing.assert_array_equal(contexts % 3, np.tile(np.arange(3), (12, 1)))
+    np.testing.assert_array_equal(domain[contexts[:, 0] // 3], domain)
+    assert (contexts[:, 0] // 3 != np.arange(12)).any()

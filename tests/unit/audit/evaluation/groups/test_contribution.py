@@ -1,0 +1,99 @@
+"""Groups of latents set to zero within a model: without any, nothing is lost."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import tiny_checkpoints as tiny
+import torch
+
+from audit.evaluation.groups.config import LanguageWorthConfig, SubjectWorthConfig, WorthConfig
+from audit.evaluation.groups.contribution import in_addition, in_language
+from audit.subjects.language_model.checkpoint import open_model
+from audit.subjects.modular_addition.config import activations_config, reading_config
+from audit.subjects.modular_addition.stages import activations
+from audit.training.stages import stacked
+from seedstability.dictionaries.config import DictionaryConfig
+from seedstability.dictionaries.sae import SAE
+from seedstability.stability.groups_config import GroupsConfig
+
+HOOK, CONTEXTS, LENGTH, SEEDS = "blocks.1.hook_resid_pre", 10, 12, 3
+
+
+def identity(d):
+    """Gives back what it reads: a latent for what is positive of a coordinate, one for the rest."""
+    rows = torch.cat([torch.eye(d), -torch.eye(d)])
+    nothing = torch.zeros(2 * d)
+    config = DictionaryConfig(architecture="relu", n_latents=2 * d)
+    return SAE(rows, nothing, rows.clone(), torch.zeros(d), nothing, config)
+
+
+def camps(d):
+    """Latents of what is positive come back in all seeds, the others in none."""
+    best = np.tile(np.where(np.arange(2 * d) < d, 0.9, 0.1), (SEEDS, SEEDS, 1))
+    best[range(SEEDS), range(SEEDS)] = np.nan
+    rate = np.full((SEEDS, 2 * d), 0.5)
+    return {"best": best, "live": np.ones((SEEDS, 2 * d), bool), "firing_rate": rate}
+
+
+def worth(d):
+    return WorthConfig(identity(d).config, GroupsConfig(fewest=d), first=1)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return str(tiny.save(tmp_path_factory.mktemp("gpt2"), "gpt2"))
+
+
+@pytest.fixture(scope="module")
+def text(model):
+    tokens = tiny.contexts(CONTEXTS, LENGTH)
+    kept = {}
+    hook = (HOOK, lambda value, hook: kept.update(x=value))
+    with torch.no_grad():
+        open_model(model, False).run_with_hooks(tokens, fwd_hooks=[hook])
+    x = kept["x"][:, 1:].flatten(0, 1)
+    return {"heldout": x.numpy(), "heldout_contexts": tokens.numpy()}
+
+
+def plain_loss(model, tokens, edit):
+    """Cross-entropy after positions that dictionaries see, with what they read edited."""
+
+    def at(value, hook):
+        value[:, 1:] = edit(value[:, 1:])
+        return value
+
+    with torch.no_grad():
+        logits = open_model(model, False).run_with_hooks(tokens, fwd_hooks=[(HOOK, at)])[:, 1:-1]
+    return torch.nn.functional.cross_entropy(logits.flatten(0, 1), tokens[:, 2:].flatten()).item()
+
+
+def test_a_language_models_loss_without_a_group_is_that_of_what_is_left(model, text):
+    d = tiny.D_MODEL
+    config = LanguageWorthConfig(worth(d), model, "any", HOOK, contexts=CONTEXTS)
+    found = in_language(config, stacked([identity(d)] * SEEDS), text, camps(d))
+    tokens = torch.from_numpy(text["heldout_contexts"])
+    clean = plain_loss(model, tokens, lambda x: x)
+    assert found["loss_clean"] == pytest.approx(clean, abs=1e-5)
+    assert found["nothing"]["loss"] == pytest.approx([clean], abs=1e-5)
+    negative = plain_loss(model, tokens, lambda x: x.clamp(max=0))
+    assert negative != pytest.approx(clean, abs=1e-3)
+    assert found["stable"]["loss"] == pytest.approx([negative], abs=1e-5)
+    mean = torch.from_numpy(text["heldout"]).mean(0)
+    assert found["loss_mean"] == pytest.approx(
+        plain_loss(model, tokens, lambda x: mean.expand_as(x)), abs=1e-5
+    )
+
+
+def test_addition_without_any_latent_removed_is_the_subject_left_alone():
+    read = activations(activations_config("clean", 0, 1, "report"))
+    few = {name: read[name][:300] for name in ("heldout", "heldout_pairs")}
+    d = few["heldout"].shape[1]
+    config = SubjectWorthConfig(replace(worth(d), caliper=1.0), reading_config("clean", 0))
+    found = in_addition(config, stacked([identity(d)] * SEEDS), few, camps(d))
+    assert found["accuracy_clean"] == 1.0
+    assert found["nothing"]["accuracy"] == [1.0]
+    assert found["nothing"]["loss"] == pytest.approx([found["loss_clean"]], abs=1e-4)
+    assert found["accuracy_mean"] < 0.1
+    # half of every activation gone: still right, and less sure
+    assert found["stable"]["loss"][0] > 2 * found["loss_clean"]

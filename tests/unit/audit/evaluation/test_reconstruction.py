@@ -1,0 +1,68 @@
+"""What one dictionary is worth: the plain formulas, and the streamed pass that agrees with them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from audit.evaluation import reconstruction as measures
+from audit.evaluation.config import EvaluationConfig
+from audit.evaluation.stages import evaluate
+from audit.training import stages
+from helpers.dictionaries_data import samples
+from seedstability.dictionaries.config import HUSAI_TOPK, RELU, TrainingConfig
+
+X = samples(m=2600, d=16) + 3.0
+ACTIVATIONS = {"train": X[:2500].numpy(), "heldout": X[2500:].numpy()}
+
+
+def test_perfect_is_one_and_the_mean_is_zero():
+    assert measures.explained_variance(X, X) == 1
+    assert measures.explained_variance(X, X.mean(0).expand_as(X)) == pytest.approx(0, abs=1e-6)
+    assert measures.explained_variance_scalar_mean(X, X) == 1
+    assert measures.mse(X, X - 2) == pytest.approx(4)
+
+
+def test_a_scalar_mean_lets_the_mean_activation_count_as_variance():
+    mean = X.mean(0).expand_as(X)
+    assert measures.explained_variance_scalar_mean(X, mean) > 0.05
+    # and it does not see a constant error at all
+    assert measures.explained_variance_scalar_mean(X, X + 5) == pytest.approx(1)
+
+
+def test_scalar_mean_is_the_reports_formula():
+    reconstruction = 0.8 * X
+    expected = 1 - (X - reconstruction).double().var() / X.double().var()
+    found = measures.explained_variance_scalar_mean(X, reconstruction)
+    assert found == pytest.approx(expected.item(), rel=1e-9)
+
+
+def test_sparsity_counts_what_is_not_zero():
+    latents = torch.tensor([[0.0, -1.0, 2.0, 0.0], [0.0, 0.0, 3.0, 0.0]])
+    assert measures.l0(latents) == 1.5
+    assert measures.live(latents).tolist() == [False, True, True, False]
+    assert measures.dead_fraction(latents) == 0.5
+    assert measures.rarely_firing_fraction(torch.tensor([9, 10, 0, 400])) == 0.5
+
+
+@pytest.mark.parametrize("preset", [RELU, HUSAI_TOPK])
+def test_the_streamed_pass_agrees_with_the_formulas(preset):
+    dictionary = replace(preset, n_latents=48, k=4, epochs=2)
+    trained = stages.train(TrainingConfig(dictionary, seeds=(1, 2)), ACTIVATIONS)
+    result = evaluate(EvaluationConfig(dictionary), trained, ACTIVATIONS)
+    for part, x in (("train", X[:2500]), ("heldout", X[2500:])):
+        for seed, sae in enumerate(stages.saes(trained, dictionary)):
+            latents = sae.encode(x)
+            made = sae.decode(latents)
+            found = {name: values[seed] for name, values in result[part].items()}
+            for name in ("explained_variance", "explained_variance_scalar_mean", "mse"):
+                expected = getattr(measures, name)(x, made)
+                assert found[name] == pytest.approx(expected, rel=1e-4), name
+            assert found["l0"] == pytest.approx(measures.l0(latents))
+            assert found["dead_fraction"] == pytest.approx(measures.dead_fraction(latents))
+            np.testing.assert_allclose(found["firing_rate"], (latents != 0).double().mean(0))
+    assert result["live"].shape == (2, 48)
+    assert result["live"].dtype == bool
+    np.testing.assert_allclose(result["live"].mean(1), 1 - result["heldout"]["dead_fraction"])
+    assert "rarely_firing_fraction" in result

@@ -1,0 +1,236 @@
+"""The section on what latents do: levels stand beside values, and samples stand for populations."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from audit.evaluation.behaviour.config import CorrelationConfig
+from audit.evaluation.behaviour.correlation import compared
+from audit.experiments.activations import experiment as activations
+from audit.experiments.activations import measurements as activations_measures
+from audit.experiments.activations.measurements import known, latent_weights, ring, weighted_means
+from audit.experiments.language import experiment as language
+from audit.pipeline.graph.stage import in_order
+from audit.pipeline.results import Scalar, leaves
+
+SEEDS, LATENTS = 5, 40
+STRATA = (0.3, 0.5, 0.7, 0.9)
+
+
+@pytest.fixture(autouse=True)
+def planned(monkeypatch):
+    # Plans ask for a hash of the weights, which a test does not need to have.
+    for module in (activations, language):
+        monkeypatch.setattr(module, "weights_sha256", lambda model: "0" * 64)
+    monkeypatch.setattr(
+        language, "read", lambda *a, **k: activations.Stage("activations/x", "m:f", None)
+    )
+
+
+def config(profile="paper"):
+    return activations.parts(activations.PROFILES[profile])["ablation"].config
+
+
+def correlations(gauge=0.2, shuffled=0.1):
+    """As the stage returns them: every statistic one number, and a little spread over pairs."""
+    levels = {"value": 0.6, "gauge": gauge, "shuffled": shuffled}
+    random = np.random.default_rng(0)
+    spread = random.normal(scale=0.01, size=(SEEDS, SEEDS))
+    spread += spread.T + np.diag([np.nan] * SEEDS)
+    names = (*activations_measures.MEANS, *activations_measures.SHARES, *activations_measures.RANKS)
+    bins = np.linspace(-0.1, 0.9, 10)
+    found = {
+        level: dict.fromkeys(names, value + spread)
+        | {
+            "binned_correlation": value * bins + spread[..., None],
+            "binned_share": np.full((SEEDS, SEEDS, 10), 0.1) + spread[..., None] * 0,
+        }
+        for level, value in levels.items()
+    }
+    found["gauge"]["correlation_of_same"] = np.full((SEEDS, SEEDS), np.nan)
+    return found | {"live": np.full(SEEDS, 500)}
+
+
+def ablations():
+    """Effects that follow the cosine of partners, and chance that follows nothing."""
+    random = np.random.default_rng(1)
+    cosine = random.uniform(0.1, 1.0, (SEEDS, LATENTS))
+    cosine[2, -3:] = np.nan
+
+    def effects(slope):
+        noise = random.normal(scale=0.05, size=cosine.shape)
+        return dict.fromkeys(activations_measures.ALIKE, slope * cosine + noise)
+
+    return {
+        "cosine": cosine,
+        "correlation": cosine + random.normal(scale=0.1, size=cosine.shape),
+        "population": np.tile([0.5, 0.2, 0.1, 0.1, 0.1], (SEEDS, 1)),
+        "partner": effects(0.9),
+        "other": effects(0.05),
+        "gauge": effects(0.0),
+        "kl": np.where(np.isnan(cosine), np.nan, 0.002),
+    }
+
+
+@pytest.fixture
+def correlation():
+    return activations_measures.correlation(config(), correlations())
+
+
+@pytest.fixture
+def ablation():
+    return activations_measures.ablation(config(), ablations())
+
+
+def test_every_stage_reads_the_centre(planned):
+    for profile in activations.PROFILES.values():
+        stages = in_order(activations.parts(profile).values())
+        names = [stage.name for stage in stages]
+        assert "language/centre/train" in names
+        assert len(set(names)) == len(names)
+
+
+def test_latents_are_removed_where_activations_were_read():
+    for profile in activations.PROFILES.values():
+        stage = activations.parts(profile)["ablation"].inputs["found"]
+        assert stage.config.hook == profile.centre.hook
+        assert stage.config.model == profile.centre.model
+
+
+def test_the_bins_of_the_measure_are_those_of_the_stage():
+    parts = activations.parts(activations.paper)
+    for part, field in (("correlation", "correlation"), ("ablation", "ablation")):
+        told = getattr(parts[part].config, field)
+        assert told == parts[part].inputs["found"].config
+
+
+def test_every_share_and_mean_stands_beside_its_levels(correlation):
+    for name in (*activations_measures.MEANS, *activations_measures.SHARES):
+        node = correlation[name]
+        assert node["value"].low < node["value"].value < node["value"].high
+        if name not in activations_measures.CONDITIONAL:
+            assert {"gauge", "kappa_gauge"} <= set(node), name
+        assert ("shuffled" in node) == (name != "matched_cosine")
+    assert correlation["same_partner"]["value"].unit == "%"
+    kappa = correlation["matched_correlation"]["kappa_gauge"]
+    assert kappa.value == pytest.approx((0.6 - 0.2) / (1 - 0.2), abs=0.01)
+    assert kappa.interval.startswith("90%")
+    assert correlation["matched_correlation"]["kappa_shuffled"].value == pytest.approx(0.556, 0.02)
+
+
+def test_means_over_different_latents_have_no_kappa(correlation):
+    for name in activations_measures.CONDITIONAL:
+        assert "kappa_gauge" not in correlation[name]
+    assert "gauge" in correlation["correlation_of_unlike"]
+    same = correlation["same_by_decoder"]
+    assert same["value"].value == pytest.approx(120, abs=5)
+    assert same["gauge"].value == pytest.approx(40, abs=5)
+
+
+def test_a_level_that_was_not_found_is_not_made_up(correlation):
+    assert "gauge" not in correlation["correlation_of_same"]
+
+
+def test_what_no_pair_has_is_left_out():
+    found = correlations()
+    found["value"]["correlation_of_same"] = np.full((SEEDS, SEEDS), np.nan)
+    tree = activations_measures.correlation(config(), found)
+    assert "correlation_of_same" not in tree
+    assert "correlation_of_unlike" in tree
+
+
+def test_a_rank_correlation_says_what_it_could_have_seen(correlation, ablation):
+    for node in (correlation["spearman"], ablation["spearman"], ablation["spearman_correlation"]):
+        assert node["above_gauge"].value == pytest.approx(node["value"].value - node["gauge"].value)
+        assert node["smallest_seen"].value > 0
+
+
+def test_curves_have_a_level_only_where_they_have_a_value():
+    found = correlations()
+    found["value"]["binned_correlation"][..., 9] = np.nan
+    curve = activations_measures.correlation(config(), found)["curve"]
+    for name in ("value", "low", "high", "gauge", "shuffled"):
+        assert np.isnan(curve[name].values).tolist() == [False] * 9 + [True], name
+    np.testing.assert_allclose(curve["cosine"].values, np.arange(0.05, 1, 0.1))
+    np.testing.assert_allclose(curve["share"].values, 10.0)
+
+
+def test_latents_stand_for_as_many_as_their_stratum_holds():
+    found = ablations()
+    weights = latent_weights(found, STRATA)
+    place = np.digitize(found["cosine"], STRATA)
+    for stratum, share in enumerate(found["population"][0]):
+        inside = (place == stratum) & np.isfinite(found["cosine"])
+        np.testing.assert_allclose((weights * inside).sum(axis=1), share)
+    assert not weights[2, -3:].any()
+
+
+def test_means_are_weighted_and_skip_what_is_not_there():
+    values = np.array([[1.0, 3.0, np.nan], [np.nan] * 3])
+    weights = np.array([[1.0, 3.0, 5.0], [1.0, 1.0, 1.0]])
+    np.testing.assert_allclose(weighted_means(values, weights), [2.5, np.nan])
+
+
+def test_the_mean_effect_is_that_of_all_latents_and_not_of_the_sample(ablation):
+    found = ablations()
+    mean = np.nanmean(0.9 * found["cosine"])
+    ours = ablation["all"]["effect"]["value"].value
+    # Half of all latents have a cosine below 0.3, and a quarter of the sample.
+    assert ours < mean - 0.05
+    assert ablation["same"]["effect"]["value"].value > 0.7
+    assert ablation["unlike"]["effect"]["value"].value < 0.3
+    assert ablation["same"]["effect"]["kappa_gauge"].value > 0.6
+    assert ablation["kl_millinats"].value == pytest.approx(2.0)
+
+
+def test_effects_are_ranked_with_cosines_and_chance_is_not(ablation):
+    found = ablations()
+    there = np.isfinite(found["cosine"])
+    each = [
+        stats.spearmanr(c[ok], e[ok]).statistic
+        for c, e, ok in zip(found["cosine"], found["partner"]["effect"], there, strict=True)
+    ]
+    assert ablation["spearman"]["value"].value == pytest.approx(np.mean(each))
+    assert ablation["spearman"]["value"].low > 0.9
+    assert abs(ablation["spearman"]["gauge"].value) < 0.2
+
+
+def test_a_ring_gives_each_seed_its_two_neighbours():
+    table = ring(np.array([1.0, 2.0, 3.0, 4.0, 5.0]))
+    assert table[0, 1] == table[1, 0] == 1.0
+    assert table[4, 0] == table[0, 4] == 5.0
+    assert np.isfinite(table).sum() == 10
+
+
+@pytest.mark.parametrize(("gone", "left"), [((), True), ((0,), True), ((0, 4), False)])
+def test_an_interval_needs_every_seed_in_a_pair(gone, left):
+    values = np.arange(5.0)
+    values[list(gone)] = np.nan
+    assert known(ring(values)) == left
+
+
+def test_few_latents_above_the_threshold_leave_no_interval():
+    found = ablations()
+    high = found["cosine"] >= 0.7
+    found["cosine"][high & (np.arange(SEEDS) != 0)[:, None]] = 0.6
+    tree = activations_measures.ablation(config(), found)
+    assert "same" not in tree
+    assert {"all", "unlike"} <= set(tree)
+
+
+def test_all_values_can_be_printed(correlation, ablation):
+    settings = activations_measures.settings(config())
+    for tree in (correlation, ablation, settings):
+        for address, leaf in leaves(tree):
+            if isinstance(leaf, Scalar):
+                assert np.isfinite(leaf.value), address
+                assert leaf.allowed_difference > 0, address
+
+
+def test_the_names_of_statistics_are_those_that_are_measured():
+    two = type("Two", (), {"cosine": np.eye(4), "correlation": np.eye(4)})
+    stated = {
+        *activations_measures.MEANS, *activations_measures.SHARES, *activations_measures.RANKS,
+        "binned_correlation", "binned_share",
+    }  # fmt: skip
+    assert set(compared(two, CorrelationConfig(config().correlation.dictionary))) == stated

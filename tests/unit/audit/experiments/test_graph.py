@@ -1,0 +1,83 @@
+"""The experiments as graphs: profiles that share their addresses, stages that exist."""
+
+import importlib
+import re
+
+import pytest
+
+from audit.experiments.common.estimates import estimate
+from audit.experiments.registry import EXPERIMENTS, PROFILES, parts
+from audit.pipeline.graph.stage import in_order
+from seedstability.errors import UserError
+
+
+def graph(profile):
+    return in_order(stage for part in parts(profile).values() for stage in part.values())
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_every_stage_names_a_function_that_exists(profile):
+    for stage in graph(profile):
+        module, _, function = stage.function.partition(":")
+        assert callable(getattr(importlib.import_module(module), function)), stage.name
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_every_input_is_an_argument_of_the_function_it_goes_to(profile):
+    for stage in graph(profile):
+        module, _, function = stage.function.partition(":")
+        code = getattr(importlib.import_module(module), function).__code__
+        takes_any = bool(code.co_flags & 0x08)
+        named = set(code.co_varnames[: code.co_argcount])
+        assert takes_any or set(stage.inputs) <= named, stage.name
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_every_stage_can_be_asked_what_it_may_cost(profile):
+    """A stage of which nothing is known costs an unknown time, and does not end the planning."""
+    for stage in graph(profile):
+        found = estimate(stage)
+        assert found is None or found.seconds >= 0, stage.name
+
+
+def test_training_on_costs_what_such_a_training_costs():
+    stages = {stage.name: stage for stage in graph("paper")}
+    on, long = (estimate(stages[f"pooling/language/{arm}/train"]) for arm in ("votes", "long"))
+    # four passes against twenty, as many dictionaries of one size
+    assert 5 * on.seconds == pytest.approx(long.seconds)
+    assert on.dictionaries == long.dictionaries == 5
+
+
+def test_profiles_have_the_same_parts_but_for_the_grid_that_the_paper_leaves_out():
+    shapes = {
+        profile: {name: set(part) for name, part in parts(profile).items()} for profile in PROFILES
+    }
+    assert shapes["smoke"] == shapes["full"]
+    assert shapes["paper"] == {n: part for n, part in shapes["full"].items() if n != "grid"}
+
+
+def test_the_reports_seeds_come_first_and_are_the_reports():
+    from audit.experiments.consistency import experiment as consistency
+    from audit.experiments.modular import experiment as modular
+
+    assert modular.paper.seeds[:5] == (42, 123, 456, 789, 1011)
+    assert len(set(modular.paper.seeds)) == 20
+    assert consistency.paper.pairs[0] == (42, 123)
+
+
+def test_no_judge_has_a_seed_of_its_pair():
+    from audit.experiments.consistency import experiment as consistency
+
+    for settings in consistency.PROFILES.values():
+        members = {seed for pair in settings.pairs for seed in pair}
+        assert not members & set(settings.judges)
+        assert len(settings.judges) == len(settings.pairs)
+
+
+@pytest.mark.parametrize(
+    ("profile", "only", "named"),
+    [("papr", (), "smoke, paper, full"), ("paper", ("modlar",), ", ".join(EXPERIMENTS))],
+)
+def test_an_unknown_profile_or_experiment_is_told_which_there_are(profile, only, named):
+    with pytest.raises(UserError, match=re.escape(named)):
+        parts(profile, only)

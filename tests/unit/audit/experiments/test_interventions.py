@@ -1,0 +1,327 @@
+"""The table of interventions: equal steps, one factor a row, and verdicts by rule."""
+
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+
+from audit.experiments.interventions import experiment as interventions
+from audit.experiments.interventions.measurements import NAMES, drift, rows, settings, transport
+from audit.experiments.interventions.rules import adjusted, truth_verdict, verdict
+from audit.pipeline.graph.stage import in_order
+from audit.pipeline.results import Scalar, leaves
+from audit.training.variants.config import VariantConfig
+from seedstability.dictionaries.config import TrainingConfig
+from seedstability.stability.statistics.jackknife import jackknife
+
+SEEDS = 5
+
+
+def interval(mean, spread=0.001):
+    return jackknife(mean + spread * np.array([-1.0, 0.5, 0.0, -0.5, 1.0]))
+
+
+UP, DOWN, NONE = interval(0.2), interval(-0.2), interval(0.0, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("change", "p", "shared", "above", "judge", "said"),
+    [
+        (UP, 0.001, False, DOWN, DOWN, "raises"),
+        (UP, 0.001, True, UP, UP, "raises"),
+        (UP, 0.001, True, UP, NONE, "shared information only"),
+        (UP, 0.001, True, DOWN, UP, "shared information only"),
+        (UP, 0.2, False, UP, UP, "no effect seen"),
+        (DOWN, 0.001, True, DOWN, DOWN, "lowers"),
+        (DOWN, 0.001, False, UP, UP, "lowers"),
+    ],
+)
+def test_the_rule_says(change, p, shared, above, judge, said):
+    assert verdict(change, p, shared, above, judge) == said
+
+
+def test_the_truth_has_a_rule_of_its_own():
+    assert [truth_verdict(each) for each in (UP, NONE, DOWN)] == [
+        "more of it",
+        "no change seen",
+        "less of it",
+    ]
+
+
+def test_p_values_are_students_and_pay_for_their_number():
+    from scipy import stats
+
+    one = interval(0.002)
+    plain = stats.ttest_1samp(0.002 + 0.001 * np.array([-1, 0.5, 0, -0.5, 1]), 0).pvalue
+    assert adjusted([one], SEEDS)[0] == pytest.approx(plain)
+    assert adjusted([one, NONE, NONE], SEEDS)[0] == pytest.approx(3 * plain)
+    same = jackknife(np.zeros(5))
+    assert adjusted([same, jackknife(np.ones(5))], SEEDS) == pytest.approx([1.0, 0.0])
+
+
+def judged(between, judge, truth, gauge=0.4, untrained=0.3, shift=0.0):
+    """One training's results: similarity between seeds, with the judges, and with the truth."""
+    generator = np.random.default_rng(0)
+    noise = 0.002 * generator.standard_normal((SEEDS, SEEDS))
+
+    def table(value):
+        found = value + noise + noise.T
+        np.fill_diagonal(found, np.nan)
+        return {"max_cosine": found, "matched_mean": found - 0.05}
+
+    each = 0.001 * np.arange(SEEDS)
+    return {
+        "explained_variance": 0.85 + each + shift,
+        "l0": 16 + each,
+        "dead_fraction": 0.01 + each,
+        "full": table(between),
+        "gauge": table(gauge),
+        "untrained": table(untrained),
+        "isotropic": {"max_cosine": 0.25, "matched_mean": 0.2},
+        "data": {"max_cosine": 0.42, "matched_mean": 0.35},
+        "judge": judge + each,
+        "judge_gauge": np.full(SEEDS, 0.4),
+        "start_gauge": table(0.25),
+        "judge_start": judge - 0.2 + each,
+        "judge_start_gauge": np.full(SEEDS, 0.3),
+        "judge_matched": judge - 0.05 + each,
+        "judge_matched_gauge": np.full(SEEDS, 0.35),
+        "cosine_with_start": 0.5 + each,
+        "truth": truth + each,
+        "truth_gauge": np.full(SEEDS, 0.4),
+        "truth_singles": truth + 0.1 + each,
+    }
+
+
+CONFIG = interventions.RowsConfig(
+    ("plain", "longer", "same_start", "consistency", "relu"),
+    ("", "", "start", "partners", ""),
+    (True, True, True, True, True),
+)
+FOUND = {
+    "plain": judged(0.7, 0.7, 0.8),
+    "longer": judged(0.8, 0.75, 0.85) | {"cosine_with_start": 0.3 + 0.001 * np.arange(SEEDS)},
+    "same_start": judged(0.9, 0.75, 0.8, untrained=1.0),
+    "consistency": judged(0.9, 0.75, 0.7),
+    "relu": judged(0.6, 0.6, 0.8) | {"cosine_with_start": 0.7 + 0.001 * np.arange(SEEDS)},
+}
+
+
+@pytest.fixture(scope="module")
+def tree():
+    return rows(CONFIG, FOUND, FOUND)
+
+
+def test_rows_get_the_verdict_that_their_numbers_ask_for(tree):
+    said = {row: tree[row]["verdict"]["quoted"] for row in CONFIG.names[1:]}
+    assert said == {
+        "longer": "raises",
+        "same_start": "shared information only",
+        "consistency": "raises",
+        "relu": "lowers",
+    }
+    assert tree["longer"]["truth_verdict"]["quoted"] == "more of it"
+    assert tree["consistency"]["truth_verdict"]["quoted"] == "less of it"
+
+
+def test_kappa_is_corrected_for_each_level(tree):
+    row = tree["longer"]
+    for level, chance in (("isotropic", 0.25), ("untrained", 0.3), ("data", 0.42), ("gauge", 0.4)):
+        expected = (0.8 - chance) / (1 - chance)
+        assert row[f"kappa_{level}"].value == pytest.approx(expected, abs=2e-3), level
+    assert tree["same_start"]["kappa_untrained"].value == pytest.approx(-0.1, abs=2e-3)
+    assert row["judge"].value == pytest.approx(0.352 / 0.6, abs=1e-3)
+
+
+def test_differences_are_against_plain_and_say_what_could_have_been_seen(tree):
+    change = tree["longer"]["difference"]
+    assert change["value"].value == pytest.approx(0.1 / 0.6, abs=2e-3)
+    assert change["smallest_seen"].value > 0
+    assert tree["longer"]["truth_difference"].value == pytest.approx(0.05)
+    assert "difference" not in tree["plain"]
+
+
+def test_the_summary_lists_rows_by_verdict(tree):
+    found = tree["summary"]
+    assert found["raises"]["quoted"] == f"{NAMES['longer']}; {NAMES['consistency']}"
+    assert found["no_effect_seen"]["quoted"] == "none"
+    assert found["truth"]["less_of_it"]["quoted"] == NAMES["consistency"]
+    assert found["rows"] == 4
+
+
+def test_rows_that_stay_near_their_start_are_told_from_those_that_move(tree):
+    moved = tree["summary"]["moved"]
+    # plain, longer and relu share nothing: the further they move, the more stable they are
+    assert moved["rows"] == 3
+    assert moved["rank_correlation"].value == pytest.approx(-1.0)
+
+
+def test_only_drawn_starts_count_as_drawn():
+    config = interventions.parts(interventions.paper)["rows"].config
+    found = dict(zip(config.names, config.drawn, strict=True))
+    assert {name for name, drawn in found.items() if not drawn} == {
+        "data_points",
+        "data_points_shared",
+        "centroids_shared",
+        "archetypal",
+        "archetypal_shared",
+    }
+
+
+def test_the_figure_has_the_most_stable_row_first(tree):
+    figure = tree["figure"]
+    values = figure["kappa_gauge"]["value"].values
+    assert (np.diff(values) <= 0).all()
+    assert figure["rows"]["quoted"].split(", ")[-1] == "relu"
+    assert len(figure["names"]["quoted"].split(", ")) == 5
+
+
+def test_an_estimate_may_land_as_far_off_as_its_interval_is_wide_on_another_processor(tree):
+    for row in ("plain", "longer"):
+        for leaf in ("judge", "cosine_with_start", "truth"):
+            found = tree[row][leaf]
+            assert found.allowed_difference == max(0.02, found.high - found.low)
+
+
+def test_words_that_may_turn_are_not_compared_across_machines(tree):
+    words = [address for address, leaf in leaves(tree) if isinstance(leaf, str)]
+    free = ("name", "shared", "quoted")
+    assert all(address.rpartition(".")[2] in free for address in words)
+
+
+@pytest.mark.parametrize("profile", interventions.PROFILES)
+@pytest.mark.parametrize("subject", interventions.SUBJECTS)
+def test_all_rows_have_the_same_steps_but_the_longer_one(profile, subject):
+    config = interventions.PROFILES[profile]
+    every = interventions.rows(config, subject)
+
+    def seen(row):
+        return row.training.dictionary.epochs * row.training.samples
+
+    plain, *others = every
+    assert plain.name == "plain"
+    for row in others:
+        times = config.longer if row.name == "longer" else 1
+        assert seen(row) == times * seen(plain), row.name
+        assert row.training.dictionary.batch_size == plain.training.dictionary.batch_size
+        assert row.training.dictionary.n_latents == plain.training.dictionary.n_latents
+        assert row.training.seeds == plain.training.seeds
+
+
+def test_rows_differ_from_plain_in_what_their_name_says():
+    plain, *others = interventions.rows(interventions.paper, "language")
+    as_variant = VariantConfig(
+        plain.training.dictionary, plain.training.seeds, samples=plain.training.samples
+    )
+    changed = {}
+    for row in others:
+        beside = plain.training if isinstance(row.training, TrainingConfig) else as_variant
+        changed[row.name] = _changed(row.training, beside)
+    assert changed["same_order"] == {"order"}
+    assert changed["same_start"] == {"init_seeds"}
+    assert changed["data_points"] == {"begin"}
+    assert changed["data_points_shared"] == {"begin", "begin_shared"}
+    assert changed["archetypal_shared"] - changed["archetypal"] == {"begin_shared"}
+    assert changed["archetypal_shared"] - changed["centroids_shared"] == {"form", "weights_rate"}
+    assert changed["batch_topk"] == {"architecture"}
+    assert changed["longer"] == {"epochs"}
+    assert changed["mfr"] == {"term", "weight"}
+    assert all(changed.values())
+
+
+def _changed(config, beside) -> set[str]:
+    found = set()
+    for field in fields(config):
+        ours, theirs = getattr(config, field.name), getattr(beside, field.name)
+        if field.name == "dictionary":
+            found |= _changed(ours, theirs)
+        elif ours != theirs:
+            found.add(field.name)
+    return found
+
+
+def test_seeds_that_share_something_say_so():
+    for row in interventions.rows(interventions.paper, "language"):
+        training = row.training
+        if isinstance(training, TrainingConfig):
+            shares = training.init_seeds is not None or training.dictionary.order == "shared"
+        else:
+            shares = training.begin_shared or training.term in ("consistency", "mfr")
+        assert bool(row.shared) == shares, row.name
+
+
+@pytest.mark.parametrize("profile", interventions.PROFILES)
+def test_judges_share_no_seed_and_every_row_is_trained_and_named(profile):
+    config = interventions.PROFILES[profile]
+    assert not {*config.judges} & {*config.seeds}
+    names = {row.name for row in interventions.rows(config, "planted")}
+    trained = [name for family in interventions.FAMILIES for name in family]
+    assert sorted(trained) == sorted([*names, interventions.JUDGES])
+    assert names == {*NAMES}
+    stages = {stage.name for stage in in_order(interventions.parts(config).values())}
+    assert {"interventions/language/judged", "interventions/planted/judged"} <= stages
+    (first, *_) = interventions.FAMILIES
+    trained_there = interventions.family("planted", first, config).config
+    by_name = dict(zip(trained_there.names, trained_there.trainings, strict=True))
+    assert by_name[interventions.JUDGES].seeds == config.judges
+    assert replace(by_name["plain"], seeds=config.judges) == by_name[interventions.JUDGES]
+
+
+def test_nothing_is_resampled_at_the_very_end():
+    for config in interventions.PROFILES.values():
+        (row,) = (r for r in interventions.rows(config, "language") if r.name == "resampling")
+        steps = config.epochs * -(-config.tokens // row.training.dictionary.batch_size)
+        assert steps % row.training.dictionary.resample_every
+        assert row.training.dictionary.resample_every < steps / 2
+
+
+def test_twins_are_followed_latent_by_latent():
+    generator = np.random.default_rng(1)
+    start = generator.standard_normal((1, SEEDS, 6, 4))
+    start[:] = start[:, :1]
+    far = generator.standard_normal((1, SEEDS, 6, 4))
+    decoders = np.concatenate([start, far])
+    table = np.full((2, SEEDS, SEEDS), 0.6) + 0.01 * np.arange(SEEDS)
+    table = (table + table.transpose(0, 2, 1)) / 2
+    comparison = {
+        "epoch": np.array([0.0, 20.0]),
+        "trained": {"max_cosine": table},
+        "gauge": {"max_cosine": table - 0.3},
+        "cosine_with_start": np.linspace(1.0, 0.5, 2)[:, None] + 0.001 * np.arange(SEEDS),
+    }
+    strangers = comparison | {"trained": {"max_cosine": table - 0.1}}
+    found = drift(
+        interventions.paper,
+        twins__training={"trace": {"decoder": decoders}},
+        twins__comparison=comparison,
+        strangers__training={},
+        strangers__comparison=strangers,
+    )
+    assert found["after0"]["same_latent"].value == pytest.approx(1.0)
+    assert found["after20"]["same_latent"].value < 0.6
+    assert found["after20"]["twins_less_strangers"].value > 0.1
+    assert found["figure"]["epoch"].values.tolist() == [0.0, 20.0]
+
+
+def test_transport_is_held_against_the_assignment_over_equal_chance():
+    ring = np.full((SEEDS, SEEDS), np.nan)
+    for s in range(SEEDS):
+        ring[s, (s + 1) % SEEDS] = ring[(s + 1) % SEEDS, s] = 0.6 + 0.001 * s
+    names = ("transported", "barycentric", "partners")
+    trained = {"matched": ring} | {name: np.stack([ring + 0.1] * 3) for name in names}
+    gauge = {"matched": ring - 0.4} | {name: np.stack([ring] * 3) for name in names}
+    found = transport(
+        interventions.paper, {"trained": trained, "gauge": gauge, "error": np.zeros(3)}
+    )
+    assert found["matched"]["kappa"].value == pytest.approx(0.5, abs=1e-2)
+    node = found["middle"]["barycentric"]
+    assert node["value"].value > found["matched"]["value"].value
+    assert node["less_matched"].value < -0.2
+    assert found["weak"]["epsilon"] == "0.02"
+
+
+def test_settings_are_those_of_the_profile():
+    found = settings(interventions.PROFILES["smoke"])
+    assert found["steps"] == 16
+    assert isinstance(found["decay_share"], Scalar)
+    assert replace(interventions.paper).seeds == tuple(range(found["seeds"]))

@@ -1,0 +1,137 @@
+"""Pooled dictionaries against the same budget: who is compared with whom, and by what."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from audit.experiments.pooling import experiment as pooling
+from audit.experiments.pooling.measurements import ARMS, language, planted, settings
+from audit.pipeline.graph.stage import in_order
+
+SEEDS, N, D = 5, 8, 6
+NAMES = ("max_cosine", "matched_mean", "shared")
+
+
+def comparison(value, chance=0.2):
+    def table(at):
+        values = at + 0.01 * np.random.default_rng(0).standard_normal((SEEDS, SEEDS))
+        values = 0.5 * (values + values.T)
+        np.fill_diagonal(values, np.nan)
+        return dict.fromkeys(NAMES, values)
+
+    return {"full": table(value), "gauge": table(chance)}
+
+
+def evaluation(worth):
+    of = {
+        "explained_variance": worth + 1e-3 * np.arange(SEEDS),
+        "explained_variance_scalar_mean": np.full(SEEDS, worth),
+        "mse": np.ones(SEEDS),
+        "l0": np.full(SEEDS, 4.0),
+        "dead_fraction": np.zeros(SEEDS),
+    }
+    return {"train": of, "heldout": of}
+
+
+def recovery(share):
+    return {
+        "clean": 2.0,
+        "zero": 8.0,
+        "mean": 7.0,
+        "loss": np.full(SEEDS, 2.5),
+        "recovered_zero": np.full(SEEDS, share),
+        "recovered_mean": share + 1e-3 * np.arange(SEEDS),
+    }
+
+
+POOL = {
+    "votes": np.array([[4, 4, 4, 4, 2, 2, 1, 1]] * SEEDS),
+    "clusters": np.full(SEEDS, 12),
+    "pooled": np.full(SEEDS, 30),
+}
+
+
+@pytest.fixture
+def inputs():
+    given = {}
+    for i, name in enumerate(ARMS):
+        given[f"{name}__comparison"] = comparison(0.3 + 0.1 * i)
+        given[f"{name}__evaluation"] = evaluation(0.8 + 0.01 * i)
+    return given
+
+
+def with_losses(inputs):
+    return inputs | {f"{name}__recovery": recovery(0.9 + 0.01 * i) for i, name in enumerate(ARMS)}
+
+
+def test_differences_are_pooled_less_the_other_in_kappa(inputs):
+    tree = language(pooling.paper, POOL, **with_losses(inputs))
+    # pooled stands at 0.8 and one seed at 0.3, over a chance of 0.2
+    assert tree["pooled_less_single"]["kappa"].value == pytest.approx(0.5 / 0.8, abs=0.02)
+    assert tree["pooled_less_long"]["kappa"].value == pytest.approx(0.4 / 0.8, abs=0.02)
+    assert tree["pooled_less_single"]["explained_variance"].value == pytest.approx(0.05)
+    assert tree["pooled_less_single"]["recovered_mean"].value == pytest.approx(0.05)
+    smallest = tree["pooled_less_long"]["kappa_smallest_seen"]
+    # another processor may find three times as much
+    assert smallest.tolerance > 2 * smallest.value > 0
+
+
+def test_the_figure_has_a_point_for_each_arm_in_their_order(inputs):
+    figure = language(pooling.paper, POOL, **with_losses(inputs))["figure"]
+    assert (np.diff(figure["kappa"].values) > 0).all()
+    assert (np.diff(figure["explained_variance"].values) > 0).all()
+    assert (figure["low"].values < figure["kappa"].values).all()
+
+
+def test_shares_of_votes_are_of_the_latents_that_were_kept(inputs):
+    pools = language(pooling.paper, POOL, **with_losses(inputs))["pools"]
+    assert pools["unanimous"].value == 50.0
+    assert pools["alone"].value == 25.0
+    assert pools["shares"].values.tolist() == [25, 25, 0, 50]
+
+
+def test_truth_is_judged_by_single_directions_alone(inputs):
+    directions = np.eye(D, dtype=np.float32)
+    truth = {
+        "directions": directions,
+        "unit": np.array([0, 1, 2, 2, 2, 2]),
+        "rank": np.array([1, 1, 4]),
+    }
+    # finds the two singles, whatever its length, and nothing of the block
+    rows = np.tile(3 * directions[[0, 1, 1, 1]], (SEEDS, 1, 1))
+    given = inputs | {f"{name}__dictionaries": {"decoder": rows} for name in ARMS}
+    given["long__dictionaries"] = {"decoder": np.tile(directions[[0, 2, 3, 4]], (SEEDS, 1, 1))}
+    tree = planted(pooling.paper, POOL, truth, **given)
+    assert tree["votes"]["truth"].value == pytest.approx(1.0)
+    assert tree["long"]["truth"].value == pytest.approx(0.5)
+    assert tree["pooled_less_long"]["truth"].value == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("profile", ["smoke", "paper", "full"])
+def test_one_seed_is_trained_for_as_many_steps_as_a_pool_has_cost(profile):
+    chosen = pooling.PROFILES[profile]
+    stages = {stage.name: stage for stage in in_order(pooling.parts(chosen).values())}
+    long = stages["pooling/language/long/train"].config.dictionary.epochs
+    single = chosen.centre.epochs
+    on = stages["pooling/language/votes/train"].config.training.dictionary.epochs
+    assert long == chosen.group_size * single + on
+    assert settings(chosen)["long_epochs"] == long
+
+
+def test_groups_share_no_seed_and_each_arm_has_one_dictionary_a_group():
+    chosen = replace(pooling.paper, group_size=5)
+    assert chosen.seeds == chosen.centre.seeds
+    stages = {stage.name: stage for stage in in_order(pooling.parts(chosen).values())}
+    assert len(stages["pooling/language/votes/train"].config.training.seeds) == 4
+    assert stages["pooling/language/votes/pool"].config.group_size == 5
+
+
+def test_the_centres_own_dictionaries_are_pooled_where_they_are_the_ones():
+    names = {
+        profile: {stage.name for stage in in_order(pooling.parts(chosen).values())}
+        for profile, chosen in pooling.PROFILES.items()
+    }
+    assert "language/centre/train" in names["paper"]
+    assert "pooling/language/single/train" not in names["paper"]
+    assert "pooling/language/single/train" in names["smoke"]

@@ -1,0 +1,168 @@
+"""What the symmetry section makes of searches whose outcome is known, and which stages it needs."""
+
+import numpy as np
+import pytest
+
+from audit.experiments.modular import experiment as modular
+from audit.experiments.symmetry import experiment as symmetry
+from audit.experiments.symmetry.measurements import (
+    FIGURE_WAYS,
+    WAYS,
+    example,
+    figure,
+    invariance,
+    measured,
+    pooled,
+    subjects,
+)
+from audit.pipeline.graph.stage import in_order
+from audit.pipeline.results import leaves
+
+LEVELS = {
+    "value": (0.5, 0.55, 0.9, 0.92, 0.4),
+    "gauge": (0.45, 0.46, 0.6, 0.65, 0.42),
+    "phase": (0.2, 0.2, 0.25, 0.26, 0.2),
+    "planted": (0.5, 0.5, 1.0, 1.0, 0.5),
+}
+
+
+def search(seeds=5, shift=0.0, noise=0.0) -> dict:
+    """A ring of pairs with these levels; `shift` is added to what the search itself found."""
+    generator = np.random.default_rng(0)
+    tree: dict = {"seeds": seeds, "pairs": np.array([(s, (s + 1) % seeds) for s in range(seeds)])}
+    for kind, levels in LEVELS.items():
+        more = shift if kind == "value" else 0.0
+        tree[kind] = {
+            way: np.full(seeds, level + more) + noise * generator.standard_normal(seeds)
+            for way, level in zip(WAYS, levels, strict=True)
+        }
+        for name in ("entropy", "common", "nearly", "certified", "moved", "covered"):
+            tree[kind][name] = np.full(seeds, 0.5)
+        tree[kind]["lines"] = np.tile([0.9, 0.1, 0.2, 0.3], (seeds, 1))
+    return tree
+
+
+def test_a_jump_is_what_the_shift_adds_beyond_what_it_adds_to_each_null():
+    tree = measured([search()])
+    assert tree["jump"]["raw"].value == pytest.approx(0.4)
+    assert tree["jump"]["gauge"]["value"].value == pytest.approx(0.4 - 0.15)
+    assert tree["jump"]["phase"]["value"].value == pytest.approx(0.4 - 0.05)
+    assert tree["global_jump"]["gauge"]["value"].value == pytest.approx(0.05 - 0.01)
+    assert tree["unit_jump"]["gauge"]["value"].value == pytest.approx(0.02 - 0.05)
+    assert tree["position"]["raw"].value == pytest.approx(0.1)
+    assert tree["position"]["gauge"]["value"].value == pytest.approx(0.1 - 0.03)
+
+
+def test_each_way_stands_beside_its_own_levels():
+    node = measured([search()])["latent_shift"]
+    assert node["value"].value == pytest.approx(0.9)
+    assert node["gauge"].value == pytest.approx(0.6)
+    assert node["excess_gauge"].value == pytest.approx(0.3)
+    assert node["excess_phase"].value == pytest.approx(0.65)
+
+
+def test_what_moves_all_ways_alike_is_no_jump():
+    tree = measured([search(shift=0.07)])
+    assert tree["jump"]["gauge"]["value"].value == pytest.approx(0.4 - 0.15)
+    assert tree["plain"]["excess_gauge"].value == pytest.approx(0.05 + 0.07)
+
+
+def test_subjects_count_alike_whatever_their_seeds():
+    tree = pooled(None, clean0=search(seeds=10), clean1=search(shift=0.3))
+    assert tree["plain"]["value"].value == pytest.approx(0.65)
+    assert tree["plain"]["value"].interval == "95% jackknife over 15 seeds"
+
+
+def test_noise_between_pairs_widens_the_interval_and_what_could_have_been_seen():
+    quiet, loud = (measured([search(noise=noise)])["jump"]["gauge"] for noise in (0.001, 0.01))
+    for name in ("value", "ninety"):
+        width = [node[name].high - node[name].low for node in (quiet, loud)]
+        assert width[1] == pytest.approx(10 * width[0])
+    assert loud["smallest_seen"].value == pytest.approx(10 * quiet["smallest_seen"].value)
+
+
+def test_no_jump_within_the_margin_has_a_ninety_percent_interval_inside_it():
+    level = search(noise=1e-4)
+    level["value"]["latent_shift"] = level["value"]["plain"] + 0.151
+    node = measured([level])["jump"]["gauge"]
+    assert node["value"].value == pytest.approx(0.0, abs=2e-3)
+    assert -0.02 < node["ninety"].low < node["ninety"].high < 0.02
+
+
+def test_shares_are_percentages_and_lines_keep_their_names():
+    tree = pooled(None, clean0=search())
+    assert tree["shifts"]["certified"]["value"].value == 50.0
+    assert tree["shifts"]["entropy"]["gauge"].value == 0.5
+    assert tree["kept"]["sum"]["value"].value == pytest.approx(0.9)
+    assert tree["kept"]["second"]["gauge"].value == pytest.approx(0.3)
+    assert tree["planted"]["latent_shift"].value == 1.0
+
+
+def test_tolerances_are_those_of_a_few_latents_on_another_processor():
+    tree = pooled(None, clean0=search(noise=0.001))
+    assert tree["shifts"]["moved"]["value"].tolerance == 50.0
+    assert tree["shifts"]["covered"]["value"].tolerance == 10.0
+    for found in (tree["plain"]["value"], tree["jump"]["gauge"]["value"]):
+        assert found.allowed_difference == max(0.03, found.high - found.low)
+
+
+def test_each_subject_has_its_own_node():
+    tree = subjects(None, topk__clean0=search(), topk__clean1=search(shift=0.1))
+    assert tree["topk"]["clean1"]["plain"]["value"].value == pytest.approx(0.6)
+    assert tree["topk"]["clean0"]["plain"]["value"].value == pytest.approx(0.5)
+
+
+def test_the_figure_has_the_values_of_the_table_in_the_order_of_what_is_granted():
+    drawn = figure(None, topk__clean0=search(noise=0.01))["topk"]
+    tree = measured([search(noise=0.01)])
+    for place, way in enumerate(FIGURE_WAYS):
+        assert drawn["value"].values[place] == tree[way]["value"].value
+        assert drawn["low"].values[place] == tree[way]["value"].low
+        assert drawn["high"].values[place] == tree[way]["value"].high
+        assert drawn["phase"].values[place] == tree[way]["phase"].value
+
+
+def test_the_example_may_be_another_on_another_processor():
+    maps = {name: np.eye(3) for name in ("latent", "plain", "shifted")}
+    shown = {**maps, "plain_correlation": 0.3, "shifted_correlation": 0.9}
+    for _, leaf in leaves(example(None, {"example": shown})):
+        assert leaf.allowed_difference >= 1.0
+
+
+def test_the_kernels_share_stands_beside_renamed_numbers():
+    variance = {"sum": 0.9, "difference": 0.0, "first": 0.0, "second": 0.0, "rest": 0.1}
+    found = {"relabelled": np.array([0.01, 0.03]), "permuted": np.array([0.01])}
+    kernels = [{"share": share, "variance": variance, **found} for share in (0.6, 0.8)]
+    tree = invariance(None, clean0=kernels[0], clean1=kernels[1])
+    assert tree["all"]["share"].value == pytest.approx(70.0)
+    assert tree["all"]["share"].chance == pytest.approx(2.0)
+    assert tree["clean1"]["share"].value == pytest.approx(80.0)
+    assert tree["all"]["variance"]["sum"].value == pytest.approx(90.0)
+
+
+@pytest.mark.parametrize("profile", symmetry.PROFILES)
+def test_subject_zero_is_the_modular_sections_own_and_the_others_follow_its_recipe(profile):
+    settings = symmetry.PROFILES[profile]
+    stages = {each.name: each for each in in_order(symmetry.parts(settings).values())}
+    theirs = {each.name: each for each in in_order(modular.parts(settings.centre).values())}
+    for architecture in modular.ARCHITECTURES:
+        name = f"modular/centre/{architecture}_clean/train"
+        assert stages[name].config == theirs[name].config
+        for subject in settings.subjects:
+            train = stages[f"symmetry/{architecture}_clean{subject}/train"]
+            assert train.config.dictionary == stages[name].config.dictionary
+            assert train.inputs["activations"].config.subject_seed == subject
+            assert len(train.config.seeds) >= 5
+            searched = stages[f"symmetry/{architecture}_clean{subject}/search"]
+            assert searched.config.dictionary == train.config.dictionary
+            assert searched.inputs["activations"] is train.inputs["activations"]
+    moved = stages["symmetry/literature_clean0/search"]
+    assert moved.inputs["dictionaries"].name == "modular/conventions/relu_clean/train"
+    assert moved.config.dictionary == moved.inputs["dictionaries"].config.dictionary
+
+
+def test_profiles_search_alike_but_for_sizes():
+    paper, smoke = (symmetry.parts(symmetry.PROFILES[name]) for name in ("paper", "smoke"))
+    assert {stage.name for stage in in_order(paper.values())} == {
+        stage.name for stage in in_order(smoke.values())
+    }

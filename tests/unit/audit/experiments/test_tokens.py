@@ -1,0 +1,281 @@
+"""The section on layers, sizes and tokens: tables of pairs, frequency matching, steps."""
+
+import numpy as np
+import pytest
+import torch
+
+from audit.analyses.partners import neighbours, partners
+from audit.analyses.partners_config import PartnersConfig
+from audit.experiments.tokens import experiment as tokens
+from audit.experiments.tokens import measurements as tokens_measures
+from audit.experiments.tokens.contrasts import contrast, loosened
+from audit.experiments.tokens.pair_tables import Measured, statistic, weights_to
+from audit.experiments.tokens.sweeps import measured_sweeps
+from audit.pipeline.results import Array, Scalar, leaves
+from helpers.seeds_data import arm, planted
+from seedstability.errors import UserError
+from seedstability.similarity.chance_levels import closed_form
+from seedstability.stability.pairs import all_pairs
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def inputs():
+    """A centre, and an arm that shares less."""
+    return arm("centre") | arm("less", shared=12)
+
+
+@pytest.fixture(scope="module")
+def centre(inputs):
+    return Measured.of(inputs, "centre")
+
+
+@pytest.mark.parametrize("scope", ["full", "live"])
+def test_tables_are_those_of_the_plain_functions(centre, scope):
+    dictionaries, evaluation, _ = planted()
+    live = torch.from_numpy(evaluation["live"]) if scope == "live" else None
+    plain = all_pairs(torch.from_numpy(dictionaries["decoder"]), live)
+    for ours, theirs in (
+        ("max_cosine", "max_cosine"),
+        ("matched_mean", "matched_mean"),
+        ("matched_median", "matched_median"),
+        ("at_least_07", "matched_at_least_07"),
+    ):
+        np.testing.assert_allclose(centre.table(ours, scope=scope), plain[theirs], atol=1e-6)
+
+
+def test_partners_keep_the_numbers_that_latents_have_among_all(centre):
+    dictionaries, evaluation, _ = planted()
+    found = centre.partners["live"]["trained"]
+    at = centre.partners["pairs"].tolist().index([0, 2])  # both have dead latents
+    cosine, partner = found["cosine"][at], found["partner"][at]
+    decoders = torch.nn.functional.normalize(torch.from_numpy(dictionaries["decoder"]), dim=2)
+    matched = partner >= 0
+    assert evaluation["live"][0][matched].all()
+    assert evaluation["live"][2][partner[matched]].all()
+    plain = (decoders[0][matched] * decoders[2][partner[matched]]).sum(1)
+    np.testing.assert_allclose(plain, cosine[matched], atol=1e-6)
+    assert np.isnan(cosine[~matched]).all()
+
+
+def test_chance_of_live_latents_is_that_of_so_many(centre):
+    counts = centre.evaluation["live"].sum(axis=1)
+    for at, (i, j) in enumerate(centre.partners["chance_pairs"]):
+        expected = closed_form(counts[i], counts[j], 32)["max_cosine"]
+        assert centre.partners["live"]["isotropic"]["max_cosine"][at] == pytest.approx(expected)
+
+
+def test_trained_latents_are_above_every_level(centre):
+    value = np.nanmean(centre.table("matched_mean"))
+    for level in ("isotropic", "untrained", "data", "gauge"):
+        assert value > 0.1 + np.nanmean(centre.table("matched_mean", level))
+
+
+def test_every_seed_has_a_neighbour_and_no_pair_comes_twice():
+    assert neighbours(2) == [(0, 1)]
+    assert neighbours(3) == [(0, 1), (0, 2), (1, 2)]
+    assert {seed for pair in neighbours(20) for seed in pair} == set(range(20))
+    assert len(set(neighbours(20))) == 20
+
+
+def test_with_few_chance_pairs_their_mean_stands_for_all():
+    made = planted(seeds=3)
+    found = partners(PartnersConfig(complete=3, chance_pairs=1), *made)
+    few = Measured(made[1], found, 3)
+    assert isinstance(few.chance("matched_mean", "gauge"), float)
+    assert (
+        tokens_measures.whole(few)["live"]["matched_mean"]["kappa_gauge"].interval
+        == "range of 3 seeds"
+    )
+
+
+def test_dictionaries_without_live_latents_have_no_live_figure():
+    dictionaries, evaluation, activations = planted(seeds=2)
+    evaluation = evaluation | {"live": np.zeros_like(evaluation["live"])}
+    found = partners(PartnersConfig(), dictionaries, evaluation, activations)
+    assert np.isnan(found["live"]["trained"]["cosine"]).all()
+    assert np.isfinite(found["full"]["trained"]["cosine"]).all()
+
+
+def test_weighted_statistics_are_those_of_repeated_values():
+    values = np.array([0.9, 0.2, 0.6, 0.75])
+    weights = np.array([1.0, 4.0, 2.0, 2.0])
+    repeated = np.repeat(values, weights.astype(int))
+    for name in ("matched_mean", "matched_median", "at_least_05", "at_least_07", "at_least_09"):
+        plain = statistic(name, repeated, np.ones(len(repeated)))
+        assert statistic(name, values, weights) == pytest.approx(plain)
+    assert np.isnan(statistic("matched_mean", values, np.zeros(4)))
+
+
+def rated(rates, cosines):
+    """An arm of two seeds whose latents are matched in order, with these rates and cosines."""
+    n = len(rates)
+    rows = {"cosine": np.array([cosines], np.float32), "partner": np.arange(n)[None]}
+    evaluation = {
+        "heldout": {"firing_rate": np.array([rates, rates])},
+        "live": np.ones((2, n), bool),
+    }
+    found = {"live": {"trained": rows}, "pairs": np.array([[0, 1]])}
+    return Measured(evaluation, found, 2)
+
+
+def test_frequency_matching_takes_out_what_firing_alone_makes():
+    # Frequent latents have 0.9, rare ones 0.3, in both arms; the arms differ in their numbers only.
+    frequent = rated([0.1] * 30 + [0.001] * 10, [0.9] * 30 + [0.3] * 10)
+    rare = rated([0.1] * 10 + [0.001] * 30, [0.9] * 10 + [0.3] * 30)
+    ours, theirs, covered = weights_to(rare, frequent)
+    assert covered == 1.0
+    assert np.nanmean(rare.table("matched_mean")) == pytest.approx(0.45)
+    for name in ("matched_mean", "matched_median", "at_least_07"):
+        one = np.nanmean(rare.table(name, weights=ours))
+        assert one == pytest.approx(np.nanmean(frequent.table(name, weights=theirs)))
+
+
+def test_rates_that_one_arm_has_alone_are_left_out_of_both():
+    both = rated([0.1] * 20 + [0.001] * 20, [0.9] * 20 + [0.3] * 20)
+    alone = rated([0.1] * 20, [0.8] * 20)
+    ours, theirs, covered = weights_to(alone, both)
+    assert covered == 0.5
+    assert np.nanmean(both.table("matched_mean", weights=theirs)) == pytest.approx(0.9)
+    assert np.nanmean(alone.table("matched_mean", weights=ours)) == pytest.approx(0.8)
+
+
+def test_an_arm_against_itself_differs_by_nothing(centre):
+    tree = contrast(centre, centre)
+    assert tree["live"]["matched_mean"]["kappa"].value == 0.0
+    assert tree["frequency_matched"]["matched_mean"]["value"].value == 0.0
+    assert tree["frequency_matched"]["covered"].value == 100.0
+
+
+def test_dead_latents_deflate_the_full_median():
+    tree = tokens_measures.report(None, **arm("report", shared=18, dead=22))
+    assert tree["deflation"]["matched_median"].low > 0
+    assert {"highest", "lowest", "p_pair", "smallest_pair"} <= set(tree["pairs"])
+
+
+def sweep(inputs, *arms):
+    values = tuple(range(1, len(arms) + 1))
+    each = tokens.Sweep("equal_seen", values, arms, (1, 2))
+    return measured_sweeps(tokens.Sweeps((each,)), inputs)["equal_seen"]
+
+
+def test_a_sweep_rises_where_more_is_shared_and_then_levels_off(inputs):
+    steps = sweep(inputs, "less", "centre", "centre")["steps"]["live"]["matched_mean"]
+    assert steps["first"].low > 0.02
+    assert steps["last"].value == 0.0
+    assert steps["levels_off"].value == 2
+
+
+def test_a_sweep_that_rises_to_its_end_levels_off_nowhere_before(inputs):
+    assert sweep(inputs, "less", "centre")["steps"]["live"]["matched_mean"]["levels_off"].value == 2
+    flat = sweep(inputs, "centre", "centre")["steps"]["live"]["matched_mean"]
+    assert flat["levels_off"].value == 1
+
+
+def test_arms_of_few_seeds_are_compared_over_those(inputs):
+    few = arm("few", seeds=3)
+    tree = sweep(inputs | few, "centre", "few")
+    assert tree["steps"]["live"]["matched_mean"]["last"].interval == "range of 3 seeds"
+    assert tree["points"]["p1"]["seeds"] == 3
+
+
+def test_every_value_can_be_printed(inputs):
+    from audit.pipeline.locking.values import Values
+
+    centre = {name: each for name, each in inputs.items() if name.startswith("centre")}
+    sizes = sweep(inputs, "less", "centre")
+    tree = {"tokens": {"sizes": sizes, "centre": tokens_measures.centre(None, **centre)}}
+    values = Values.from_tree(tree)
+    assert len(values) == len(list(leaves(tree)))
+
+
+def test_another_makers_processor_may_land_as_far_off_as_the_interval_is_wide():
+    wide = Scalar(0.5, 3, low=0.4, high=0.7, interval="95% jackknife over 5 seeds")
+    narrow = Scalar(0.5, 3, low=0.4999, high=0.5001, interval="95% jackknife over 5 seeds")
+    few = Scalar(0.5, 3, low=0.4, high=0.7, interval="range of 3 seeds")
+    tree = loosened({"a": {"wide": wide, "narrow": narrow, "few": few, "text": "x"}})["a"]
+    assert tree["wide"].tolerance == pytest.approx(0.3)
+    assert tree["narrow"].allowed_difference == pytest.approx(0.0015)
+    assert tree["few"].tolerance is None
+    assert tree["text"] == "x"
+
+
+@pytest.mark.parametrize("profile", tokens.PROFILES)
+def test_sweeps_hold_one_thing_equal(profile):
+    settings = tokens.PROFILES[profile]
+    parts = tokens.parts(settings)
+    for part in ("sizes", "amounts"):
+        stage = parts[part]
+        for each in stage.config.sweeps:
+            assert list(each.values) == sorted(set(each.values))
+            assert set(each.compared) <= set(each.values)
+            held = {_held(stage, name, each.name) for name in each.arms}
+            assert len(held) == 1, (part, each.name, held)
+
+
+def _held(stage, name, sweep):
+    training = stage.inputs[f"{name}__partners"].inputs["dictionaries"].config
+    seen = training.samples * training.dictionary.epochs
+    return {
+        "equal_tokens": (training.samples, training.dictionary.epochs),
+        "equal_updates": seen / training.dictionary.n_latents,
+        "equal_epochs": (training.dictionary.n_latents, training.dictionary.epochs),
+        "equal_seen": (training.dictionary.n_latents, seen),
+    }[sweep]
+
+
+@pytest.mark.parametrize("profile", tokens.PROFILES)
+def test_all_arms_of_a_layer_are_judged_on_the_same_text(profile):
+    judged = {}
+    for part in tokens.parts(tokens.PROFILES[profile]).values():
+        for name, stage in part.inputs.items():
+            if name.endswith("__evaluation"):
+                data = stage.inputs["activations"]
+                layer = data.config.model, data.config.hook
+                judged.setdefault(layer, set()).add(data.name)
+    assert judged
+    assert all(len(names) == 1 for names in judged.values())
+
+
+def test_tokens_seen_that_are_no_whole_passes_are_refused():
+    with pytest.raises(UserError, match="no whole number of passes over 1,000"):
+        tokens._epochs(4096, 1000)
+
+
+def test_arrays_have_the_tolerance_of_their_widest_interval(inputs):
+    curve = sweep(inputs, "less", "centre")["curves"]["live"]["matched_mean"]
+    assert isinstance(curve["value"], Array)
+    widest = max((curve["high"].values - curve["low"].values).max(),
+                 (curve["kappa_high"].values - curve["kappa_low"].values).max())  # fmt: skip
+    assert curve["value"].tolerance == pytest.approx(widest)
+
+
+def test_live_on_its_own_tokens_is_not_live_on_held_out_ones():
+    from audit.evaluation.heldout import evaluate_heldout
+    from audit.evaluation.heldout_config import HeldoutConfig
+    from audit.training.stages import stacked
+    from helpers.comparison_data import sae
+
+    one = sae(torch.eye(4), k=1)
+    dictionaries = stacked([one])
+    first, last = np.eye(4, dtype=np.float32)[:2], np.eye(4, dtype=np.float32)[2:]
+    samples = {"heldout": first, "train": np.concatenate([last, first])}
+    plain = evaluate_heldout(HeldoutConfig(one.config), dictionaries, samples)
+    assert plain["live"].tolist() == [[True, True, False, False]]
+    assert "own" not in plain
+    own = evaluate_heldout(HeldoutConfig(one.config, 2, live_on_own=True), dictionaries, samples)
+    assert own["live"].tolist() == [[False, False, True, True]]
+    assert own["own"]["dead_fraction"].tolist() == [0.5]
+    assert own["heldout"]["dead_fraction"].tolist() == plain["heldout"]["dead_fraction"].tolist()
+
+
+def test_the_reports_own_figures_are_asked_of_arms_that_the_full_profile_trains():
+    from audit.ledger.loading import load_claims
+
+    (claim,) = [claim for claim in load_claims() if claim.id == "C20"]
+    asked = {address.split(".")[2] for address in claim.addresses}
+    assert asked == set(tokens.CONDITIONS)
+    trained = tokens.parts(tokens.PROFILES["full"])["report"].inputs
+    assert {f"{name}__partners" for name in asked} <= set(trained)
+    assert not any("gpt2" in name for name in tokens.parts(tokens.paper)["report"].inputs)

@@ -1,0 +1,220 @@
+import contextlib
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pypdf import PdfReader
+
+from audit.manuscript.compiler import PROGRAMS, build_paper
+from audit.manuscript.figures import Figure
+from helpers.manuscript_values import edition
+from seedstability.errors import UserError
+
+PAPER = Path(__file__).parents[2] / "paper"
+DRAWN = (Figure("headline", "chance.points", "invoke experiments --only chance"),)
+MISSING = [program for program in PROGRAMS if shutil.which(program) is None]
+tex = pytest.mark.skipif(bool(MISSING), reason=f"needs TeX: no {', '.join(MISSING)} on the PATH")
+
+MANUSCRIPT = r"""\input{edition}
+\documentclass{article}
+\usepackage[T1]{fontenc}
+\usepackage[a4paper,textwidth=160mm]{geometry}
+\usepackage{lmodern,graphicx,xcolor,booktabs}
+\usepackage[numbers]{natbib}
+\usepackage{microtype}\DisableLigatures[-]{encoding=T1,family=tt*}
+\usepackage{hyperref}
+\input{names}\input{macros}\input{values}
+\begin{document}
+\input{sections/body}
+\bibliographystyle{plainnat}\bibliography{references}
+\end{document}
+"""
+BODY = r"""The similarity is \result{chance.size.similarity} \cite{cohen1960kappa}.
+See Figure~\ref{fig:headline}.
+\paperfigure{headline}{Points.}
+\input{tables/samples}
+"""
+TABLE = r'\begin{tabular}{l} << result("chance.size.samples") >> \end{tabular}'
+
+
+@pytest.fixture(scope="module")
+def built_once(tmp_path_factory) -> Path:
+    """A paper with its build folder; drawing and typesetting it anew for each test takes long."""
+    folder = tmp_path_factory.mktemp("once")
+    paper = small_paper(folder)
+    with contextlib.suppress(UserError):  # where TeX is missing the figures are still drawn
+        built(paper)
+    return folder
+
+
+@pytest.fixture
+def paper(tmp_path, built_once) -> Path:
+    return shutil.copytree(built_once, tmp_path / "here") / "paper"
+
+
+def small_paper(folder: Path) -> Path:
+    paper = folder / "paper"
+    for name in ("sections", "tables"):
+        (paper / name).mkdir(parents=True)
+    for name in ("macros.tex", "names.tex", "references.bib"):
+        shutil.copyfile(PAPER / name, paper / name)
+    (paper / "manuscript.tex").write_text(MANUSCRIPT)
+    (paper / "sections/body.tex").write_text(BODY)
+    (paper / "tables/samples.tex.j2").write_text(TABLE)
+    return paper
+
+
+def built(paper: Path, **changes) -> Path:
+    return build_paper(edition(**changes), paper, paper.parent / "build", DRAWN)
+
+
+@tex
+def test_the_paper_holds_its_values_and_no_trace_of_this_machine(paper):
+    pdf = built(paper)
+    pages = PdfReader(pdf).pages
+    text = "".join(page.extract_text() for page in pages)
+    assert "The similarity is 0.302" in text
+    assert "10,215" in text
+    assert "Made by invoke experiments --only chance" in text.replace("\n", " ")
+    assert "DRAFT" not in text
+    reader = PdfReader(pdf)
+    assert not {"/CreationDate", "/ModDate"} & set(reader.metadata)
+    objects = [reader.get_object(number) for number in range(1, len(reader.xref_objStm) + 1)]
+    said = str(objects) + str(pdf.read_bytes())
+    for trace in (str(paper.parent), os.environ.get("HOME", "/root"), "/PTEX."):
+        assert trace not in said
+
+
+@tex
+def test_two_folders_time_zones_locales_and_umasks_give_one_file(tmp_path):
+    script = (
+        "import os, sys; os.umask(int(sys.argv[2])); sys.path[:0] = sys.argv[3:5];"
+        "from pathlib import Path; from test_manuscript_compiler import built;"
+        "built(Path(sys.argv[1])); assert 'torch' not in sys.modules"
+    )
+    here = Path(__file__).parent
+    builds, hashes = [], set()
+    for name, zone, language, mask in (
+        ("one", "UTC", "C", 0o022),
+        ("another/longer name", "Asia/Tokyo", "C.utf8", 0o077),
+    ):
+        paper = small_paper(tmp_path / name)
+        words = [sys.executable, "-c", script, paper, str(mask), here, here.parents[1] / "code"]
+        ours = {"TZ": zone, "LC_ALL": language, "HOME": str(tmp_path / name)}
+        builds.append((paper, subprocess.Popen(words, env={**os.environ, **ours})))
+    for paper, build in builds:
+        assert build.wait() == 0
+        hashes.add(hashlib.sha256((paper.parent / "build/paper.pdf").read_bytes()).hexdigest())
+    assert len(hashes) == 1
+
+
+@tex
+def test_nothing_is_typeset_when_nothing_changed(paper, monkeypatch):
+    pdf = built(paper)
+    before = pdf.stat().st_mtime_ns
+    monkeypatch.setattr("audit.manuscript.compiler._typeset", _must_not_run)
+    assert built(paper).stat().st_mtime_ns == before
+    with pytest.raises(AssertionError, match="typeset"):
+        built(paper, date="2026-02-01")
+    (paper / "sections/body.tex").write_text(BODY.replace("The similarity", "Similarity"))
+    with pytest.raises(AssertionError, match="typeset"):
+        built(paper)
+
+
+@tex
+def test_a_damaged_pdf_is_made_again(paper):
+    pdf = built(paper)
+    whole = pdf.read_bytes()
+    pdf.write_bytes(whole[:-10])
+    assert built(paper).read_bytes() == whole
+
+
+@tex
+@pytest.mark.parametrize(
+    ("changes", "mark"),
+    [
+        ({"draft": True}, "DRAFT"),
+        ({"profile": "smoke"}, "SMOKE PROFILE"),
+        ({"draft": True, "profile": "smoke"}, "DRAFT – SMOKE PROFILE"),
+    ],
+)
+def test_what_is_not_the_paper_says_so_on_every_page(paper, changes, mark):
+    (paper / "sections/body.tex").write_text(BODY + "\\clearpage\nmore\n")
+    pages = PdfReader(built(paper, **changes)).pages
+    assert len(pages) > 1
+    for page in pages:
+        assert mark in page.extract_text()
+
+
+@tex
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (r"\nope", r"/sections/body\.tex:5: Undefined control sequence"),
+        (r"\cite{nobody2020}", r"/sections/body\.tex:5: Citation `nobody2020' undefined"),
+        (r"\ref{fig:nothing}", r"/sections/body\.tex:5: Reference `fig:nothing' undefined"),
+        (r"\mbox{\hspace{30cm}}", r"/sections/body\.tex:\d: Overfull \\hbox"),
+    ],
+)
+def test_what_tex_complains_about_is_named_and_the_last_pdf_stays(paper, wrong, said):
+    before = built(paper).read_bytes()
+    (paper / "sections/body.tex").write_text(BODY + wrong + "\n\n")
+    with pytest.raises(UserError, match=rf"^paper{said}"):
+        built(paper)
+    assert (paper.parent / "build/paper.pdf").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "said"),
+    [
+        (
+            "sections/body.tex",
+            r"\result{chance.nothing}",
+            r"^paper/sections/body\.tex:1: .*there is nothing at",
+        ),
+        ("sections/body.tex", "It is 0.302.", r"body\.tex:1: the figure 0\.302 is typed"),
+        ("tables/samples.tex.j2", "<< nobody >>", r"samples\.tex\.j2:1: 'nobody' is undefined"),
+        ("tables/samples.tex.j2", "0.302", r"samples\.tex\.j2:1: the figure 0\.302 is typed"),
+    ],
+)
+def test_what_the_author_got_wrong_is_said_before_tex_runs(paper, monkeypatch, file, text, said):
+    monkeypatch.setattr("audit.manuscript.compiler.require_tex", _must_not_run)
+    (paper / file).write_text(text)
+    with pytest.raises(UserError, match=said):
+        built(paper)
+
+
+def test_a_missing_tex_says_what_to_install(paper, monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(
+        UserError, match=r"no pdflatex, latexmk, bibtex .* apt-get install .*lmodern"
+    ):
+        built(paper)
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(paper):
+    shutil.rmtree(paper.parent / "build")
+    (paper.parent / "build").write_text("a file where the folder should be")
+    with pytest.raises(UserError, match=r"build.*: (Not a directory|File exists); the paper needs"):
+        built(paper)
+
+
+def test_a_date_that_is_none_is_refused(paper):
+    with pytest.raises(UserError, match="no date of a locked run"):
+        built(paper, date="yesterday")
+
+
+def test_a_section_that_was_renamed_is_not_found_under_its_old_name(paper):
+    work = paper.parent / "build/paper"
+    (work / "sections/old.tex").write_text("left over")
+    with pytest.raises(UserError, match="no date"):
+        built(paper, date="yesterday")
+    assert not (work / "sections/old.tex").exists()
+
+
+def _must_not_run(*_):
+    raise AssertionError("nothing may be typeset here")

@@ -1,0 +1,68 @@
+import pytest
+
+from audit.ledger.loading import load_claims
+from audit.manuscript.macros import Source, uses, values_tex
+from audit.manuscript.sources import edition_of
+from audit.pipeline.locking.values import Values
+from helpers.manuscript_values import edition
+from seedstability.errors import UserError
+
+
+def written(text: str, **changes) -> str:
+    return values_tex([Source("paper/sections/a.tex", text)], edition(**changes))
+
+
+@pytest.mark.parametrize(
+    ("asked", "printed"),
+    [
+        (r"\result{chance.size.similarity}", "{0.302}"),
+        (r"\result{chance.size.difference}", r"{\ensuremath{-0.012}}"),
+        (r"\result{chance.size.samples}", "{10{,}215}"),
+        (r"\result{chance.size.share}", r"{53.0\%}"),
+        (r"\resultinterval{chance.size.similarity}", "{[0.300, 0.305]}"),
+        (r"\resultintervalname{chance.size.similarity}", r"{95\% jackknife over 20 seeds}"),
+        (r"\resultchance{chance.size.similarity}", "{0.299}"),
+        (r"\resulttext{chance.size.model}", r"{small\_model \& more}"),
+        (r"\edition{commit}", "{0123abc}"),
+    ],
+)
+def test_each_macro_prints_what_stands_at_its_address(asked, printed):
+    assert written(asked).splitlines()[-1].endswith(printed)
+
+
+def test_only_what_the_text_uses_is_written_and_in_a_fixed_order():
+    text = "\\result{chance.size.share}\n% \\result{chance.nothing}\n\\result{chance.size.samples}"
+    lines = written(text).splitlines()[1:]
+    assert [line.split("}{")[1] for line in lines] == ["chance.size.samples", "chance.size.share"]
+
+
+def test_uses_know_their_line():
+    found = list(uses(Source("a.tex", "one\n\\result{x.y}\n\\result {z} % \\result{no}")))
+    assert [(use.address, use.place) for use in found] == [("x.y", "a.tex:2"), ("z", "a.tex:3")]
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (r"\result{chance.size.similarty}", "near: .*chance.size.similarity"),
+        (r"\result{chance.size.model}", "no number"),
+        (r"\resulttext{chance.size.share}", "no text"),
+        (r"\resultinterval{chance.size.share}", "has no interval"),
+        (r"\resultchance{chance.size.share}", "has no chance level"),
+        (r"\resultintervalname{chance.size.share}", "does not say what its interval is"),
+        (r"\edition{comit}", "near: commit"),
+        (r"\claim{C99}", "no claim of this name"),
+    ],
+)
+def test_what_is_not_there_stops_the_build_and_names_the_line(asked, said):
+    with pytest.raises(UserError, match=rf"^paper/sections/a.tex:3: .*{said}"):
+        written(f"first\nsecond\n{asked}")
+
+
+def test_a_report_s_figures_come_from_the_ledger():
+    unjudged = edition_of(Values({}), {}, claims=load_claims())
+    text = r"\claim{C01} \claimed{C01} \claimed{C13:dead latents, ReLU}"
+    written = values_tex([Source("a.tex", text)], unjudged)
+    assert r"\definevalue{claim}{C01}{C01}" in written
+    assert r"\definevalue{claimed}{C01}{0.2864}" in written
+    assert r"{15.6\%}" in written

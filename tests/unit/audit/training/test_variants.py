@@ -1,0 +1,301 @@
+"""Variants of training: plain where nothing is changed, and each what it says where it is."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from audit.training.variants.config import VariantConfig
+from audit.training.variants.data_init import centroids, rows_of
+from audit.training.variants.reparametrized import Reparametrised, Selection, gates, soft_loss
+from audit.training.variants.train import (
+    k_at,
+    orthogonality,
+    rate_at,
+    temperature_at,
+    train_variants,
+)
+from helpers.dictionaries_data import samples
+from seedstability.dictionaries.config import TOPK, PairedConfig, TrainingConfig
+from seedstability.dictionaries.samples import InMemory
+from seedstability.dictionaries.training.coupled import train_group
+from seedstability.dictionaries.training.initialization import start, units
+from seedstability.dictionaries.training.train import feed, train_all
+from seedstability.errors import UserError
+
+D, N, K, SEEDS = 12, 24, 3, (3, 4)
+PLAIN = replace(TOPK, n_latents=N, k=K, epochs=3, batch_size=32, learning_rate=3e-3, order="own")
+X = samples(320, D)
+BASE = VariantConfig(PLAIN, SEEDS)
+STEPS = 30
+PARTS = ("encoder", "encoder_bias", "decoder", "decoder_bias")
+
+
+def trained(config=BASE, x=X):
+    return train_variants(InMemory(x), config).saes
+
+
+def engine(config, rows=None):
+    """A reparametrised engine at its start, and its feeds."""
+    store = InMemory(X)
+    into = units(store, PLAIN)
+    starts = [start(store, into, PLAIN, seed) for seed in SEEDS]
+    feeds = [feed(store, into, PLAIN, 0, seed) for seed in SEEDS]
+    made = Reparametrised(
+        starts, config, STEPS, lambda step: Selection(0.0), rows, [str(seed) for seed in SEEDS]
+    )
+    return made, feeds
+
+
+def assert_alike(ours, theirs, **tolerance):
+    for mine, other in zip(ours, theirs, strict=True):
+        for part in PARTS:
+            torch.testing.assert_close(getattr(mine, part), getattr(other, part), **tolerance)
+
+
+def test_with_nothing_changed_training_is_the_plain_one_to_the_bit():
+    plain = train_all(X, TrainingConfig(PLAIN, SEEDS))
+    assert_alike(trained(), [run.sae for run in plain], rtol=0, atol=0)
+
+
+def test_with_nothing_changed_the_engine_in_torch_is_the_plain_one_to_rounding():
+    made, feeds = engine(BASE)
+    made.advance(feeds, 10)
+    plain = train_all(X, TrainingConfig(replace(PLAIN, epochs=1), SEEDS))
+    scale = units(InMemory(X), PLAIN).scale
+    ours = [sae.in_units(scale) for sae in made.saes()]
+    assert_alike(ours, [run.sae for run in plain], rtol=1e-3, atol=1e-4)
+
+
+def test_starts_at_samples_are_samples_and_each_seed_has_its_own():
+    config = replace(BASE, begin="data_points", dictionary=replace(PLAIN, epochs=0))
+    found = train_variants(InMemory(X), config)
+    centred = X - X.mean(0)
+    unit = centred / centred.norm(dim=1, keepdim=True)
+    for decoder, sae in zip(found.initial_decoders, found.saes, strict=True):
+        nearest = (decoder @ unit.t()).amax(1)
+        torch.testing.assert_close(nearest, torch.ones(N))
+        torch.testing.assert_close(sae.decoder, decoder)
+    assert not torch.equal(*found.initial_decoders)
+    shared = train_variants(InMemory(X), replace(config, begin_shared=True))
+    assert torch.equal(*shared.initial_decoders)
+    assert torch.equal(shared.initial_decoders[0], found.initial_decoders[0])
+
+
+def test_training_does_begin_at_the_samples():
+    found = train_variants(InMemory(X), replace(BASE, begin="data_points"))
+    for sae, decoder in zip(found.saes, found.initial_decoders, strict=True):
+        moved = (sae.decoder * decoder).sum(1)
+        assert 0.7 < moved.mean() < 0.9999
+
+
+def test_centroids_of_clear_clusters_are_their_means():
+    generator = torch.Generator().manual_seed(0)
+    means = 10 * torch.eye(4)
+    x = torch.cat([mean + 0.1 * torch.randn(50, 4, generator=generator) for mean in means])
+    first = x[[0, 50, 100, 150]]
+    expected = torch.stack([part.mean(0) for part in x.split(50)])
+    torch.testing.assert_close(centroids(x, first, 3), expected)
+
+
+def test_a_centroid_that_nothing_is_near_stays_where_it_is():
+    x = torch.randn(30, 3, generator=torch.Generator().manual_seed(1))
+    far = torch.full((1, 3), 1e3)
+    assert torch.equal(centroids(x, torch.cat([x[:2], far]), 4)[2:], far)
+
+
+def test_more_latents_than_samples_are_refused():
+    with pytest.raises(UserError, match="at most 10"):
+        rows_of(X[:10], replace(BASE, begin="data_points"))
+
+
+def test_tied_stays_tied_while_both_move():
+    config = replace(BASE, form="tied")
+    found = train_variants(InMemory(X), config)
+    for sae, before in zip(found.saes, found.initial_decoders, strict=True):
+        gain = (sae.encoder * sae.decoder).sum(1)
+        torch.testing.assert_close(gain, gain[:1].expand(N))
+        torch.testing.assert_close(sae.encoder, gain[0] * sae.decoder)
+        torch.testing.assert_close(sae.decoder.norm(dim=1), torch.ones(N))
+        assert (sae.decoder * before).sum(1).mean() < 0.999
+
+
+def test_archetypal_rows_lie_on_the_hull_of_their_points():
+    config = replace(BASE, begin="centroids", form="archetypal")
+    points = torch.stack(rows_of(X - X.mean(0), config))
+    made, feeds = engine(config, points)
+    made.advance(feeds, 20)
+    weights = made.weights
+    assert (weights >= 0).all()
+    torch.testing.assert_close(weights.sum(2), torch.ones(len(SEEDS), N))
+    assert (weights.amax(2) < 0.999).any()
+    rows = weights @ points
+    rows = rows / rows.norm(dim=2, keepdim=True)
+    torch.testing.assert_close(torch.stack([sae.decoder for sae in made.saes()]), rows)
+
+
+def test_archetypal_rows_begin_at_the_very_start_of_plain_ones_from_centroids():
+    still = replace(PLAIN, epochs=0)
+    both = [
+        train_variants(
+            InMemory(X), replace(BASE, dictionary=still, begin="centroids", form=form)
+        ).saes
+        for form in ("free", "archetypal")
+    ]
+    assert_alike(*both, rtol=0, atol=0)
+
+
+def test_k_falls_to_k_and_stays_there():
+    config = replace(BASE, k_at_first=4 * K)
+    kept = [k_at(config, step, STEPS) for step in range(1, STEPS + 1)]
+    assert kept[0] == 4 * K
+    assert kept == sorted(kept, reverse=True)
+    assert set(kept[STEPS // 2 :]) == {K}
+    (sae, _) = trained(replace(config, cosine=True))
+    assert sae.config == PLAIN
+    assert int((sae.encode(X) != 0).sum(1).max()) <= K
+
+
+def test_a_falling_k_changes_training():
+    assert not torch.equal(
+        trained(replace(BASE, k_at_first=4 * K))[0].decoder, trained()[0].decoder
+    )
+
+
+def test_a_cosine_falls_from_the_whole_rate_to_nearly_none():
+    config = replace(BASE, cosine=True)
+    assert rate_at(config, 1, STEPS) == PLAIN.learning_rate
+    assert rate_at(config, STEPS, STEPS) < 0.01 * PLAIN.learning_rate
+    assert rate_at(config, 1 + STEPS // 2, STEPS) == pytest.approx(PLAIN.learning_rate / 2)
+    assert rate_at(BASE, STEPS, STEPS) == PLAIN.learning_rate
+    still = replace(config, dictionary=replace(PLAIN, epochs=1))
+    assert not torch.equal(
+        trained(still)[0].decoder, trained(replace(still, cosine=False))[0].decoder
+    )
+
+
+def test_the_temperature_falls_and_then_selection_is_hard():
+    config = replace(BASE, temperature=1.0)
+    now = [temperature_at(config, step, STEPS) for step in range(1, STEPS + 1)]
+    assert now[0] == 1.0
+    assert (torch.tensor(now[:15]).diff() < 0).all()
+    assert min(now[:15]) > config.coldest
+    assert set(now[15:]) == {0.0}
+
+
+def test_a_cold_selection_keeps_what_topk_keeps():
+    pre = torch.randn(2, 7, N, generator=torch.Generator().manual_seed(2))
+    cold, warm = gates(pre, K, 1e-6), gates(pre, K, 1.0)
+    assert torch.equal(cold.round(), cold)
+    assert torch.equal(cold.sum(2), torch.full((2, 7), float(K)))
+    assert torch.equal(cold.topk(K).indices.sort().values, pre.topk(K).indices.sort().values)
+    assert ((warm > 0) & (warm < 1)).all()
+
+
+def test_the_cold_soft_loss_is_the_loss_of_topk():
+    from seedstability.dictionaries.training.losses import loss
+
+    made, feeds = engine(BASE)
+    x = torch.stack([next(each) for each in feeds])
+    soft = soft_loss(made.parameters, x, PLAIN, 1e-7)
+    hard = loss(made.parameters, x, PLAIN)
+    torch.testing.assert_close(soft.total, hard.total)
+    torch.testing.assert_close(soft.latents, hard.latents)
+
+
+def test_the_warm_soft_loss_is_the_squared_error_of_gated_positive_latents():
+    made, feeds = engine(BASE)
+    x = torch.stack([next(each) for each in feeds])
+    bias = made.parameters.decoder_bias[:, None]
+    pre = (x - bias) @ made.parameters.encoder.mT + made.parameters.encoder_bias[:, None]
+    latents = pre.clamp_min(0) * gates(pre, K, 2.0)
+    error = latents @ made.parameters.decoder + bias - x
+    found = soft_loss(made.parameters, x, PLAIN, 2.0)
+    torch.testing.assert_close(found.total, error.square().mean((1, 2)))
+
+
+def test_orthogonality_is_the_squared_best_cosine():
+    rows = torch.tensor(
+        [[[1.0, 0.0], [2.0, 0.0], [0.0, 3.0]], [[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]]]
+    )
+    best = [(1 + 1 + 0) / 3, (0.36 + 0.64 + 0.64) / 3]
+    assert orthogonality(rows).item() == pytest.approx(sum(best))
+
+
+def test_orthogonality_lowers_the_best_cosine_within_a_dictionary():
+    def within(saes):
+        return orthogonality(torch.stack([sae.decoder for sae in saes])).item()
+
+    strict = replace(BASE, term="orthogonality", weight=1.0)
+    assert within(trained(strict)) < 0.9 * within(trained())
+
+
+def test_a_term_without_weight_changes_no_bit():
+    assert_alike(trained(replace(BASE, term="orthogonality")), trained(), rtol=0, atol=0)
+    assert_alike(trained(replace(BASE, term="mfr")), trained(), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("term", ["consistency", "mfr"])
+def test_seeds_that_are_drawn_together_are_those_of_the_group(term):
+    ours = trained(replace(BASE, term=term, weight=0.5))
+    together = PairedConfig(PLAIN, weight=0.5, regulariser=term, order="own")
+    assert_alike(ours, train_group(X, together, SEEDS), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"form": "archetypal"}, "begin at centroids"),
+        ({"form": "tied", "cosine": True}, "plain steps"),
+        ({"temperature": 1.0, "k_at_first": 6}, "plain steps"),
+        ({"term": "mfr", "begin": "data_points"}, "drawn together"),
+        ({"dictionary": replace(PLAIN, architecture="relu"), "k_at_first": 6}, "TopK alone"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_refused(changes, named):
+    with pytest.raises(UserError, match=named):
+        trained(replace(BASE, **changes))
+
+
+def test_slow_weights_move_less_and_stay_on_the_hull():
+    config = replace(BASE, begin="centroids", form="archetypal")
+    points = torch.stack(rows_of(X - X.mean(0), config))
+    largest = {}
+    for rate in (1.0, 0.01):
+        made, feeds = engine(replace(config, weights_rate=rate), points)
+        torch.testing.assert_close(made.weights, torch.eye(N).repeat(len(SEEDS), 1, 1))
+        made.advance(feeds, 10)
+        torch.testing.assert_close(made.weights.sum(2), torch.ones(len(SEEDS), N))
+        assert (made.weights >= 0).all()
+        largest[rate] = made.weights.amax(2).mean().item()
+    assert largest[1.0] < largest[0.01] < 1.0
+
+
+def test_what_is_followed_is_what_training_passes_through():
+    from audit.training.variants.stages import follow
+
+    config = TrainingConfig(PLAIN, SEEDS, trace_epochs=(0, 1, 3))
+    found = follow(config, {"train": X.numpy()})
+    last = train_all(X, TrainingConfig(PLAIN, SEEDS))
+    assert found["trace"]["epoch"].tolist() == [0, 1, 3]
+    for seed, run in enumerate(last):
+        traced = torch.from_numpy(found["trace"]["decoder"])[:, seed]
+        assert torch.equal(traced[0], torch.from_numpy(found["initial_decoder"][seed]))
+        assert torch.equal(traced[0], run.initial_decoder)
+        assert torch.equal(traced[2], run.sae.decoder)
+        assert not torch.equal(traced[1], traced[2])
+
+
+def test_a_family_is_its_members_by_name():
+    from audit.training.variants.config import FamilyConfig
+    from audit.training.variants.stages import train_family, train_member
+
+    plain = TrainingConfig(PLAIN, SEEDS)
+    given = {"train": X.numpy(), "heldout": X[:9].numpy()}
+    found = train_family(FamilyConfig(("a", "b"), (plain, BASE)), given)
+    assert set(found) == {"a", "b"}
+    for name, config in (("a", plain), ("b", BASE)):
+        alone = train_member(config, given)
+        assert set(found[name]) == set(alone)
+        for part in alone:
+            assert (found[name][part] == alone[part]).all(), part

@@ -1,0 +1,181 @@
+"""Broken and hostile files: one line that names the file, no code run, no memory taken."""
+
+import json
+import os
+import resource
+import struct
+import zipfile
+
+import pytest
+import torch
+
+from helpers.dictionaries_checkpoints import (
+    BIAS,
+    LINEAR_TENSORS,
+    dictionary_learning,
+    saelens,
+    sparsify,
+)
+from seedstability.dictionaries.formats.folder import load
+from seedstability.errors import UserError
+
+AUTOENCODER = {**LINEAR_TENSORS, "bias": BIAS}
+
+
+def refused(folder, said):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(UserError, match=said) as caught:
+        load(folder)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 500
+    # in kB
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "is no JSON: Expecting value"),
+        (b"{'d_in': 5}", "is no JSON"),
+        (b"\xff\xfe\x00\xd8", "is no JSON"),
+        (b"[" * 100_000, "is no JSON"),
+        (b'{"d_in": ' + b"9" * 5000 + b"}", "is no JSON"),
+        (b"[]", r"holds \[\]; it must hold an object of settings"),
+        (b"null", "holds None; it must hold an object"),
+        (b"{}", "has no d_sae"),
+        (json.dumps({"architecture": "x\n" * 10_000}).encode(), "architecture is 'x"),
+    ],
+)
+def test_settings(tmp_path, content, said):
+    folder = saelens(tmp_path / "sae")
+    (folder / "cfg.json").write_bytes(content)
+    refused(folder, rf"sae/cfg\.json:? {said}")
+
+
+def test_settings_of_gigabytes(tmp_path):
+    folder = saelens(tmp_path / "sae")
+    with open(folder / "cfg.json", "wb") as file:
+        file.truncate(2**40)
+    refused(folder, r"cfg\.json has 1099511627776 bytes; settings never have more than")
+
+
+@pytest.mark.parametrize("name", ["cfg.json", "sae_weights.safetensors"])
+def test_links_that_lead_nowhere_and_pipes(tmp_path, name):
+    folder = saelens(tmp_path / "sae")
+    (folder / name).unlink()
+    (folder / name).symlink_to(folder / name)
+    refused(folder, rf"{name} cannot be read \(Too many levels of symbolic links\)")
+    (folder / name).unlink()
+    (folder / name).symlink_to(folder / "elsewhere")
+    refused(folder, rf"{name} cannot be read \(No such file")
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    refused(folder, rf"{name} is no regular file")
+
+
+def test_a_folder_that_is_a_link_to_itself(tmp_path):
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    refused(tmp_path / "loop", r"loop is no folder that can be read \(Too many levels")
+
+
+@pytest.mark.parametrize("kept", [0, 7, 40, -1])
+@pytest.mark.parametrize(
+    ("write", "name"), [(saelens, "sae_weights.safetensors"), (sparsify, "sae.safetensors")]
+)
+def test_truncated_safetensors(tmp_path, write, name, kept):
+    folder = write(tmp_path / "sae")
+    content = (folder / name).read_bytes()
+    (folder / name).write_bytes(content[:kept])
+    refused(folder, rf"sae/{name} is no safetensors file that can be read")
+
+
+@pytest.mark.parametrize(
+    ("shape", "offsets", "length"),
+    [([2**40, 2**40], [0, 16], None), ([2**30], [0, 2**32], None), ([4], [0, 16], 2**62)],
+)
+def test_safetensors_that_claim_more_than_there_is(tmp_path, shape, offsets, length):
+    folder = saelens(tmp_path / "sae")
+    head = {"W_enc": {"dtype": "F32", "shape": shape, "data_offsets": offsets}}
+    text = json.dumps(head).encode()
+    content = struct.pack("<Q", length or len(text)) + text + bytes(16)
+    (folder / "sae_weights.safetensors").write_bytes(content)
+    refused(folder, r"sae_weights\.safetensors is no safetensors file that can be read")
+
+
+class Harm:
+    """Writes a file when it is unpickled."""
+
+    def __init__(self, witness):
+        self.witness = witness
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.witness),)
+
+
+@pytest.mark.parametrize("where", ["beside", "inside"])
+def test_code_in_a_pickle_is_named_and_not_run(tmp_path, where):
+    harm = Harm(tmp_path / "harmed")
+    content = {**AUTOENCODER, "more": harm} if where == "beside" else {"bias": harm}
+    folder = dictionary_learning(tmp_path / "sae", tensors=content)
+    refused(folder, r"ae\.pt cannot be read as tensors alone: its pickle wants posix\.mkdir")
+    assert not (tmp_path / "harmed").exists()
+    torch.load(folder / "ae.pt", weights_only=False)
+    assert (tmp_path / "harmed").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ([1, 2], "holds no tensors by name"),
+        ({1: BIAS}, "holds no tensors by name"),
+        ({"bias": 3}, "bias is no ordinary tensor"),
+        ({"bias": torch.zeros(2, device="meta")}, "bias is no ordinary tensor"),
+        ({"bias": torch.eye(3).to_sparse()}, "bias is no ordinary tensor"),
+        ({"bias": torch.zeros(1).expand(10**6, 10**6)}, r"bias claims shape \[1000000, 1000000\]"),
+        (torch.nn.Linear(2, 2), r"wants torch\.nn\.modules\.linear\.Linear"),
+    ],
+)
+def test_pickles_of_something_else(tmp_path, content, said):
+    refused(dictionary_learning(tmp_path / "sae", tensors=content), rf"ae\.pt.* {said}")
+
+
+@pytest.mark.parametrize("kept", [0, 10, 800, -1])
+def test_truncated_pickles(tmp_path, kept):
+    folder = dictionary_learning(tmp_path / "sae")
+    content = (folder / "ae.pt").read_bytes()
+    (folder / "ae.pt").write_bytes(content[:kept])
+    refused(folder, r"ae\.pt cannot be read as tensors alone: BadZipFile")
+
+
+def test_a_tensor_larger_than_its_storage(tmp_path):
+    folder = dictionary_learning(tmp_path / "sae", tensors={"bias": torch.zeros(4, 5)})
+    shape = b"K\x04K\x05\x86"
+    rewrite(folder / "ae.pt", lambda pickled: pickled.replace(shape, b"J\0\0\0\x40K\x05\x86"))
+    refused(folder, r"ae\.pt cannot be read as tensors alone: RuntimeError")
+
+
+def test_a_storage_larger_than_the_file(tmp_path):
+    folder = dictionary_learning(tmp_path / "sae", tensors={"bias": torch.zeros(4, 5)})
+    numbers = b"K\x14"
+    rewrite(
+        folder / "ae.pt",
+        lambda pickled: pickled.replace(numbers, b"J\0\0\0\x40").replace(
+            b"K\x04K\x05\x86", b"J\0\0\0\x10K\x01\x86"
+        ),
+    )
+    refused(folder, r"ae\.pt cannot be read as tensors alone: RuntimeError record size")
+
+
+def test_bytes_that_unpack_to_gigabytes(tmp_path):
+    folder = dictionary_learning(tmp_path / "sae")
+    rewrite(folder / "ae.pt", lambda pickled: pickled, zipfile.ZIP_DEFLATED)
+    refused(folder, r"ae\.pt is compressed, which no file of torch\.save is")
+
+
+def rewrite(path, change, method=zipfile.ZIP_STORED):
+    """The same archive with another pickle in it."""
+    with zipfile.ZipFile(path) as archive:
+        entries = {entry.filename: archive.read(entry) for entry in archive.infolist()}
+    with zipfile.ZipFile(path, "w", method) as archive:
+        for name, content in entries.items():
+            archive.writestr(name, change(content) if name.endswith("data.pkl") else content)

@@ -1,0 +1,85 @@
+"""Where training begins."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from audit.training import stages
+from helpers.dictionaries_data import samples
+from helpers.dictionaries_presets import ACTIVATIONS, PRESETS, X
+from seedstability.dictionaries.config import HUSAI_TOPK, TrainingConfig
+from seedstability.dictionaries.metrics import quality
+from seedstability.dictionaries.sae import initialise
+from seedstability.dictionaries.training.initialization import geometric_median
+from seedstability.dictionaries.training.train import train, train_all
+from seedstability.errors import UserError
+
+
+def test_one_initialisation_under_shared_order_gives_one_dictionary():
+    config = TrainingConfig(PRESETS["topk"], seeds=(1, 2), init_seeds=(7, 7))
+    result = stages.train(config, ACTIVATIONS)
+    assert np.array_equal(*result["decoder"])
+    own = replace(config, dictionary=replace(PRESETS["topk"], order="own"))
+    result = stages.train(own, ACTIVATIONS)
+    assert np.array_equal(*result[stages.INITIAL])
+    assert not np.array_equal(*result["decoder"])
+
+
+def test_husai_starts_untied_without_biases():
+    sae = initialise(HUSAI_TOPK, d=128, seed=1)
+    bound = (6 / 128) ** 0.5
+    assert 0.99 * bound < sae.encoder.abs().max() <= bound
+    assert not torch.equal(sae.encoder, sae.decoder)
+    (trained,) = train(X, PRESETS["husai_topk"], seeds=(1,))
+    assert not trained.decoder_bias.any()
+    assert trained.encoder_bias.any()
+
+
+def test_a_tied_start_reads_what_it_writes_about_the_mean():
+    config = TrainingConfig(replace(PRESETS["relu"], epochs=0), seeds=(1,))
+    sae = train_all(X, config)[0].sae
+    cosines = torch.nn.functional.cosine_similarity(sae.encoder, sae.decoder)
+    torch.testing.assert_close(cosines, torch.ones(64))
+    torch.testing.assert_close(sae.decoder_bias, X.mean(0))
+    assert quality(sae, X).explained_variance > 0.3
+
+
+def test_units_of_the_activations_do_not_matter_where_they_are_normalised():
+    (ours,), (theirs,) = (train(x, PRESETS["relu"], seeds=(1,)) for x in (X, 1000 * X))
+    torch.testing.assert_close(ours.decoder, theirs.decoder, atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(
+        1000 * ours.reconstruct(X), theirs.reconstruct(1000 * X), atol=0.5, rtol=1e-3
+    )
+
+
+def test_given_dictionaries_are_where_training_begins():
+    config = TrainingConfig(replace(PRESETS["topk"], epochs=0), (1, 2))
+    trained = train(X, PRESETS["topk"], seeds=(5, 6))
+    begun = train_all(X, config, starts=trained)
+    for one, other in zip(trained, begun, strict=True):
+        torch.testing.assert_close(one.reconstruct(X), other.sae.reconstruct(X))
+    before = trained[0].decoder.clone()
+    train_all(X, replace(config, dictionary=PRESETS["topk"]), starts=trained)
+    assert torch.equal(trained[0].decoder, before)
+    with pytest.raises(UserError, match=r"need one of \[64, 24\] for each of 2 seeds"):
+        train_all(X, config, starts=trained[:1])
+
+
+def test_the_geometric_median_is_where_the_unit_vectors_cancel():
+    x = samples(m=300, d=8).exp()
+    point = geometric_median(x)
+    unit = torch.nn.functional.normalize(x - point, dim=1)
+    assert unit.mean(0).norm() < 1e-4
+    assert (x.mean(0) - point).norm() > 0.05
+    cloud = torch.cat([torch.zeros(10, 3), torch.ones(3, 3)])
+    assert geometric_median(cloud).abs().max() < 1e-3
+
+
+@pytest.mark.parametrize("bias", ["mean", "geometric_median", "zero"])
+def test_the_decoder_bias_starts_where_asked_for(bias):
+    config = TrainingConfig(replace(PRESETS["topk"], epochs=0, bias_start=bias), (1,))
+    found = train_all(X, config)[0].sae.decoder_bias
+    expected = {"mean": X.mean(0), "geometric_median": geometric_median(X), "zero": 0 * X[0]}[bias]
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)

@@ -1,0 +1,61 @@
+"""Dead latents, and what brings them back."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from helpers.dictionaries_presets import PRESETS, UNIT, X
+from seedstability.dictionaries.config import TrainingConfig
+from seedstability.dictionaries.samples import InMemory
+from seedstability.dictionaries.training.initialization import start
+from seedstability.dictionaries.training.resampling import resample
+from seedstability.dictionaries.training.train import train_all
+
+
+def share_of_weak_that_fire(spoil, **changes) -> float:
+    """Half of the latents begin spoilt; the share of them that fired in the last epoch."""
+    config = replace(PRESETS["topk"], **{"epochs": 30, "auxk": 0, **changes})
+    begun = start(InMemory(X), UNIT, config, 1)
+    spoil(begun)
+    (trained,) = train_all(X, TrainingConfig(config, (1,)), starts=[begun])
+    return (trained.last_epoch_firings[::2] > 0).float().mean().item()
+
+
+def test_only_resampling_brings_back_latents_that_nothing_reaches():
+    def silence(sae):
+        sae.encoder_bias[::2] = -100
+
+    assert share_of_weak_that_fire(silence) == 0
+    assert share_of_weak_that_fire(silence, auxk=16, dead_after=400) == 0
+    assert share_of_weak_that_fire(silence, resample_every=50) > 0.1
+
+
+def test_auxk_brings_back_latents_that_are_never_among_the_k_largest():
+    def weaken(sae):
+        sae.encoder[::2] *= 0.3
+
+    quick = {"learning_rate": 3e-3, "auxk_weight": 1.0, "dead_after": 400}
+    plain = share_of_weak_that_fire(weaken, **quick)
+    assert share_of_weak_that_fire(weaken, **quick, auxk=16) > plain + 0.1
+
+
+def test_a_resampled_latent_reads_and_writes_a_badly_reconstructed_sample():
+    sae = start(InMemory(X), UNIT, PRESETS["topk"], 1)
+    dead = np.zeros(64, bool)
+    dead[[3, 7]] = True
+    new = resample(sae, X, dead, torch.Generator().manual_seed(0))
+    assert new.latents.tolist() == [3, 7]
+    directions = torch.nn.functional.normalize(sae.centred(X), dim=1)
+    match = torch.from_numpy(new.decoder) @ directions.T
+    assert match.max(1).values.tolist() == pytest.approx([1, 1], abs=1e-5)
+    lengths = np.linalg.norm(new.encoder, axis=1)
+    alive = sae.encoder[torch.from_numpy(~dead)].norm(dim=1).mean().item()
+    np.testing.assert_allclose(lengths, 0.2 * alive, rtol=1e-5)
+    losses = (sae.reconstruct(X) - X).square().sum(1)
+    often = [resample(sae, X, dead, torch.Generator().manual_seed(s)).decoder for s in range(200)]
+    drawn = (torch.from_numpy(np.concatenate(often)) @ directions.T).argmax(1)
+    weights = losses.square().double()
+    expected = ((weights / weights.sum()) * losses).sum().item()
+    assert losses[drawn].mean().item() == pytest.approx(expected, rel=0.15)

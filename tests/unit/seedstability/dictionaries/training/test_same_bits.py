@@ -1,0 +1,100 @@
+"""What changes no bit: who trains beside, threads, cores, and how the work is carried out."""
+
+from contextlib import nullcontext
+from dataclasses import replace
+
+import pytest
+import torch
+
+from audit.training import stages
+from helpers.dictionaries_data import samples
+from helpers.dictionaries_presets import ACTIVATIONS, PRESETS, X, identical, same
+from seedstability.dictionaries.config import TrainingConfig
+from seedstability.dictionaries.metrics import quality
+from seedstability.dictionaries.sae import initialise
+from seedstability.dictionaries.samples import Shards, write_shards
+from seedstability.dictionaries.screening import Screened
+from seedstability.dictionaries.training import train as training
+from seedstability.dictionaries.training.batched import Batched
+from seedstability.dictionaries.training.threaded import SideBySide
+from seedstability.dictionaries.training.train import train, train_all
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_seed_gives_the_same_bits_alone_and_among_others(name):
+    together = stages.train(TrainingConfig(PRESETS[name], seeds=(1, 2, 3)), ACTIVATIONS)
+    alone = stages.train(TrainingConfig(PRESETS[name], seeds=(2,)), ACTIVATIONS)
+    assert same({part: together[part][1:2] for part in alone if part != "trace"}, alone)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_one_and_two_threads_give_the_same_bits(name):
+    x = samples(m=600, d=128)
+    config = TrainingConfig(replace(PRESETS[name], n_latents=1024, batch_size=256), seeds=(1,))
+    before = torch.get_num_threads()
+    results = []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            results.append(stages.train(config, {"train": x.numpy(), "heldout": x.numpy()}))
+    finally:
+        torch.set_num_threads(before)
+    assert same(*results)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_more_cores_change_no_bit(name):
+    one, two = (train(X, PRESETS[name], seeds=(1, 2, 3), cores=cores) for cores in (1, 2))
+    for first, second in zip(one, two, strict=True):
+        assert identical(first, second)
+
+
+def test_screened_training_gives_the_same_bits():
+    x = samples(m=600, d=48)
+    config = replace(PRESETS["topk"], n_latents=512, k=8)
+    exact = train(x, config, seeds=(1, 2))
+    select = Screened()
+    screened = train(x, config, seeds=(1, 2), cores=2, select=select)
+    assert all(identical(*both) for both in zip(exact, screened, strict=True))
+    assert select.rows == 2 * 2 * 600
+
+
+@pytest.mark.parametrize("order", ["shared", "own"])
+@pytest.mark.parametrize("name", PRESETS)
+def test_one_product_for_all_seeds_trains_what_one_by_one_does(name, order, monkeypatch):
+    """What a graphics card is given, on a CPU: within rounding, resampling and all."""
+    config = TrainingConfig(replace(PRESETS[name], order=order), (1, 2, 3))
+    one_by_one = train_all(X, config)
+
+    def batched(starts, config, total, means):
+        names = [str(seed) for seed in config.seeds]
+        return nullcontext(Batched(starts, config.dictionary, total, names=names))
+
+    monkeypatch.setattr(training, "_engine", batched)
+    together = train_all(X, config)
+    for one, other in zip(one_by_one, together, strict=True):
+        for part in stages.PARTS:
+            found, expected = getattr(other.sae, part), getattr(one.sae, part)
+            torch.testing.assert_close(found, expected, atol=2e-4, rtol=1e-3)
+        assert torch.equal(one.last_epoch_firings, other.last_epoch_firings)
+
+
+def test_dead_latents_do_not_slow_the_threads_down_with_tiny_numbers():
+    settings = PRESETS["topk"]
+    with SideBySide([initialise(settings, 24, 1)], settings, 1, names=["1"]) as group:
+        tiny = group._pool.submit(lambda: (torch.full((9,), 1e-30) * 1e-9).any().item())
+        assert tiny.result() is False
+
+
+def test_shards_on_disk_train_as_memory_does_where_there_is_one(tmp_path):
+    shards = write_shards([X], tmp_path / "one")
+    (memory,), (disk,) = (train(x, PRESETS["topk"], seeds=(1,)) for x in (X, shards))
+    assert identical(memory, disk)
+
+
+def test_many_shards_train_to_the_same_quality(tmp_path):
+    write_shards(X.split(130), tmp_path / "many")
+    long = replace(PRESETS["topk"], epochs=20)
+    (memory,), (disk,) = (train(x, long, seeds=(1,)) for x in (X, Shards(tmp_path / "many")))
+    reached = [quality(sae, X).explained_variance for sae in (memory, disk)]
+    assert reached[0] == pytest.approx(reached[1], abs=0.02)

@@ -1,0 +1,99 @@
+"""One step: its length, its limits, and the thresholds that many of them leave behind."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from audit.training import stages
+from helpers.dictionaries_data import samples
+from helpers.dictionaries_presets import ACTIVATIONS, PRESETS, X
+from seedstability.dictionaries.config import RELU, TOPK, TrainingConfig
+from seedstability.dictionaries.metrics import quality
+from seedstability.dictionaries.sae import initialise
+from seedstability.dictionaries.training.gradients import gradients, look
+from seedstability.dictionaries.training.sae_trainer import Trainee
+from seedstability.dictionaries.training.schedules import rate_share, sparsity_share
+from seedstability.dictionaries.training.train import train, train_all
+
+
+def test_a_frozen_decoder_stays_while_the_encoder_learns():
+    config = TrainingConfig(
+        replace(PRESETS["topk"], epochs=10), (1,), frozen_decoder=True, trace_epochs=(0, 10)
+    )
+    qualities = []
+    (trained,) = train_all(
+        X, config, watch=lambda moment: qualities.append(quality(moment.saes[0], X))
+    )
+    assert torch.equal(trained.sae.decoder, initialise(PRESETS["topk"], 24, 1).decoder)
+    assert qualities[-1].explained_variance > qualities[0].explained_variance + 0.01
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_decoder_rows_have_length_one_at_both_ends(name):
+    result = stages.train(TrainingConfig(PRESETS[name], seeds=(1,)), ACTIVATIONS)
+    for part in ("decoder", stages.INITIAL):
+        np.testing.assert_allclose(np.linalg.norm(result[part], axis=2), 1, rtol=1e-5)
+
+
+def test_without_unit_norm_the_rows_are_free():
+    config = replace(PRESETS["topk"], unit_norm_decoder=False, remove_parallel_gradient=False)
+    (sae,) = train(X, config, seeds=(1,))
+    assert (sae.decoder.norm(dim=1) - 1).abs().max() > 1e-3
+
+
+def test_the_learning_rate_rises_and_falls():
+    config = replace(TOPK, warm_up_steps=4, decay_share=0.5)
+    shares = [rate_share(config, step, 10) for step in range(1, 11)]
+    assert shares == pytest.approx([0.25, 0.5, 0.75, 1, 1, 1, 0.8, 0.6, 0.4, 0.2])
+    sparsity = [sparsity_share(replace(RELU, sparsity_warm_up_steps=2), t) for t in (1, 2, 3)]
+    assert sparsity == [0.5, 1, 1]
+
+
+def test_adams_first_step_is_as_long_as_the_schedule_says():
+    x = samples(m=64, d=24)
+    config = replace(PRESETS["husai_topk"], unit_norm_decoder=False, warm_up_steps=10)
+    trainee = Trainee(initialise(config, 24, 1), "1")
+    before = trainee.sae.decoder.clone()
+    trainee.step(x)
+    moved = (trainee.sae.decoder - before).abs()
+    assert moved.max() == pytest.approx(config.learning_rate / 10, rel=1e-3)
+
+
+def test_a_clipped_gradient_has_the_length_asked_for():
+    x = samples(m=64, d=24)
+    felt = {"bandwidth": 0.5, "l0_weight": 1.0, "threshold_start": 0.3, "sparsity_warm_up_steps": 0}
+    whole = replace(PRESETS["jumprelu"], warm_up_steps=0, **felt)
+    batch = look(initialise(whole, 24, 1), x)
+    found = gradients(initialise(whole, 24, 1), batch)
+    sae = initialise(whole, 24, 1)
+    found["decoder"] -= (found["decoder"] * sae.decoder).sum(1, keepdim=True) * sae.decoder
+    square = sum(part.square().sum().item() for part in found.values())
+    length = (square + np.square(batch.threshold).sum()) ** 0.5
+    moments = {}
+    for share in (0.5, 2.0):
+        trainee = Trainee(initialise(replace(whole, clip_norm=share * length), 24, 1), "1")
+        trainee.step(x)
+        moments[share] = trainee.state()
+    free = Trainee(initialise(whole, 24, 1), "1")
+    free.step(x)
+    for name, moment in free.state().items():
+        if name.startswith("mean_"):
+            np.testing.assert_allclose(moments[0.5][name], moment / 2, rtol=1e-4, atol=1e-9)
+            assert np.array_equal(moments[2.0][name], moment)
+
+
+def test_batch_topk_ends_with_a_threshold_that_keeps_about_k():
+    (sae,) = train(X, replace(PRESETS["batch_topk"], epochs=10), seeds=(1,))
+    assert sae.threshold.unique().numel() == 1
+    assert quality(sae, X).l0 == pytest.approx(4, rel=0.15)
+
+
+def test_jumprelu_learns_thresholds_and_is_sparse_by_them():
+    quick = {"epochs": 30, "learning_rate": 1e-2, "bandwidth": 0.3, "warm_up_steps": 0}
+    sparse = replace(PRESETS["jumprelu"], **quick, l0_weight=0.03)
+    (sae,) = train(X, sparse, seeds=(1,))
+    (dense,) = train(X, replace(sparse, l0_weight=0.0), seeds=(1,))
+    assert sae.threshold.std() > 0
+    assert quality(sae, X).l0 < 0.8 * quality(dense, X).l0

@@ -1,0 +1,299 @@
+"""The report's page: whole in itself, the same each time, and a user's words are never markup."""
+
+import base64
+import copy
+import hashlib
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from helpers.report_documents import example
+from seedstability.report.page import latents, render, tables
+from seedstability.report.page import terms as words
+
+HOSTILE = "</script><script>alert('1 & 2')</script><img src=http://127.0.0.1/x onerror=\"a()\">"
+
+
+class Parsed(HTMLParser):
+    """Elements with their attributes, and the text between the tags of each kind."""
+
+    def __init__(self, html: str):
+        super().__init__()
+        self.elements: list[tuple[str, dict]] = []
+        self.texts: dict[str, list[str]] = {}
+        self._open = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        self._open = tag
+        self.texts.setdefault(tag, []).append("")
+
+    def handle_endtag(self, tag):
+        self._open = ""
+
+    def handle_data(self, data):
+        if self._open:
+            self.texts[self._open][-1] += data
+
+    def count(self, tag: str) -> int:
+        return sum(name == tag for name, _ in self.elements)
+
+    def listed(self) -> dict:
+        return json.loads(self.texts["script"][0])
+
+    def values(self, key: str) -> list:
+        return next(each["values"] for each in self.listed()["columns"] if each["key"] == key)
+
+
+@pytest.fixture(scope="module")
+def five() -> str:
+    return render(*example())
+
+
+@pytest.fixture(scope="module")
+def parsed(five) -> Parsed:
+    return Parsed(five)
+
+
+def test_the_same_report_gives_the_same_bytes(five):
+    assert render(*example()) == five
+
+
+def test_the_environment_does_not_reach_the_page(five, monkeypatch):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1000000000")
+    assert render(*example()) == five
+
+
+def test_the_page_refers_to_nothing_outside_itself(five, parsed):
+    refers = {"src", "href", "xlink:href", "action", "data", "srcset", "poster"}
+    for tag, attributes in parsed.elements:
+        for name in refers & attributes.keys():
+            assert attributes[name].startswith(("#", "data:")), (tag, attributes)
+    named = {name for _, attributes in parsed.elements for name in attributes}
+    assert not {name for name in named if name.startswith("on")}
+    # Names of the two languages of figures, which nobody fetches.
+    rest = five.replace("http://www.w3.org/2000/svg", "")
+    assert "http" not in rest.replace("http://www.w3.org/1999/xlink", "").replace("http-equiv", "")
+    assert "@import" not in five
+    assert not re.search(r"url\((?!#)", five)
+
+
+def test_the_policy_lets_this_script_run_and_no_other(parsed):
+    policy = next(a["content"] for tag, a in parsed.elements if "http-equiv" in a)
+    script = parsed.texts["script"][1]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}';" in policy
+    assert policy.startswith("default-src 'none';")
+    assert "eval" not in script
+    assert parsed.count("script") == 2
+
+
+@pytest.mark.parametrize("shape", [{}, {"n_seeds": 2, "activations": False}, {"n_seeds": 20}])
+def test_every_name_within_the_page_is_there_once(shape):
+    html = render(*example(**shape))
+    parsed = Parsed(html)
+    ids = [attributes["id"] for _, attributes in parsed.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    used = re.findall(r'(?:url\(#|href="#|aria-describedby=")([^")]+)', html)
+    assert used
+    assert {name for each in used for name in each.split()} <= set(ids)
+
+
+def with_hostile_words() -> tuple[dict, dict]:
+    """A report in which every word that a user may have chosen is hostile."""
+    document, arrays = example(3, names=[f"{index}{HOSTILE}" for index in range(3)])
+    document = copy.deepcopy(document)
+    for each in document["inputs"]["dictionaries"] + document["inputs"]["initial"]:
+        each |= {"folder": HOSTILE, "format": HOSTILE, "architecture": HOSTILE}
+        each["files"] = {HOSTILE: HOSTILE}
+    document["inputs"]["activations"] |= {"file": HOSTILE, "sha256": {HOSTILE: HOSTILE}}
+    document["settings"][HOSTILE] = HOSTILE
+    document["summary"].append(HOSTILE)
+    document["notes"].append(HOSTILE)
+    document["software"]["packages"][HOSTILE] = HOSTILE
+    document["matchings"][0]["method"] = HOSTILE
+    document["measures"]["full"][HOSTILE] = document["measures"]["full"]["shared"]
+    document["measures"][HOSTILE] = document["measures"]["full"]
+    return document, arrays
+
+
+def test_a_user_s_words_are_text_and_never_markup():
+    document, arrays = with_hostile_words()
+    parsed = Parsed(render(document, arrays))
+    assert parsed.count("script") == 2
+    assert parsed.count("img") == 0
+    assert parsed.listed()["names"] == [f"{index}{HOSTILE}" for index in range(3)]
+    assert HOSTILE in "".join(parsed.texts["td"])
+
+
+@pytest.mark.parametrize("name", ["$\\frac$", "a\x00b\n", "数字", "x" * 200, "\\frac{1}{2}", "%s"])
+@pytest.mark.filterwarnings("error")
+def test_any_name_can_be_drawn(name):
+    assert render(*example(2, names=[name, "other"]))
+
+
+def test_measured_numbers_stand_in_the_page(five):
+    flat = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", five))
+    assert "41% of latents come back; 13% would by chance." in flat
+    assert "best partner, signed 0.412 [0.404, 0.420] 0.283 κ 0.180 [0.170, 0.190]" in flat
+    assert "shared 13.2% [12.9%, 13.5%] 0.03%" in flat
+    assert "In brackets: 95% over 5 seeds." in flat
+
+
+def test_what_is_not_there_is_said_to_be_not_available():
+    document, arrays = example(2, activations=False)
+    html = render(document, arrays)
+    assert html.count('<td class="none" rowspan="7">not available</td>') == 4
+    assert document["notes"][0] in html
+    assert 'id="firing"' not in html
+    assert "No activations were given." in html
+
+
+def with_every_latent_dead(document: dict) -> None:
+    bins = len(document["firing"]["count"])
+    document["firing"] |= dict.fromkeys(("median_cosine", "low", "high"), [None] * bins)
+    document["firing"]["count"] = [0] * bins
+    document["firing"]["dead"] = {"count": 320, "median_cosine": None}
+
+
+def with_nothing_optional(document: dict) -> None:
+    document |= {"firing": None, "matchings": [], "subspaces": {}, "pairs": {"full": {}}}
+    document["reproducibility"] |= {"fit": None, "live": None}
+    document["measures"] |= {"live": {}, "span": {}}
+    document["distribution"] |= {"matched": None, "chance_matched": None}
+    document["software"]["numeric_abi"] = None
+
+
+def with_values_that_are_all_alike(document: dict) -> None:
+    document["pairs"]["full"] = {"max_cosine": [[1.0] * 5] * 5}
+    document["distribution"]["best"] = [0.0] * 39 + [1.0]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    "change", [with_every_latent_dead, with_nothing_optional, with_values_that_are_all_alike]
+)
+def test_extreme_reports_have_a_page_too(change):
+    document, arrays = example()
+    change(document)
+    html = render(document, arrays)
+    assert "nan" not in html.lower()
+    assert "None" not in html
+
+
+def test_null_in_one_row_only_is_said_in_that_row():
+    document, _ = example()
+    document["measures"]["full"]["shared"]["chance"]["data"] = None
+    table = tables.measures(document)[0]
+    assert all(known for _, known in table.columns)
+    cells = {row.term.name: row.levels[2].chance for row in table.rows}
+    assert not cells["shared"].known
+    assert cells["agreeing"].known
+
+
+def test_live_latents_have_rows_of_their_own_without_chance():
+    rows = tables.camps(example()[0])
+    names = [f"{threshold}{of}" for of in ("", ", live latents") for threshold in (0.5, 0.7, 0.9)]
+    assert [row.threshold for row in rows] == names
+    assert rows[1].chance[3].text == "0.130"
+    assert not any(cell.known for cell in rows[4].chance)
+
+
+def test_one_pair_has_a_value_and_no_range():
+    alone = {"value": 0.3, "low": 0.3, "high": 0.3, "interval": "one pair"}
+    assert tables.estimate(alone) == tables.Cell("0.300")
+
+
+def test_what_a_fit_found_is_written_out():
+    flat = re.sub(r"\s+", " ", render(*example()))
+    assert "a 0.31, b 0.52, two camps yes, stable 0.300 [0.200, 0.400]." in flat
+
+
+def test_intervals_of_several_kinds_are_named_one_by_one():
+    document, arrays = example()
+    document["measures"]["full"]["shared"]["interval"] = "range of 3 pairs"
+    assert tables.measures(document)[0].label == ""
+    assert "<small>range of 3 pairs</small>" in render(document, arrays)
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (0.3024, "", "0.302"),
+        (-0.01234, "", "−0.012"),
+        (41.26, "%", "41.3%"),
+        (0.0234, "%", "0.02%"),
+        (0.0, "%", "0.0%"),
+        (0.0001, "%", "<0.01%"),
+        (2.5e-7, "", "<0.001"),
+        (-2.5e-7, "", "0.000"),
+        (None, "%", "not available"),
+        (float("nan"), "", "not available"),
+    ],
+)
+def test_numbers_are_printed_with_the_figures_that_count(value, unit, text):
+    assert words.number(value, unit) == text
+
+
+def test_bounds_say_their_order_of_magnitude():
+    assert words.bound(1.28e-7) == "1.3e−07"
+    assert words.bound(None) == "not available"
+
+
+def test_a_measure_that_the_page_does_not_know_keeps_its_name():
+    assert words.term("new_measure", 0.7).name == "new measure"
+    assert words.term("encoder_max_cosine", 0.7).name == "encoder: best partner, signed"
+    assert "above 0.8" in words.term("shared", 0.8).meaning
+
+
+def test_the_table_holds_the_arrays(parsed):
+    arrays = example()[1]
+    best = np.array(parsed.values("best"), float)
+    np.testing.assert_allclose(best, arrays["best_cosine"].ravel(), atol=5.1e-5)
+    assert parsed.values("best")[-1] is None
+    np.testing.assert_allclose(parsed.values("firing"), arrays["firing"].ravel(), rtol=5.1e-3)
+    assert parsed.values("seed") == np.repeat(np.arange(5), 64).tolist()
+    assert parsed.values("latent") == list(range(64)) * 5
+
+
+def test_partners_are_those_of_the_matching_seen_from_both_sides():
+    arrays = example(2, activations=False)[1]
+    parsed = Parsed(render(*example(2, activations=False)))
+    partner = np.array(parsed.values("partner")).reshape(2, 64)
+    np.testing.assert_array_equal(partner[0], arrays["partner"][0])
+    np.testing.assert_array_equal(partner[1][partner[0]], np.arange(64))
+    assert parsed.values("partner seed") == [1] * 64 + [0] * 64
+
+
+def test_a_latent_without_partner_has_none():
+    arrays = example(2)[1]
+    arrays["partner"][0, 3] = -1
+    columns = latents.listed(["a", "b"], arrays).columns["columns"]
+    assert columns[-1]["key"] == "partner"
+    assert columns[-1]["values"][3] is None
+    assert columns[-2]["values"][3] is None
+    assert sum(value is None for value in columns[-1]["values"]) == 2
+
+
+def test_too_many_latents_are_shown_from_both_ends_of_each_dictionary():
+    arrays = example(5, 64)[1]
+    found = latents.listed(list("abcde"), arrays, most=60)
+    columns = {each["key"]: np.array(each["values"], float) for each in found.columns["columns"]}
+    assert np.bincount(columns["seed"].astype(int)).tolist() == [12] * 5
+    for seed in range(5):
+        ours = columns["best"][columns["seed"] == seed]
+        # What has no direction counts with those that do not come back.
+        all_of_it = np.nan_to_num(arrays["best_cosine"][seed], nan=-1)
+        ends = np.sort(all_of_it)[[*range(6), *range(-6, 0)]]
+        np.testing.assert_allclose(np.sort(np.nan_to_num(ours, nan=-1)), ends, atol=5.1e-5)
+    assert found.rule.startswith("60 of 320 latents: of each dictionary the 6 with the highest")
+
+
+def test_twenty_of_the_largest_dictionaries_make_a_page_that_opens():
+    html = render(*example(20, 131_072, 768))
+    assert len(html.encode()) < 5_000_000
+    assert "20,000 of 2,621,440 latents: of each dictionary the 500 with the highest" in html

@@ -1,0 +1,127 @@
+"""The report on disk: whole or not there, the same bytes again, and as its schema says."""
+
+import copy
+import hashlib
+import json
+from pathlib import Path
+from tomllib import loads
+
+import numpy as np
+import pytest
+from jsonschema import Draft202012Validator
+
+import seedstability
+from helpers.comparison_data import SCHEMA, activations, complaints, planted
+from seedstability.errors import UserError
+from seedstability.report import report as reports
+from seedstability.report.compare import compare
+from seedstability.report.document import VERSION
+
+
+@pytest.fixture(scope="module")
+def report():
+    return compare(planted(3, n=24, d=8, shared=6), activations=activations(400, 8))
+
+
+def digests(folder) -> dict[str, str]:
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.iterdir())
+    }
+
+
+def test_three_files_appear_and_hold_what_was_found(report, tmp_path):
+    files = report.write(tmp_path / "out")
+    assert [file.name for file in files] == list(reports.FILES)
+    document = json.loads(files[0].read_text("utf-8"))
+    assert document == report.document
+    assert complaints(document) == []
+    with np.load(files[1]) as kept:
+        assert set(kept) == set(report.arrays)
+        assert {kept[name].dtype.byteorder for name in kept} <= {"<", "="}
+        assert kept["partner"].dtype == np.int32
+        assert kept["price_a"].dtype == np.float64
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_the_same_report_is_the_same_bytes(report, tmp_path):
+    report.write(tmp_path / "one")
+    report.write(tmp_path / "other")
+    assert digests(tmp_path / "one") == digests(tmp_path / "other")
+
+
+def test_an_earlier_report_is_replaced_and_anything_else_kept(report, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    report.write(out)
+    (out / "latents.npz").write_bytes(b"old")
+    report.write(out)
+    assert (out / "latents.npz").stat().st_size > 100
+    (out / "mine.txt").write_text("keep")
+    with pytest.raises(UserError, match="something else"):
+        report.write(out)
+    assert (out / "mine.txt").read_text() == "keep"
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "report.json").write_text('{"schema": "somebody else"}')
+    with pytest.raises(UserError, match="something else"):
+        report.write(other)
+    file = tmp_path / "file"
+    file.write_text("x")
+    with pytest.raises(UserError, match="no folder"):
+        report.write(file)
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, OSError("disk full")])
+def test_what_is_stopped_leaves_nothing_and_the_earlier_report_as_it_was(
+    report, tmp_path, monkeypatch, stop
+):
+    out = tmp_path / "out"
+    report.write(out)
+    before = digests(out)
+
+    def savez(*args, **arrays):
+        raise stop
+
+    monkeypatch.setattr(np, "savez", savez)
+    with pytest.raises((KeyboardInterrupt, UserError)):
+        report.write(out)
+    assert digests(out) == before
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_the_schema_is_one_and_refuses_what_is_broken(report):
+    Draft202012Validator.check_schema(SCHEMA)
+
+    def broken(*path, value=None, remove=False) -> list[str]:
+        document = copy.deepcopy(report.document)
+        inner = document
+        for step in path[:-1]:
+            inner = inner[step]
+        if remove:
+            del inner[path[-1]]
+        else:
+            inner[path[-1]] = value
+        return complaints(document)
+
+    assert broken("schema", value="seedstability-report-0")
+    assert broken("summary", remove=True)
+    assert broken("stranger", value=1)
+    assert broken("inputs", "dictionaries", 0, "files", "encoder", value="abc")
+    assert broken("measures", "full", "max_cosine", "value", value=None)
+    assert broken("measures", "full", "max_cosine", "chance", "gauge", remove=True)
+    assert broken("measures", "full", "my_cosine", value={})
+    assert broken("reproducibility", "thresholds", "0.7", "chance", "isotropic", value=1.5)
+    assert broken("matchings", 0, "of", value="both")
+    assert broken("distribution", "best", value=[0.0])
+
+
+def test_the_package_has_the_call_and_its_result_by_name(report):
+    assert seedstability.compare is compare
+    assert isinstance(report, seedstability.Report)
+    assert report.summary == report.document["summary"]
+
+
+def test_the_version_is_that_of_the_project():
+    project = loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))
+    assert project["project"]["version"] == VERSION

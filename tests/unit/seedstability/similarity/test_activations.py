@@ -1,0 +1,138 @@
+"""Streamed activations: the moments and the worth that all samples at once would give."""
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from helpers.comparison_data import activations, planted
+from seedstability.dictionaries.metrics import quality
+from seedstability.errors import UserError
+from seedstability.similarity import reconstruction as worths
+from seedstability.similarity.activations import opened, summed
+from seedstability.similarity.chance_levels import covariance_of
+from seedstability.similarity.reconstruction import worth
+from seedstability.stability.subspaces.principal import principal_basis
+
+torch.set_num_threads(1)
+
+
+class Uneven:
+    """Parts of different sizes, as shards have them."""
+
+    def __init__(self, x):
+        self.x, self.shape = x, tuple(x.shape)
+
+    def parts(self):
+        return iter(self.x.split([1, 700, 2, len(self.x) - 703]))
+
+
+def test_moments_of_a_stream_are_those_of_all_samples_at_once():
+    x = activations(3000, 12) + 100.0
+    x[:, 11] = 100.5
+    found = summed(opened(Uneven(x), 12))
+    basis = principal_basis(x)
+    np.testing.assert_allclose(found.moments.components.variances, basis.variances, atol=1e-9)
+    assert found.moments.components.rank == basis.rank == 11
+    np.testing.assert_allclose(found.moments.components.mean, basis.mean, rtol=1e-12)
+    np.testing.assert_allclose(found.moments.covariance, covariance_of(x), atol=1e-6)
+    about_mean = (x.double() - x.double().mean(0)).square().sum().item()
+    assert found.about_mean == pytest.approx(about_mean, rel=1e-9)
+
+
+@pytest.mark.parametrize("codes_at_once", [1 << 25, 64])
+def test_worth_of_a_stream_is_the_quality_of_all_samples_at_once(codes_at_once, monkeypatch):
+    monkeypatch.setattr(worths, "_CODES_AT_ONCE", codes_at_once)
+    x, saes = activations(1500, 16), planted(2, n=24, d=16, shared=8)
+    stream = opened(Uneven(x), 16)
+    for found, each in zip(worth(saes, stream, summed(stream).about_mean), saes, strict=True):
+        expected = quality(each, x)
+        assert found.explained_variance == pytest.approx(expected.explained_variance, abs=1e-6)
+        assert found.l0 == expected.l0
+        assert torch.equal(found.firing, expected.firing_rate)
+        assert found.dead_fraction == expected.dead_fraction
+
+
+def test_a_file_a_folder_and_a_tensor_are_the_same_activations(tmp_path):
+    x = activations(900, 6)
+    np.save(tmp_path / "x.npy", x.numpy())
+    save_file({"x": x}, tmp_path / "x.safetensors")
+    (tmp_path / "shards").mkdir()
+    for number, part in enumerate(x.split(400)):
+        np.save(tmp_path / "shards" / f"{number}.npy", part.numpy())
+    for name in ("x.npy", "x.safetensors", "shards"):
+        found = opened(str(tmp_path / name), 6)
+        assert torch.equal(torch.cat(list(found.samples.parts())), x), name
+    described = opened(str(tmp_path / "shards"), 6).described()
+    assert set(described["sha256"]) == {"0.npy", "1.npy", "2.npy"}
+    assert described["samples"] == 900
+
+
+def test_half_precision_is_read_too(tmp_path):
+    x = activations(50, 6).bfloat16()
+    save_file({"x": x}, tmp_path / "x.safetensors")
+    assert torch.equal(next(opened(tmp_path / "x.safetensors", 6).samples.parts()), x.float())
+
+
+def broken(kind: str, folder):
+    x = activations(20, 6).numpy()
+    file = folder / "x.npy"
+    if kind == "not finite":
+        x[13, 2] = np.nan
+    if kind == "one sample":
+        x = x[:1]
+    if kind == "the same":
+        x[:] = x[0]
+    if kind == "empty":
+        x = x[:0]
+    np.save(file, x.astype(np.int32) if kind == "integers" else x[0] if kind == "a vector" else x)
+    if kind == "truncated":
+        file.write_bytes(file.read_bytes()[:200])
+    if kind == "pickled":
+        np.save(file, np.array([{"a": 1}]), allow_pickle=True)
+    if kind == "no such file":
+        file.unlink()
+    if kind == "two tensors":
+        file = folder / "x.safetensors"
+        save_file({"a": torch.zeros(3, 6), "b": torch.zeros(3, 6)}, file)
+    if kind == "no safetensors":
+        file = folder / "x.safetensors"
+        file.write_bytes(b"\xff" * 100)
+    if kind == "a text":
+        file = folder / "x.csv"
+        file.write_text("1,2")
+    if kind == "an empty folder":
+        file = folder / "none"
+        file.mkdir()
+    return file
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("not finite", "sample 13 of"),
+        ("one sample", "at least 2"),
+        ("the same", "the same sample 20 times"),
+        ("empty", "samples ≥ 2"),
+        ("integers", "int32"),
+        ("a vector", r"\[6\]"),
+        ("truncated", "x.npy"),
+        ("pickled", "x.npy"),
+        ("no such file", "no file or folder"),
+        ("two tensors", "2 tensors"),
+        ("no safetensors", "no safetensors file"),
+        ("a text", "need .npy"),
+        ("an empty folder", "no \\*.npy"),
+    ],
+)
+def test_bad_activations_are_refused_in_one_line_that_names_them(kind, said, tmp_path):
+    file = broken(kind, tmp_path)
+    with pytest.raises(UserError, match=said) as caught:
+        summed(opened(str(file), 6))
+    assert str(file.name) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_activations_of_another_width_are_refused():
+    with pytest.raises(UserError, match="width 6; the dictionaries have width 8"):
+        opened(activations(20, 6), 8)

@@ -1,0 +1,27 @@
+"""What is said of time and memory before a comparison begins."""
+
+from seedstability.similarity.config import ComparisonConfig, suited
+from seedstability.similarity.cost import announced
+
+
+def said(n: int, d: int, n_seeds: int, samples: int = 0, started: bool = False) -> str | None:
+    pairs = n_seeds * (n_seeds - 1) // 2
+    return announced(
+        suited(ComparisonConfig(), n, d, n_seeds, pairs), n, d, n_seeds, samples, started
+    )
+
+
+def test_short_work_is_not_announced():
+    assert said(1024, 128, 5, samples=10_000, started=True) is None
+
+
+def test_long_work_is_announced_with_what_it_consists_of():
+    # Two proven matchings of the pair, one of chance.
+    line = said(131_072, 768, 2)
+    assert "3 matchings" in line
+    assert "131,072 × 131,072 latents of width 768" in line
+    assert " min on one core" in line
+    # Live: two; data: one; gauge: three.
+    assert "9 matchings" in said(131_072, 768, 2, samples=100)
+    assert "10 matchings" in said(131_072, 768, 2, samples=100, started=True)
+    assert " h on one core" in said(131_072, 768, 5)

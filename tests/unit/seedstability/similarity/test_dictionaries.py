@@ -1,0 +1,120 @@
+"""What is no comparison: each refused in one line that says which folder and why."""
+
+import json
+
+import pytest
+import torch
+
+from helpers.comparison_data import normal, planted, sae
+from seedstability.dictionaries.formats.folder import save
+from seedstability.errors import UserError
+from seedstability.report.compare import compare
+from seedstability.similarity.dictionaries import labels, read
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """Three dictionaries on disk, in three formats."""
+    places = []
+    formats = ("seedstability", "saelens", "sparsify")
+    for seed, (each, format) in enumerate(
+        zip(planted(3, n=16, d=8, shared=4), formats, strict=True)
+    ):
+        save(each, tmp_path / f"seed_{seed}", format)
+        places.append(str(tmp_path / f"seed_{seed}"))
+    return places
+
+
+def refusal(*given, **more) -> str:
+    with pytest.raises(UserError) as caught:
+        compare(list(given), **more)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_folders_of_any_format_are_read_named_and_hashed(folders):
+    inputs = read(folders)
+    assert [each.format for each in inputs] == ["seedstability", "saelens", "sparsify"]
+    assert labels(inputs) == ["seed 0", "seed 1", "seed 2"]
+    listed = inputs[1].described("seed 1")
+    assert set(listed["files"]) == {"cfg.json", "sae_weights.safetensors"}
+    assert listed["folder"] == folders[1]
+    assert (listed["n_latents"], listed["d"]) == (16, 8)
+
+
+def test_long_or_equal_folder_names_become_numbers(tmp_path):
+    for run in ("a", "b"):
+        (tmp_path / run).mkdir()
+        save(sae(normal(8, 4, seed=ord(run))), tmp_path / run / "layer_6")
+    assert labels(read([tmp_path / "a" / "layer_6", tmp_path / "b" / "layer_6"])) == [
+        "seed 0",
+        "seed 1",
+    ]
+
+
+def test_fewer_than_two_are_refused(folders):
+    assert "at least 2" in refusal()
+    assert folders[0] in refusal(folders[0])
+
+
+def test_the_same_folder_twice_is_refused_through_a_link_too(folders, tmp_path):
+    assert f"{folders[1]} is the same dictionary" in refusal(folders[1], folders[0], folders[1])
+    (tmp_path / "link").symlink_to(folders[0])
+    said = refusal(folders[0], tmp_path / "link")
+    assert "link is the same dictionary as" in said
+
+
+def test_the_same_weights_under_two_names_or_formats_are_refused(tmp_path):
+    each = planted(1, n=16, d=8, shared=4)[0]
+    save(each, tmp_path / "one")
+    save(each, tmp_path / "other", "sparsify")
+    assert "other holds the very weights of" in refusal(tmp_path / "one", tmp_path / "other")
+    assert "SAE 1 is the same dictionary as SAE 0" in refusal(each, each)
+
+
+@pytest.mark.parametrize("shape", [(12, 8), (16, 6)])
+def test_other_shapes_are_refused(folders, shape):
+    said = refusal(*folders, sae(normal(*shape)))
+    assert f"{shape[0]} latents of width {shape[1]}" in said
+    assert folders[0] in said
+
+
+def test_a_folder_without_an_sae_and_a_damaged_one_are_refused(folders, tmp_path):
+    (tmp_path / "empty").mkdir()
+    assert "empty holds no SAE" in refusal(folders[0], tmp_path / "empty")
+    file = tmp_path / "seed_1" / "sae_weights.safetensors"
+    file.write_bytes(file.read_bytes()[:100])
+    assert "sae_weights.safetensors" in refusal(folders[0], folders[1])
+
+
+def test_one_width_is_no_space_for_directions():
+    said = refusal(sae(normal(4, 1)), sae(normal(4, 1, seed=1)))
+    assert "width of at least 2" in said
+
+
+def test_starts_must_be_as_many_and_of_the_same_shape():
+    saes = planted(3, n=16, d=8, shared=4)
+    start = sae(normal(16, 8))
+    assert "2 initial dictionaries given for 3" in refusal(*saes, initial=[start, start])
+    said = refusal(*saes, initial=[start, start, sae(normal(12, 8))])
+    assert "12 latents" in said
+    # One start for all is a shared initialisation, and allowed.
+    report = compare(saes, initial=[start, start, start])
+    assert report.document["measures"]["full"]["max_cosine"]["chance"]["untrained"] == 1.0
+    # That is no chance level to hold the dictionaries against, and is said on its own.
+    assert "100% would by chance" not in report.summary[0]
+    assert "Before the first step of training, 100% came back already." in report.summary
+
+
+@pytest.mark.parametrize("threshold", [0.0, 1.0, 7.0, float("nan")])
+def test_a_threshold_that_is_no_cosine_is_refused(threshold):
+    assert "between 0 and 1" in refusal(*planted(2, n=8, d=4, shared=2), threshold=threshold)
+
+
+def test_rows_without_direction_are_compared_all_the_same():
+    one, other = planted(2, n=16, d=8, shared=4)
+    one.decoder[3] = 0.0
+    report = compare([one, other])
+    json.dumps(report.document, allow_nan=False)
+    assert report.arrays["best_cosine"][0, 3] == 0.0
+    assert torch.tensor(report.arrays["cosine"]).isfinite().all()

@@ -1,0 +1,267 @@
+"""What is measured of somebody's dictionaries: known answers, few and many, with and without."""
+
+import numpy as np
+import pytest
+import torch
+
+from audit.analyses import similarity as stages
+from helpers.comparison_data import activations, complaints, normal, planted, sae
+from seedstability.report.compare import compare
+from seedstability.similarity.config import ComparisonConfig, suited
+from seedstability.similarity.pairs import statistics
+from seedstability.stability import pairs
+from seedstability.stability.chance import null_models
+from seedstability.stability.chance.closed_form import chance_level, chance_reproducibility
+from seedstability.stability.matching import match as matching
+from seedstability.stability.matching import nearest as best
+from seedstability.stability.subspaces import principal as subspaces
+
+# Small products: a second thread costs more than it gives, above all on a shared machine.
+torch.set_num_threads(1)
+
+SHARES = ("shared", "shared_decoder_only", "agreeing")
+
+
+def value(report, name: str, scope: str = "full") -> float:
+    return report.document["measures"][scope][name]["value"]
+
+
+@pytest.mark.parametrize("n_seeds", [2, 3, 5, 20])
+def test_what_is_planted_is_found_by_any_number_of_dictionaries(n_seeds):
+    report = compare(planted(n_seeds, n=48, d=128, shared=12))
+    assert complaints(report.document) == []
+    found = report.document["reproducibility"]
+    assert found["thresholds"]["0.7"]["mean"]["value"] == pytest.approx(0.25)
+    assert found["thresholds"]["0.7"]["stable"]["value"] == pytest.approx(0.25)
+    assert found["histogram"]["count"] == [36 * n_seeds, *[0] * (n_seeds - 2), 12 * n_seeds]
+    for name in SHARES[:2]:
+        assert value(report, name) == pytest.approx(25.0)
+    assert report.summary[0] == "25% of latents come back; less than 0.1% would by chance."
+
+
+@pytest.mark.parametrize("shape", [(16, 8), (16, 2), (3, 2), (64, 16)])
+def test_equal_dictionaries_are_entirely_alike_whatever_the_order_of_their_rows(shape):
+    decoder, encoder = normal(*shape), normal(*shape, seed=1)
+    order = torch.arange(shape[0]).roll(1)
+    report = compare([sae(decoder, encoder), sae(decoder[order], encoder[order])])
+    assert complaints(report.document) == []
+    for name in ("max_cosine", "max_abs_cosine", "matched_mean", "encoder_matched_median"):
+        assert value(report, name) == pytest.approx(1.0, abs=1e-5), name
+    for name in SHARES:
+        assert value(report, name) == 100.0
+    assert all(
+        entry["overlap"]["value"] == pytest.approx(1.0)
+        for entry in report.document["subspaces"].values()
+    )
+    assert report.arrays["partner"][0].tolist() == order.argsort().tolist()
+
+
+def test_a_users_dictionaries_are_measured_as_the_papers_are():
+    saes, x = planted(5, n=40, d=16, shared=10, noise=0.8), activations(3000, 16)
+    initial = [sae(normal(40, 16, seed=50 + seed)) for seed in range(5)]
+    report = compare(saes, activations=x, initial=initial)
+    live = np.stack([row > 0 for row in report.arrays["firing"]])
+    of_the_paper = stages.compare(
+        suited(ComparisonConfig(), 40, 16, 5, matched=10),
+        {
+            "decoder": torch.stack([each.decoder for each in saes]).numpy(),
+            "encoder": torch.stack([each.encoder for each in saes]).numpy(),
+            "initial_decoder": torch.stack([each.decoder for each in initial]).numpy(),
+        },
+        {"live": live},
+        {"train": x.numpy()},
+    )
+    for scope in ("full", "live", "span"):
+        for name, values in of_the_paper[scope].items():
+            ours = np.array(report.document["pairs"][scope][name], float)
+            np.testing.assert_allclose(ours, values, atol=2e-6, err_msg=f"{scope} {name}")
+    chance = report.document["measures"]["full"]["matched_mean"]["chance"]
+    for level in ("untrained", "gauge"):
+        assert chance[level] == pytest.approx(np.nanmean(of_the_paper[level]["matched_mean"]), 1e-4)
+    for level in ("isotropic", "data"):
+        assert chance[level] == pytest.approx(of_the_paper[level]["matched_mean"], 1e-4)
+    p = report.document["measures"]["full"]["max_cosine"]["p_gauge"]
+    assert p == of_the_paper["p_gauge"]["max_cosine"]
+    np.testing.assert_allclose(
+        report.arrays["reproducibility"], of_the_paper["reproducibility"], atol=1e-6
+    )
+
+
+def test_blocks_and_one_matrix_of_cosines_give_the_same_statistics(monkeypatch):
+    A, B = (each.decoder for each in planted(2, n=300, d=24, shared=120, noise=0.7))
+    whole = pairs.look(A, B)
+    monkeypatch.setattr(pairs, "_COSINES_AT_ONCE", 0)
+    monkeypatch.setattr(best, "_COSINES_AT_ONCE", 0)
+    monkeypatch.setattr(matching, "_SMALL", 0)
+    in_blocks = pairs.look(A, B)
+    assert statistics(in_blocks) == pytest.approx(statistics(whole), abs=1e-6)
+    assert in_blocks.matching.partner.tolist() == whole.matching.partner.tolist()
+
+
+def test_without_activations_and_starts_their_levels_are_missing_and_the_notes_say_so():
+    report = compare(planted(3, n=24, d=12, shared=6))
+    document = report.document
+    chance = document["measures"]["full"]["max_cosine"]["chance"]
+    assert chance["isotropic"] == pytest.approx(chance_level(24, 12, "max_cosine"), rel=1e-5)
+    assert [chance[level] for level in ("untrained", "data", "gauge")] == [None] * 3
+    assert set(document["measures"]) == {"full"}
+    assert document["firing"] is None
+    assert "firing" not in report.arrays
+    notes = " ".join(document["notes"])
+    assert "--activations" in notes
+    assert "--initial" in notes
+    assert "range of the pairs" in notes
+    expected = chance_reproducibility(24, 12, 0.7)
+    found = document["reproducibility"]["thresholds"]["0.7"]["chance"]["isotropic"]
+    assert found == pytest.approx(expected, rel=1e-4)
+
+
+def test_dead_latents_and_a_dead_dictionary_are_left_out_of_live_figures():
+    saes, x = planted(3, n=32, d=16, shared=16), activations(500, 16)
+    # With a bias of −∞ as good as it gets a latent is never among the k largest.
+    for latent in range(8):
+        saes[1].encoder_bias[latent] = -1e6
+    dead = sae(normal(32, 16, seed=5))
+    dead.encoder_bias[:] = -1e6
+    report = compare([*saes, dead], activations=x)
+    document = report.document
+    assert complaints(document) == []
+    assert [each["live"] for each in document["dictionaries"]][3] == 0
+    assert document["dictionaries"][1]["live"] <= 24
+    live = document["pairs"]["live"]["max_cosine"]
+    assert live[3] == [None] * 4
+    assert live[0][1] is not None
+    assert document["dictionaries"][3]["dead_fraction"] == 1.0
+    assert any("seed 3 fires" in note for note in document["notes"])
+    assert document["firing"]["dead"]["count"] == (report.arrays["firing"] == 0).sum()
+    assert sum(document["firing"]["count"]) == (report.arrays["firing"] > 0).sum()
+
+
+def test_live_latents_are_voted_on_by_the_live_alone():
+    shared = planted(2, n=20, d=64, shared=20)
+    x = normal(400, 64)
+    # What comes back in a latent that never fires does not come back among the live.
+    hidden = shared[1].decoder.clone()
+    silent = sae(hidden, hidden)
+    silent.encoder_bias[:10] = -1e6
+    found = compare([shared[0], silent], activations=x).document["reproducibility"]
+    assert found["thresholds"]["0.7"]["mean"]["value"] == 1.0
+    assert found["live"]["0.7"]["mean"]["value"] == pytest.approx((10 / 20 + 10 / 10) / 2, abs=0.2)
+    assert found["live"]["0.7"]["mean"]["value"] < 0.9
+
+
+def test_beyond_five_dictionaries_a_ring_is_matched_unless_all_pairs_are_asked_for():
+    saes = planted(7, n=16, d=8, shared=4)
+    ring = compare(saes)
+    assert len(ring.arrays["pairs"]) == 10 + 3
+    assert any("13 of 21 pairs" in note for note in ring.document["notes"])
+    assert ring.document["pairs"]["full"]["matched_mean"][0][5] is None
+    assert ring.document["pairs"]["full"]["max_cosine"][0][5] is not None
+    every = compare(saes, all_pairs=True)
+    assert len(every.arrays["pairs"]) == 21
+    assert every.document["settings"]["complete"] == 7
+
+
+def test_every_curve_is_shares_of_one_whole():
+    report = compare(planted(3, n=24, d=6, shared=6), activations=activations(400, 6))
+    drawn = report.document["distribution"]
+    assert len(drawn["edges"]) == 41
+    curves = [drawn["matched"], drawn["best"], *drawn["chance_best"].values()]
+    for curve in [*curves, *drawn["chance_matched"].values()]:
+        assert sum(curve) == pytest.approx(1.0, abs=1e-4)
+    # Over all latents the curve of best partners has the mean of the statistic.
+    middles = (np.array(drawn["edges"][1:]) + drawn["edges"][:-1]) / 2
+    assert middles @ drawn["best"] == pytest.approx(value(report, "max_cosine"), abs=0.02)
+    expected = chance_level(24, 6, "max_cosine")
+    assert middles @ drawn["chance_best"]["isotropic"] == pytest.approx(expected, abs=0.005)
+
+
+def test_every_level_is_drawn_of_as_many_latents_as_the_papers():
+    config = ComparisonConfig()
+    assert suited(config, 1024, 128, 5, matched=10) == config
+    few = suited(config, 64, 16, 2, matched=1)
+    assert (few.chance_draws, few.gauge_draws, few.permutations) == (160, 160, 99)
+    middle = suited(config, 4096, 768, 5, matched=10)
+    assert (middle.chance_draws, middle.gauge_draws, middle.gauge_pairs) == (3, 1, None)
+    assert middle.permutations == 0
+    large = suited(config, 131_072, 768, 5, matched=10)
+    assert (large.chance_draws, large.gauge_draws, large.gauge_pairs) == (1, 1, 1)
+
+
+def test_a_gauge_level_of_one_pair_serves_all_pairs(monkeypatch):
+    monkeypatch.setattr("seedstability.similarity.config._LATENTS_OF_EVERY_GAUGE", 10)
+    report = compare(planted(5, n=24, d=8, shared=6), activations=activations(400, 8))
+    assert complaints(report.document) == []
+    assert report.document["settings"]["gauge_pairs"] == 1
+    assert "gauge" in report.document["measures"]["full"]["matched_mean"]["kappa"]
+    assert any("1 of 10 pairs" in note for note in report.document["notes"])
+
+
+def test_unrelated_dictionaries_are_said_to_be_at_chance():
+    report = compare(planted(6, n=400, d=64, shared=0))
+    assert report.summary[-1].startswith("That is no more than chance")
+    assert not compare(planted(6, n=64, d=64, shared=32)).summary[-1].startswith("That is no more")
+
+
+def test_the_certificate_holds_for_every_pair_of_latents():
+    saes = planted(2, n=40, d=8, shared=10, noise=0.5)
+    report = compare(saes)
+    u, v = report.arrays["price_a"][0], report.arrays["price_b"][0]
+    S = torch.nn.functional.normalize(saes[0].decoder.double(), dim=1)
+    S = (S @ torch.nn.functional.normalize(saes[1].decoder.double(), dim=1).T).numpy()
+    assert (u[:, None] + v + 1e-5 >= S).all()
+    stated = report.document["matchings"][0]
+    assert u.sum() + v.sum() - stated["total"] <= stated["bound"] + 1e-9
+    assert stated["bound"] < 1e-3
+    assert report.arrays["cosine"][0].sum() == pytest.approx(stated["total"], abs=1e-4)
+
+
+def test_the_same_inputs_give_the_same_report():
+    saes, x = planted(3, n=24, d=8, shared=6), activations(400, 8)
+    one, other = compare(saes, activations=x), compare(saes, activations=x)
+    assert one.document == other.document
+    for name, array in one.arrays.items():
+        assert np.array_equal(array, other.arrays[name]), name
+
+
+def test_chance_of_a_share_is_in_percent_as_the_share_is():
+    report = compare(planted(2, n=25, d=3, shared=5))
+    chance = report.document["measures"]["full"]["agreeing"]["chance"]
+    assert chance["isotropic"] == pytest.approx(100 / 25)
+    # In three dimensions many matched cosines are above 0.7 by chance; two assignments that know
+    # nothing of each other agree on one latent in 25, and both are above then.
+    close = report.document["measures"]["full"]["shared_decoder_only"]["chance"]["isotropic"]
+    shared = report.document["measures"]["full"]["shared"]["chance"]["isotropic"]
+    assert 50 < close < 100
+    assert shared == pytest.approx(close**2 / 100 / 25, rel=1e-4)
+
+
+def test_each_latent_gets_the_mean_cosine_of_its_own_partners():
+    arrays = compare(planted(3, n=20, d=8, shared=5, noise=0.5)).arrays
+    found: dict[tuple[int, int], list[float]] = {}
+    for (i, j), partner, cosine in zip(
+        arrays["pairs"].tolist(), arrays["partner"], arrays["cosine"], strict=True
+    ):
+        for latent in range(20):
+            found.setdefault((i, latent), []).append(cosine[latent])
+            found.setdefault((j, partner[latent]), []).append(cosine[latent])
+    for (seed, latent), cosines in found.items():
+        assert len(cosines) == 2
+        expected = pytest.approx(np.mean(cosines), abs=1e-6)
+        assert arrays["matched_cosine"][seed, latent] == expected
+
+
+def test_what_is_done_in_blocks_of_rows_is_what_is_done_at_once(monkeypatch):
+    W, basis = normal(50, 12), null_models.GaugeBasis.from_activations(activations(300, 12))
+
+    def both():
+        generator = torch.Generator().manual_seed(0)
+        scrambled = null_models.gauge_scramble(W, basis, generator)
+        return scrambled, subspaces.second_moments(W)
+
+    at_once = both()
+    for module in (null_models, subspaces):
+        monkeypatch.setattr(module, "_ROWS_AT_ONCE", 7)
+    for ours, whole in zip(both(), at_once, strict=True):
+        torch.testing.assert_close(ours, whole)
+    torch.testing.assert_close(at_once[1], W.double().T @ W.double())

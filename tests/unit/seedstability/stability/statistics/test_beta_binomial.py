@@ -1,0 +1,66 @@
+"""Beta laws of reproducibility: closed forms, and what few seeds say about many."""
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+from scipy.stats import betabinom
+
+from seedstability.errors import UserError
+from seedstability.stability.statistics.beta_binomial import (
+    BetaLaw,
+    law_from_unshared,
+    misplaced,
+    shares_by_others,
+)
+
+
+def test_the_fifth_report_implies_a_quarter_unshared_with_four_others():
+    law = law_from_unshared(0.47, 0.35)
+    assert (round(law.a, 2), round(law.b, 2)) == (0.49, 0.44)
+    assert [round(100 * law.unshared(m)) for m in (4, 9, 19)] == [25, 17, 12]
+    assert (law.unshared(1), law.unshared(2)) == pytest.approx((0.47, 0.35))
+
+
+def test_closed_forms_are_the_means_over_drawn_latents():
+    law = BetaLaw(0.4, 0.7)
+    p = np.random.default_rng(0).beta(law.a, law.b, size=400_000)
+    for m in (1, 4, 19):
+        assert law.unshared(m) == pytest.approx(((1 - p) ** m).mean(), abs=2e-3)
+        assert law.unanimous(m) == pytest.approx((p**m).mean(), abs=2e-3)
+    assert law.share_above(0.95) == pytest.approx((p >= 0.95).mean(), abs=2e-3)
+    assert law.mean == pytest.approx(p.mean(), abs=2e-3)
+
+
+def test_expected_votes_are_the_beta_binomial_law():
+    law = BetaLaw(0.3, 2.0)
+    np.testing.assert_allclose(law.votes(9), betabinom.pmf(np.arange(10), 9, law.a, law.b))
+    assert law.votes(9)[0] == pytest.approx(law.unshared(9))
+    assert law.votes(9)[-1] == pytest.approx(law.unanimous(9))
+
+
+@pytest.mark.parametrize(("one", "two"), [(0.5, 0.25), (0.5, 0.2), (0.5, 0.5), (0.5, 0.6), (1, 1)])
+def test_shares_that_no_law_has_are_refused(one, two):
+    with pytest.raises(UserError, match="no beta law"):
+        law_from_unshared(one, two)
+
+
+def test_shares_with_fewer_seeds_are_the_mean_over_all_choices_of_them():
+    found = np.random.default_rng(0).random((30, 6)) < 0.6
+    votes = found.sum(axis=1)
+    for m in (1, 2, 4, 6):
+        chosen = [found[:, list(some)] for some in combinations(range(6), m)]
+        none = np.mean([~some.any(axis=1) for some in chosen])
+        every = np.mean([some.all(axis=1) for some in chosen])
+        assert shares_by_others(votes, 6, m) == pytest.approx((none, every))
+
+
+@pytest.mark.parametrize("others", [0, 7])
+def test_more_seeds_than_voted_are_refused(others):
+    with pytest.raises(UserError, match="1 to 6 voted"):
+        shares_by_others(np.array([1, 2]), 6, others)
+
+
+def test_misplaced_is_the_share_that_would_have_to_move():
+    assert misplaced(np.array([0.5, 0.3, 0.2]), np.array([0.4, 0.3, 0.3])) == pytest.approx(0.1)
+    assert misplaced(np.array([1.0, 0.0]), np.array([0.0, 1.0])) == 1.0

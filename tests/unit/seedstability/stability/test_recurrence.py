@@ -1,0 +1,130 @@
+"""Votes of seeds, the two camps, and the law behind few votes."""
+
+import numpy as np
+import pytest
+import torch
+
+from seedstability.errors import UserError
+from seedstability.stability.recurrence import (
+    best_cosines,
+    beta_binomial_fit,
+    camps,
+    camps_over_seeds,
+    firing,
+    live,
+    reproducibility,
+    votes,
+)
+
+# Small products: a second thread costs more than it gives, above all on a shared machine.
+torch.set_num_threads(1)
+
+EYE = torch.eye(3)
+
+
+def test_votes_are_signed_and_many_to_one():
+    # Seed 1 has latent 0 of seed 0 twice, its opposite of latent 1, and nothing of latent 2.
+    other = torch.tensor([[1.0, 0.0, 0.0], [1.0, 0.1, 0.0], [0.0, -1.0, 0.0]])
+    p = reproducibility(torch.stack([EYE, other, EYE]))
+    assert p[0].tolist() == [1.0, 0.5, 0.5]
+    assert p[1].tolist() == [1.0, 1.0, 0.0]
+
+
+def test_the_threshold_itself_counts():
+    tilted = torch.tensor([[0.75, np.sqrt(1 - 0.75**2), 0.0]] * 3).float()
+    best = best_cosines(torch.stack([EYE, tilted]))
+    at = best[0, 1, 0].item()
+    assert votes(best, at)[0, 0] == 1
+    assert votes(best, at + 1e-6)[0, 0] == 0
+    assert torch.isnan(best[0, 0]).all()
+
+
+def test_dead_latents_are_nobodys_partner():
+    decoders = torch.stack([EYE, EYE])
+    alive = torch.tensor([[True, True, True], [True, True, False]])
+    best = best_cosines(decoders, alive)
+    assert votes(best)[0].tolist() == [1, 1, 0]
+    assert votes(best)[1].tolist() == [1, 1, 1]
+
+
+def test_camps_of_all_and_of_the_live():
+    p = torch.tensor([[1.0, 0.95, 0.5, 0.05], [0.0, 0.0, 0.06, 0.94]])
+    assert camps(p) == pytest.approx((0.25, 0.375, 0.375))
+    alive = torch.tensor([[True, True, False, False], [True, False, False, False]])
+    assert camps(p, alive) == pytest.approx((2 / 3, 1 / 3, 0.0))
+    with pytest.raises(UserError, match="no latent is live"):
+        camps(p, torch.zeros(2, 4, dtype=torch.bool))
+
+
+def test_firing_and_live():
+    codes = torch.tensor([[0.0, 2.0, 0.0], [0.0, 1.0, -1.0]])
+    assert firing(codes).tolist() == [0.0, 1.0, 0.5]
+    assert live(codes).tolist() == [False, True, True]
+    with pytest.raises(UserError, match="samples, latents"):
+        live(torch.zeros(0, 3))
+
+
+def test_few_votes_mislead_as_the_definitions_say():
+    # §3: a latent with true p = 0.9 is called stable in 66 / 39 / 14% of cases.
+    rng = np.random.default_rng(0)
+    for others, share in ((4, 0.66), (9, 0.39), (19, 0.14)):
+        p = torch.from_numpy(rng.binomial(others, 0.9, size=40_000) / others)
+        assert camps(p).stable == pytest.approx(share, abs=0.01)
+
+
+@pytest.mark.parametrize(("a", "b", "trials"), [(0.3, 0.2, 4), (0.05, 0.08, 9), (5.0, 2.0, 19)])
+def test_the_fit_finds_the_law_behind_the_votes(a, b, trials):
+    rng = np.random.default_rng(0)
+    p = rng.beta(a, b, size=20_000)
+    fit = beta_binomial_fit(rng.binomial(trials, p), trials)
+    assert (fit.a, fit.b) == pytest.approx((a, b), rel=0.08)
+    assert fit.mean == pytest.approx(a / (a + b), abs=0.01)
+    assert fit.two_camps == (a < 1)
+    assert fit.camps.stable == pytest.approx((p >= 0.95).mean(), abs=0.015)
+    assert fit.camps.unstable == pytest.approx((p <= 0.05).mean(), abs=0.015)
+
+
+def test_the_fit_is_more_likely_than_its_neighbours():
+    counts = np.repeat([0, 1, 2, 3, 4], [50, 5, 4, 6, 35])
+    fit = beta_binomial_fit(counts, 4)
+
+    def log_likelihood(a, b):
+        from scipy.special import comb
+        from scipy.stats import betabinom
+
+        return (betabinom.logpmf(counts, 4, a, b) - np.log(comb(4, counts))).sum()
+
+    assert fit.log_likelihood == pytest.approx(log_likelihood(fit.a, fit.b))
+    for a, b in ((1.1, 1.0), (0.9, 1.0), (1.0, 1.1), (1.0, 0.9)):
+        assert log_likelihood(fit.a * a, fit.b * b) < fit.log_likelihood
+
+
+def test_votes_that_all_agree_end_at_the_edge():
+    assert beta_binomial_fit(np.zeros(50, int), 4).camps.unstable > 0.999
+    assert beta_binomial_fit(np.full(50, 4), 4).camps.stable > 0.999
+    assert beta_binomial_fit(np.full(50, 2), 4).camps.between > 0.999
+
+
+def test_votes_out_of_range_are_refused():
+    for counts, trials in (([0, 5], 4), ([-1], 4), ([], 4), ([0], 0)):
+        with pytest.raises(UserError, match="number of other seeds"):
+            beta_binomial_fit(np.array(counts, dtype=int), trials)
+    with pytest.raises(UserError, match="at least 2"):
+        reproducibility(EYE[None])
+
+
+def test_two_planted_camps_are_found_with_an_interval():
+    g = torch.Generator().manual_seed(0)
+    common = torch.randn(30, 64, generator=g)
+    decoders = torch.stack(
+        [torch.cat([common + 0.1 * torch.randn(30, 64, generator=g),
+                    torch.randn(70, 64, generator=g)]) for _ in range(6)]
+    )  # fmt: skip
+    best = best_cosines(decoders)
+    found = camps_over_seeds(best)
+    assert found["stable"].mean == pytest.approx(0.3, abs=0.01)
+    assert found["unstable"].mean == pytest.approx(0.7, abs=0.01)
+    assert found["mean"].label == "95% jackknife over 6 seeds"
+    only = torch.arange(100).expand(6, 100) < 30
+    assert camps_over_seeds(best, live=only)["stable"].mean > 0.99
+    assert camps_over_seeds(best, threshold=-1.0)["stable"].mean > 0.99
