@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
+from audit.folders import CODE
 from audit.subjects.language_model import config as language
 from audit.subjects.modular_addition.config import read_recipe, subject_names
 from seedstability.errors import UserError
@@ -119,7 +120,7 @@ def _language_model_retrained() -> str:
 def _in_a_process(code: str, name: str, environment: Mapping[str, str]) -> str:
     """What it prints. In a process of its own, because what fixes the bits has to be set before
     torch is loaded."""
-    package = str(Path(__file__).resolve().parents[1])
+    package = str(CODE)
     ran = subprocess.run(
         [sys.executable, "-c", code, name],
         env={**os.environ, **environment, "PYTHONPATH": package},

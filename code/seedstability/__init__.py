@@ -6,17 +6,17 @@ Names are loaded on first use, so that importing the package costs next to nothi
 from importlib import import_module
 
 _HOME = {
-    "SAE": "dictionaries.architectures",
+    "SAE": "dictionaries.sae",
     "DictionaryConfig": "dictionaries.config",
-    "train": "dictionaries.training",
+    "train": "dictionaries.training.train",
     "load": "dictionaries.formats.folder",
     "save": "dictionaries.formats.folder",
-    "Shards": "subjects.samples",
-    "Matching": "stability.matching",
-    "match": "stability.matching",
-    "chance_level": "stability.chance",
-    "compare": "comparison.api",
-    "Report": "comparison.report",
+    "Shards": "dictionaries.samples",
+    "Matching": "stability.matching.match",
+    "match": "stability.matching.match",
+    "chance_level": "stability.chance.closed_form",
+    "compare": "report.compare",
+    "Report": "report.report",
 }
 __all__ = sorted(_HOME)
 

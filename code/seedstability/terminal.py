@@ -1,10 +1,9 @@
-"""Work in phases shown on a terminal: a bar with the time left; into a pipe goes nothing."""
+"""Progress on a terminal: bars with the time left; nothing is drawn into a pipe."""
 
 import sys
 import time
 from typing import Any, TextIO
 
-from audit.pipeline.execution.display import bars_on, duration
 from seedstability import progress
 
 
@@ -51,3 +50,24 @@ class Phases:
             return
         left = (time.monotonic() - self._since) * (1.0 - share) / share
         self._bar.update(self._phase, completed=share, right=f"about {duration(left)} left")
+
+
+def bars_on(stream: TextIO) -> Any:
+    """rich's bars as we draw them: a name, the bar, and the field `right`; gone when stopped."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=24),
+        TextColumn("{task.fields[right]}", markup=False),
+    )
+    return Progress(*columns, console=Console(file=stream), transient=True)
+
+
+def duration(seconds: float) -> str:
+    """A time as people say it: `12 s`, `3 min`, `1 h 20 min`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

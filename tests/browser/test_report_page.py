@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
-import chromium
 import numpy as np
 import pytest
 
+from helpers import chromium
 from helpers.report_documents import example
 from seedstability.report.page import render
 

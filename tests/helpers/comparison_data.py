@@ -1,20 +1,16 @@
 """Dictionaries of which it is known how much two of them share."""
 
 import json
-from pathlib import Path
 
 import torch
 from jsonschema import Draft202012Validator
 from torch import Tensor
 
+from helpers.repository import ROOT
 from seedstability.dictionaries.config import DictionaryConfig
 from seedstability.dictionaries.sae import SAE
 
-SCHEMA = json.loads(
-    (Path(__file__).parents[2] / "code/seedstability/comparison/report.schema.json").read_text(
-        "utf-8"
-    )
-)
+SCHEMA = json.loads((ROOT / "code/seedstability/report/report.schema.json").read_text("utf-8"))
 
 
 def normal(*shape: int, seed: int = 0) -> Tensor:

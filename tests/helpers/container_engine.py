@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-REPOSITORY = Path(__file__).parents[2]
+from helpers.repository import ROOT
+
 BRING = "SEEDSTABILITY_BRING_ENGINE"
 SECONDS_TO_ANSWER = 60
 SECONDS_FOR_A_BASE = 600
@@ -182,27 +183,27 @@ def sources(target: Path) -> Path:
     """A copy of what git would commit, edits included."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
-        cwd=REPOSITORY,
+        cwd=ROOT,
         capture_output=True,
         check=False,
     )
     if listed.returncode:
         raise NoEngineError("this is no git checkout, so there is no knowing what belongs to it")
     for name in filter(None, listed.stdout.decode().split("\0")):
-        if (REPOSITORY / name).is_file():
+        if (ROOT / name).is_file():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(REPOSITORY / name, target / name)
+            shutil.copy(ROOT / name, target / name)
     return target
 
 
 def fill_wheelhouse(folder: Path) -> None:
     """Fetch the lock from where pip finds packages here; what is not found, the build looks for."""
-    own = REPOSITORY / "requirements" / "wheelhouse"
+    own = ROOT / "requirements" / "wheelhouse"
     if own.is_dir():
         shutil.copytree(own, folder)
         return
     folder.mkdir()
-    lock = REPOSITORY / "requirements" / "cpu.txt"
+    lock = ROOT / "requirements" / "cpu.txt"
     words = ["download", "-qq", "--require-hashes", "--no-deps", "--only-binary", ":all:"]
     subprocess.run(
         [sys.executable, "-m", "pip", *words, "-d", folder, "-r", lock],

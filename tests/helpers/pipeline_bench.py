@@ -16,13 +16,13 @@ from audit.pipeline.store.store import Store
 from seedstability.numerics.abi import NumericABI, numeric_abi
 
 HERE = Path(__file__).parent
-CODE = HERE.parent.parent / "code"
+CODE = HERE.parents[1] / "code"
 OTHER_ABI = NumericABI("GenuineIntel", "avx2", "2.0", "", "glibc 2.36", "cpu")
 
 _DRIVER = """
 import sys
 from pathlib import Path
-from pipeline_bench import Bench, Lines, counting
+from helpers.pipeline_bench import Bench, Lines, counting
 bench = Bench(Path(sys.argv[1]))
 stages = counting(bench, seconds=float(sys.argv[2]))
 results = bench.run(stages, jobs=int(sys.argv[3]), display=Lines())
@@ -73,7 +73,7 @@ class Bench:
 
     @property
     def sources(self) -> Sources:
-        return Sources(self.folder, "toys")
+        return Sources(self.folder, ("toys",))
 
     @property
     def journal(self) -> list[str]:
@@ -95,7 +95,7 @@ class Bench:
 
     def apart(self, seconds: float, jobs: int = 1) -> subprocess.Popen:
         """The run of `counting` in a process of its own, with one of its own group."""
-        path = os.pathsep.join([str(CODE), str(HERE), str(self.folder)])
+        path = os.pathsep.join([str(CODE), str(HERE.parent), str(self.folder)])
         return subprocess.Popen(
             [sys.executable, "-c", _DRIVER, str(self.folder), str(seconds), str(jobs)],
             env={**os.environ, "PYTHONPATH": path},

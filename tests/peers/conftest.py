@@ -5,8 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import peers_environment
 import pytest
+
+from peers import peers_environment
 
 
 @pytest.fixture(scope="session")

@@ -4,11 +4,11 @@ here: each side reconstructs the same samples, to float32's rounding."""
 from dataclasses import replace
 
 import numpy as np
-import peers_rounding
 import pytest
 import torch
 from torch import nn
 
+from peers import peers_rounding
 from peers.peers_random import K, fill
 from seedstability.dictionaries.config import BATCH_TOPK, JUMPRELU, RELU, TOPK
 from seedstability.dictionaries.formats.folder import load, recognise, save

@@ -14,8 +14,7 @@ from audit.pipeline.locking.differences import EXAMPLE
 from audit.pipeline.locking.locked import Values
 from audit.pipeline.results import Array, Scalar
 from audit.session import Session
-
-ROOT = Path(__file__).parents[2]
+from helpers.repository import ROOT
 
 
 @pytest.fixture(scope="session")

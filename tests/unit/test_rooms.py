@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parents[2] / "code" / "seedstability"
+from helpers.repository import CODE
+
+PACKAGE = CODE / "seedstability"
 BESIDE = {"errors", "progress", "compiled"}
 LEFT_OF = {
     "subjects": set(),

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from helpers.repository import ROOT
 from seedstability.numerics.abi import graphics_card
-
-ROOT = Path(__file__).parents[2]
 
 
 def invoke(*words: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess:

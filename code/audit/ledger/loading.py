@@ -10,11 +10,12 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
+from audit.folders import DATA
 from audit.ledger.checks import CHECKS, Check
 from audit.ledger.claims import Claim
 from seedstability.errors import UserError
 
-FOLDER = Path(__file__).parents[3] / "data" / "claims"
+FOLDER = DATA / "claims"
 
 
 def load_claims(folder: Path = FOLDER) -> list[Claim]:

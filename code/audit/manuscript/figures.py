@@ -30,52 +30,115 @@ class Figure:
     """Address of the values it draws."""
     command: str
     """What a reader types to make it again; printed beside it."""
-    module: str = ""
-    """Module with `draw(data) -> Figure`; left out, `seedstability.plots.<name>`."""
+    module: str
+    """Module with `draw(data) -> Figure`, as it is called within `audit.plots`."""
 
     @property
     def plots_module(self) -> str:
         """Dotted name of the module that draws it."""
-        return self.module or f"seedstability.plots.{self.name}"
+        return f"audit.plots.{self.module}"
 
 
 FIGURES: tuple[Figure, ...] = (
-    Figure("headline", "chance.headline", "invoke experiments --only chance"),
-    Figure("closed_form", "chance.closed_form", "invoke experiments --only chance"),
-    Figure("falling_rank", "chance.falling_rank", "invoke experiments --only chance"),
-    Figure("levels", "modular.headline.figure", "invoke experiments --only modular"),
-    Figure("sizes", "modular.sizes", "invoke experiments --only modular"),
-    Figure("length", "modular.length", "invoke experiments --only modular"),
-    Figure("consistency", "consistency", "invoke experiments --only consistency"),
-    Figure("trace", "consistency", "invoke experiments --only consistency"),
-    Figure("matching", "matching", "invoke experiments --only matching"),
+    Figure("headline", "chance.headline", "invoke experiments --only chance", "chance.headline"),
+    Figure(
+        "closed_form",
+        "chance.closed_form",
+        "invoke experiments --only chance",
+        "chance.closed_form",
+    ),
+    Figure(
+        "falling_rank",
+        "chance.falling_rank",
+        "invoke experiments --only chance",
+        "chance.falling_rank",
+    ),
+    Figure(
+        "levels", "modular.headline.figure", "invoke experiments --only modular", "addition.levels"
+    ),
+    Figure("sizes", "modular.sizes", "invoke experiments --only modular", "addition.sizes"),
+    Figure("length", "modular.length", "invoke experiments --only modular", "addition.length"),
+    Figure(
+        "consistency",
+        "consistency",
+        "invoke experiments --only consistency",
+        "addition.consistency",
+    ),
+    Figure("trace", "consistency", "invoke experiments --only consistency", "addition.trace"),
+    Figure("matching", "matching", "invoke experiments --only matching", "chance.matching"),
     Figure(
         "token_sizes",
         "tokens.sizes",
         "invoke experiments --only tokens",
-        "audit.plots.language.tokens",
+        "language.tokens",
     ),
     Figure(
         "token_amounts",
         "tokens.amounts",
         "invoke experiments --only tokens",
-        "audit.plots.language.tokens",
+        "language.tokens",
     ),
-    Figure("seeds", "seeds", "invoke experiments --only seeds"),
-    Figure("alignment", "alignment.sizes.figure", "invoke experiments --only alignment"),
-    Figure("alignment_modes", "alignment.modes", "invoke experiments --only alignment"),
-    Figure("alignment_frequency", "alignment.frequency", "invoke experiments --only alignment"),
-    Figure("domains", "domains.across", "invoke experiments --only domains"),
-    Figure("activations", "activations", "invoke experiments --only activations"),
-    Figure("explanations", "explanations.figure", "invoke experiments --only explanations"),
-    Figure("planted", "planted", "invoke experiments --only planted"),
-    Figure("pooling", "pooling", "invoke experiments --only pooling"),
-    Figure("symmetry", "symmetry.figure", "invoke experiments --only symmetry"),
-    Figure("symmetry_example", "symmetry.example", "invoke experiments --only symmetry"),
-    Figure("interventions", "interventions.rows", "invoke experiments --only interventions"),
-    Figure("twins", "interventions.drift", "invoke experiments --only interventions"),
-    Figure("subspaces", "subspaces.camps", "invoke experiments --only subspaces"),
-    Figure("unstable_spans", "subspaces.spans", "invoke experiments --only subspaces"),
+    Figure("seeds", "seeds", "invoke experiments --only seeds", "language.seeds"),
+    Figure(
+        "alignment",
+        "alignment.sizes.figure",
+        "invoke experiments --only alignment",
+        "language.alignment",
+    ),
+    Figure(
+        "alignment_modes",
+        "alignment.modes",
+        "invoke experiments --only alignment",
+        "language.alignment_modes",
+    ),
+    Figure(
+        "alignment_frequency",
+        "alignment.frequency",
+        "invoke experiments --only alignment",
+        "language.alignment_frequency",
+    ),
+    Figure("domains", "domains.across", "invoke experiments --only domains", "language.domains"),
+    Figure(
+        "activations",
+        "activations",
+        "invoke experiments --only activations",
+        "language.activations",
+    ),
+    Figure(
+        "explanations",
+        "explanations.figure",
+        "invoke experiments --only explanations",
+        "language.explanations",
+    ),
+    Figure("planted", "planted", "invoke experiments --only planted", "latents.planted"),
+    Figure("pooling", "pooling", "invoke experiments --only pooling", "latents.pooling"),
+    Figure(
+        "symmetry", "symmetry.figure", "invoke experiments --only symmetry", "addition.symmetry"
+    ),
+    Figure(
+        "symmetry_example",
+        "symmetry.example",
+        "invoke experiments --only symmetry",
+        "addition.symmetry_example",
+    ),
+    Figure(
+        "interventions",
+        "interventions.rows",
+        "invoke experiments --only interventions",
+        "language.interventions",
+    ),
+    Figure(
+        "twins", "interventions.drift", "invoke experiments --only interventions", "language.twins"
+    ),
+    Figure(
+        "subspaces", "subspaces.camps", "invoke experiments --only subspaces", "latents.subspaces"
+    ),
+    Figure(
+        "unstable_spans",
+        "subspaces.spans",
+        "invoke experiments --only subspaces",
+        "latents.unstable_spans",
+    ),
 )
 # Modules that figures share: an edit there draws them all again.
 _SHARED = (

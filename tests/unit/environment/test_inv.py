@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).parents[2]
+from helpers.repository import ROOT
 
 # Answers as `python -c …`, `-m venv`, `-m pip` and `-m invoke` would, and writes down each call.
 PYTHON = """#!/bin/sh
@@ -34,9 +34,9 @@ class Clone:
         self.calls = folder / "calls"
         (self.folder / "requirements").mkdir(parents=True)
         self.bin.mkdir()
-        shutil.copy(REPOSITORY / "inv", self.folder)
+        shutil.copy(ROOT / "inv", self.folder)
         for name in ("install.sh", "tex.txt"):
-            shutil.copy(REPOSITORY / "requirements" / name, self.folder / "requirements")
+            shutil.copy(ROOT / "requirements" / name, self.folder / "requirements")
         self.lock("torch==1.0")
         for tool in TOOLS.split():
             (self.bin / tool).symlink_to(shutil.which(tool))
@@ -188,19 +188,19 @@ def test_costs_next_to_nothing_when_nothing_changed(clone):
 
 @pytest.mark.parametrize("script", ["inv", "requirements/install.sh", "requirements/lock.sh"])
 def test_scripts_are_plain_posix_shell(script):
-    assert (REPOSITORY / script).read_text().startswith("#!/bin/sh\n")
+    assert (ROOT / script).read_text().startswith("#!/bin/sh\n")
     for checker in (["dash", "-n"], ["shellcheck"]):
         if shutil.which(checker[0]):
-            subprocess.run([*checker, REPOSITORY / script], check=True)
+            subprocess.run([*checker, ROOT / script], check=True)
 
 
 def test_every_package_of_the_manuscript_is_among_debians_that_are_installed():
     if not shutil.which("dpkg") or not shutil.which("kpsewhich"):
         pytest.skip("no Debian with TeX here")
-    text = (REPOSITORY / "paper" / "manuscript.tex").read_text("utf-8")
+    text = (ROOT / "paper" / "manuscript.tex").read_text("utf-8")
     names = re.findall(r"\\usepackage(?:\[[^]]*\])?\{([^}]*)\}", text)
     for name in ",".join(names).split(","):
         path = subprocess.check_output(["kpsewhich", f"{name.strip()}.sty"], text=True).strip()
         owner = subprocess.check_output(["dpkg", "-S", path], text=True).split(":")[0]
-        installed = (REPOSITORY / "requirements" / "tex.txt").read_text().split()
+        installed = (ROOT / "requirements" / "tex.txt").read_text().split()
         assert owner in [*installed, "texlive-base"], name

@@ -2,11 +2,12 @@
 
 import re
 from importlib import metadata
-from pathlib import Path
 
 import pytest
 
-REQUIREMENTS = Path(__file__).parents[2] / "requirements"
+from helpers.repository import ROOT
+
+REQUIREMENTS = ROOT / "requirements"
 LOCKS = ("cpu", "cuda")
 ONLY_CUDA = re.compile(r"nvidia-.+|cuda-.+|triton")
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-REPOSITORY = Path(__file__).parents[2]
-WORKFLOWS = sorted((REPOSITORY / ".github" / "workflows").glob("*.yml"))
+from helpers.repository import ROOT
+
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 
 
 def steps(workflow: Path) -> list[dict]:
@@ -20,7 +21,7 @@ def steps(workflow: Path) -> list[dict]:
 
 
 def commands(name: str) -> list[str]:
-    path = REPOSITORY / ".github" / "workflows" / name
+    path = ROOT / ".github" / "workflows" / name
     return [step["run"] for step in steps(path) if "run" in step]
 
 
@@ -29,7 +30,7 @@ def commands(name: str) -> list[str]:
     [
         ("vendor.github-workflows", WORKFLOWS),
         ("custom.github-workflows-require-timeout", WORKFLOWS),
-        ("vendor.citation-file-format", [REPOSITORY / "CITATION.cff"]),
+        ("vendor.citation-file-format", [ROOT / "CITATION.cff"]),
     ],
 )
 def test_files_follow_their_schema(schema, files):
@@ -52,8 +53,8 @@ def test_actions_are_pinned_by_commit_with_the_version_beside(workflow):
 
 def test_ci_runs_all_tests_as_the_bare_machine_does():
     assert "./inv test --all" in commands("ci.yml")
-    assert "exec ./inv test --all\n" in (REPOSITORY / ".ci" / "run").read_text("utf-8")
-    assert os.access(REPOSITORY / ".ci" / "run", os.X_OK)
+    assert "exec ./inv test --all\n" in (ROOT / ".ci" / "run").read_text("utf-8")
+    assert os.access(ROOT / ".ci" / "run", os.X_OK)
 
 
 @pytest.mark.parametrize("workflow", ["ci.yml", "release.yml"])
@@ -75,7 +76,7 @@ def test_a_release_has_pdf_image_and_checksums():
 
 
 def test_the_dockerfile_takes_its_base_by_digest_and_pulls_no_frontend():
-    text = (REPOSITORY / "Dockerfile").read_text("utf-8")
+    text = (ROOT / "Dockerfile").read_text("utf-8")
     assert re.search(r"^ARG BASE_IMAGE=\S+@sha256:[0-9a-f]{64}$", text, re.M)
     assert not re.search(r"^#\s*syntax=", text, re.M)
 
@@ -84,7 +85,7 @@ def test_the_snapshot_comment_of_the_base_becomes_its_only_source(tmp_path):
     # The build against a debootstrap base cannot run this line: that base has no such comment.
     if not shutil.which("sed"):
         pytest.skip("no sed here")
-    dockerfile = (REPOSITORY / "Dockerfile").read_text("utf-8")
+    dockerfile = (ROOT / "Dockerfile").read_text("utf-8")
     script = re.search(r"sed -i (-e '.*' -e '.*') /etc", dockerfile)[1]
     sources = tmp_path / "debian.sources"
     stanza = "Types: deb\n# {0}/archive/debian/20251229T000000Z\nURIs: {1}/debian\nSuites: s\n\n"

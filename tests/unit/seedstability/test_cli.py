@@ -12,10 +12,9 @@ import numpy as np
 import pytest
 
 from helpers.comparison_data import activations, complaints, normal, planted, sae
+from helpers.repository import ROOT
 from seedstability.dictionaries.formats.folder import save
 from seedstability.report.report import FILES
-
-ROOT = Path(__file__).parents[2]
 
 
 def command(*words: str) -> list[str]:

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from helpers.repository import CODE
+
 SCRIPT = """
 import numpy as np
 from seedstability.dictionaries.kernels.selection import keep_largest
@@ -26,7 +28,7 @@ def run(code: Path, **environment: str) -> list[str]:
 
 
 def copied(tmp_path: Path) -> Path:
-    here = Path(__file__).parents[2] / "code" / "seedstability"
+    here = CODE / "seedstability"
     code = tmp_path / "code"
     for part in ("__init__.py", "compiled.py", "dictionaries/__init__.py", *sorted_kernels(here)):
         (code / "seedstability" / part).parent.mkdir(parents=True, exist_ok=True)

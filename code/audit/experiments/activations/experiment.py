@@ -86,7 +86,7 @@ def parts(settings: Settings) -> dict[str, Stage]:
     told = Measured(centre, correlation, ablation)
     return {
         "correlation": _measure(
-            "correlation", told, _stage("correlate", "behaviour", correlation, arm)
+            "correlation", told, _stage("correlate", "correlation", correlation, arm)
         ),
         "ablation": _measure("ablation", told, _stage("ablate", "ablation", ablation, arm)),
         "settings": Stage("activations/settings", f"{HERE}:settings", told),
@@ -97,7 +97,7 @@ def _stage(name: str, module: str, config: CorrelationConfig | AblationConfig, a
     data = arm.train.inputs["activations"]
     return Stage(
         f"activations/{name}",
-        f"seedstability.evaluation.{module}:{name}",
+        f"audit.evaluation.behaviour.{module}:{name}",
         config,
         {"dictionaries": arm.train, "activations": data},
     )

@@ -13,11 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
+from audit.folders import DATA
 from audit.pipeline.graph.stage import Stage
 from audit.pipeline.results import Array, Scalar
 from seedstability.errors import UserError
 
-_REPORTED = Path(__file__).parents[3] / "data" / "reported" / "headlines.toml"
+_REPORTED = DATA / "reported" / "headlines.toml"
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from audit.experiments.common.arms import activations
+from audit.folders import DATA
 from audit.pipeline.graph.stage import Stage
 from audit.subjects.modular_addition.config import Subject
 from seedstability.dictionaries.config import HUSAI_TOPK, PairedConfig, TrainingConfig
@@ -18,7 +19,7 @@ from seedstability.similarity.config import ComparisonConfig
 
 SUBJECTS: tuple[Subject, ...] = ("leaky", "clean")
 HERE = "audit.experiments.consistency.measurements"
-_REPORTED = Path(__file__).parents[3] / "data" / "reported" / "consistency_trace.toml"
+_REPORTED = DATA / "reported" / "consistency_trace.toml"
 
 
 @dataclass(frozen=True)

@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import get_args
 
 from audit.analyses.matching.config import Kind, SolverConfig
+from audit.folders import DATA
 from audit.pipeline.graph.stage import Stage
 from seedstability.errors import UserError
 
 HERE = "audit.experiments.matching.measurements"
 KINDS: tuple[Kind, ...] = get_args(Kind)
 SOLVERS = ("ours", "scipy")
-_DATA = Path(__file__).parents[3] / "data"
-_MEASURED = _DATA / "measured" / "matching.json"
-_REPORTED = _DATA / "reported" / "matching.toml"
+_MEASURED = DATA / "measured" / "matching.json"
+_REPORTED = DATA / "reported" / "matching.toml"
 
 
 @dataclass(frozen=True)

@@ -151,7 +151,7 @@ def _arms(settings: Settings, subject: str, single: Arm, samples: int | None) ->
             )
         trained = _stage(
             f"{subject}/{choose}/train",
-            "training_on:train_on",
+            "finetune:train_on",
             TrainOnConfig(TrainingConfig(on, pools, samples=samples)),
             pooled,
             data,
@@ -165,7 +165,7 @@ def _arms(settings: Settings, subject: str, single: Arm, samples: int | None) ->
 def _stage(name: str, function: str, config: object, dictionaries: Stage, data: Stage) -> Stage:
     return Stage(
         f"pooling/{name}",
-        f"seedstability.dictionaries.{function}",
+        f"audit.training.{function}",
         config,
         {"dictionaries": dictionaries, "activations": data},
     )

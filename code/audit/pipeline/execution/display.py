@@ -3,6 +3,8 @@
 import sys
 from typing import Any, Protocol, TextIO
 
+from seedstability.terminal import bars_on, duration
+
 
 class Display(Protocol):
     """What an execution tells."""
@@ -82,19 +84,6 @@ class Lines(Quiet):
         print(text, file=self._stream, flush=True)
 
 
-def bars_on(stream: TextIO) -> Any:
-    """rich's bars as we draw them: a name, the bar, and the field `right`; gone when stopped."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn
-
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=24),
-        TextColumn("{task.fields[right]}", markup=False),
-    )
-    return Progress(*columns, console=Console(file=stream), transient=True)
-
-
 class Bars(Quiet):
     """A bar for the run and one for each stage at work, on a terminal."""
 
@@ -146,11 +135,3 @@ def suited_display(stream: TextIO | None = None) -> Display:
     """Bars where somebody watches, lines where it goes to a file or a pipe."""
     stream = stream or sys.stderr
     return Bars(stream) if stream.isatty() else Lines(stream)
-
-
-def duration(seconds: float) -> str:
-    """A time as people say it: `12 s`, `3 min`, `1 h 20 min`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from audit.pipeline.execution.display import duration
 from audit.pipeline.execution.run import plan
 from audit.pipeline.graph.schedule import running_order
 from audit.pipeline.graph.sources import Sources
 from audit.pipeline.graph.stage import Stage
 from audit.pipeline.store.history import History
 from audit.pipeline.store.store import Store
+from seedstability.terminal import duration
 
 
 @dataclass(frozen=True)

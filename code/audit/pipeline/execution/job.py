@@ -37,9 +37,9 @@ class Job:
     abi: NumericABI
     """Numeric ABI of the machine."""
     code: Path
-    """Folder that holds the package."""
-    package: str
-    """Name of the package."""
+    """Folder that holds the packages."""
+    packages: tuple[str, ...]
+    """Names of the packages whose code counts."""
     source_hashes: Mapping[str, str]
     """Source file → hash of its bytes when the key was made."""
     commit: str
@@ -106,7 +106,7 @@ def _call(job: Job, inputs: Mapping[str, dict]) -> Mapping:
 
 
 def _refuse_edited_code(job: Job) -> None:
-    sources = Sources(job.code, job.package)
+    sources = Sources(job.code, job.packages)
     # Parsing is slow beside a quick stage, and needed only to tell an edited comment from code.
     if sources.untouched(job.source_hashes):
         return

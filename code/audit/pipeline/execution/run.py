@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from audit.pipeline.execution.display import Display, duration, suited_display
+from audit.pipeline.execution.display import Display, suited_display
 from audit.pipeline.execution.job import Job
 from audit.pipeline.graph.keys import Key, current_sources, portable_keys
 from audit.pipeline.graph.schedule import ways_to_end
@@ -16,6 +16,7 @@ from audit.pipeline.store.history import History
 from audit.pipeline.store.provenance import Provenance, source_commit
 from audit.pipeline.store.store import Store
 from seedstability.errors import UserError
+from seedstability.terminal import duration
 
 
 class StageFailed(Exception):
@@ -205,7 +206,7 @@ class _Execution:
             store=self.store.root.absolute(),
             abi=self.store.abi,
             code=self.sources.code,
-            package=self.sources.package,
+            packages=self.sources.packages,
             source_hashes=self.sources.source_hashes(stage.module),
             commit=source_commit(),
             log=self._log(digest),

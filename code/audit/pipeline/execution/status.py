@@ -4,13 +4,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from audit.pipeline.execution.display import duration
 from audit.pipeline.execution.run import Plan, plan
 from audit.pipeline.graph.keys import Key
 from audit.pipeline.graph.sources import Sources
 from audit.pipeline.graph.stage import Stage, in_order
 from audit.pipeline.store.history import History
 from audit.pipeline.store.store import Store
+from seedstability.terminal import duration
 
 State = Literal["up to date", "stale", "not needed"]
 

@@ -12,10 +12,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
-import seedstability
+from audit.folders import CODE
 from audit.pipeline.graph.sources import Sources
 from audit.pipeline.graph.stage import Stage, in_order
 
@@ -75,7 +74,7 @@ def portable_keys(stages: Iterable[Stage], sources: Sources | None = None) -> di
 
     Args:
         stages: the ends of the graph.
-        sources: the code to hash; left out, the package's files as they are on disk now.
+        sources: the code to hash; left out, our packages' files as they are on disk now.
 
     Raises:
         UserError: a stage's module is missing, does not parse, or imports dynamically.
@@ -95,8 +94,8 @@ def portable_keys(stages: Iterable[Stage], sources: Sources | None = None) -> di
 
 
 def current_sources() -> Sources:
-    """The package's code as it is on disk now."""
-    return Sources(Path(seedstability.__file__).parent.parent)
+    """Our packages' code as it is on disk now."""
+    return Sources(CODE)
 
 
 @cache

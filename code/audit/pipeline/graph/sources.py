@@ -1,4 +1,4 @@
-"""Which files of the package a stage's code consists of, read from their syntax trees.
+"""Which of our files a stage's code consists of, read from their syntax trees.
 
 The closure of a module is the module, the packages on the way to it, and everything of ours
 that these import, at their top or inside a function. Comments and docstrings are left out of
@@ -6,10 +6,12 @@ the digests, so that editing them makes nothing stale.
 
 What is left out, and why:
 
-- the package's own `__init__`, which holds nothing but names loaded on first use;
-- `errors` and `progress`, which change what a user sees and no number;
-- of `pipeline` all but `numerics`, which fixes bits and so belongs to every stage, and
-  `results`, whose defaults (how many decimals) end up in what experiments measure.
+- each package's own `__init__`, which holds nothing but names loaded on first use;
+- `errors`, `progress` and `terminal`, which change what a user sees and no number;
+- of `pipeline` all but `results`, whose defaults (how many decimals) end up in what
+  experiments measure.
+
+`numerics.pinning` fixes bits and belongs to every stage.
 """
 
 import ast
@@ -20,22 +22,25 @@ from pathlib import Path
 
 from seedstability.errors import UserError
 
-_KEPT_OF_PIPELINE = ("numerics", "results")
-_LEFT_OUT = ("errors", "progress")
+PACKAGES = ("seedstability", "audit")
+"""Whose code a key hashes."""
+_OF_EVERY_STAGE = "numerics.pinning"
+_KEPT_OF_PIPELINE = ("results",)
+_LEFT_OUT = ("errors", "progress", "terminal")
 _DYNAMIC_MODULES = {"importlib", "importlib.util", "importlib.machinery", "runpy", "pkgutil"}
 _DYNAMIC_CALLS = {"__import__", "exec", "eval"}
 
 
 class Sources:
-    """The package's files as they are now, each read and parsed at most once.
+    """The packages' files as they are now, each read and parsed at most once.
 
     Make a new one to see later edits.
     """
 
-    def __init__(self, code: Path, package: str = "seedstability"):
-        """Look under the folder `code`, which holds the folder of `package`."""
+    def __init__(self, code: Path, packages: tuple[str, ...] = PACKAGES):
+        """Look under the folder `code`, which holds the packages' folders."""
         self.code = code
-        self.package = package
+        self.packages = packages
         self._parsed: dict[str, ParsedModule] = {}
         self._closures: dict[str, dict[str, str]] = {}
 
@@ -47,10 +52,9 @@ class Sources:
         """
         if module in self._closures:
             return self._closures[module]
-        waiting, seen = [module], set[str]()
-        numerics = f"{self.package}.pipeline.numerics"
-        if self.path(numerics) is not None:
-            waiting.append(numerics)
+        always = (f"{package}.{_OF_EVERY_STAGE}" for package in self.packages)
+        waiting = [module, *(name for name in always if self.path(name) is not None)]
+        seen = set[str]()
         while waiting:
             name = waiting.pop()
             if name in seen or not self.counts(name):
@@ -77,16 +81,16 @@ class Sources:
 
     def counts(self, module: str) -> bool:
         """Whether an edit of this module can change a stage's numbers."""
-        if module == self.package:
+        room, _, rest = module.partition(".")[2].partition(".")
+        if not room:
             return False
-        room, _, rest = module.removeprefix(f"{self.package}.").partition(".")
         return rest in _KEPT_OF_PIPELINE if room == "pipeline" else room not in _LEFT_OUT
 
     def outside_imports(self, module: str) -> set[str]:
         """Dotted names, not ours, that the closure imports anywhere."""
         modules = [self.module_of(path) for path in self.closure(module)]
         names = {name for module in modules for name in self.parsed(module).imported}
-        return {name for name in names if name.partition(".")[0] != self.package}
+        return {name for name in names if not self._is_ours(name)}
 
     def module_of(self, path: str) -> str:
         """The dotted name of a file within `code`."""
@@ -117,7 +121,7 @@ class Sources:
         """Our modules that importing this one, or running its functions, loads."""
         if "." in module:
             yield module.rpartition(".")[0]
-        if self.path(module) is None and module != self.package:
+        if self.path(module) is None and module not in self.packages:
             # A folder without __init__.py loads nothing of its own.
             if self.code.joinpath(*module.split(".")).is_dir():
                 return
@@ -125,8 +129,11 @@ class Sources:
         parsed = self.parsed(module)
         parsed.refuse_dynamic_imports()
         for name in parsed.imported:
-            if name.partition(".")[0] == self.package:
+            if self._is_ours(name):
                 yield self._module_part(name, parsed)
+
+    def _is_ours(self, name: str) -> bool:
+        return name.partition(".")[0] in self.packages
 
     def _module_part(self, name: str, importer: "ParsedModule") -> str:
         """`package.module.attribute` without the attribute."""
@@ -135,9 +142,9 @@ class Sources:
             if self.code.joinpath(*module.split(".")).is_dir():
                 return module
             module = module.rpartition(".")[0]
-        if module == self.package and name != module:
+        if module in self.packages and name != module:
             raise UserError(
-                f"{importer.path} imports {name.rpartition('.')[2]} from {self.package} itself;"
+                f"{importer.path} imports {name.rpartition('.')[2]} from {module} itself;"
                 " a stage has to name the module it comes from"
             )
         return module

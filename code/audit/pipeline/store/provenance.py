@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from audit.folders import ROOT
 from seedstability.numerics.abi import NumericABI
 
 
@@ -51,7 +52,7 @@ def now() -> str:
 @cache
 def source_commit() -> str:
     """The commit of this code: from git where there is a repository, else from SOURCE_COMMIT."""
-    repository = Path(__file__).resolve().parents[3]
+    repository = ROOT
     if (repository / ".git").exists():
         commit = _git(repository, "rev-parse", "HEAD")
         if commit:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
+from audit.folders import DATA
 from seedstability.errors import UserError
 
 Domain = Literal["code", "prose"]
@@ -36,7 +37,7 @@ HUB = {
     ),
 }
 """The models of the third and the fifth report."""
-FOLDER = Path(__file__).resolve().parents[4] / "data" / "subjects" / "language_model"
+FOLDER = DATA / "subjects" / "language_model"
 """Where its weights, tokenizer and recipe lie in a checkout and in the image."""
 
 

@@ -22,12 +22,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from audit.folders import DATA
 from seedstability.errors import UserError
 
 Subject = Literal["clean", "leaky", "untrained"]
 Position = Literal["report", "answer"]
 
-FOLDER = Path(__file__).resolve().parents[3] / "data" / "subjects"
+FOLDER = DATA / "subjects"
 """Where the trained weights and their recipes lie in a checkout and in the image."""
 
 SEEDS = (0, 1, 2)

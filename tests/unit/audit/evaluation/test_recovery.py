@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import tiny_checkpoints as tiny
 import torch
 
 from audit.evaluation.intervention import Rest
@@ -10,6 +9,7 @@ from audit.evaluation.recovery import NextToken, loss_recovered
 from audit.evaluation.recovery_config import RecoveryConfig
 from audit.subjects.language_model.checkpoint import open_model
 from audit.training.stages import stacked
+from helpers import tiny_checkpoints as tiny
 from seedstability.dictionaries.config import DictionaryConfig
 from seedstability.dictionaries.sae import SAE
 

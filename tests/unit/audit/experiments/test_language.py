@@ -1,7 +1,5 @@
 """What the language-model sections share, the grid, and what a plan says of its cost."""
 
-from pathlib import Path
-
 import pytest
 
 from audit.experiments.common.estimates import estimate
@@ -11,10 +9,9 @@ from audit.experiments.registry import parts
 from audit.pipeline.graph.keys import portable_keys
 from audit.pipeline.graph.stage import in_order
 from audit.pipeline.locking.locked import read_values
+from helpers.repository import ROOT
 from seedstability.dictionaries.config import TrainingConfig
 from seedstability.errors import UserError
-
-ROOT = Path(__file__).parents[2]
 
 
 def test_the_full_grid_is_twelve_hundred_trainings():

@@ -7,9 +7,9 @@ import pytest
 from audit.ledger.checks import Equality, Figure, Inference
 from audit.ledger.loading import load_claims, select
 from audit.ledger.verify import parts_needed
+from helpers.repository import ROOT
 from seedstability.errors import UserError
 
-REPOSITORY = Path(__file__).parents[2]
 WHOLE = """
 report = "000.txt"
 citation = "stability000"
@@ -63,7 +63,7 @@ def test_the_ledger_holds_the_claims_of_this_paper():
     claims = load_claims()
     ids = [*range(1, 8), *range(10, 18), *range(20, 29), *range(30, 36), *range(40, 50)]
     assert [claim.id for claim in claims] == [f"C{id:02d}" for id in ids]
-    bibliography = (REPOSITORY / "paper/references.bib").read_text("utf-8")
+    bibliography = (ROOT / "paper/references.bib").read_text("utf-8")
     assert not [claim.id for claim in claims if f"{{{claim.citation}," not in bibliography]
 
 
@@ -78,7 +78,7 @@ def test_kinds_are_those_of_the_audit():
 def test_no_address_is_named_in_code():
     addresses = {address for claim in load_claims() for address in claim.addresses}
     code = "".join(
-        path.read_text("utf-8") for path in (REPOSITORY / "code/seedstability/ledger").glob("*.py")
+        path.read_text("utf-8") for path in (ROOT / "code/seedstability/ledger").glob("*.py")
     )
     assert not [address for address in addresses if address in code]
 

@@ -12,10 +12,13 @@ from pypdf import PdfReader
 from audit.manuscript.compiler import PROGRAMS, build_paper
 from audit.manuscript.figures import Figure
 from helpers.manuscript_values import edition
+from helpers.repository import ROOT
 from seedstability.errors import UserError
 
-PAPER = Path(__file__).parents[2] / "paper"
-DRAWN = (Figure("headline", "chance.points", "invoke experiments --only chance"),)
+PAPER = ROOT / "paper"
+DRAWN = (
+    Figure("headline", "chance.points", "invoke experiments --only chance", "chance.headline"),
+)
 MISSING = [program for program in PROGRAMS if shutil.which(program) is None]
 tex = pytest.mark.skipif(bool(MISSING), reason=f"needs TeX: no {', '.join(MISSING)} on the PATH")
 
@@ -92,8 +95,8 @@ def test_the_paper_holds_its_values_and_no_trace_of_this_machine(paper):
 @tex
 def test_two_folders_time_zones_locales_and_umasks_give_one_file(tmp_path):
     script = (
-        "import os, sys; os.umask(int(sys.argv[2])); sys.path[:0] = sys.argv[3:5];"
-        "from pathlib import Path; from test_manuscript_compiler import built;"
+        "import os, sys; os.umask(int(sys.argv[2])); sys.path[:0] = sys.argv[3:6];"
+        "from pathlib import Path; from test_compiler import built;"
         "built(Path(sys.argv[1])); assert 'torch' not in sys.modules"
     )
     here = Path(__file__).parent
@@ -103,7 +106,16 @@ def test_two_folders_time_zones_locales_and_umasks_give_one_file(tmp_path):
         ("another/longer name", "Asia/Tokyo", "C.utf8", 0o077),
     ):
         paper = small_paper(tmp_path / name)
-        words = [sys.executable, "-c", script, paper, str(mask), here, here.parents[1] / "code"]
+        words = [
+            sys.executable,
+            "-c",
+            script,
+            paper,
+            str(mask),
+            here,
+            ROOT / "tests",
+            ROOT / "code",
+        ]
         ours = {"TZ": zone, "LC_ALL": language, "HOME": str(tmp_path / name)}
         builds.append((paper, subprocess.Popen(words, env={**os.environ, **ours})))
     for paper, build in builds:

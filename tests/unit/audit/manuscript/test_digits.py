@@ -1,12 +1,11 @@
-from pathlib import Path
-
 import pytest
 
 from audit.manuscript.digits import check, typed_figures
 from audit.manuscript.macros import Source
+from helpers.repository import ROOT
 from seedstability.errors import UserError
 
-PAPER = Path(__file__).parents[2] / "paper"
+PAPER = ROOT / "paper"
 
 
 def found(text: str, name: str = "paper/sections/a.tex") -> list[str]:

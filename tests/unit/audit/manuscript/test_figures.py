@@ -11,7 +11,9 @@ from audit.pipeline.results import Array, Scalar
 from helpers.manuscript_values import TREE, edition
 from seedstability.errors import UserError
 
-HEADLINE = Figure("headline", "chance.points", "invoke experiments --only chance")
+HEADLINE = Figure(
+    "headline", "chance.points", "invoke experiments --only chance", "chance.headline"
+)
 VALUES = edition().values
 
 
@@ -55,7 +57,7 @@ def test_other_forms_are_the_same_bytes_too(tmp_path, form):
 
 def test_a_value_that_the_figure_needs_and_has_not_is_named(tmp_path):
     with pytest.raises(UserError, match=r"figure closed_form: nothing at chance\.curve\.sizes"):
-        render(Figure("closed_form", "chance.curve", ""), VALUES, tmp_path)
+        render(Figure("closed_form", "chance.curve", "", "chance.closed_form"), VALUES, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 

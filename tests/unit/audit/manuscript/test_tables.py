@@ -1,11 +1,11 @@
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from audit.manuscript import tables
 from audit.manuscript.edition import StageCost
 from helpers.manuscript_values import edition
+from helpers.repository import ROOT
 from seedstability.errors import UserError
 
 
@@ -39,7 +39,7 @@ def test_plain_strings_are_escaped(tmp_path):
 def test_the_table_of_costs_sums_by_experiment_and_names_the_dearest(tmp_path):
     costs = [StageCost("one/a", 3.0, 700.0), StageCost("one/b", 40.0, 500.0)]
     costs += [StageCost(f"two/{i}", 1.0, 100.0) for i in range(40)]
-    template = Path(__file__).parents[2] / "paper" / "tables" / "stages.tex.j2"
+    template = ROOT / "paper" / "tables" / "stages.tex.j2"
     text = tables.render(template, replace(edition(), stages=costs))
     lines = [" ".join(line.split()) for line in text.splitlines()]
     joined = " ".join(lines)

@@ -3,7 +3,6 @@
 import copy
 import hashlib
 import json
-from pathlib import Path
 from tomllib import loads
 
 import numpy as np
@@ -12,6 +11,7 @@ from jsonschema import Draft202012Validator
 
 import seedstability
 from helpers.comparison_data import SCHEMA, activations, complaints, planted
+from helpers.repository import ROOT
 from seedstability.errors import UserError
 from seedstability.report import report as reports
 from seedstability.report.compare import compare
@@ -123,5 +123,5 @@ def test_the_package_has_the_call_and_its_result_by_name(report):
 
 
 def test_the_version_is_that_of_the_project():
-    project = loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))
+    project = loads((ROOT / "pyproject.toml").read_text("utf-8"))
     assert project["project"]["version"] == VERSION

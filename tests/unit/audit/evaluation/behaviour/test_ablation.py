@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import tiny_checkpoints as tiny
 import torch
 
 from audit.evaluation.behaviour.ablation import (
@@ -18,6 +17,7 @@ from audit.evaluation.behaviour.config import AblationConfig
 from audit.evaluation.behaviour.correlation import codes_of
 from audit.evaluation.intervention import Rest, compare, divergence
 from audit.subjects.language_model.checkpoint import open_model
+from helpers import tiny_checkpoints as tiny
 from seedstability.dictionaries.config import DictionaryConfig
 from seedstability.dictionaries.sae import SAE
 from seedstability.errors import UserError

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import tiny_checkpoints as tiny
 import torch
 
 from audit.evaluation.groups.config import LanguageWorthConfig, SubjectWorthConfig, WorthConfig
@@ -13,6 +12,7 @@ from audit.subjects.language_model.checkpoint import open_model
 from audit.subjects.modular_addition.config import activations_config, reading_config
 from audit.subjects.modular_addition.stages import activations
 from audit.training.stages import stacked
+from helpers import tiny_checkpoints as tiny
 from seedstability.dictionaries.config import DictionaryConfig
 from seedstability.dictionaries.sae import SAE
 from seedstability.stability.groups_config import GroupsConfig

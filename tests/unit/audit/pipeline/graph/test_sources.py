@@ -14,8 +14,9 @@ PACKAGE = {
     "__init__.py": "LAZY = {}\n",
     "errors.py": "class UserError(Exception): ...\n",
     "progress.py": "",
+    "numerics/__init__.py": "",
+    "numerics/pinning.py": "PINS = 1\n",
     "pipeline/__init__.py": "",
-    "pipeline/numerics.py": "PINS = 1\n",
     "pipeline/results.py": "DIGITS = 3\n",
     "pipeline/store.py": "import toy.plots\n",
     "plots/__init__.py": "",
@@ -47,7 +48,8 @@ PACKAGE = {
     ),
 }
 CLOSURE = {
-    "toy/pipeline/numerics.py",
+    "toy/numerics/__init__.py",
+    "toy/numerics/pinning.py",
     "toy/room/__init__.py",
     "toy/room/constants.py",
     "toy/room/helper.py",
@@ -70,7 +72,7 @@ def code(tmp_path: Path) -> Path:
 
 
 def closure(code: Path, module: str = "toy.room.stages") -> dict[str, str]:
-    return Sources(code, "toy").closure(module)
+    return Sources(code, ("toy",)).closure(module)
 
 
 def edit(code: Path, file: str, old: str, new: str) -> None:
@@ -195,7 +197,7 @@ import sys
 print(*(name for name in sys.modules if name.partition(".")[0] == {package!r}))
 """
 MEASURE = """
-from seedstability.experiments.chance import PROFILES, parts, closed_form
+from audit.experiments.chance.experiment import PROFILES, parts, closed_form
 closed_form(parts(PROFILES["smoke"])["closed_form"].config)
 """
 
@@ -204,11 +206,11 @@ closed_form(parts(PROFILES["smoke"])["closed_form"].config)
     ("package", "module", "run"),
     [
         ("toy", "toy.room.stages", "from toy.room.stages import work; work(None)"),
-        ("seedstability", "audit.experiments.chance.experiment", MEASURE),
+        ("audit", "audit.experiments.chance.experiment", MEASURE),
     ],
 )
 def test_a_fresh_process_that_runs_the_stage_loads_nothing_else(code, package, module, run):
-    sources = Sources(code, "toy") if package == "toy" else current_sources()
+    sources = Sources(code, ("toy",)) if package == "toy" else current_sources()
     ran = subprocess.run(
         [sys.executable, "-c", LOADED.format(run=run, package=package)],
         env={"PYTHONPATH": f"{code}:{CODE}", "OMP_NUM_THREADS": "1"},

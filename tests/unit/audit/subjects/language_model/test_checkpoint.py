@@ -6,7 +6,6 @@ import socket
 
 import huggingface_hub.constants
 import pytest
-import tiny_checkpoints as tiny
 import torch
 from safetensors.torch import load_file, save_file
 from transformers import XLNetConfig, XLNetLMHeadModel
@@ -14,6 +13,7 @@ from transformers import XLNetConfig, XLNetLMHeadModel
 from audit.subjects.language_model import checkpoint
 from audit.subjects.language_model.checkpoint import checked_hook, open_model, open_tokenizer
 from audit.subjects.language_model.config import HUB, weights_sha256
+from helpers import tiny_checkpoints as tiny
 from seedstability.errors import UserError
 
 WEIGHTS = "model.safetensors"

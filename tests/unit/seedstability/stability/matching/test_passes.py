@@ -2,13 +2,13 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from scipy.optimize import linear_sum_assignment
 
+from helpers.repository import CODE
 from helpers.stability_data import half_shared_with_hubs, unrelated
 from seedstability.stability.cosine import cosines, two_way_mean
 from seedstability.stability.matching.blocks import (
@@ -266,7 +266,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 
 
 def test_memory_stays_far_below_the_matrix_of_cosines():
-    environment = {"PYTHONPATH": str(Path(__file__).parents[2] / "code"), "PATH": "/usr/bin:/bin"}
+    environment = {"PYTHONPATH": str(CODE), "PATH": "/usr/bin:/bin"}
     ran = subprocess.run(
         [sys.executable, "-c", PEAK], capture_output=True, text=True, check=True, env=environment
     )
