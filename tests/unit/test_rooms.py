@@ -1,86 +1,156 @@
-"""The direction in which numbers travel: each room imports only from its left (README)."""
+"""Which room may import which, in both packages (README): numbers travel from left to right."""
 
 import ast
 import subprocess
 import sys
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from helpers.repository import CODE
 
-PACKAGE = CODE / "seedstability"
-BESIDE = {"errors", "progress", "compiled"}
-LEFT_OF = {
-    "subjects": set(),
-    "stability": set(),
-    "plots": set(),
-    "pipeline": set(),
-    "dictionaries": {"subjects", "stability"},
-}
-ROW = ("dictionaries", "evaluation", "comparison", "experiments", "ledger", "manuscript")
-for left, room in pairwise(ROW):
-    LEFT_OF[room] = LEFT_OF[left] | {left}
-for room in ("comparison", "manuscript"):
-    LEFT_OF[room] = LEFT_OF[room] | {"plots"}
-for room in ("experiments", "ledger", "manuscript"):
-    LEFT_OF[room] = LEFT_OF[room] | {"pipeline"}
+LIBRARY, AUDIT = CODE / "seedstability", CODE / "audit"
+# Beside the rooms of the library, and known to all of them.
+BESIDE = {"errors", "progress", "terminal", "compiled", "numerics"}
+LIBRARY_ROW = ("stability", "dictionaries", "similarity", "report")
+AUDIT_ROW = (
+    "subjects",
+    "training",
+    "evaluation",
+    "analyses",
+    "experiments",
+    "ledger",
+    "manuscript",
+)
+WITH_PIPELINE = {"experiments", "ledger", "manuscript"}
+# These know no other room of the audit.
+APART = {"plots", "pipeline"}
 
 
-def imported_rooms(file: Path) -> set[str]:
+def imported(file: Path, package: str) -> set[str]:
+    """The rooms and files of `package` that a file imports anywhere."""
     names = set()
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{file}: relative import; say seedstability.<room>"
-            if node.module == "seedstability":
+            assert node.level == 0, f"{file}: relative import; name the package"
+            if node.module == package:
                 names |= {alias.name for alias in node.names}
-            elif node.module and node.module.startswith("seedstability."):
+            elif node.module and node.module.startswith(f"{package}."):
                 names.add(node.module.split(".")[1])
         elif isinstance(node, ast.Import):
-            names |= {
-                alias.name.split(".")[1]
-                for alias in node.names
-                if alias.name.startswith("seedstability.")
-            }
+            dotted = [alias.name.split(".") for alias in node.names]
+            names |= {parts[1] for parts in dotted if parts[0] == package and parts[1:]}
     return names
 
 
-@pytest.mark.parametrize("room", sorted(LEFT_OF))
-def test_a_room_imports_only_from_its_left(room):
-    for file in sorted((PACKAGE / room).rglob("*.py")):
-        strangers = imported_rooms(file) - LEFT_OF[room] - BESIDE - {room}
-        assert not strangers, f"{file.relative_to(PACKAGE)} imports {', '.join(sorted(strangers))}"
+def allowed_in_audit(room: str) -> set[str]:
+    if room in APART:
+        return {room, "folders"}
+    left = set(AUDIT_ROW[: AUDIT_ROW.index(room) + 1]) | {"folders"}
+    return left | ({"pipeline"} if room in WITH_PIPELINE else set())
 
 
-def test_every_room_has_its_place_in_the_row():
-    assert {path.parent.name for path in PACKAGE.glob("*/__init__.py")} == set(LEFT_OF)
+@pytest.mark.parametrize("room", LIBRARY_ROW)
+def test_a_room_of_the_library_imports_only_from_its_left(room):
+    allowed = {*LIBRARY_ROW[: LIBRARY_ROW.index(room) + 1], *BESIDE}
+    for file in sorted((LIBRARY / room).rglob("*.py")):
+        strangers = imported(file, "seedstability") - allowed
+        assert not strangers, f"{file.relative_to(CODE)} imports {', '.join(sorted(strangers))}"
+
+
+@pytest.mark.parametrize("room", sorted({*AUDIT_ROW, *APART}))
+def test_a_room_of_the_audit_imports_only_from_its_left(room):
+    for file in sorted((AUDIT / room).rglob("*.py")):
+        strangers = imported(file, "audit") - allowed_in_audit(room)
+        assert not strangers, f"{file.relative_to(CODE)} imports {', '.join(sorted(strangers))}"
+
+
+def test_the_library_imports_nothing_of_the_audit():
+    for file in sorted(LIBRARY.rglob("*.py")):
+        assert not imported(file, "audit"), file
+
+
+def test_every_room_has_its_place_in_a_row():
+    rooms = {path.parent.name for path in LIBRARY.glob("*/__init__.py")}
+    assert rooms == {*LIBRARY_ROW, "numerics"}
+    assert {path.parent.name for path in AUDIT.glob("*/__init__.py")} == {*AUDIT_ROW, *APART}
+
+
+def test_no_room_has_more_than_fifteen_files_side_by_side():
+    for package in (LIBRARY, AUDIT):
+        for init in package.rglob("__init__.py"):
+            files = [path for path in init.parent.glob("*.py") if path.name != "__init__.py"]
+            assert len(files) <= 15, init.parent.relative_to(CODE)
+
+
+def test_modules_do_not_import_each_other_in_a_circle():
+    arrows = {
+        ".".join(file.relative_to(CODE).with_suffix("").parts): modules_at_the_top(file)
+        for package in (LIBRARY, AUDIT)
+        for file in package.rglob("*.py")
+    }
+    done: set[str] = set()
+    for start in arrows:
+        walk(start, arrows, (), done)
+
+
+def modules_at_the_top(file: Path) -> set[str]:
+    """Our modules that importing this file loads; what a function imports comes later."""
+    found = set()
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            found |= {name for name in names if is_module(name)}
+    return found
+
+
+def is_module(name: str) -> bool:
+    return CODE.joinpath(*name.split(".")).with_suffix(".py").is_file()
+
+
+def walk(module: str, arrows: dict[str, set[str]], path: tuple[str, ...], done: set[str]) -> None:
+    assert module not in path, " imports ".join([*path[path.index(module) :], module])
+    if module not in done:
+        for other in arrows.get(module, ()):
+            walk(other, arrows, (*path, module), done)
+        done.add(module)
 
 
 def test_only_the_session_knows_pipeline_and_ledger_and_experiments_together():
-    beside = {path.stem for path in PACKAGE.glob("*.py")} - BESIDE - {"__init__"}
-    assert beside == {"session", "chores"}
-    assert not imported_rooms(PACKAGE / "chores.py") & {"experiments", "ledger", "manuscript"}
+    beside = {path.stem for path in AUDIT.glob("*.py")} - {"__init__"}
+    assert beside == {"folders", "retraining", "session"}
+    retraining = imported(AUDIT / "retraining.py", "audit")
+    assert not retraining & {"experiments", "ledger", "manuscript"}
 
 
-@pytest.mark.parametrize("room", [*sorted(LEFT_OF), "session", "chores"])
-def test_nothing_below_the_tasks_reads_a_command_line(room):
-    files = (PACKAGE / room).rglob("*.py") if room in LEFT_OF else [PACKAGE / f"{room}.py"]
-    for file in files:
-        assert "argparse" not in file.read_text(encoding="utf-8"), file
+def test_only_the_command_line_reads_one():
+    """What is typed is read by tasks.py and the library's cli.py alone."""
+    for file in [*LIBRARY.rglob("*.py"), *AUDIT.rglob("*.py")]:
+        loaded = {
+            name.partition(".")[0]
+            for node in ast.walk(ast.parse(file.read_text("utf-8")))
+            if isinstance(node, ast.Import | ast.ImportFrom)
+            for name in (
+                [alias.name for alias in node.names]
+                if isinstance(node, ast.Import)
+                else [node.module or ""]
+            )
+        }
+        if file != LIBRARY / "cli.py":
+            assert not loaded & {"argparse", "typer", "click"}, file
 
 
 HEAVY = "import sys; heavy = {'torch', 'transformer_lens', 'matplotlib'} & set(sys.modules); "
 
 
 def run_fresh(code: str) -> str:
-    environment = {"PYTHONPATH": str(PACKAGE.parent), "PATH": "/usr/bin:/bin"}
+    environment = {"PYTHONPATH": str(CODE), "PATH": "/usr/bin:/bin"}
     return subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
     ).stdout.strip()
 
 
-def test_importing_the_package_loads_nothing_heavy():
+def test_importing_the_library_loads_nothing_heavy():
     assert run_fresh("import seedstability;" + HEAVY + "print(sorted(heavy))") == "[]"
 
 
