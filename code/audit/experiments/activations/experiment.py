@@ -7,7 +7,7 @@ taking them out does the same to the next token.
 
 from dataclasses import dataclass, replace
 
-from audit.evaluation.behaviour.config import AblationConfig, CorrelationConfig
+from audit.evaluation.behavior.config import AblationConfig, CorrelationConfig
 from audit.experiments.common.arms import Arm
 from audit.experiments.language import experiment as language
 from audit.pipeline.graph.stage import Stage
@@ -97,7 +97,7 @@ def _stage(name: str, module: str, config: CorrelationConfig | AblationConfig, a
     data = arm.train.inputs["activations"]
     return Stage(
         f"activations/{name}",
-        f"audit.evaluation.behaviour.{module}:{name}",
+        f"audit.evaluation.behavior.{module}:{name}",
         config,
         {"dictionaries": arm.train, "activations": data},
     )

@@ -184,7 +184,7 @@ def _done(folder: Path) -> int:
 def _key(config: ActivationsConfig, contexts: Contexts) -> str:
     here = Path(__file__).parent
     digest = hashlib.sha256(json.dumps(asdict(config), sort_keys=True).encode())
-    for name in ("store.py", "checkpoint.py"):
+    for name in ("activation_store.py", "checkpoint.py"):
         digest.update((here / name).read_bytes())
     digest.update(np.ascontiguousarray(contexts, dtype=np.int32).tobytes())
     return digest.hexdigest()[:24]

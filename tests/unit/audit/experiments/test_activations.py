@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from audit.evaluation.behaviour.config import CorrelationConfig
-from audit.evaluation.behaviour.correlation import compared
+from audit.evaluation.behavior.config import CorrelationConfig
+from audit.evaluation.behavior.correlation import compared
 from audit.experiments.activations import experiment as activations
 from audit.experiments.activations import measurements as activations_measures
 from audit.experiments.activations.measurements import known, latent_weights, ring, weighted_means

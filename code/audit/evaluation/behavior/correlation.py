@@ -24,7 +24,7 @@ from scipy import sparse, stats
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from audit.evaluation.behaviour.config import CorrelationConfig
+from audit.evaluation.behavior.config import CorrelationConfig
 from audit.training.stages import saes, tensor
 from seedstability.dictionaries.sae import SAE
 from seedstability.progress import report

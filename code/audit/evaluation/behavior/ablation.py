@@ -19,8 +19,8 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor, nn
 
-from audit.evaluation.behaviour.config import AblationConfig
-from audit.evaluation.behaviour.correlation import Codes, codes_of, two
+from audit.evaluation.behavior.config import AblationConfig
+from audit.evaluation.behavior.correlation import Codes, codes_of, two
 from audit.evaluation.intervention import Effect, Rest, compare, divergence
 from audit.subjects.language_model.checkpoint import open_model
 from audit.training.stages import saes, tensor

@@ -5,8 +5,8 @@ import pytest
 import torch
 from scipy import stats
 
-from audit.evaluation.behaviour.config import CorrelationConfig
-from audit.evaluation.behaviour.correlation import (
+from audit.evaluation.behavior.config import CorrelationConfig
+from audit.evaluation.behavior.correlation import (
     Two,
     _shuffled_tokens,
     codes_of,
@@ -61,7 +61,7 @@ def test_correlations_over_sparse_codes_are_those_over_dense_ones(architecture):
 def test_samples_are_encoded_alike_in_whatever_batches(monkeypatch):
     x, sae = samples(), dictionary(0)
     whole = codes_of(sae, x)
-    monkeypatch.setattr("audit.evaluation.behaviour.correlation._BATCH", 7)
+    monkeypatch.setattr("audit.evaluation.behavior.correlation._BATCH", 7)
     parts = codes_of(sae, x)
     assert parts.values.shape == (len(x), N)
     np.testing.assert_allclose(parts.values.toarray(), whole.values.toarray(), atol=1e-6)
@@ -148,13 +148,13 @@ def test_a_gauge_scrambled_dictionary_is_the_one_that_reads_turned_samples(monke
         {},
         torch.linalg.qr(torch.randn(D, D, generator=torch.Generator().manual_seed(1)))[0],
     )
-    monkeypatch.setattr("audit.evaluation.behaviour.correlation.gauge_scramble", lambda *_: turn)
+    monkeypatch.setattr("audit.evaluation.behavior.correlation.gauge_scramble", lambda *_: turn)
 
     def remember(A, B, a, b):
         seen[len(seen)] = (B, b)
         return two(A, B, a, b)
 
-    monkeypatch.setattr("audit.evaluation.behaviour.correlation.two", remember)
+    monkeypatch.setattr("audit.evaluation.behavior.correlation.two", remember)
     plain = [dictionary(seed) for seed in (0, 1)]
     saes, data = stage_inputs(plain)
     correlate(CorrelationConfig(TOPK), saes, data)

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from audit.evaluation.behaviour.ablation import (
+from audit.evaluation.behavior.ablation import (
     ablate,
     chosen_latents,
     fires_as_often,
     spread_evenly,
     written,
 )
-from audit.evaluation.behaviour.config import AblationConfig
-from audit.evaluation.behaviour.correlation import codes_of
+from audit.evaluation.behavior.config import AblationConfig
+from audit.evaluation.behavior.correlation import codes_of
 from audit.evaluation.intervention import Rest, compare, divergence
 from audit.subjects.language_model.checkpoint import open_model
 from helpers import tiny_checkpoints as tiny
