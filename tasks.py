@@ -108,10 +108,17 @@ def paper(c, profile="paper", jobs=0, device="cpu", from_locked=False, draft=Fal
     print(session(profile, device).paper(draft))
 
 
-@verb(help={"accept": "write without asking"})
-def lock(c, profile="paper", only="", device="cpu", accept=False):
+@verb(
+    help={
+        "accept": "write without asking",
+        "keep_values": "keep the values of experiments that are all within tolerance, and record"
+        " the keys of this code; for code that was moved or renamed",
+    }
+)
+def lock(c, profile="paper", only="", device="cpu", accept=False, keep_values=False):
     """Show what the store's results would change in data/locked, and write it once agreed."""
-    session(profile, device, only).lock(_agreed if not accept else lambda changes: True)
+    agreed = (lambda changes: True) if accept else _agreed
+    session(profile, device, only).lock(agreed, keep_values)
 
 
 @verb()
@@ -162,9 +169,9 @@ def verify(c, claim="", rerun=False, json=False, profile="paper", jobs=0, device
 def compare(c, folders, activations="", initial="", out="", threshold="0.7", all_pairs=False):
     """Measure your own SAEs as the paper does: invoke compare DIR DIR [DIR ...] (all cores)."""
     from audit.retraining import compare_dictionaries
-    from seedstability.numerics.reexec import start_anew_if_unpinned
+    from seedstability.numerics.reexec import reexec_pinned
 
-    threads = start_anew_if_unpinned(STARTED_IN, {"SEEDSTABILITY_HERE": str(HERE)})
+    threads = reexec_pinned(STARTED_IN, {"SEEDSTABILITY_HERE": str(HERE)})
     os.chdir(HERE)
     starts = [folder for folder in initial.split(",") if folder]
     into = Path(out) if out else ROOT / "build" / "compare"
@@ -217,7 +224,9 @@ def clean(c, everything=False):
 
 def _agreed(changes: int) -> bool:
     if not sys.stdin.isatty():
-        raise UserError(f"{changes} changes shown and nobody to agree; add --accept to write them")
+        raise UserError(
+            f"{changes} changes shown and no terminal to agree on; add --accept to write them"
+        )
     return input(f"write {changes} changes? [y/N] ").strip().lower() in ("y", "yes")
 
 

@@ -5,6 +5,7 @@ Together with `tasks.py` the only place that knows pipeline, experiments, ledger
 
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -16,8 +17,9 @@ from audit.pipeline.execution.run import Results, plan, run
 from audit.pipeline.execution.status import status
 from audit.pipeline.graph.keys import Key, package_versions, portable_keys
 from audit.pipeline.graph.stage import Stage, in_order
-from audit.pipeline.locking.differences import Complaint
+from audit.pipeline.locking.differences import MismatchReport
 from audit.pipeline.locking.locked import (
+    Confirmation,
     Cost,
     LockedRun,
     Values,
@@ -117,7 +119,7 @@ class Session:
         }
         return Values.from_tree(tree)
 
-    def compare(self) -> Complaint | None:
+    def compare(self) -> MismatchReport | None:
         """Computed against locked values and keys; nothing where all is as locked."""
         keys = self.results.keys_by_stage
         foreign = [
@@ -129,7 +131,7 @@ class Session:
         differences = compare(self.new_values(), self._locked_so_far())
         if not (foreign or differences):
             return None
-        return Complaint(tuple(differences), tuple(foreign), self.profile)
+        return MismatchReport(tuple(differences), tuple(foreign), self.profile)
 
     def _locked_so_far(self) -> Values:
         """As `locked`, but without experiments that are new and were never locked."""
@@ -140,26 +142,48 @@ class Session:
         locked_run = self.locked_runs.get(experiment)
         return locked_run.keys.get(part) if locked_run else None
 
-    def lock(self, agreed: Callable[[int], bool]) -> None:
-        """Show what would change in the locked files, and write it if `agreed` says so."""
-        new = self.new_values()
-        try:
-            changes = compare(new, self._locked_so_far(), exactly=True)
-        except UserError:
-            changes = compare(new, Values({}), exactly=True)
+    def lock(self, agreed: Callable[[int], bool], keep_values: bool = False) -> None:
+        """Show what would change in the locked files, and write it if `agreed` says so.
+
+        Args:
+            agreed: asked with the number of changes.
+            keep_values: leave an experiment's values as they are where every computed one lies
+                within its tolerance, and record only the keys of this code and the run that
+                confirmed them: for code that was moved or renamed.
+        """
+        new, locked = self.new_values(), self._locked_or_nothing()
+        kept = self._confirmed(new, locked) if keep_values else set()
+        wanted = Values({a: (locked if a.partition(".")[0] in kept else new)[a] for a in new})
+        changes = compare(wanted, locked, exactly=True)
         for change in changes:
             print(change)
-        keys = self.results.keys_by_stage
         if changes and not agreed(len(changes)):
             raise UserError("nothing was written")
+        keys = self.results.keys_by_stage
         for experiment, stages in self.parts.items():
-            mine = {
-                address: new[address] for address in new if address.startswith(f"{experiment}.")
-            }
-            write(self.locked_folder, experiment, Values(mine), self._run_of(stages, keys))
+            mine = {a: wanted[a] for a in wanted if a.startswith(f"{experiment}.")}
+            now_run = self._run_of(stages, keys)
+            run = self._kept_run(experiment, now_run) if experiment in kept else now_run
+            write(self.locked_folder, experiment, Values(mine), run)
         if self.profile == "paper" and "chance" in self.parts:
             self._picture()
         print(f"{len(new)} values of profile {self.profile} are locked, {len(changes)} changed")
+
+    def _locked_or_nothing(self) -> Values:
+        try:
+            return self._locked_so_far()
+        except UserError:
+            return Values({})
+
+    def _confirmed(self, new: Values, locked: Values) -> set[str]:
+        """Experiments that are locked and of which every value lies within its tolerance."""
+        left = {each.address.partition(".")[0] for each in compare(new, locked)}
+        return (self.parts.keys() & self.locked_runs.keys()) - left
+
+    def _kept_run(self, experiment: str, confirming: LockedRun) -> LockedRun:
+        """The run that gave the values, with the keys of the code that confirmed them."""
+        confirmation = Confirmation(confirming.date, confirming.commit, confirming.abi)
+        return replace(self.locked_runs[experiment], keys=confirming.keys, confirmed=confirmation)
 
     def _picture(self) -> None:
         """The README's picture: the main figure, from the values just locked."""

@@ -123,7 +123,7 @@ def test_a_claim_is_judged_anew_in_a_scratch_store_after_its_cost_is_stated():
     assert sorted((ROOT / "build" / "store").glob("*.safetensors")) == before
 
 
-def test_nothing_is_locked_without_somebody_who_agrees(checkout):
+def test_nothing_is_locked_without_agreement(checkout):
     (checkout / "data" / "locked" / "smoke" / "chance.json").unlink()
     assert (
         invoke("experiments", "--only", "chance", "--profile", "smoke", cwd=checkout).returncode
@@ -148,3 +148,31 @@ def test_a_value_that_left_its_tolerance_stops_the_paper_and_names_two_ways_on(c
     assert ran.returncode == 1
     for said in ("r002_median.chance", "invoke lock", "--draft"):
         assert said in ran.stderr
+
+
+def with_shifted_value(file: Path, address: str, shift: float) -> float:
+    """Add to one locked value; returns what stands there then."""
+    values = json.loads(file.read_text("utf-8"))
+    values[address]["value"] += shift
+    lines = [f"{json.dumps(name)}: {json.dumps(each)}" for name, each in values.items()]
+    file.write_text("{\n" + ",\n".join(lines) + "\n}\n", "utf-8")
+    return values[address]["value"]
+
+
+@pytest.mark.parametrize(("share_of_tolerance", "is_kept"), [(0.5, True), (3.0, False)])
+def test_moved_code_keeps_locked_values_that_it_confirms(checkout, share_of_tolerance, is_kept):
+    folder = checkout / "data" / "locked" / "smoke"
+    address = "chance.headline.r002_median.chance"
+    tolerance = json.loads((folder / "chance.json").read_text("utf-8"))[address]["tolerance"]
+    shifted = with_shifted_value(folder / "chance.json", address, share_of_tolerance * tolerance)
+    before = json.loads((folder / "provenance.json").read_text("utf-8"))["chance"]
+    smoke = ("--only", "chance", "--profile", "smoke")
+    assert invoke("experiments", *smoke, cwd=checkout).returncode == 0
+    ran = invoke("lock", *smoke, "--keep-values", "--accept", cwd=checkout)
+    assert ran.returncode == 0, ran.stderr
+    value = json.loads((folder / "chance.json").read_text("utf-8"))[address]["value"]
+    run = json.loads((folder / "provenance.json").read_text("utf-8"))["chance"]
+    assert (value == shifted) == is_kept
+    assert (run["date"] == before["date"]) == is_kept
+    assert ("confirmed" in run) == is_kept
+    assert invoke("check", *smoke, cwd=checkout).returncode == 0

@@ -205,7 +205,7 @@ def _typeset(work: Path, paper: Path, seconds: int) -> Path:
     return pdf
 
 
-def _verdict(found: list[texlog.Complaint], work: Path, paper: Path, output: str) -> str:
+def _verdict(found: list[texlog.TexMessage], work: Path, paper: Path, output: str) -> str:
     log = work / f"{JOB}.log"
     if not found:
         said = [line for line in output.splitlines() if line.strip()]

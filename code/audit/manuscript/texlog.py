@@ -24,7 +24,7 @@ _MISSING_CHARACTER = re.compile(r"^Missing character: (There is no .* in font .*
 
 
 @dataclass(frozen=True)
-class Complaint:
+class TexMessage:
     """One thing that is wrong with a typeset page."""
 
     place: str
@@ -43,7 +43,7 @@ class Complaint:
         return f"{self.place}: {self.what}"
 
 
-def complaints(log: str) -> Iterator[Complaint]:
+def complaints(log: str) -> Iterator[TexMessage]:
     """Errors, overfull boxes, undefined references and missing characters, in the log's order.
 
     The log must have been written with `-file-line-error` and lines that TeX does not break.
@@ -60,21 +60,21 @@ def complaints(log: str) -> Iterator[Complaint]:
             _follow(line, files)
 
 
-def _about(line: str, file: str) -> Complaint | None:
+def _about(line: str, file: str) -> TexMessage | None:
     if found := _ERROR.match(line):
-        return Complaint(f"{found[1]}:{found[2]}", found[3], stops=True)
+        return TexMessage(f"{found[1]}:{found[2]}", found[3], stops=True)
     if found := _OVERFULL.match(line):
         lines = _LINES.search(found[2])
-        return Complaint(f"{file}:{lines[1]}" if lines else file, found[1])
+        return TexMessage(f"{file}:{lines[1]}" if lines else file, found[1])
     if found := _UNDEFINED.match(line):
         place = f"{file}:{found[3]}" if found[3] else file
-        return Complaint(place, f"{found[1]} {found[2]}")
+        return TexMessage(place, f"{found[1]} {found[2]}")
     if found := _MULTIPLE.match(line):
-        return Complaint(file, found[1])
+        return TexMessage(file, found[1])
     if found := _BROKEN_LINK.match(line):
-        return Complaint(file, found[1])
+        return TexMessage(file, found[1])
     if found := _MISSING_CHARACTER.match(line):
-        return Complaint(file, found[1])
+        return TexMessage(file, found[1])
     return None
 
 

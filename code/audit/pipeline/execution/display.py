@@ -3,36 +3,36 @@
 import sys
 from typing import Any, Protocol, TextIO
 
-from seedstability.terminal import bars_on, duration
+from seedstability.terminal import duration, progress_bars
 
 
 class Display(Protocol):
-    """What an execution tells."""
+    """What an execution reports to."""
 
     def begin(self, stages: int) -> None:
-        """So many stages will run."""
+        """Take the number of stages that will run."""
 
     def started(self, stage: str) -> None:
-        """A stage begins."""
+        """Take note that a stage begins."""
 
     def progressed(self, stage: str, share: float) -> None:
-        """It is so far, in [0, 1]."""
+        """Take its progress in [0, 1]."""
 
     def finished(self, stage: str, how: str) -> None:
-        """It is done; `how` says at what cost."""
+        """Take note that it ended; `how` says at what cost."""
 
     def left(self, seconds: float) -> None:
-        """The whole run may take so much longer."""
+        """Take the estimated time left for the whole run."""
 
     def note(self, text: str) -> None:
-        """A line to keep."""
+        """Show a line that stays."""
 
     def end(self) -> None:
-        """Nothing more will come."""
+        """End the display."""
 
 
 class Quiet:
-    """Shows nothing."""
+    """Show nothing."""
 
     def begin(self, stages: int) -> None:
         """Nothing."""
@@ -95,7 +95,7 @@ class Bars(Quiet):
 
     def begin(self, stages: int) -> None:
         """Draw the run's own bar."""
-        self._progress = bars_on(self._stream)
+        self._progress = progress_bars(self._stream)
         self._whole = self._progress.add_task(f"{stages} stages", total=stages, right="")
         self._progress.start()
 
@@ -108,7 +108,7 @@ class Bars(Quiet):
         self._progress.update(self._bars[stage], completed=share, right=f"{share:.0%}")
 
     def finished(self, stage: str, how: str) -> None:
-        """Take its bar away and keep a line."""
+        """Replace its bar by a line."""
         self._progress.remove_task(self._bars.pop(stage))
         self._progress.advance(self._whole)
         self.note(f"{stage}: {how}")
@@ -125,13 +125,13 @@ class Bars(Quiet):
             self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def end(self) -> None:
-        """Take the bars away."""
+        """Remove the bars."""
         if self._progress is not None:
             self._progress.stop()
             self._progress = None
 
 
 def suited_display(stream: TextIO | None = None) -> Display:
-    """Bars where somebody watches, lines where it goes to a file or a pipe."""
+    """Choose bars on a terminal, lines in a file or a pipe."""
     stream = stream or sys.stderr
     return Bars(stream) if stream.isatty() else Lines(stream)

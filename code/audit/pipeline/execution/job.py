@@ -51,11 +51,11 @@ class Job:
 
 
 def perform(job: Job, waiting: Callable[[], None] | None = None) -> dict[str, Any]:
-    """Run the stage unless somebody else has done it meanwhile.
+    """Run the stage unless another process has done it meanwhile.
 
     Args:
         job: what to do.
-        waiting: called once if another process is at it.
+        waiting: called once if another process computes it.
 
     Returns:
         `kind`: `done` or `found`; when done also `seconds` and `peak_bytes`.

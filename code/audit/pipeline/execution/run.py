@@ -9,7 +9,7 @@ from pathlib import Path
 from audit.pipeline.execution.display import Display, suited_display
 from audit.pipeline.execution.job import Job
 from audit.pipeline.graph.keys import Key, current_sources, portable_keys
-from audit.pipeline.graph.schedule import ways_to_end
+from audit.pipeline.graph.schedule import critical_path_lengths
 from audit.pipeline.graph.sources import Sources
 from audit.pipeline.graph.stage import Stage, in_order
 from audit.pipeline.store.history import History
@@ -146,7 +146,7 @@ class _Execution:
     """Key's digest → stage that has not begun."""
     running: dict[str, Stage] = field(default_factory=dict)
     """Key's digest → stage at work."""
-    ways: dict[str, float] = field(default_factory=dict)
+    path_lengths: dict[str, float] = field(default_factory=dict)
     """Key's digest → seconds from its stage's beginning to the end of what waits for it."""
     shares: dict[str, float] = field(default_factory=dict)
     """Stage → how far it is, in [0, 1]."""
@@ -159,7 +159,7 @@ class _Execution:
         from audit.pipeline.execution.workers import Workers
 
         self.waiting = {self._digest(stage): stage for stage in self.plan.missing}
-        self.ways = ways_to_end(self.plan.missing, self.plan.keys, self.costs)
+        self.path_lengths = critical_path_lengths(self.plan.missing, self.plan.keys, self.costs)
         for reason in self.plan.damaged.values():
             self.display.note(f"{reason}; it is computed again")
         self.display.begin(len(self.waiting))
@@ -185,9 +185,9 @@ class _Execution:
             self.display.end()
 
     def _next(self) -> list[Stage]:
-        """Stages that may begin now: the longest way to the end first."""
+        """Stages that may begin now: the longest critical path first."""
         ready = [stage for stage in self.waiting.values() if not self._blocked(stage)]
-        ready.sort(key=lambda stage: self.ways[self._digest(stage)], reverse=True)
+        ready.sort(key=lambda stage: self.path_lengths[self._digest(stage)], reverse=True)
         return ready[: self.jobs - len(self.running)]
 
     def _blocked(self, stage: Stage) -> bool:
@@ -220,7 +220,7 @@ class _Execution:
             self.shares[stage.name] = event["share"]
             self.display.progressed(stage.name, event["share"])
         elif event["kind"] == "waiting":
-            self.display.note(f"{stage.name}: another run is at it; waiting for its result")
+            self.display.note(f"{stage.name}: another run computes it; waiting for its result")
         elif event["kind"] in ("done", "found"):
             del self.running[event["key"]]
             # Before the line that shows it, which may be the first thing that any stage tells.
@@ -235,14 +235,14 @@ class _Execution:
             said = log.read_text(errors="replace")[-2000:] if log.exists() else ""
             raise StageFailed(
                 f"stage {stage.name}: its process {event['text']}"
-                f" (SIGKILL: mostly for want of memory)\n{said}"
+                f" (SIGKILL: usually out of memory)\n{said}"
             )
         if event["mistake"]:
             raise UserError(f"stage {stage.name}: {event['text']}")
         raise StageFailed(f"stage {stage.name} failed:\n{event['text']}")
 
     def _seconds_left(self) -> float:
-        """At the known pace: all that is left shared out, but no less than its longest part."""
+        """Estimate the time left: remaining work over the workers, at least its longest part."""
         now = time.monotonic()
         left = [self.costs[stage.name] for stage in self.waiting.values()]
         for stage in self.running.values():

@@ -4,7 +4,7 @@ Started by `workers` as `python -m audit.pipeline.execution.worker COMMANDS EVEN
 of sockets. A command is a pickled pair: libraries to have ready, and a pickled `Job`. Events
 are dictionaries as JSON; each carries the stage's key and a `kind`.
 
-Whoever started it may be killed at any point: then the commands end, this process with them,
+Its parent may be killed at any point: then the commands end, this process with them,
 and its children by the signal they asked for.
 """
 
@@ -44,7 +44,7 @@ def serve(commands: socket.socket, events: socket.socket) -> None:
             for found, _ in ready.select():
                 if found.fileobj is not commands:
                     ready.unregister(found.fileobj)
-                    _bury(found.fd, *children.pop(found.fd), events)
+                    _reap(found.fd, *children.pop(found.fd), events)
                     continue
                 message = commands.recv(LARGEST_MESSAGE)
                 if not message:
@@ -72,7 +72,7 @@ def _have_ready(libraries: tuple[str, ...]) -> None:
         gc.freeze()
 
 
-def _bury(handle: int, pid: int, key: str, events: socket.socket) -> None:
+def _reap(handle: int, pid: int, key: str, events: socket.socket) -> None:
     os.close(handle)
     _, status = os.waitpid(pid, 0)
     code = os.waitstatus_to_exitcode(status)

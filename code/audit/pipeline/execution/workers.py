@@ -75,16 +75,14 @@ class Workers:
         except TimeoutError:
             return None
         if not message:
-            raise RuntimeError(
-                "the worker process ended by itself; was it killed for want of memory?"
-            )
+            raise RuntimeError("the worker process ended by itself; was it out of memory?")
         return json.loads(message)
 
     def kill(self) -> None:
         """End the worker and all its children at once; what they were writing never appears."""
         if self._process is None:
             return
-        # They form a process group of their own, so that this reaches nobody else.
+        # They form a process group of their own, so that this reaches no other process.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()

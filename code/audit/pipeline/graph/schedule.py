@@ -1,4 +1,4 @@
-"""Which stage begins first: the one with the longest way to the end of the graph."""
+"""Order stages by critical path: the longest remaining chain begins first."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,10 +6,11 @@ from audit.pipeline.graph.keys import Key
 from audit.pipeline.graph.stage import Stage
 
 
-def ways_to_end(
+def critical_path_lengths(
     missing: Sequence[Stage], keys: Mapping[str, Key], costs: Mapping[str, float]
 ) -> dict[str, float]:
-    """Key's digest → seconds of the stage and of the longest chain that waits for it.
+    """Length of each critical path: key's digest → seconds of the stage and of the longest chain
+    that waits for it.
 
     Args:
         missing: stages to run, each after its inputs.
@@ -17,25 +18,25 @@ def ways_to_end(
         costs: seconds of each, by name.
     """
     longest_follower: dict[str, float] = {}
-    ways: dict[str, float] = {}
+    paths: dict[str, float] = {}
     for stage in reversed(missing):
         key = keys[stage.name]
-        way = costs[stage.name] + longest_follower.get(key.digest, 0.0)
-        ways[key.digest] = way
+        path = costs[stage.name] + longest_follower.get(key.digest, 0.0)
+        paths[key.digest] = path
         for needed in key.inputs.values():
-            longest_follower[needed] = max(way, longest_follower.get(needed, 0.0))
-    return ways
+            longest_follower[needed] = max(path, longest_follower.get(needed, 0.0))
+    return paths
 
 
 def running_order(
     missing: Sequence[Stage], keys: Mapping[str, Key], costs: Mapping[str, float]
 ) -> list[Stage]:
     """The stages in the order in which one worker would run them; arguments as above."""
-    ways = ways_to_end(missing, keys, costs)
+    paths = critical_path_lengths(missing, keys, costs)
     waiting = {keys[stage.name].digest: stage for stage in missing}
     order = []
     while waiting:
         ready = [d for d, s in waiting.items() if not waiting.keys() & keys[s.name].inputs.values()]
-        first = max(ready, key=lambda digest: ways[digest])
+        first = max(ready, key=lambda digest: paths[digest])
         order.append(waiting.pop(first))
     return order

@@ -23,25 +23,25 @@ class Difference:
     what: str
     """What of it differs: `value`, `low`, `high`, `chance`, `digits`, `unit`, `interval`, `shape`,
     `elements`, `text`, `kind`; `missing` if it is locked alone, `new` if it is not locked."""
-    theirs: str
+    locked: str
     """As locked."""
-    ours: str
+    computed: str
     """As it came out now."""
     tolerance: float | None = None
     """What would have been allowed."""
 
     def __str__(self) -> str:
         if self.what == "missing":
-            return f"{self.address}: locked as {self.theirs}, but this code does not make it"
+            return f"{self.address}: locked as {self.locked}, but this code does not make it"
         if self.what == "new":
-            return f"{self.address}: now {self.ours}, and not locked"
+            return f"{self.address}: now {self.computed}, and not locked"
         allowed = "" if self.tolerance is None else f" (tolerance {self.tolerance:g})"
         name = "" if self.what in ("value", "text") else f" {self.what}"
-        return f"{self.address}{name}: locked {self.theirs}, now {self.ours}{allowed}"
+        return f"{self.address}{name}: locked {self.locked}, now {self.computed}{allowed}"
 
 
 @dataclass(frozen=True)
-class Complaint:
+class MismatchReport:
     """Why computed and locked values cannot pass for the same."""
 
     differences: tuple[Difference, ...]
@@ -121,19 +121,19 @@ def _compare_scalars(
 ) -> Iterator[Difference]:
     tolerance = 0.0 if exactly else locked.allowed_difference
     for name in ("value", "low", "high", "chance"):
-        ours, theirs = getattr(new, name), getattr(locked, name)
+        now, before = getattr(new, name), getattr(locked, name)
         # The ends of an interval move with its middle and, being estimates from few seeds
         # themselves, as much again.
         allowed = 2 * tolerance if name in ("low", "high") else tolerance
-        if ours is None and theirs is None:
+        if now is None and before is None:
             continue
-        if ours is None or theirs is None or abs(ours - theirs) > allowed + _SLACK:
-            shown = (_number(theirs, locked.digits), _number(ours, new.digits))
+        if now is None or before is None or abs(now - before) > allowed + _SLACK:
+            shown = (_number(before, locked.digits), _number(now, new.digits))
             yield Difference(address, name, *shown, tolerance=allowed)
     for name in ("digits", "unit", "interval") + (("tolerance",) if exactly else ()):
-        ours, theirs = getattr(new, name), getattr(locked, name)
-        if ours != theirs:
-            yield Difference(address, name, str(theirs), str(ours))
+        now, before = getattr(new, name), getattr(locked, name)
+        if now != before:
+            yield Difference(address, name, str(before), str(now))
 
 
 def _compare_arrays(address: str, new: Array, locked: Array, exactly: bool) -> Iterator[Difference]:
@@ -143,17 +143,17 @@ def _compare_arrays(address: str, new: Array, locked: Array, exactly: bool) -> I
     if new.digits != locked.digits:
         yield Difference(address, "digits", str(locked.digits), str(new.digits))
     allowed = 0.0 if exactly else locked.allowed_difference
-    ours, theirs = new.values.astype(float), locked.values.astype(float)
-    apart = np.where(np.isnan(ours) & np.isnan(theirs), 0.0, np.abs(ours - theirs))
+    now, before = new.values.astype(float), locked.values.astype(float)
+    apart = np.where(np.isnan(now) & np.isnan(before), 0.0, np.abs(now - before))
     # A gap in one of the two alone is a difference as large as any.
     apart = np.where(np.isnan(apart), np.inf, apart)
     out = apart > allowed + _SLACK
     if out.any():
         worst = tuple(int(i) for i in np.unravel_index(np.argmax(apart), apart.shape))
         where = ",".join(map(str, worst))
-        theirs_shown = f"[{where}] = {_number(theirs[worst], locked.digits)}"
-        ours_shown = f"{_number(ours[worst], new.digits)} and {int(out.sum())} of {out.size} out"
-        yield Difference(address, "elements", theirs_shown, ours_shown, tolerance=allowed)
+        shown_before = f"[{where}] = {_number(before[worst], locked.digits)}"
+        shown_now = f"{_number(now[worst], new.digits)} and {int(out.sum())} of {out.size} out"
+        yield Difference(address, "elements", shown_before, shown_now, tolerance=allowed)
 
 
 def _number(number: float | None, digits: int) -> str:

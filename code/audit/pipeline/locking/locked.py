@@ -23,6 +23,7 @@ from seedstability.errors import UserError
 from seedstability.numerics.abi import NumericABI
 
 __all__ = [
+    "Confirmation",
     "Cost",
     "Difference",
     "LockedRun",
@@ -52,6 +53,18 @@ class Cost:
 
 
 @dataclass(frozen=True)
+class Confirmation:
+    """A later run that came within tolerance of every locked value and left them as they are."""
+
+    date: str
+    """When it was recorded, in UTC."""
+    commit: str
+    """Source commit of that run."""
+    abi: NumericABI
+    """Its machine."""
+
+
+@dataclass(frozen=True)
 class LockedRun:
     """The run that made the locked values of one experiment."""
 
@@ -67,6 +80,8 @@ class LockedRun:
     """Numeric package → version."""
     stages: Mapping[str, Cost] = field(default_factory=dict)
     """Every stage that the parts needed → its cost."""
+    confirmed: Confirmation | None = None
+    """The run whose code `keys` stand for, where that is not the run that gave the values."""
 
 
 def read_values(folder: Path, experiments: Iterable[str] | None = None) -> Values:
@@ -111,7 +126,7 @@ def write(folder: Path, experiment: str, values: Values, run: LockedRun) -> None
     lines = [f"{json.dumps(name)}: {_as_json(values[name])}" for name in sorted(values)]
     runs = {**read_runs(folder)} if (folder / _PROVENANCE).exists() else {}
     runs[experiment] = run
-    plain = {name: asdict(runs[name]) for name in sorted(runs)}
+    plain = {name: _without_none(asdict(runs[name])) for name in sorted(runs)}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _replace(folder / f"{experiment}.json", "{\n" + ",\n".join(lines) + "\n}\n")
@@ -119,6 +134,10 @@ def write(folder: Path, experiment: str, values: Values, run: LockedRun) -> None
         _replace(folder / _PROVENANCE, text + "\n")
     except OSError as error:
         raise UserError(f"cannot lock values in {folder}: {error.strerror or error}") from error
+
+
+def _without_none(plain: dict[str, Any]) -> dict[str, Any]:
+    return {name: item for name, item in plain.items() if item is not None}
 
 
 def _replace(path: Path, text: str) -> None:
@@ -159,12 +178,12 @@ def _or_null(number: float) -> float | None:
 
 def _parse(path: Path) -> dict[str, Any]:
     try:
-        parsed = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_no_twins)
+        parsed = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_refuse_duplicates)
     except FileNotFoundError:
         raise UserError(f"{path} is not there; `invoke lock` writes it") from None
     except json.JSONDecodeError as error:
         raise UserError(f"{path}:{error.lineno}: {error.msg}; {_REMEDY}") from None
-    except (_Twin, OSError, UnicodeDecodeError) as error:
+    except (DuplicateAddress, OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}{_line_of(path, str(error))}: {error}; {_REMEDY}") from None
     if not isinstance(parsed, dict):
         raise UserError(f"{path}:1: this is no list of values by address; {_REMEDY}")
@@ -174,15 +193,17 @@ def _parse(path: Path) -> dict[str, Any]:
 _REMEDY = "restore it from the repository, or run `invoke lock`"
 
 
-class _Twin(ValueError):
+class DuplicateAddress(ValueError):
     """An address that stands there twice; JSON would keep the second in silence."""
 
 
-def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
-        raise _Twin(next(name for name in names if names.count(name) > 1) + " is there twice")
+        raise DuplicateAddress(
+            next(name for name in names if names.count(name) > 1) + " is there twice"
+        )
     return found
 
 
@@ -235,7 +256,11 @@ def _array(plain: dict[str, Any]) -> np.ndarray:
 def _run(path: Path, name: str, plain: dict[str, Any]) -> LockedRun:
     try:
         stages = {stage: Cost(**cost) for stage, cost in plain["stages"].items()}
-        return LockedRun(**{**plain, "abi": NumericABI(**plain["abi"]), "stages": stages})
+        confirmed = plain.get("confirmed")
+        if confirmed is not None:
+            confirmed = Confirmation(**{**confirmed, "abi": NumericABI(**confirmed["abi"])})
+        typed = {"abi": NumericABI(**plain["abi"]), "stages": stages, "confirmed": confirmed}
+        return LockedRun(**{**plain, **typed})
     except (TypeError, KeyError, AttributeError) as error:
         raise UserError(f"{path}{_line_of(path, name)}: {name}: {error}; {_REMEDY}") from None
 

@@ -149,7 +149,7 @@ def _rounded_array(array: Array, address: str) -> Array:
 
 def _two_figures(tolerance: float) -> float:
     """Rounded up, so that it reads well and does not change with every run."""
-    # Below this a power of ten can underflow, and nobody means such a tolerance.
+    # Below this a power of ten can underflow, and no such tolerance is meant.
     if tolerance < 1e-300:
         return 0.0
     unit = 10.0 ** (math.floor(math.log10(tolerance)) - 1)

@@ -3,7 +3,7 @@
     build/store/<key>.<abi>.safetensors      a whole result
     build/store/<key>.<abi>.partial          one that is being written, or whose writer was killed
     build/store/<key>.<process>.log          what a stage printed that failed
-    build/store/locks/<key>.<abi>            held by whoever computes it; vanishes with its process
+    build/store/locks/<key>.<abi>            held by the process that computes it, and gone with it
 
 A result appears under its name only when all of it is on disk. One that was cut short or edited
 afterwards is as good as missing, and is named.
@@ -137,7 +137,7 @@ class Store:
 
         Args:
             key: digest of the portable key.
-            waiting: called once if somebody else has the lock.
+            waiting: called once if another process holds the lock.
         """
         path = self.root / "locks" / f"{key}.{self.abi.digest}"
         with self._told_in_one_line():

@@ -1,7 +1,7 @@
 """Which files were compared with their hash already, so that nothing untouched is read twice.
 
 As in git's index, a file is known by size, inode and times. The time of the last change of the
-inode cannot be set back, so an edit shows even where somebody restores the modification time.
+inode cannot be set back, so an edit shows even where the modification time is restored.
 """
 
 import contextlib

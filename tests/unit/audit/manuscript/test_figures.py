@@ -75,4 +75,4 @@ def test_the_key_knows_values_and_code_and_not_the_command():
     assert rendering_key(replace(HEADLINE, command="other"), data) == key
     assert rendering_key(HEADLINE, {**data, "x": np.array([1.0, 2.5])}) != key
     assert rendering_key(HEADLINE, {**data, "x": np.array([[1.0], [2.0]])}) != key
-    assert rendering_key(replace(HEADLINE, name="closed_form"), data) != key
+    assert rendering_key(replace(HEADLINE, module="chance.closed_form"), data) != key

@@ -4,7 +4,7 @@ import pytest
 
 from audit.pipeline.execution.forecast import Expected, forecast
 from audit.pipeline.graph.keys import portable_keys
-from audit.pipeline.graph.schedule import running_order, ways_to_end
+from audit.pipeline.graph.schedule import critical_path_lengths, running_order
 from helpers.pipeline_bench import Bench, counting
 
 
@@ -58,6 +58,6 @@ def test_no_stage_comes_before_what_it_needs(bench):
     costs = {stage.name: 1.0 for stage in missing}
     order = running_order(missing, keys, costs)
     assert order[-1].name == "sum"
-    ways = ways_to_end(missing, keys, costs | {"slow": 5.0})
+    ways = critical_path_lengths(missing, keys, costs | {"slow": 5.0})
     assert ways[keys["slow"].digest] == 6.0
     assert ways[keys["sum"].digest] == 1.0

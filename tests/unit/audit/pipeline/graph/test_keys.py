@@ -119,7 +119,8 @@ def test_two_different_stages_cannot_share_a_name():
 def test_keys_abi_status_and_locked_values_import_no_torch():
     code = (
         "import sys;"
-        "from seedstability.pipeline import execution, graph, locked, status, workers;"
+        "from audit.pipeline.execution import run, status, workers;"
+        "from audit.pipeline.graph import drawing; from audit.pipeline.locking import locked;"
         "from seedstability.numerics.abi import numeric_abi; numeric_abi();"
         "print([m for m in ('torch', 'transformer_lens', 'scipy', 'rich') if m in sys.modules])"
     )

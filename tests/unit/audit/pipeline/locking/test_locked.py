@@ -7,7 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audit.pipeline.locking.locked import Cost, LockedRun, compare, read_runs, read_values, write
+from audit.pipeline.locking.locked import (
+    Confirmation,
+    Cost,
+    LockedRun,
+    compare,
+    read_runs,
+    read_values,
+    write,
+)
 from audit.pipeline.locking.values import Values
 from audit.pipeline.results import WIDTHS_OF_A_RANGE, Array, Scalar
 from seedstability.errors import UserError
@@ -75,6 +83,12 @@ def test_what_is_read_is_what_was_printed(folder, values):
 
 def test_the_run_comes_back(folder):
     assert read_runs(folder) == {"chance": RUN}
+
+
+def test_a_run_that_confirmed_the_values_comes_back_with_the_run_that_gave_them(folder, values):
+    confirmed = replace(RUN, confirmed=Confirmation("2026-02-02", "def", numeric_abi()))
+    write(folder, "chance", values, confirmed)
+    assert read_runs(folder) == {"chance": confirmed}
 
 
 def test_locking_one_experiment_leaves_the_others(folder):
