@@ -9,7 +9,6 @@ import os
 import subprocess
 import sys
 import tempfile
-from itertools import islice
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -155,34 +154,10 @@ def verify(c, claim="", rerun=False, json=False, profile="paper", jobs=0, device
         raise Exit(code=1)
 
 
-@verb(
-    iterable=["folders"],
-    help={
-        "folders": "the dictionaries: two folders or more, named without this flag",
-        "activations": "a .npy, a .safetensors, or a folder of .npy: what they were trained on",
-        "initial": "folders of the same before their first step, in order, with commas between",
-        "out": "the folder to write; replaced where it holds an earlier report (build/compare)",
-        "threshold": "cosine from which two latents are the same",
-        "all-pairs": "match all pairs one to one, not each with the next beyond five",
-    },
-)
-def compare(c, folders, activations="", initial="", out="", threshold="0.7", all_pairs=False):
+@verb()
+def compare(c):
     """Measure your own SAEs as the paper does: invoke compare DIR DIR [DIR ...] (all cores)."""
-    from audit.retraining import compare_dictionaries
-    from seedstability.numerics.reexec import reexec_pinned
-
-    threads = reexec_pinned(STARTED_IN, {"SEEDSTABILITY_HERE": str(HERE)})
-    os.chdir(HERE)
-    starts = [folder for folder in initial.split(",") if folder]
-    into = Path(out) if out else ROOT / "build" / "compare"
-    lines = compare_dictionaries(
-        folders, activations, starts, into, _number(threshold, "threshold"), all_pairs, threads
-    )
-    try:
-        for line in lines:
-            print(line)
-    except KeyboardInterrupt:
-        raise Exit("stopped; nothing was written", code=130) from None
+    raise UserError("compare takes the whole line: invoke compare DIR DIR [DIR ...]")
 
 
 @verb(help={"retrain": "train them again and say whether the bits agree", "name": "one of them"})
@@ -230,33 +205,26 @@ def _agreed(changes: int) -> bool:
     return input(f"write {changes} changes? [y/N] ").strip().lower() in ("y", "yes")
 
 
-def _number(text: str, name: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise UserError(f"{name} is {text!r}; it must be a number") from None
-
-
-def _gather_folders(words: list[str]) -> list[str]:
-    """`compare A B --out C` as Invoke can read it: `compare --out C --folders A --folders B`.
+def _hand_over_to_library(words: list[str], help: str | None) -> None:
+    """Replace this process by the library's own `compare`, with the words as they were typed.
 
     Invoke's tasks have no arguments that may come any number of times without a flag. What it is
-    about to parse lies in `program.core.unparsed` while this file is loaded, so it is put in
-    order there. Words that are no flag, and no value of one, are folders, wherever they stand.
+    about to parse lies in `program.core` while this file is loaded.
     """
-    if words[:1] != ["compare"]:
-        return words
-    arguments = compare.get_arguments()
-    with_value = {f"--{each.name}" for each in arguments if each.takes_value}
-    flags, folders, rest = [], [], iter(words[1:])
-    for word in rest:
-        if not word.startswith("-"):
-            folders += ["--folders", word]
-        else:
-            flags += [word, *islice(rest, word in with_value)]
-    return ["compare", *flags, *folders]
+    if words[:1] != ["compare"] and help != "compare":
+        return
+    into = ["--out", str(ROOT / "build" / "compare")]
+    typed = ["--help"] if help else [*into, *words[1:]]
+    path = os.pathsep.join([str(ROOT / "code"), *filter(None, [os.environ.get("PYTHONPATH")])])
+    os.chdir(HERE)
+    os.execve(
+        sys.executable,
+        # -P: no file of the user's folder takes the place of a module
+        [sys.executable, "-P", "-m", "seedstability", "compare", *typed],
+        {**os.environ, "PYTHONPATH": path},
+    )
 
 
 # Absent where this file is loaded by something else than Invoke's own command.
 if core := getattr(program, "core", None):
-    core.unparsed[:] = _gather_folders(core.unparsed)
+    _hand_over_to_library(core.unparsed, core[0].args.help.value)

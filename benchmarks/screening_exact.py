@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seedstability.dictionaries.screening import Screened
+from seedstability.dictionaries.screening import ScreenedTopK
 from seedstability.dictionaries.sparse_latents import topk
 
 LATENTS = {"B": 3072, "C": 32768}
@@ -32,12 +32,12 @@ def batches(n: int, kind: str, count: int) -> Iterator[tuple[Tensor, Tensor, Ten
     encoder = features + (0.3 * _unit(normal(n, D) * spectrum) if kind == "trained" else 0)
     bias = 0.05 * normal(n)
     for _ in range(count):
-        centred = normal(BATCH, D) * spectrum
+        centered = normal(BATCH, D) * spectrum
         if kind == "trained":
             active = torch.randint(n, (BATCH, K), generator=generator)
             strengths = 3 * torch.rand(BATCH, K, generator=generator)
-            centred = 0.3 * centred + torch.einsum("bk,bkd->bd", strengths, features[active])
-        yield encoder, bias, centred
+            centered = 0.3 * centered + torch.einsum("bk,bkd->bd", strengths, features[active])
+        yield encoder, bias, centered
         encoder += 1e-4 * normal(1, D)
         encoder *= 1 + 1e-4 * normal(n, 1)
 
@@ -54,17 +54,17 @@ def main() -> None:
     chosen = parser.parse_args()
     torch.set_num_threads(1)
 
-    screened = Screened()
+    screened = ScreenedTopK()
     count, sets, values, slow, fast = -(-chosen.rows // BATCH), 0, 0, 0.0, 0.0
-    for i, (encoder, bias, centred) in enumerate(
+    for i, (encoder, bias, centered) in enumerate(
         batches(LATENTS[chosen.shape], chosen.data, count)
     ):
         if i == 0:  # compiles, and finds the order of summation
-            Screened()(encoder, bias, centred, K)
+            ScreenedTopK()(encoder, bias, centered, K)
         start = time.perf_counter()
-        exact = topk(encoder, bias, centred, K)
+        exact = topk(encoder, bias, centered, K)
         middle = time.perf_counter()
-        found = screened(encoder, bias, centred, K)
+        found = screened(encoder, bias, centered, K)
         slow, fast = slow + middle - start, fast + time.perf_counter() - middle
         sets += _rows_that_differ(exact.latents, found.latents)
         values += _rows_that_differ(exact.values.view(np.int32), found.values.view(np.int32))

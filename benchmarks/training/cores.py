@@ -54,7 +54,7 @@ def main() -> None:
         k=shape.k,
         batch_size=shape.batch,
         epochs=asked.epochs,
-        normalise_activations=False,
+        normalize_activations=False,
         auxk=0,
     )
     train(x[: 4 * shape.batch], config, (0,), cores=1)  # whatever compiles does so here

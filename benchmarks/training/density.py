@@ -24,7 +24,7 @@ def milliseconds(sae, x, dense: bool) -> float:
     """One step without moving anything: what a batch says, and its sorting."""
     batch._DENSE_FROM = 0.0 if dense else 1.0
     began = time.perf_counter()
-    found = batch.look(sae, x)
+    found = batch.loss_and_gradients(sae, x)
     batch.gradients(sae, found)
     return 1000 * (time.perf_counter() - began)
 
@@ -32,8 +32,8 @@ def milliseconds(sae, x, dense: bool) -> float:
 def main() -> None:
     shape = shapes.SHAPES["A"]
     x, _ = shapes.data(shape)
-    config = replace(RELU, n_latents=shape.latents, normalise_activations=False)
-    sae = initialise(config, x.shape[1], 0)
+    config = replace(RELU, n_latents=shape.latents, normalize_activations=False)
+    sae = initialize(config, x.shape[1], 0)
     print("share that fires   entries (ms)   products (ms)")
     for bias in BIASES:
         sae.encoder_bias.fill_(bias)
@@ -56,7 +56,7 @@ if __name__ == "__main__":
     import shapes
 
     from seedstability.dictionaries.config import RELU
-    from seedstability.dictionaries.sae import initialise
+    from seedstability.dictionaries.sae import initialize
     from seedstability.dictionaries.training import gradients as batch
 
     main()

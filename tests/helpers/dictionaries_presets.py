@@ -15,7 +15,7 @@ from seedstability.dictionaries.config import (
     RELU,
     TOPK,
 )
-from seedstability.dictionaries.training.initialization import Units
+from seedstability.dictionaries.training.initialization import ActivationScaling
 
 X = samples(m=600, d=24)
 ACTIVATIONS = {"train": X[:500].numpy(), "heldout": X[500:].numpy()}
@@ -32,7 +32,7 @@ PRESETS = {
     "husai_topk": replace(HUSAI_TOPK, **SMALL),
     "husai_relu": replace(HUSAI_RELU, **SMALL),
 }
-UNIT = Units(X.mean(0), 1.0)
+UNSCALED = ActivationScaling(X.mean(0), 1.0)
 
 
 def same(a, b) -> bool:

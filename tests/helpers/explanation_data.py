@@ -23,7 +23,7 @@ VOCABULARY = [
 ]
 LENGTH, CONTEXTS = 128, 64
 ONE_TOKEN = DictionaryConfig(
-    n_latents=len(VOCABULARY), k=1, bias_before_encoder=False, normalise_activations=False
+    n_latents=len(VOCABULARY), k=1, bias_before_encoder=False, normalize_activations=False
 )
 CONFIG = ExplanationConfig(ONE_TOKEN, latents=8, shown=20, contrast=80, scored=20, controls=3)
 

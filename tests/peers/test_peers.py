@@ -11,7 +11,7 @@ from torch import nn
 from peers import peers_rounding
 from peers.peers_random import K, fill
 from seedstability.dictionaries.config import BATCH_TOPK, JUMPRELU, RELU, TOPK
-from seedstability.dictionaries.formats.folder import load, recognise, save
+from seedstability.dictionaries.formats.folder import load, recognize, save
 from seedstability.dictionaries.sae import SAE
 from seedstability.errors import UserError
 
@@ -142,7 +142,7 @@ def test_no_checkpoint_is_left_untested(theirs):
 
 def test_each_library_is_recognised(theirs):
     for name in CHECKPOINTS:
-        assert recognise(theirs / "read" / name).format == name.split("/")[0]
+        assert recognize(theirs / "read" / name).format == name.split("/")[0]
 
 
 @pytest.mark.parametrize("name", REFUSED)

@@ -6,12 +6,12 @@ from contestants import LEARNING_RATE
 from seedstability.dictionaries import sparse_latents
 from seedstability.dictionaries.config import TOPK
 from seedstability.dictionaries.samples import InMemory
-from seedstability.dictionaries.training.initialization import start, units
-from seedstability.dictionaries.training.sae_trainer import Trainee
+from seedstability.dictionaries.training.initialization import activation_scaling, initial_sae
+from seedstability.dictionaries.training.sae_trainer import SAETrainer
 
 
 class Contestant:
-    """A trainee and its steps."""
+    """A trainer and its steps."""
 
     select = staticmethod(sparse_latents.topk)
 
@@ -22,16 +22,16 @@ class Contestant:
             k=shape.k,
             batch_size=shape.batch,
             learning_rate=LEARNING_RATE,
-            normalise_activations=False,  # the data have a root mean square of one as they are
+            normalize_activations=False,  # the data have a root mean square of one as they are
             auxk=0,
         )
         samples = InMemory(x)
-        begun = start(samples, units(samples, config), config, seed)
-        self.trainee = Trainee(begun, str(seed), select=self.select)
+        begun = initial_sae(samples, activation_scaling(samples, config), config, seed)
+        self.trainer = SAETrainer(begun, str(seed), select=self.select)
 
     def train(self, batches):
         for batch in batches:
-            self.trainee.step(batch)
+            self.trainer.step(batch)
 
     def reconstruct(self, x):
-        return self.trainee.sae.reconstruct(x)
+        return self.trainer.sae.reconstruct(x)

@@ -1,12 +1,12 @@
 """This repository's trainer with screening: most latents are ruled out before they are computed."""
 
 from contestants import ours
-from seedstability.dictionaries.screening import Screened
+from seedstability.dictionaries.screening import ScreenedTopK
 
 
 class Contestant(ours.Contestant):
     """The same, screened."""
 
     def __init__(self, x, shape, seed):
-        self.select = Screened()
+        self.select = ScreenedTopK()
         super().__init__(x, shape, seed)

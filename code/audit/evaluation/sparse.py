@@ -65,7 +65,7 @@ def _quality(sae: SAE, x: Float[Tensor, "m d"]) -> dict[str, np.ndarray]:
     firings = np.zeros(n)
     for batch in x.split(_SAMPLES_AT_ONCE):
         starts, latents, values = topk(
-            sae.encoder, sae.encoder_bias, sae.centred(batch), sae.config.k
+            sae.encoder, sae.encoder_bias, sae.centered(batch), sae.config.k
         )
         if sae.config.rectify:
             values = np.maximum(values, 0.0)

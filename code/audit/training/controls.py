@@ -13,7 +13,7 @@ from jaxtyping import Float
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-from seedstability.dictionaries.config import ControlConfig
+from audit.training.controls_config import ControlConfig
 from seedstability.dictionaries.metrics import best_gain
 from seedstability.dictionaries.sae import SAE, check
 from seedstability.errors import UserError
@@ -23,7 +23,7 @@ _RANK_TOLERANCE = 1e-3
 
 
 def control(activations: Float[Tensor, "m d"], config: ControlConfig, seed: int) -> SAE:
-    """The dictionary of one seed, used as a TopK SAE: centred samples in, the k largest kept.
+    """The dictionary of one seed, used as a TopK SAE: centered samples in, the k largest kept.
 
     One gain for all latents, fitted by least squares, makes its reconstructions as good as such
     rows allow that were never trained to share a sample between them.

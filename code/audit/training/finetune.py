@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from audit.subjects.language_model.activation_store import training_samples
-from audit.training.pooling_config import TrainOnConfig
+from audit.training.pooling_config import FinetuneConfig
 from audit.training.stages import INITIAL, saes, stack, stacked
-from seedstability.dictionaries.training.train import Means, train_all
+from seedstability.dictionaries.training.train import RunOptions, train_all
 
 
-def train_on(
-    config: TrainOnConfig,
+def finetune(
+    config: FinetuneConfig,
     dictionaries: Mapping[str, np.ndarray],
     activations: Mapping[str, np.ndarray],
 ) -> dict[str, Any]:
@@ -31,10 +31,10 @@ def train_on(
         UserError: where there are not as many dictionaries as seeds, or of another shape.
     """
     training = config.training
-    starts = saes(dictionaries, training.dictionary)
+    initial_saes = saes(dictionaries, training.dictionary)
     x = training_samples(activations, training.samples)
-    means = Means(device=os.environ.get("SEEDSTABILITY_DEVICE", "cpu"))
-    runs = train_all(x, training, means, starts=starts)
+    options = RunOptions(device=os.environ.get("SEEDSTABILITY_DEVICE", "cpu"))
+    runs = train_all(x, training, options, initial_saes=initial_saes)
     return {
         **stacked([run.sae for run in runs]),
         INITIAL: stack(run.initial_decoder for run in runs),

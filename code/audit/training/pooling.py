@@ -19,10 +19,10 @@ from torch import Tensor
 
 from audit.training.pooling_config import PoolingConfig
 from audit.training.stages import INITIAL, saes, stack, stacked, tensor
-from seedstability.dictionaries.sae import SAE, initialise
+from seedstability.dictionaries.sae import SAE, initialize
 from seedstability.errors import UserError
 from seedstability.progress import report
-from seedstability.stability.cosine import normalise_rows
+from seedstability.stability.cosine import normalize_rows
 from seedstability.stability.matching.match import match
 
 _BATCH = 4096
@@ -93,7 +93,7 @@ def pool(
     blank = replace(config.dictionary, n_latents=n, k=min(config.dictionary.k, n))
     return {
         **stacked(made),
-        INITIAL: stack(initialise(blank, d, group).decoder for group in groups),
+        INITIAL: stack(initialize(blank, d, group).decoder for group in groups),
         "votes": np.stack(voted),
         "clusters": np.array([clusters for clusters, _ in sizes]),
         "pooled": np.array([latents for _, latents in sizes]),
@@ -109,7 +109,7 @@ def pool_of(dictionaries: Sequence[SAE], firings: Int[ndarray, "S n"]) -> Pool:
 def cluster(pooled: Pool, cosine: float, at_least: int = 1) -> Clusters:
     """Average-linkage clusters of decoder rows, joined down to a mean cosine of `cosine`, but only
     until `at_least` of them are left."""
-    rows = normalise_rows(_rows(pooled, "decoder")).double().numpy()
+    rows = normalize_rows(_rows(pooled, "decoder")).double().numpy()
     links = hierarchy.linkage(rows, "average", metric="cosine")
     labels = hierarchy.fcluster(links, 1 - cosine, "distance")
     if labels.max() < at_least:

@@ -30,7 +30,7 @@ class PoolingConfig:
 
 
 @dataclass(frozen=True)
-class TrainOnConfig:
+class FinetuneConfig:
     """Training that begins at dictionaries that are there already."""
 
     training: TrainingConfig

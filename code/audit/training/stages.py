@@ -18,8 +18,8 @@ from torch import Tensor
 
 from audit.subjects.language_model.activation_store import training_samples
 from audit.training.controls import control as make_control
+from audit.training.controls_config import ControlConfig
 from seedstability.dictionaries.config import (
-    ControlConfig,
     DictionaryConfig,
     PairedConfig,
     TrainingConfig,
@@ -28,7 +28,7 @@ from seedstability.dictionaries.metrics import quality
 from seedstability.dictionaries.sae import SAE
 from seedstability.dictionaries.training.coupled import train_group
 from seedstability.dictionaries.training.coupling_terms import consistency
-from seedstability.dictionaries.training.train import Means, Moment, train_all
+from seedstability.dictionaries.training.train import RunOptions, Snapshot, train_all
 from seedstability.progress import report
 from seedstability.stability.chance.closed_form import chance_level
 
@@ -52,8 +52,8 @@ def train(config: TrainingConfig, activations: Mapping[str, np.ndarray]) -> dict
     """
     x = training_samples(activations, config.samples)
     trace = Trace(tensor(activations["heldout"]), config.trace_decoders)
-    means = Means(device=os.environ.get("SEEDSTABILITY_DEVICE", "cpu"))
-    runs = train_all(x, config, means, trace.watch)
+    options = RunOptions(device=os.environ.get("SEEDSTABILITY_DEVICE", "cpu"))
+    runs = train_all(x, config, options, trace.watch)
     return {
         **stacked([run.sae for run in runs]),
         INITIAL: stack(run.initial_decoder for run in runs),
@@ -97,7 +97,7 @@ def _train_pair(
         if epoch == 0:
             initial.extend(sae.decoder.clone() for sae in both)
         if epoch in epochs:
-            trace.watch(Moment(0, epoch, list(both), []))
+            trace.watch(Snapshot(0, epoch, list(both), []))
 
     trained = train_group(x, config, pair, watch)
     traced = trace.arrays()
@@ -131,21 +131,21 @@ def control(config: ControlConfig, activations: Mapping[str, np.ndarray]) -> dic
 
 
 class Trace:
-    """What dictionaries are worth, and how alike they are, at chosen moments of their training."""
+    """What dictionaries are worth, and how alike they are, at chosen snapshots of their training."""
 
     def __init__(self, heldout: Float[Tensor, "m d"], keep_decoders: bool):
         self._heldout, self._keep = heldout, keep_decoders
         self._taken: list[dict[str, Any]] = []
 
-    def watch(self, moment: Moment) -> None:
+    def watch(self, snapshot: Snapshot) -> None:
         """Take the trace."""
-        measured = [quality(sae, self._heldout) for sae in moment.saes]
-        decoders = torch.stack([sae.decoder for sae in moment.saes])
+        measured = [quality(sae, self._heldout) for sae in snapshot.saes]
+        decoders = torch.stack([sae.decoder for sae in snapshot.saes])
         pairs = combinations(decoders, 2)
         taken = {
-            "step": moment.step,
-            "epoch": moment.epoch,
-            "loss": moment.losses,
+            "step": snapshot.step,
+            "epoch": snapshot.epoch,
+            "loss": snapshot.losses,
             **{name: [getattr(each, name) for each in measured] for name in TRACED},
             "max_cosine": [-consistency(torch.stack(pair)).item() for pair in pairs],
             "max_cosine_chance": chance_level(decoders.shape[1], decoders.shape[2], "max_cosine"),
@@ -155,7 +155,7 @@ class Trace:
         self._taken.append(taken)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Each of these along the moments, which come first."""
+        """Each of these along the snapshots, which come first."""
         names = self._taken[0] if self._taken else ()
         arrays = {name: np.array([taken[name] for taken in self._taken]) for name in names}
         whole = "epoch" in arrays and not (arrays["epoch"] % 1).any()

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 Architecture = Literal["topk", "batch_topk", "relu", "jumprelu"]
-Start = Literal["unit_gaussian", "kaiming_uniform"]
-BiasStart = Literal["mean", "geometric_median", "zero"]
+DecoderInit = Literal["unit_gaussian", "kaiming_uniform"]
+BiasInit = Literal["mean", "geometric_median", "zero"]
 Order = Literal["shared", "own"]
 
 
@@ -41,9 +41,9 @@ class DictionaryConfig:
     (the straight-through estimate, ibid. equations 11 and 12, rectangular kernel), in units
     of pre-activations. Theirs is 0.001 for samples of length one, so 0.011 for samples of 128
     coordinates normalised as here."""
-    threshold_start: float = 0.02
+    threshold_init: float = 0.02
     """Threshold of each `jumprelu` latent before the first step; its logarithm is what learns."""
-    threshold_memory: float = 0.99
+    threshold_ema_decay: float = 0.99
     """`batch_topk` ends with one threshold for samples that come alone: the smallest value kept
     in a batch, averaged over batches with weights that fall by this factor a step."""
     epochs: int = 20
@@ -61,17 +61,17 @@ class DictionaryConfig:
     clip_norm: float | None = None
     """Scale the gradient of a step down to this length, all parameters taken together, where it
     is longer. The library dictionary_learning clips at 1; the reports do not."""
-    start: Start = "unit_gaussian"
+    decoder_init: DecoderInit = "unit_gaussian"
     """Decoder rows before the first step: uniform on the sphere, or torch's Kaiming uniform
     (fan in, gain √2), then normalised to length one."""
-    tied_start: bool = True
+    tied_init: bool = True
     """The encoder starts as a copy of the decoder; otherwise as an own Kaiming uniform draw."""
-    scaled_start: bool = True
+    scaled_init: bool = True
     """Scale the encoder before the first step by the one factor with which reconstructions have
     the least squared error; else a dictionary with many more rows than dimensions overshoots."""
     decoder_bias: bool = True
     """Learn a vector that is added to each reconstruction."""
-    bias_start: BiasStart = "mean"
+    bias_init: BiasInit = "mean"
     """Where that vector starts: the mean activation, the point with the least summed distance
     to all samples (Bricken et al.; Gao et al.), or zero."""
     bias_before_encoder: bool = True
@@ -82,7 +82,7 @@ class DictionaryConfig:
     """Bring decoder rows back to length one after each step."""
     remove_parallel_gradient: bool = True
     """Take from each decoder row's gradient what points along the row, before Adam sees it."""
-    normalise_activations: bool = True
+    normalize_activations: bool = True
     """Train on activations scaled to a root mean square of one after their mean is taken off,
     so that `l1` and the learning rate mean the same for every layer. The SAE that comes out
     works in the original units."""
@@ -139,11 +139,11 @@ class PairedConfig:
     """The two seeds of each pair."""
     weight: float = 0.0
     """Weight λ of the term in the loss of each of the two."""
-    regulariser: Literal["consistency", "mfr"] = "consistency"
+    regularizer: Literal["consistency", "mfr"] = "consistency"
     """000's signed max cosine, or mutual feature regularisation (Marks et al., 2411.01220)."""
     gradient: Literal["connected", "cut"] = "connected"
     """`cut` computes the term on detached weights, as 000's code did: it then has no effect."""
-    initialisation: Literal["own", "shared"] = "own"
+    initialization: Literal["own", "shared"] = "own"
     """Both start from their own seed, or both from the first seed of the pair."""
     order: Order = "shared"
     """Both see the same batches at each step, or each its own order."""
@@ -153,25 +153,6 @@ class PairedConfig:
     """Take the trace after each epoch; otherwise before the first step and at the end."""
     trace_decoders: bool = False
     """Keep the decoders of each traced epoch."""
-
-
-@dataclass(frozen=True)
-class ControlConfig:
-    """Dictionaries that no SAE training made, in the layout of trained ones."""
-
-    kind: Literal["data_points", "kmeans", "ica", "random_decoder"] = "data_points"
-    """Centred samples, k-means centroids, independent components, or directions on the sphere."""
-    n_latents: int = 1024
-    """Rows wanted; `ica` gives both signs of each component and at most twice the data's rank."""
-    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
-    """One dictionary for each."""
-    k: int = 32
-    """Latents kept for each sample when the dictionary is used to reconstruct."""
-
-    @property
-    def dictionary(self) -> DictionaryConfig:
-        """How to encode with such a dictionary: its rows as encoder, the k largest kept."""
-        return replace(TOPK, n_latents=self.n_latents, k=self.k)
 
 
 TOPK = DictionaryConfig(auxk=512)
@@ -188,7 +169,7 @@ unit-norm rows without parallel gradient, dead latents resampled every 25,000 st
 JUMPRELU = DictionaryConfig(
     architecture="jumprelu",
     l0_weight=1e-3,
-    bias_start="zero",
+    bias_init="zero",
     bias_before_encoder=False,
     warm_up_steps=1000,
     sparsity_warm_up_steps=10_000,
@@ -198,14 +179,14 @@ rows without parallel gradient, learning rate and L0 warmed up over their number
 starts the learning rate at a tenth, ours at zero; their Adam has a first beta of zero, ours 0.9."""
 
 HUSAI_TOPK = DictionaryConfig(
-    start="kaiming_uniform",
-    tied_start=False,
-    scaled_start=False,
+    decoder_init="kaiming_uniform",
+    tied_init=False,
+    scaled_init=False,
     decoder_bias=False,
     bias_before_encoder=False,
     rectify=False,
     remove_parallel_gradient=False,
-    normalise_activations=False,
+    normalize_activations=False,
     suppression=1 / 32,
     order="own",
 )

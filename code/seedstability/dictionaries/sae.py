@@ -39,9 +39,9 @@ class SAE:
 
     def pre_activations(self, x: Float[Tensor, "b d"]) -> Float[Tensor, "b n"]:
         """What the activation function gets to see."""
-        return torch.addmm(self.encoder_bias, self.centred(x), self.encoder.t())
+        return torch.addmm(self.encoder_bias, self.centered(x), self.encoder.t())
 
-    def centred(self, x: Float[Tensor, "b d"]) -> Float[Tensor, "b d"]:
+    def centered(self, x: Float[Tensor, "b d"]) -> Float[Tensor, "b d"]:
         """The samples as the encoder reads them."""
         return x - self.decoder_bias if self.config.bias_before_encoder else x
 
@@ -63,7 +63,7 @@ class SAE:
         """The SAE's version of each sample."""
         return self.decode(self.encode(x))
 
-    def in_units(self, scale: float) -> "SAE":
+    def rescaled(self, scale: float) -> "SAE":
         """The SAE that does to `scale` · x what this one does to x.
 
         Exact, because every activation function here is positively homogeneous once its
@@ -77,7 +77,7 @@ class SAE:
         )
 
 
-def initialise(config: DictionaryConfig, d: int, seed: int) -> SAE:
+def initialize(config: DictionaryConfig, d: int, seed: int) -> SAE:
     """The SAE that `seed` draws, before its first step; biases are zero.
 
     Raises:
@@ -87,8 +87,8 @@ def initialise(config: DictionaryConfig, d: int, seed: int) -> SAE:
     generator = torch.Generator().manual_seed(seed)
     n = config.n_latents
     # HUSAI draws the encoder first; the order of draws is part of what a seed means.
-    encoder = None if config.tied_start else _kaiming_uniform((n, d), d, generator)
-    if config.start == "kaiming_uniform":
+    encoder = None if config.tied_init else _kaiming_uniform((n, d), d, generator)
+    if config.decoder_init == "kaiming_uniform":
         # Drawn as d × n because torch's fan-in of a decoder layer is n; only the order of the
         # draws sees it, the rows being normalised afterwards.
         decoder = _kaiming_uniform((d, n), n, generator).t().contiguous()
@@ -96,7 +96,7 @@ def initialise(config: DictionaryConfig, d: int, seed: int) -> SAE:
         decoder = torch.randn(n, d, generator=generator)
     decoder /= decoder.norm(dim=1, keepdim=True)
     encoder = decoder.clone() if encoder is None else encoder
-    threshold = config.threshold_start if config.architecture == "jumprelu" else 0.0
+    threshold = config.threshold_init if config.architecture == "jumprelu" else 0.0
     return SAE(
         encoder, torch.zeros(n), decoder, torch.zeros(d), torch.full((n,), threshold), config
     )
@@ -138,8 +138,8 @@ def _valid_ranges(config: DictionaryConfig) -> dict[str, tuple[bool, str]]:
         "epochs": (config.epochs >= 0, "at least 0"),
         "learning_rate": (config.learning_rate > 0, "above 0"),
         "bandwidth": (config.bandwidth > 0, "above 0"),
-        "threshold_start": (config.threshold_start > 0, "above 0"),
-        "threshold_memory": (0 <= config.threshold_memory < 1, "in [0, 1)"),
+        "threshold_init": (config.threshold_init > 0, "above 0"),
+        "threshold_ema_decay": (0 <= config.threshold_ema_decay < 1, "in [0, 1)"),
         "decay_share": (0 <= config.decay_share <= 1, "in [0, 1]"),
         "clip_norm": (config.clip_norm is None or config.clip_norm > 0, "above 0, or None"),
         "auxk": (config.auxk >= 0, "at least 0"),

@@ -1,6 +1,6 @@
 """What fires, found through a product in low precision: the exact path's bits in less time.
 
-A sample x (centred) fires the k latents of largest pre-activation p_j, where p_j is the float32
+A sample x (centered) fires the k latents of largest pre-activation p_j, where p_j is the float32
 number that `firing.topk` computes for x·E_j + e_j. Here the products of all pairs are computed in
 bfloat16 only, which processors with AMX do seven times as fast, and p_j only where it counts.
 
@@ -49,8 +49,8 @@ from torch import Tensor
 
 from seedstability.dictionaries.kernels.screening import keep_screened, rescore_all, round_rows
 from seedstability.dictionaries.sparse_latents import (
-    Fired,
-    every,
+    ActiveEntries,
+    equal_offsets,
     pre_activations,
     rows_at_once,
     topk,
@@ -75,14 +75,14 @@ class Rounded(NamedTuple):
     """At least the length of each one's difference to itself before rounding."""
 
 
-def rounded(matrix: Float[Tensor, "m d"], into: BFloat16[Tensor, "m d"]) -> Rounded:
+def rounded(matrix: Float[Tensor, "m d"], out: BFloat16[Tensor, "m d"]) -> Rounded:
     """Each row of a matrix rounded, in the memory of another."""
     m, d = matrix.shape
     lengths, residuals = np.empty((2, m), np.float32)
-    words, short = matrix.view(torch.int32).numpy(), into.view(torch.int16).numpy()
+    words, short = matrix.view(torch.int32).numpy(), out.view(torch.int16).numpy()
     round_rows(matrix.numpy(), words, short, lengths, residuals)
     factor, more = np.float32((1 + _gamma(d + 8, _HALF_ULP)) * _OUTWARD), np.float32(2.0**-52)
-    return Rounded(into, lengths * factor + more, residuals * factor + more)
+    return Rounded(out, lengths * factor + more, residuals * factor + more)
 
 
 class Bounds(NamedTuple):
@@ -135,14 +135,14 @@ def summation_block(
     generator = torch.Generator().manual_seed(0)
     shapes = ((n, d), (n,), (rows, d))
     trial = [_normal(*pair, generator) for pair in zip(shapes, offsets, strict=True)]
-    encoder, bias, centred = (tensor.numpy() for tensor in trial)
+    encoder, bias, centered = (tensor.numpy() for tensor in trial)
     exact, found = pre_activations(*trial), np.empty((rows, n), np.float32)
     few, narrow = min(_FEW, n), found[:, : min(_FEW, n)]
     for block in range(d, 0, -1):
-        rescore_all(centred[:1], encoder, bias, block, few, narrow[:1])
+        rescore_all(centered[:1], encoder, bias, block, few, narrow[:1])
         if not np.array_equal(narrow[:1], exact[:1, :few]):
             continue
-        rescore_all(centred, encoder, bias, block, n, found)
+        rescore_all(centered, encoder, bias, block, n, found)
         if np.array_equal(found, exact):
             return block
     return None
@@ -162,7 +162,7 @@ def _plain(tensor: Tensor) -> bool:
     return tensor.is_contiguous() and tensor.dtype == torch.float32
 
 
-class Screened:
+class ScreenedTopK:
     """`firing.topk` by way of a product in bfloat16: the same latents and the same values.
 
     Pays on processors with AMX or AVX-512 bfloat16, unless `ONEDNN_MAX_CPU_ISA` forbids these.
@@ -183,18 +183,18 @@ class Screened:
         self,
         encoder: Float[Tensor, "n d"],
         bias: Float[Tensor, " n"],
-        centred: Float[Tensor, "b d"],
+        centered: Float[Tensor, "b d"],
         k: int,
-    ) -> Fired:
+    ) -> ActiveEntries:
         """The k largest pre-activations of each sample, negative ones too."""
-        b, rows = len(centred), rows_at_once(len(encoder))
+        b, rows = len(centered), rows_at_once(len(encoder))
         kept, values = np.empty((b, k), np.int32), np.empty((b, k), np.float32)
         margins = None
-        if all(map(_plain, (encoder, bias, centred))):
-            margins = self._bounds(encoder, bias, centred)
+        if all(map(_plain, (encoder, bias, centered))):
+            margins = self._bounds(encoder, bias, centered)
         for first in range(0, b, rows):
             part = slice(first, min(first + rows, b))
-            pair = encoder, bias, centred[part]
+            pair = encoder, bias, centered[part]
             if margins is None or not self._screen(
                 margins.only(part), pair, kept[part], values[part]
             ):
@@ -202,17 +202,17 @@ class Screened:
                 kept[part], values[part] = exact.latents.reshape(-1, k), exact.values.reshape(-1, k)
                 self._count(undecided_rows=part.stop - part.start)
         self._count(rows=b)
-        return Fired(every(k, b), kept.reshape(-1), values.reshape(-1))
+        return ActiveEntries(equal_offsets(k, b), kept.reshape(-1), values.reshape(-1))
 
     def _bounds(
         self,
         encoder: Float[Tensor, "n d"],
         bias: Float[Tensor, " n"],
-        centred: Float[Tensor, "b d"],
+        centered: Float[Tensor, "b d"],
     ) -> Bounds:
         latents = rounded(encoder, self._take("latents", len(encoder), encoder.shape[1]))
-        samples = rounded(centred, self._take("samples", *centred.shape))
-        products = self._take("products", len(centred), len(encoder))
+        samples = rounded(centered, self._take("samples", *centered.shape))
+        products = self._take("products", len(centered), len(encoder))
         torch.mm(samples.rows, latents.rows.t(), out=products)
         return bounds(products, samples, latents, bias.numpy())
 
@@ -224,13 +224,13 @@ class Screened:
         values: Float32[np.ndarray, "b k"],
     ) -> bool:
         """Fill `kept` and `values` and say so, or leave them to the exact path."""
-        encoder, bias, centred = pair
-        at = (encoder.data_ptr() % _LINE, bias.data_ptr() % _LINE, centred.data_ptr() % _LINE)
+        encoder, bias, centered = pair
+        at = (encoder.data_ptr() % _LINE, bias.data_ptr() % _LINE, centered.data_ptr() % _LINE)
         set_to = torch.get_num_threads(), torch.get_float32_matmul_precision()
-        block = summation_block(len(centred), *encoder.shape, at, *set_to)
+        block = summation_block(len(centered), *encoder.shape, at, *set_to)
         if block is None:
             return False
-        exact = centred.numpy(), encoder.numpy(), bias.numpy(), block
+        exact = centered.numpy(), encoder.numpy(), bias.numpy(), block
         rescored = keep_screened(
             margins.products, margins.factors, margins.latents, exact, kept.shape[1], kept, values
         )

@@ -12,7 +12,7 @@ from seedstability.dictionaries.kernels.selection import (
     count_above,
     keep_above,
     keep_largest,
-    keep_largest_besides,
+    keep_largest_excluding,
 )
 from seedstability.dictionaries.sae import SAE
 
@@ -21,10 +21,10 @@ _NUMBERS_AT_ONCE = 1 << 24
 _memory = threading.local()
 
 
-class Fired(NamedTuple):
+class ActiveEntries(NamedTuple):
     """The m latents that fired on a batch of b samples, sample after sample, ascending in each."""
 
-    starts: Int64[np.ndarray, " b+1"]
+    offsets: Int64[np.ndarray, " b+1"]
     """Where each sample's entries begin, and the end of the last one's."""
     latents: Int32[np.ndarray, " m"]
     """Their columns."""
@@ -32,7 +32,7 @@ class Fired(NamedTuple):
     """Their pre-activations."""
 
 
-class Quiet(NamedTuple):
+class InactiveTopK(NamedTuple):
     """The k latents of largest magnitude among those that did not fire, for each sample."""
 
     latents: Int32[np.ndarray, "b k"]
@@ -43,16 +43,16 @@ class Quiet(NamedTuple):
     """Their summed magnitudes."""
 
 
-class Select(Protocol):
+class TopKSelector(Protocol):
     """A way to find the k largest pre-activations of each sample."""
 
     def __call__(
         self,
         encoder: Float[Tensor, "n d"],
         bias: Float[Tensor, " n"],
-        centred: Float[Tensor, "b d"],
+        centered: Float[Tensor, "b d"],
         k: int,
-    ) -> Fired:
+    ) -> ActiveEntries:
         """Those of each sample, negative ones too."""
         ...
 
@@ -66,65 +66,69 @@ def rows_at_once(n: int) -> int:
 
 
 def pre_activations(
-    encoder: Float[Tensor, "n d"], bias: Float[Tensor, " n"], centred: Float[Tensor, "b d"]
+    encoder: Float[Tensor, "n d"], bias: Float[Tensor, " n"], centered: Float[Tensor, "b d"]
 ) -> Float32[np.ndarray, "b n"]:
     """What the activation function sees of the samples, in memory that the next call of this
     thread uses again."""
-    b, n = len(centred), len(encoder)
+    b, n = len(centered), len(encoder)
     # Fresh pages for so much memory at each step would cost a tenth of the step.
     if getattr(_memory, "size", 0) < b * n:
         _memory.numbers, _memory.size = torch.empty(b * n), b * n
-    return torch.addmm(bias, centred, encoder.t(), out=_memory.numbers[: b * n].view(b, n)).numpy()
+    return torch.addmm(bias, centered, encoder.t(), out=_memory.numbers[: b * n].view(b, n)).numpy()
 
 
 def topk(
-    encoder: Float[Tensor, "n d"], bias: Float[Tensor, " n"], centred: Float[Tensor, "b d"], k: int
-) -> Fired:
+    encoder: Float[Tensor, "n d"], bias: Float[Tensor, " n"], centered: Float[Tensor, "b d"], k: int
+) -> ActiveEntries:
     """The k largest pre-activations of each sample, negative ones too."""
-    b, rows = len(centred), rows_at_once(len(encoder))
+    b, rows = len(centered), rows_at_once(len(encoder))
     latents, values = np.empty((b, k), np.int32), np.empty((b, k), np.float32)
     for first in range(0, b, rows):
         part = slice(first, first + rows)
-        pre = pre_activations(encoder, bias, centred[part])
+        pre = pre_activations(encoder, bias, centered[part])
         keep_largest(pre, k, latents[part], values[part])
-    return Fired(every(k, b), latents.reshape(-1), values.reshape(-1))
+    return ActiveEntries(equal_offsets(k, b), latents.reshape(-1), values.reshape(-1))
 
 
-def topk_and_quiet(sae: SAE, centred: Float[Tensor, "b d"], k: int) -> tuple[Fired, Quiet]:
+def topk_and_inactive(
+    sae: SAE, centered: Float[Tensor, "b d"], k: int
+) -> tuple[ActiveEntries, InactiveTopK]:
     """The k largest pre-activations of each sample, and the k largest magnitudes besides."""
-    b, n, rows = len(centred), len(sae.encoder), rows_at_once(len(sae.encoder))
+    b, n, rows = len(centered), len(sae.encoder), rows_at_once(len(sae.encoder))
     besides = min(k, n - k)
     latents, values = np.empty((b, k), np.int32), np.empty((b, k), np.float32)
-    quiet, signs = np.empty((b, besides), np.int32), np.empty((b, besides), np.float32)
+    inactive, signs = np.empty((b, besides), np.int32), np.empty((b, besides), np.float32)
     totals = np.empty(b, np.float32)
     for first in range(0, b, rows):
         part = slice(first, first + rows)
-        pre = pre_activations(sae.encoder, sae.encoder_bias, centred[part])
+        pre = pre_activations(sae.encoder, sae.encoder_bias, centered[part])
         keep_largest(pre, k, latents[part], values[part])
-        totals[part] = keep_largest_besides(pre, latents[part], besides, quiet[part], signs[part])
-    fired = Fired(every(k, b), latents.reshape(-1), values.reshape(-1))
-    return fired, Quiet(quiet, signs, totals)
+        totals[part] = keep_largest_excluding(
+            pre, latents[part], besides, inactive[part], signs[part]
+        )
+    fired = ActiveEntries(equal_offsets(k, b), latents.reshape(-1), values.reshape(-1))
+    return fired, InactiveTopK(inactive, signs, totals)
 
 
-def batch_topk(sae: SAE, centred: Float[Tensor, "b d"], k: int) -> Fired:
+def batch_topk(sae: SAE, centered: Float[Tensor, "b d"], k: int) -> ActiveEntries:
     """The k·b largest pre-activations of the batch, those above zero."""
-    pre = pre_activations(sae.encoder, sae.encoder_bias, centred)
+    pre = pre_activations(sae.encoder, sae.encoder_bias, centered)
     b, n = pre.shape
     at, values = np.empty((1, k * b), np.int32), np.empty((1, k * b), np.float32)
     keep_largest(pre.reshape(1, -1), k * b, at, values)
     at, values = at[0][values[0] > 0], values[0][values[0] > 0]
-    return Fired(np.searchsorted(at, np.arange(b + 1) * n), at % np.int32(n), values)
+    return ActiveEntries(np.searchsorted(at, np.arange(b + 1) * n), at % np.int32(n), values)
 
 
-def above(pre: Float32[np.ndarray, "b n"], threshold: Float32[np.ndarray, " n"]) -> Fired:
+def above(pre: Float32[np.ndarray, "b n"], threshold: Float32[np.ndarray, " n"]) -> ActiveEntries:
     """All pre-activations above a threshold for each latent."""
-    starts = np.zeros(len(pre) + 1, np.int64)
-    np.cumsum(count_above(pre, threshold), out=starts[1:])
-    latents, values = np.empty(starts[-1], np.int32), np.empty(starts[-1], np.float32)
-    keep_above(pre, threshold, starts, latents, values)
-    return Fired(starts, latents, values)
+    offsets = np.zeros(len(pre) + 1, np.int64)
+    np.cumsum(count_above(pre, threshold), out=offsets[1:])
+    latents, values = np.empty(offsets[-1], np.int32), np.empty(offsets[-1], np.float32)
+    keep_above(pre, threshold, offsets, latents, values)
+    return ActiveEntries(offsets, latents, values)
 
 
-def every(k: int, b: int) -> Int64[np.ndarray, " b+1"]:
+def equal_offsets(k: int, b: int) -> Int64[np.ndarray, " b+1"]:
     """Where b samples' entries begin that have k each."""
     return np.arange(0, b * k + 1, k, dtype=np.int64)

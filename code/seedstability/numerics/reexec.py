@@ -2,24 +2,19 @@
 
 import os
 import sys
-from pathlib import Path
 
 from seedstability.numerics import pinning
 
 
-def start_anew_if_unpinned(folder: Path, besides: dict[str, str]) -> int:
+def reexec_pinned() -> int:
     """Replace this process by the same command with all pinned, unless it has that already.
 
     The variables are read when NumPy and torch are loaded, which may have happened.
 
-    Args:
-        folder: where this process was started; its arguments may be relative to it.
-        besides: more environment variables for the new one.
-
     Returns:
         The number of threads to compute with.
     """
-    threads = _threads()
+    threads = usable_threads()
     wanted = pinning.environment(threads)
     # Only products in half precision are oneDNN's, and matching takes them for a first look alone:
     # what it finds is computed again. Pinned they would be slower than float32.
@@ -27,16 +22,11 @@ def start_anew_if_unpinned(folder: Path, besides: dict[str, str]) -> int:
     if any(os.environ.get(name) != value for name, value in wanted.items()):
         sys.stdout.flush()
         sys.stderr.flush()
-        os.chdir(folder)
-        os.execve(
-            sys.executable,
-            [sys.executable, *sys.orig_argv[1:]],
-            {**os.environ, **besides, **wanted},
-        )
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**os.environ, **wanted})
     return threads
 
 
-def _threads() -> int:
+def usable_threads() -> int:
     """As many as this process may use, or as it is told to; no bit depends on it."""
     told = os.environ.get("OMP_NUM_THREADS", "")
     return int(told) if told.isdigit() and int(told) else len(os.sched_getaffinity(0))

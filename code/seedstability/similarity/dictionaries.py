@@ -10,12 +10,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from seedstability.dictionaries.formats.folder import load, recognise
+from seedstability.dictionaries.formats.folder import load, recognize
 from seedstability.dictionaries.sae import SAE
 from seedstability.errors import UserError
 from seedstability.similarity.pairs import Weights
 
-Given = str | Path | SAE
+SAESource = str | Path | SAE
 
 _PARTS = ("encoder", "encoder_bias", "decoder", "decoder_bias", "threshold")
 _LONGEST_LABEL = 12
@@ -23,7 +23,7 @@ _BYTES_AT_ONCE = 1 << 22
 
 
 @dataclass(frozen=True)
-class Input:
+class LoadedSAE:
     """One dictionary."""
 
     sae: SAE
@@ -54,7 +54,7 @@ class Input:
         }
 
 
-def read(given: Sequence[Given]) -> list[Input]:
+def read_dictionaries(given: Sequence[SAESource]) -> list[LoadedSAE]:
     """The dictionaries, all of one shape and no two the same.
 
     Raises:
@@ -73,7 +73,9 @@ def read(given: Sequence[Given]) -> list[Input]:
     return inputs
 
 
-def read_initial(given: Sequence[Given], trained: Sequence[Input]) -> list[Input]:
+def read_initial_dictionaries(
+    given: Sequence[SAESource], trained: Sequence[LoadedSAE]
+) -> list[LoadedSAE]:
     """The dictionaries before their first step, in the order of `trained`.
 
     Two may start at the same weights; that is what a shared initialisation is.
@@ -91,7 +93,7 @@ def read_initial(given: Sequence[Given], trained: Sequence[Input]) -> list[Input
     return inputs
 
 
-def labels(inputs: Sequence[Input]) -> list[str]:
+def short_labels(inputs: Sequence[LoadedSAE]) -> list[str]:
     """A short name for each: its folder's own where all are short and different."""
     own = [Path(each.folder).name for each in inputs]
     short = all(0 < len(name) <= _LONGEST_LABEL for name in own) and len({*own}) == len(own)
@@ -109,17 +111,17 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _read(given: Given, place: int) -> Input:
+def _read(given: SAESource, place: int) -> LoadedSAE:
     if isinstance(given, SAE):
         files = {name: _digest(getattr(given, name)) for name in _PARTS}
-        read = Input(given, _named(given, place), "memory", files)
+        loaded = LoadedSAE(given, _named(given, place), "memory", files)
     else:
-        found = recognise(Path(given))
+        found = recognize(Path(given))
         sae = load(Path(given))
         files = {path.name: sha256(path) for path in found.files}
-        read = Input(sae, str(given), found.format, files)
-    _refuse_width_one(read)
-    return read
+        loaded = LoadedSAE(sae, str(given), found.format, files)
+    _refuse_width_one(loaded)
+    return loaded
 
 
 def _digest(values: Tensor) -> str:
@@ -127,11 +129,11 @@ def _digest(values: Tensor) -> str:
     return hashlib.sha256(flat.data).hexdigest()
 
 
-def _named(given: Given, place: int) -> str:
+def _named(given: SAESource, place: int) -> str:
     return f"SAE {place}" if isinstance(given, SAE) else str(given)
 
 
-def _refuse_same_place(given: Sequence[Given]) -> None:
+def _refuse_same_place(given: Sequence[SAESource]) -> None:
     for (i, one), (j, other) in combinations(enumerate(given), 2):
         if isinstance(one, SAE) or isinstance(other, SAE):
             same = one is other
@@ -144,7 +146,7 @@ def _refuse_same_place(given: Sequence[Given]) -> None:
             )
 
 
-def _refuse_other_shapes(inputs: Sequence[Input]) -> None:
+def _refuse_other_shapes(inputs: Sequence[LoadedSAE]) -> None:
     first = inputs[0]
     n, d = first.sae.decoder.shape
     for each in inputs[1:]:
@@ -156,7 +158,7 @@ def _refuse_other_shapes(inputs: Sequence[Input]) -> None:
             )
 
 
-def _refuse_same_weights(inputs: Sequence[Input]) -> None:
+def _refuse_same_weights(inputs: Sequence[LoadedSAE]) -> None:
     for one, other in combinations(inputs, 2):
         if all(_equal(getattr(one.sae, part), getattr(other.sae, part)) for part in _PARTS):
             raise UserError(
@@ -170,9 +172,9 @@ def _equal(one: Tensor, other: Tensor) -> bool:
     return torch.equal(one[:64], other[:64]) and torch.equal(one, other)
 
 
-def _refuse_width_one(read: Input) -> None:
-    n, d = read.sae.decoder.shape
+def _refuse_width_one(loaded: LoadedSAE) -> None:
+    n, d = loaded.sae.decoder.shape
     if n < 1 or d < 2:
         raise UserError(
-            f"{read.folder} has {n} latents of width {d}; directions need a width of at least 2"
+            f"{loaded.folder} has {n} latents of width {d}; directions need a width of at least 2"
         )

@@ -140,7 +140,7 @@ class Gauge(NamedTuple):
         decoder is left as it is: what a latent does depends on its encoder alone.
         """
         encoder = gauge_scramble(sae.encoder, self.basis, generator)
-        before = sae.centred(self.mean)
+        before = sae.centered(self.mean)
         return replace(
             sae,
             encoder=encoder,

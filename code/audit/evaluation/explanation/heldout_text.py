@@ -202,11 +202,11 @@ def _fired(
     sae: SAE, x: Float[torch.Tensor, "b d"], start: int
 ) -> tuple[Int[ndarray, "f"], Int[ndarray, "f"], Float[ndarray, "f"]]:
     """Sample, latent and value of each firing among samples of which the first is `start`."""
-    encoder, bias, centred = sae.encoder, sae.encoder_bias, sae.centred(x)
+    encoder, bias, centred = sae.encoder, sae.encoder_bias, sae.centered(x)
     if sae.config.architecture == "topk":
         fired = topk(encoder, bias, centred, sae.config.k)
     else:
         fired = above(pre_activations(encoder, bias, centred), sae.threshold.numpy())
-    rows = np.repeat(np.arange(start, start + len(x)), np.diff(fired.starts))
+    rows = np.repeat(np.arange(start, start + len(x)), np.diff(fired.offsets))
     kept = fired.values > 0 if sae.config.rectify else fired.values != 0
     return rows[kept], fired.latents[kept], fired.values[kept]

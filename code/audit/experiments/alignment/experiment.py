@@ -148,7 +148,7 @@ def data(settings: Settings) -> Stage:
 def _compared(settings: Settings) -> dict[str, Arm]:
     """The architectures at equal L0 or explained variance, at the smallest size."""
     start, width = settings.jumprelu_start
-    jumprelu = replace(JUMPRELU, threshold_start=start, bandwidth=width)
+    jumprelu = replace(JUMPRELU, threshold_init=start, bandwidth=width)
     presets = {
         "topk": replace(TOPK, k=settings.k),
         "topk_as_relu": replace(TOPK, k=settings.relu_k),

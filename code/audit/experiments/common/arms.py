@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from audit.evaluation.config import EvaluationConfig
 from audit.pipeline.graph.stage import Stage
 from audit.subjects.modular_addition.config import Position, Subject, activations_config
-from seedstability.dictionaries.config import ControlConfig, DictionaryConfig, TrainingConfig
+from audit.training.controls_config import ControlConfig
+from seedstability.dictionaries.config import DictionaryConfig, TrainingConfig
 from seedstability.similarity.config import ComparisonConfig
 
 

@@ -8,10 +8,10 @@ from audit.evaluation.config import EvaluationConfig
 from audit.pipeline.execution.forecast import Expected
 from audit.pipeline.graph.stage import Stage
 from audit.subjects.language_model.config import HUB, SMALL, ActivationsConfig, TextConfig, shape_of
-from audit.training.pooling_config import TrainOnConfig
+from audit.training.pooling_config import FinetuneConfig
 from seedstability.dictionaries.config import TrainingConfig
 from seedstability.similarity.config import ComparisonConfig
-from seedstability.similarity.cost import estimated as comparison_cost
+from seedstability.similarity.cost import estimate_cost as comparison_cost
 
 _SECONDS_A_SAMPLE = 2.2e-6
 """Of training, whatever the size: moving data, choosing latents."""
@@ -37,14 +37,14 @@ def estimate(stage: Stage) -> Expected | None:
     if data is None or not isinstance(data.config, ActivationsConfig):
         return None
     _, d = shape_of(data.config.model)
-    if isinstance(config, TrainOnConfig):
+    if isinstance(config, FinetuneConfig):
         config = config.training
     if isinstance(config, TrainingConfig):
         return _training(config, data.config, d)
     if "dictionaries" not in stage.inputs:
         return None
     made = stage.inputs["dictionaries"].config
-    made = made.training if isinstance(made, TrainOnConfig) else made
+    made = made.training if isinstance(made, FinetuneConfig) else made
     if isinstance(config, EvaluationConfig) and isinstance(made, TrainingConfig):
         return _evaluation(made, data.config, d)
     if isinstance(config, ComparisonConfig) and isinstance(made, TrainingConfig):

@@ -1,7 +1,7 @@
 """Section "Consistency training": does a term that draws two dictionaries together help (C01–C07)?
 
 The first report's own arm computes the term on detached weights. Beside it stand the same term with
-its gradient connected, a second regulariser, what a shared start or order gives alone, and
+its gradient connected, a second regularizer, what a shared start or order gives alone, and
 twice the steps. An independent third seed judges what a pair agrees on.
 """
 
@@ -94,18 +94,18 @@ def parts(settings: Settings) -> dict[str, Stage]:
     }
     cut = {_name(w): _pairs(settings, "leaky", "cut", w) for w in settings.cut_weights}
     mfr = {
-        _name(w): _pairs(few, "leaky", "mfr", w, regulariser="mfr") for w in settings.mfr_weights
+        _name(w): _pairs(few, "leaky", "mfr", w, regularizer="mfr") for w in settings.mfr_weights
     }
     design = {
-        f"{initialisation}_{order}": _pairs(
+        f"{initialization}_{order}": _pairs(
             few,
             "leaky",
-            f"design_{initialisation}_{order}",
+            f"design_{initialization}_{order}",
             0.0,
-            initialisation=initialisation,
+            initialization=initialization,
             order=order,
         )
-        for initialisation, order in (("own", "own"), ("shared", "own"), ("shared", "shared"))
+        for initialization, order in (("own", "own"), ("shared", "own"), ("shared", "shared"))
     }
     twice = _pairs(few, "leaky", "twice", 0.0, epochs=2 * settings.epochs)
     return {

@@ -185,7 +185,7 @@ def rows(settings: Settings, subject: str) -> list[Row]:
         "dictionary": plain,
         "seeds": settings.seeds,
         "samples": settings.tokens,
-        "begin": "centroids",
+        "init": "centroids",
         "form": "archetypal",
         "weights_rate": fitted.weights_rate,
     }
@@ -198,7 +198,7 @@ def rows(settings: Settings, subject: str) -> list[Row]:
         learning_rate=plain.learning_rate,
         order=plain.order,
         l0_weight=fitted.jumprelu_l0_weight,
-        threshold_start=threshold,
+        threshold_init=threshold,
         bandwidth=width,
         warm_up_steps=rise,
         sparsity_warm_up_steps=rise,
@@ -207,13 +207,13 @@ def rows(settings: Settings, subject: str) -> list[Row]:
         Row("plain", trained()),
         Row("same_order", trained(order="shared"), "order"),
         Row("same_start", trained({"init_seeds": first}), "start"),
-        Row("data_points", variant(begin="data_points")),
-        Row("data_points_shared", variant(begin="data_points", begin_shared=True), "samples"),
-        Row("centroids_shared", variant(begin="centroids", begin_shared=True), "centroids"),
+        Row("data_points", variant(init="data_points")),
+        Row("data_points_shared", variant(init="data_points", shared_init=True), "samples"),
+        Row("centroids_shared", variant(init="centroids", shared_init=True), "centroids"),
         Row("archetypal", VariantConfig(**hull)),
-        Row("archetypal_shared", VariantConfig(**hull, begin_shared=True), "centroids"),
+        Row("archetypal_shared", VariantConfig(**hull, shared_init=True), "centroids"),
         # An encoder that has nothing to do with the decoder has no scale at which it fits.
-        Row("untied", trained(tied_start=False, scaled_start=False)),
+        Row("untied", trained(tied_init=False, scaled_init=False)),
         Row("tied", variant(form="tied")),
         Row("decay", trained(warm_up_steps=rise, decay_share=settings.decay)),
         Row("cosine", variant(cosine=True)),
@@ -221,7 +221,7 @@ def rows(settings: Settings, subject: str) -> list[Row]:
         Row("auxk", trained(dead_after=max(1, round(settings.dead_share * settings.tokens)))),
         # Often enough that some are silent for so long, and not at the very end.
         Row("resampling", trained(auxk=0, resample_every=steps // 8 + 1)),
-        Row("falling_k", variant(k_at_first=min(plain.n_latents, settings.soft_k * plain.k))),
+        Row("falling_k", variant(initial_k=min(plain.n_latents, settings.soft_k * plain.k))),
         Row("temperature", variant(temperature=settings.temperature)),
         Row("batch_topk", trained(architecture="batch_topk")),
         Row("relu", trained(architecture="relu", l1=fitted.relu_l1, auxk=0)),
@@ -298,7 +298,7 @@ def _rows(settings: Settings) -> Stage:
     config = RowsConfig(
         tuple(row.name for row in named),
         tuple(row.shared for row in named),
-        tuple(getattr(row.training, "begin", "drawn") == "drawn" for row in named),
+        tuple(getattr(row.training, "init", "drawn") == "drawn" for row in named),
     )
     return Stage("interventions/rows", f"{HERE}:rows", config, inputs)
 
@@ -317,7 +317,7 @@ def _drift(settings: Settings) -> Stage:
     for kind, training in (("twins", twin), ("strangers", stranger)):
         train = Stage(
             f"interventions/language/{kind}/train",
-            "audit.training.variants.stages:follow",
+            "audit.training.variants.stages:train_traced",
             training,
             {"activations": data("language", settings)},
         )

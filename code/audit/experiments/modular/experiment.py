@@ -16,12 +16,12 @@ from audit.subjects.modular_addition.config import (
     logits_config,
     reading_config,
 )
+from audit.training.controls_config import ControlConfig
 from seedstability.dictionaries.config import (
     HUSAI_RELU,
     HUSAI_TOPK,
     RELU,
     TOPK,
-    ControlConfig,
     DictionaryConfig,
     TrainingConfig,
 )
@@ -331,7 +331,7 @@ def _subjects(settings: Settings) -> Stage:
         reading_config("untrained", 0),
     )
     inputs["learning"] = Stage(
-        "subjects/learning", "audit.subjects.modular_addition.stages:learning", first_epochs(0)
+        "subjects/learning", "audit.subjects.modular_addition.stages:learning_curves", first_epochs(0)
     )
     return _measure("subjects", inputs)
 

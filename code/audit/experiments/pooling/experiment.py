@@ -14,7 +14,7 @@ from audit.experiments.language import experiment as language
 from audit.pipeline.graph.stage import Stage
 from audit.subjects.language_model.config import HUB, weights_sha256
 from audit.subjects.synthetic.planted_config import PlantedConfig
-from audit.training.pooling_config import PoolingConfig, TrainOnConfig
+from audit.training.pooling_config import FinetuneConfig, PoolingConfig
 from seedstability.dictionaries.config import TrainingConfig
 from seedstability.similarity.config import ComparisonConfig
 
@@ -151,8 +151,8 @@ def _arms(settings: Settings, subject: str, single: Arm, samples: int | None) ->
             )
         trained = _stage(
             f"{subject}/{choose}/train",
-            "finetune:train_on",
-            TrainOnConfig(TrainingConfig(on, pools, samples=samples)),
+            "finetune:finetune",
+            FinetuneConfig(TrainingConfig(on, pools, samples=samples)),
             pooled,
             data,
         )

@@ -8,7 +8,7 @@ from typing import Literal
 
 from seedstability.dictionaries.config import TOPK, DictionaryConfig, TrainingConfig
 
-Begin = Literal["drawn", "data_points", "centroids"]
+Init = Literal["drawn", "data_points", "centroids"]
 Form = Literal["free", "tied", "archetypal"]
 Term = Literal["none", "orthogonality", "consistency", "mfr"]
 
@@ -25,10 +25,10 @@ class VariantConfig:
     """Draws the order of batches; with order `own` together with the SAE's seed."""
     samples: int | None = None
     """Train on the first so many samples; on all if left out."""
-    begin: Begin = "drawn"
+    init: Init = "drawn"
     """Decoder and encoder rows before the first step: as the dictionary's settings draw them;
-    centred samples drawn without replacement; or centroids of samples found by k-means."""
-    begin_shared: bool = False
+    centered samples drawn without replacement; or centroids of samples found by k-means."""
+    shared_init: bool = False
     """All seeds begin at the samples, or centroids, of the first seed; else each at its own."""
     clustered: int = 16_384
     """Samples, drawn by the seed, of which k-means finds the centroids; the first of them are where
@@ -42,15 +42,15 @@ class VariantConfig:
     weights_rate: float = 1.0
     """Learning rate of the weights of archetypal rows, as a share of all others'. Adam moves each
     of m weights by about its rate in a step, whatever the gradient; together they are one."""
-    k_at_first: int = 0
+    initial_k: int = 0
     """Latents kept in the first step; the number falls linearly to `k`. 0 keeps it at `k`."""
     temperature: float = 0.0
     """Temperature of TopK's selection in the first step, in standard deviations of a sample's
     pre-activations: a latent p is kept to a share σ((p − cut) / T), the cut halfway
     between the k-th and the next pre-activation. 0 selects as TopK does from the beginning."""
-    coldest: float = 0.01
+    final_temperature: float = 0.01
     """The temperature falls geometrically to this; then selection is TopK's own."""
-    soft_share: float = 0.5
+    anneal_share: float = 0.5
     """Share of the steps over which k or the temperature falls."""
     cosine: bool = False
     """The learning rate falls to zero by half a cosine (Loshchilov and Hutter, 1608.03983)."""

@@ -17,8 +17,8 @@ _SAMPLES_FOR_GAIN = 2048
 """As for the starts that are drawn."""
 
 
-def rows_of(x: Float[Tensor, "m d"], config: VariantConfig) -> list[Float[Tensor, "n d"]]:
-    """For each seed the samples, or the centroids, at which its rows begin; `x` is centred.
+def initial_rows(x: Float[Tensor, "m d"], config: VariantConfig) -> list[Float[Tensor, "n d"]]:
+    """For each seed the samples, or the centroids, at which its rows begin; `x` is centered.
 
     Raises:
         UserError: for more latents than samples.
@@ -26,16 +26,16 @@ def rows_of(x: Float[Tensor, "m d"], config: VariantConfig) -> list[Float[Tensor
     n = config.dictionary.n_latents
     if n > len(x):
         raise UserError(f"{n} latents begin at {len(x)} samples; at most {len(x)} can")
-    seeds: Sequence[int] = config.seeds[:1] if config.begin_shared else config.seeds
+    seeds: Sequence[int] = config.seeds[:1] if config.shared_init else config.seeds
     found = [_rows(x, n, config, seed) for seed in seeds]
-    return found * len(config.seeds) if config.begin_shared else found
+    return found * len(config.seeds) if config.shared_init else found
 
 
 def _rows(x: Tensor, n: int, config: VariantConfig, seed: int) -> Float[Tensor, "n d"]:
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(x), generator=generator)
     drawn = x[order[:n]]
-    if config.begin == "data_points":
+    if config.init == "data_points":
         return drawn
     return centroids(x[order[: max(n, config.clustered)]], drawn, config.rounds)
 
@@ -55,7 +55,7 @@ def centroids(
     return found.float()
 
 
-def beginning(
+def sae_from_rows(
     x: Float[Tensor, "m d"], rows: Float[Tensor, "n d"], settings: DictionaryConfig
 ) -> SAE:
     """The dictionary that begins at these rows, in the activations' units: read and written alike

@@ -23,7 +23,7 @@ from torch import Tensor
 from audit.training.variants.config import VariantConfig
 from seedstability.dictionaries.config import DictionaryConfig
 from seedstability.dictionaries.sae import SAE
-from seedstability.dictionaries.training.batched import Batched
+from seedstability.dictionaries.training.batched import BatchedTrainer
 from seedstability.dictionaries.training.losses import Loss, Parameters, loss
 from seedstability.dictionaries.training.schedules import sparsity_share
 
@@ -35,22 +35,22 @@ class Selection(NamedTuple):
     """Of the soft selection; 0 keeps the k largest."""
 
 
-class Reparametrised(Batched):
+class ReparametrizedTrainer(BatchedTrainer):
     """S dictionaries on their way, whose decoders or encoders are made of other parameters."""
 
     def __init__(
         self,
-        starts: Sequence[SAE],
+        initial_saes: Sequence[SAE],
         config: VariantConfig,
         total_steps: int,
         selection: Callable[[int], Selection],
         points: Float[Tensor, "S m d"] | None,
         names: Sequence[str],
     ):
-        """Begin at `starts`; tied ones have encoders that are multiples of their decoders.
+        """Begin at `initial_saes`; tied ones have encoders that are multiples of their decoders.
 
         Args:
-            starts: one for each seed, in training's units.
+            initial_saes: one for each seed, in training's units.
             config: its `form` says what is learned.
             total_steps: steps that training will have.
             selection: how latents are chosen at a step, the first of which is 1.
@@ -61,13 +61,13 @@ class Reparametrised(Batched):
         if config.form == "archetypal":
             # The rows have length one by construction, and autograd sees to what is parallel.
             settings = replace(settings, unit_norm_decoder=False, remove_parallel_gradient=False)
-        super().__init__(starts, settings, total_steps, names=names)
+        super().__init__(initial_saes, settings, total_steps, names=names)
         self._own_settings, self._form, self._selection = config.dictionary, config.form, selection
         self._points, self._weights_rate = points, config.weights_rate
         self._learn(self._parts())
 
     def step(self, x: Float[Tensor, "S b d"] | Float[Tensor, "b d"]) -> Float[Tensor, " S"]:
-        """As `Batched.step`, through what the dictionaries are made of."""
+        """As `BatchedTrainer.step`, through what the dictionaries are made of."""
         self.steps += 1
         x = x.expand(len(self.names), *x.shape[-2:])
         temperature = self._selection(self.steps).temperature
@@ -156,8 +156,8 @@ def soft_loss(
     pre-activations, and no gradient flows through either. As T falls to 0 this becomes TopK.
     """
     bias = parameters.decoder_bias[:, None]
-    centred = x - bias if config.bias_before_encoder else x
-    pre = torch.baddbmm(parameters.encoder_bias[:, None], centred, parameters.encoder.mT)
+    centered = x - bias if config.bias_before_encoder else x
+    pre = torch.baddbmm(parameters.encoder_bias[:, None], centered, parameters.encoder.mT)
     latents = pre.relu() * gates(pre, config.k, temperature)
     error = torch.baddbmm(bias, latents, parameters.decoder) - x
     # What fires is counted as TopK would have it, so that dead latents mean the same.

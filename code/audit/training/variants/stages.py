@@ -10,7 +10,7 @@ from audit.training.stages import INITIAL, PARTS, stack, stacked, train
 from audit.training.variants.config import FamilyConfig, VariantConfig
 from audit.training.variants.train import train_variants
 from seedstability.dictionaries.config import TrainingConfig
-from seedstability.dictionaries.training.train import Moment, train_all
+from seedstability.dictionaries.training.train import Snapshot, train_all
 from seedstability.progress import step
 
 
@@ -39,7 +39,7 @@ def train_member(
     return {**stacked(trained.saes), INITIAL: stack(trained.initial_decoders)}
 
 
-def follow(config: TrainingConfig, activations: Mapping[str, np.ndarray]) -> dict[str, Any]:
+def train_traced(config: TrainingConfig, activations: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """Train one SAE for each seed and keep the decoders at the epochs that are traced.
 
     Returns:
@@ -50,9 +50,9 @@ def follow(config: TrainingConfig, activations: Mapping[str, np.ndarray]) -> dic
     epochs: list[int] = []
     decoders: list[np.ndarray] = []
 
-    def watch(moment: Moment) -> None:
-        epochs.append(round(moment.epoch))
-        decoders.append(stack(sae.decoder.clone() for sae in moment.saes))
+    def watch(snapshot: Snapshot) -> None:
+        epochs.append(round(snapshot.epoch))
+        decoders.append(stack(sae.decoder.clone() for sae in snapshot.saes))
 
     runs = train_all(training_samples(activations, config.samples), config, watch=watch)
     return {

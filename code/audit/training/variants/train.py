@@ -1,7 +1,7 @@
 """Training that differs from the plain one in its steps: schedules, selection, terms, forms.
 
 Two engines. What only changes settings from step to step, or adds a gradient to the decoder's,
-moves through the plain trainer's own steps (`SideBySide`). A dictionary that is made of other
+moves through the plain trainer's own steps (`ThreadedTrainer`). A dictionary that is made of other
 parameters, or selects softly, moves by autograd through the loss in torch (`reparametrised`).
 """
 
@@ -15,16 +15,20 @@ from jaxtyping import Float
 from torch import Tensor
 
 from audit.training.variants.config import VariantConfig
-from audit.training.variants.data_init import beginning, rows_of
-from audit.training.variants.reparametrized import Reparametrised, Selection
+from audit.training.variants.data_init import initial_rows, sae_from_rows
+from audit.training.variants.reparametrized import ReparametrizedTrainer, Selection
 from seedstability.dictionaries.config import DictionaryConfig, PairedConfig
 from seedstability.dictionaries.sae import SAE
 from seedstability.dictionaries.samples import Samples
 from seedstability.dictionaries.training.coupled import train_group
-from seedstability.dictionaries.training.gradients import Pull
-from seedstability.dictionaries.training.initialization import Units, start, units
-from seedstability.dictionaries.training.sae_trainer import Trainee
-from seedstability.dictionaries.training.threaded import SideBySide
+from seedstability.dictionaries.training.gradients import DenseGradients
+from seedstability.dictionaries.training.initialization import (
+    ActivationScaling,
+    activation_scaling,
+    initial_sae,
+)
+from seedstability.dictionaries.training.sae_trainer import SAETrainer
+from seedstability.dictionaries.training.threaded import ThreadedTrainer
 from seedstability.dictionaries.training.train import feed
 from seedstability.errors import UserError
 from seedstability.progress import report
@@ -49,25 +53,25 @@ def train_variants(samples: Samples, config: VariantConfig) -> Variants:
     if config.term in ("consistency", "mfr"):
         return _drawn_together(samples, config)
     settings = config.dictionary
-    into = units(samples, settings)
-    rows = None if config.begin == "drawn" else _rows(samples, config)
-    starts = _starts(samples, into, config, rows)
-    initial = [sae.decoder.clone() for sae in starts]
-    feeds = [feed(samples, into, settings, config.order_seed, seed) for seed in config.seeds]
+    scaling = activation_scaling(samples, settings)
+    rows = None if config.init == "drawn" else _rows(samples, config)
+    initial_saes = _initial_saes(samples, scaling, config, rows)
+    initial = [sae.decoder.clone() for sae in initial_saes]
+    feeds = [feed(samples, scaling, settings, config.order_seed, seed) for seed in config.seeds]
     per_epoch = -(-samples.shape[0] // settings.batch_size)
     total = per_epoch * settings.epochs
     if config.form == "free" and not config.temperature:
-        saes = _side_by_side(starts, feeds, config, per_epoch, total)
+        saes = _side_by_side(initial_saes, feeds, config, per_epoch, total)
     else:
-        points = torch.stack(rows) / into.scale if rows and config.form == "archetypal" else None
-        saes = _in_torch(starts, feeds, config, per_epoch, total, points)
-    return Variants([sae.in_units(into.scale) for sae in saes], initial)
+        points = torch.stack(rows) / scaling.scale if rows and config.form == "archetypal" else None
+        saes = _in_torch(initial_saes, feeds, config, per_epoch, total, points)
+    return Variants([sae.rescaled(scaling.scale) for sae in saes], initial)
 
 
 def k_at(config: VariantConfig, step: int, total: int) -> int:
-    """Latents kept at a step, the first of which is 1: from `k_at_first` linearly to `k`."""
+    """Latents kept at a step, the first of which is 1: from `initial_k` linearly to `k`."""
     k = config.dictionary.k
-    return round(k + (max(config.k_at_first, k) - k) * (1 - _fallen(config, step, total)))
+    return round(k + (max(config.initial_k, k) - k) * (1 - _fallen(config, step, total)))
 
 
 def temperature_at(config: VariantConfig, step: int, total: int) -> float:
@@ -75,7 +79,7 @@ def temperature_at(config: VariantConfig, step: int, total: int) -> float:
     fallen = _fallen(config, step, total)
     if not config.temperature or fallen >= 1:
         return 0.0
-    return config.temperature * (config.coldest / config.temperature) ** fallen
+    return config.temperature * (config.final_temperature / config.temperature) ** fallen
 
 
 def rate_at(config: VariantConfig, step: int, total: int) -> float:
@@ -111,21 +115,21 @@ def orthogonality(decoders: Float[Tensor, "S n d"]) -> Float[Tensor, ""]:
 
 def _fallen(config: VariantConfig, step: int, total: int) -> float:
     """0 at the first step, 1 from where nothing is soft any more."""
-    return min(1.0, (step - 1) / max(1.0, config.soft_share * total))
+    return min(1.0, (step - 1) / max(1.0, config.anneal_share * total))
 
 
 def _check(config: VariantConfig) -> None:
     topk = config.dictionary.architecture == "topk"
     archetypal = config.form == "archetypal"
     problems = {
-        "k_at_first and temperature soften TopK alone": not topk
-        and (config.k_at_first or config.temperature),
+        "initial_k and temperature soften TopK alone": not topk
+        and (config.initial_k or config.temperature),
         "k falls in plain steps alone, not where the form or the selection is another": (
-            (config.k_at_first or config.cosine or config.term != "none")
+            (config.initial_k or config.cosine or config.term != "none")
             and (config.form != "free" or config.temperature)
         ),
-        "archetypal rows begin at centroids": archetypal and config.begin != "centroids",
-        "dictionaries that are drawn together begin as they are drawn": config.begin != "drawn"
+        "archetypal rows begin at centroids": archetypal and config.init != "centroids",
+        "dictionaries that are drawn together begin as they are drawn": config.init != "drawn"
         and config.term in ("consistency", "mfr"),
     }
     for problem, found in problems.items():
@@ -135,21 +139,21 @@ def _check(config: VariantConfig) -> None:
 
 def _rows(samples: Samples, config: VariantConfig) -> list[Float[Tensor, "n d"]]:
     x = torch.cat(list(samples.parts()))
-    return rows_of(x - x.mean(0), config)
+    return initial_rows(x - x.mean(0), config)
 
 
-def _starts(
-    samples: Samples, into: Units, config: VariantConfig, rows: list[Tensor] | None
+def _initial_saes(
+    samples: Samples, scaling: ActivationScaling, config: VariantConfig, rows: list[Tensor] | None
 ) -> list[SAE]:
     """Each seed's dictionary before its first step, in training's units."""
     if rows is None:
-        return [start(samples, into, config.dictionary, seed) for seed in config.seeds]
+        return [initial_sae(samples, scaling, config.dictionary, seed) for seed in config.seeds]
     x = torch.cat(list(samples.parts()))
-    return [beginning(x, each, config.dictionary).in_units(1 / into.scale) for each in rows]
+    return [sae_from_rows(x, each, config.dictionary).rescaled(1 / scaling.scale) for each in rows]
 
 
 def _side_by_side(
-    starts: list[SAE],
+    initial_saes: list[SAE],
     feeds: Sequence[Iterator[Tensor]],
     config: VariantConfig,
     per_epoch: int,
@@ -157,14 +161,14 @@ def _side_by_side(
 ) -> list[SAE]:
     """Plain steps, whose settings change between them."""
 
-    def prepare(trainees: Sequence[Trainee]) -> list[Pull] | None:
-        now = settings_at(config, trainees[0].steps + 1, total)
-        for trainee in trainees:
-            trainee.sae = replace(trainee.sae, config=now)
-        return _pulls(trainees, config) if config.term == "orthogonality" else None
+    def prepare(trainers: Sequence[SAETrainer]) -> list[DenseGradients] | None:
+        now = settings_at(config, trainers[0].steps + 1, total)
+        for trainer in trainers:
+            trainer.sae = replace(trainer.sae, config=now)
+        return _dense_gradients(trainers, config) if config.term == "orthogonality" else None
 
     names = [str(seed) for seed in config.seeds]
-    with SideBySide(starts, config.dictionary, total, names=names) as group:
+    with ThreadedTrainer(initial_saes, config.dictionary, total, names=names) as group:
         for epoch in range(config.dictionary.epochs):
             group.advance_together(feeds, per_epoch, prepare)
             group.end_epoch()
@@ -172,16 +176,16 @@ def _side_by_side(
         return [replace(sae, config=config.dictionary) for sae in group.saes()]
 
 
-def _pulls(trainees: Sequence[Trainee], config: VariantConfig) -> list[Pull]:
-    decoders = torch.stack([trainee.sae.decoder for trainee in trainees])
+def _dense_gradients(trainers: Sequence[SAETrainer], config: VariantConfig) -> list[DenseGradients]:
+    decoders = torch.stack([trainer.sae.decoder for trainer in trainers])
     with torch.enable_grad():
         decoders.requires_grad_()
         (gradient,) = torch.autograd.grad(orthogonality(decoders), decoders)
-    return [Pull(decoder=(config.weight * rows).numpy()) for rows in gradient]
+    return [DenseGradients(decoder=(config.weight * rows).numpy()) for rows in gradient]
 
 
 def _in_torch(
-    starts: list[SAE],
+    initial_saes: list[SAE],
     feeds: Sequence[Iterator[Tensor]],
     config: VariantConfig,
     per_epoch: int,
@@ -194,7 +198,7 @@ def _in_torch(
         return Selection(temperature_at(config, step, total))
 
     names = [str(seed) for seed in config.seeds]
-    engine = Reparametrised(starts, config, total, selection, points, names)
+    engine = ReparametrizedTrainer(initial_saes, config, total, selection, points, names)
     for epoch in range(config.dictionary.epochs):
         engine.advance(feeds, per_epoch)
         engine.end_epoch()
@@ -214,7 +218,7 @@ def _drawn_together(samples: Samples, config: VariantConfig) -> Variants:
     together = PairedConfig(
         config.dictionary,
         weight=config.weight,
-        regulariser="consistency" if config.term == "consistency" else "mfr",
+        regularizer="consistency" if config.term == "consistency" else "mfr",
         order=config.dictionary.order,
         order_seed=config.order_seed,
     )

@@ -34,7 +34,7 @@ class _Class:
     """Names of encoder, its bias and decoder."""
     bias: str
     """Name of the decoder's bias."""
-    centred: bool = True
+    centered: bool = True
     """Whether that is subtracted before the encoder."""
     more: tuple[str, ...] = ()
     """What else a file of this class may hold."""
@@ -42,7 +42,7 @@ class _Class:
 
 _CLASSES = {
     "AutoEncoder": _Class("relu", _LINEAR, "bias"),
-    "AutoEncoderNew": _Class("relu", _LINEAR, "decoder.bias", centred=False),
+    "AutoEncoderNew": _Class("relu", _LINEAR, "decoder.bias", centered=False),
     "AutoEncoderTopK": _Class("topk", _LINEAR, "b_dec", more=("k", "threshold")),
     "BatchTopKSAE": _Class("batch_topk", _LINEAR, "b_dec", more=("k", "threshold")),
     "MatryoshkaBatchTopKSAE": _Class(
@@ -74,7 +74,7 @@ def read(folder: Path) -> SAE:
         weights.take(its.bias, d),
         rectified(_threshold(weights, its, n)),
         of_unknown_training(
-            its.architecture, n, _kept(settings, weights, its, n), centred=its.centred
+            its.architecture, n, _kept(settings, weights, its, n), centered=its.centered
         ),
     )
 

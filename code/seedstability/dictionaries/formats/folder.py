@@ -35,7 +35,7 @@ class Found(NamedTuple):
     """What `load` reads, in a fixed order."""
 
 
-def recognise(folder: Path | str) -> Found:
+def recognize(folder: Path | str) -> Found:
     """Which library's SAE a folder holds, from the names in it.
 
     Raises:
@@ -62,7 +62,7 @@ def load(folder: Path | str) -> SAE:
     Raises:
         UserError: no SAE, one that cannot be one of ours, or a file that is damaged.
     """
-    sae = FORMATS[recognise(folder).format].read(Path(folder))
+    sae = FORMATS[recognize(folder).format].read(Path(folder))
     for name in _shapes(sae):
         # What a file holds is finite; a factor that it says may have made it otherwise.
         if not getattr(sae, name).isfinite().all():

@@ -38,7 +38,7 @@ class Format(NamedTuple):
 
 
 def of_unknown_training(
-    architecture: Architecture, n_latents: int, k: int | None = None, *, centred: bool
+    architecture: Architecture, n_latents: int, k: int | None = None, *, centered: bool
 ) -> DictionaryConfig:
     """Settings that make `SAE.reconstruct` right; those of training keep their defaults, for a
     checkpoint does not say them in our terms.
@@ -47,10 +47,10 @@ def of_unknown_training(
         architecture: which activation function.
         n_latents: rows of the dictionary.
         k: latents kept, where the architecture has such a number.
-        centred: whether the decoder's bias is taken off before the encoder.
+        centered: whether the decoder's bias is taken off before the encoder.
     """
     config = DictionaryConfig(
-        architecture=architecture, n_latents=n_latents, bias_before_encoder=centred
+        architecture=architecture, n_latents=n_latents, bias_before_encoder=centered
     )
     return config if k is None else replace(config, k=k)
 

@@ -144,21 +144,21 @@ def _kind(settings: Settings) -> Kind:
 
 
 def _config(settings: Settings, kind: Kind, n: int) -> DictionaryConfig:
-    centred = settings.flag("apply_b_dec_to_input", True)
+    centered = settings.flag("apply_b_dec_to_input", True)
     if kind == "topk":
         holder = settings if "k" in settings.values else settings.part("activation_fn_kwargs")
         k = holder.whole("k")
         if k > n:
             raise holder.wrong("k", f"in 1…{n}, the number of latents")
-        return of_unknown_training("topk", n, k, centred=centred)
+        return of_unknown_training("topk", n, k, centered=centered)
     if kind == "standard":
-        return of_unknown_training("relu", n, centred=centred)
+        return of_unknown_training("relu", n, centered=centered)
     k_of_training = settings.number("k") if kind == "batchtopk" else _batch_topk(settings)
     if k_of_training is None:
-        return of_unknown_training("jumprelu", n, centred=centred)
+        return of_unknown_training("jumprelu", n, centered=centered)
     # Theirs may be a fraction; at inference the threshold alone decides.
     k = min(max(1, round(k_of_training)), n)
-    return of_unknown_training("batch_topk", n, k, centred=centred)
+    return of_unknown_training("batch_topk", n, k, centered=centered)
 
 
 def _batch_topk(settings: Settings) -> float | None:

@@ -43,7 +43,7 @@ def read(folder: Path) -> SAE:
         weights.take("W_dec", n, d),
         weights.take("b_dec", d),
         torch.zeros(n),
-        of_unknown_training("topk", n, k, centred=True),
+        of_unknown_training("topk", n, k, centered=True),
     )
 
 

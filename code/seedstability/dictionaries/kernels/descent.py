@@ -9,7 +9,7 @@ Sorted by latent, one row of E and of D at a time gets its gradient, Adam's step
 1412.6980) and its length, while it lies in the cache; no gradient is ever stored. A latent that
 did not fire makes Adam's step of zero gradient.
 
-`read` and `written` are the entries that move E and D, each as `sort_by_latent` returns them.
+`encoder_entries` and `decoder_entries` are the entries that move E and D, each as `sort_by_latent` returns them.
 """
 
 import numpy as np
@@ -22,9 +22,9 @@ _ONE = np.float32(1)
 
 @kernel
 def reconstruct(
-    x, starts, latents, values, decoder, bias, weight, upstream, slopes, samples, firings
+    x, offsets, latents, values, decoder, bias, weight, upstream, slopes, samples, firings
 ):
-    """A batch [b, d] and its reconstruction from m entries, sample s's from `starts[s]` on.
+    """A batch [b, d] and its reconstruction from m entries, sample s's from `offsets[s]` on.
 
     Into `upstream` [b, d] goes the error x̂ − x times the sample's `weight` [b]; into `slopes` [m]
     what that has along each entry's decoder row; into `samples` [m] the entries' samples. Entries
@@ -36,13 +36,13 @@ def reconstruct(
         row = upstream[s]
         for i in range(d):
             row[i] = bias[i] - x[s, i]
-        mine = slice(starts[s], starts[s + 1])
+        mine = slice(offsets[s], offsets[s + 1])
         _add_rows(row, decoder, latents[mine], values[mine])
         squares[s] = _dot(row, row)
         _multiply(row, weight[s])
         _dots(row, decoder, latents[mine], slopes[mine])
         samples[mine] = s
-        for m in range(starts[s], starts[s + 1]):
+        for m in range(offsets[s], offsets[s + 1]):
             firings[latents[m]] += values[m] != 0
     return squares
 
@@ -139,20 +139,20 @@ def _places(latents, n):
 
 
 @kernel
-def row_gradients(j, batch, pull, encoder_row, decoder_row):
-    """∂E_j and ∂D_j into the two rows, ∂e_j returned; `pull` is what else wants to move them."""
-    centred, upstream, read, written = batch
-    pull_encoder, pull_bias, pull_decoder = pull
+def row_gradients(j, batch, dense, encoder_row, decoder_row):
+    """∂E_j and ∂D_j into the two rows, ∂e_j returned; `dense` is what else wants to move them."""
+    centered, upstream, encoder_entries, decoder_entries = batch
+    dense_encoder, dense_bias, dense_decoder = dense
     for i in range(len(encoder_row)):
-        encoder_row[i] = pull_encoder[j, i] if len(pull_encoder) else np.float32(0)
-        decoder_row[i] = pull_decoder[j, i] if len(pull_decoder) else np.float32(0)
-    bounds, samples, slopes = read
+        encoder_row[i] = dense_encoder[j, i] if len(dense_encoder) else np.float32(0)
+        decoder_row[i] = dense_decoder[j, i] if len(dense_decoder) else np.float32(0)
+    bounds, samples, slopes = encoder_entries
     mine = slice(bounds[j], bounds[j + 1])
-    _add_rows(encoder_row, centred, samples[mine], slopes[mine])
-    bias = pull_bias[j] if len(pull_bias) else np.float32(0)
+    _add_rows(encoder_row, centered, samples[mine], slopes[mine])
+    bias = dense_bias[j] if len(dense_bias) else np.float32(0)
     for slope in slopes[mine]:
         bias += slope
-    bounds, samples, values = written
+    bounds, samples, values = decoder_entries
     mine = slice(bounds[j], bounds[j + 1])
     _add_rows(decoder_row, upstream, samples[mine], values[mine])
     return bias
@@ -170,7 +170,7 @@ def adam_row(row, mean, square, gradient, rate, unbias):
 
 
 @kernel
-def descend(weights, means, squares, batch, pull, rates, scale, how):
+def descend(weights, means, squares, batch, dense, rates, scale, how):
     """Adam's step for every latent: E, e and D in `weights`, their moments in `means` and
     `squares`, all in place. Gradients are multiplied by `scale` first.
 
@@ -186,7 +186,7 @@ def descend(weights, means, squares, batch, pull, rates, scale, how):
     bias_gradients = np.empty(n, np.float32)
     through_bias = np.zeros(d, np.float32)
     for j in range(n):
-        bias = row_gradients(j, batch, pull, encoder_row, decoder_row)
+        bias = row_gradients(j, batch, dense, encoder_row, decoder_row)
         if remove_parallel:
             remove_along(decoder_row, decoder[j])
         if scale != _ONE:
@@ -206,7 +206,7 @@ def descend(weights, means, squares, batch, pull, rates, scale, how):
 
 
 @kernel
-def squared_norm(weights, batch, pull, how):
+def squared_norm(weights, batch, dense, how):
     """Squared length of the gradient of E, e and D (unless it is frozen), and Σ ∂e_j E_j [d]."""
     encoder, _, decoder = weights
     frozen, remove_parallel, _ = how
@@ -215,7 +215,7 @@ def squared_norm(weights, batch, pull, how):
     through_bias = np.zeros(d, np.float32)
     total = 0.0
     for j in range(n):
-        bias = row_gradients(j, batch, pull, encoder_row, decoder_row)
+        bias = row_gradients(j, batch, dense, encoder_row, decoder_row)
         if remove_parallel:
             remove_along(decoder_row, decoder[j])
         square = bias * bias
@@ -229,10 +229,10 @@ def squared_norm(weights, batch, pull, how):
 
 
 @kernel
-def gradients(batch, pull, encoder, encoder_bias, decoder):
+def gradients(batch, dense, encoder, encoder_bias, decoder):
     """∂E, ∂e and ∂D themselves, into the last three arrays."""
     for j in range(len(encoder)):
-        encoder_bias[j] = row_gradients(j, batch, pull, encoder[j], decoder[j])
+        encoder_bias[j] = row_gradients(j, batch, dense, encoder[j], decoder[j])
 
 
 @kernel

@@ -63,7 +63,7 @@ def keep_screened(products, samples, latents, exact, k, kept, values):
     entries that the exact product is faster.
     """
     by_length, by_residual = samples
-    centred, encoder, bias, block = exact
+    centered, encoder, bias, block = exact
     b, n = products.shape
     above, maxima = np.empty(n, np.float32), np.empty(_groups(n, k), np.float32)
     columns, found = np.empty(n + _EIGHT, np.int32), np.empty(n + _EIGHT, np.float32)
@@ -73,7 +73,7 @@ def keep_screened(products, samples, latents, exact, k, kept, values):
         if not by_residual[s] * longest + highest < _LARGEST:
             return -1
         upper_bounds(products[s], by_length[s], by_residual[s], latents, above)
-        pair = centred[s], encoder, bias, block
+        pair = centered[s], encoder, bias, block
         count = _rescore_possible(above, maxima, pair, k, columns, found)
         rescored += count
         if rescored > k * b + b * n // 16:
@@ -183,9 +183,9 @@ def _sort(columns, found, count):
 
 
 @kernel
-def rescore_all(centred, encoder, bias, block, n, pre):
+def rescore_all(centered, encoder, bias, block, n, pre):
     """Pre-activations of the first n latents into `pre` [b, n], as `keep_screened` has them."""
     columns, found = np.arange(n + _EIGHT).astype(np.int32), np.empty(n + _EIGHT, np.float32)
-    for s in range(len(centred)):
-        _rescore((centred[s], encoder, bias, block), columns, 0, n, found)
+    for s in range(len(centered)):
+        _rescore((centered[s], encoder, bias, block), columns, 0, n, found)
         pre[s] = found[:n]

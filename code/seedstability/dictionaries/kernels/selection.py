@@ -22,7 +22,7 @@ def keep_largest(pre, k, latents, values):
 
 
 @kernel
-def keep_largest_besides(pre, kept, k, latents, values):
+def keep_largest_excluding(pre, kept, k, latents, values):
     """Of each row of `pre` [b, n] the k entries of largest magnitude among those that `kept`
     [b, k'] does not name: columns, and +1 or −1 (0 for zero) in the place of `values`; returns
     each row's summed magnitudes [b]."""
@@ -57,10 +57,10 @@ def count_above(pre, threshold):
 
 
 @kernel
-def keep_above(pre, threshold, starts, latents, values):
-    """Columns and values of all entries above `threshold` [n], row after row from `starts`."""
+def keep_above(pre, threshold, offsets, latents, values):
+    """Columns and values of all entries above `threshold` [n], row after row from `offsets`."""
     for s in range(len(pre)):
-        row, at = pre[s], starts[s]
+        row, at = pre[s], offsets[s]
         for i in range(len(row)):
             if row[i] > threshold[i]:
                 latents[at], values[at] = i, row[i]

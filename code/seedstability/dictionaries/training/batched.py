@@ -27,7 +27,7 @@ _STEPS_BETWEEN_CHECKS = 100
 losses are looked at together; the error still names the step at which the first one went wrong."""
 
 
-class Batched:
+class BatchedTrainer:
     """S dictionaries of one shape on their way; all of them move at each step."""
 
     parameters: Parameters
@@ -41,7 +41,7 @@ class Batched:
 
     def __init__(
         self,
-        starts: Sequence[SAE],
+        initial_saes: Sequence[SAE],
         config: DictionaryConfig,
         total_steps: int,
         device: torch.device | str = "cpu",
@@ -51,7 +51,7 @@ class Batched:
         """Copy the dictionaries before their first step to `device`.
 
         Args:
-            starts: one for each seed.
+            initial_saes: one for each seed.
             config: the settings that all of them share.
             total_steps: steps that training will have, for its schedule.
             device: where to compute.
@@ -60,8 +60,10 @@ class Batched:
         """
         self.config, self.total_steps, self.frozen_decoder = config, total_steps, frozen_decoder
         self.device, self.steps = torch.device(device), 0
-        self.names = list(names) if names is not None else [str(i) for i in range(len(starts))]
-        self.parameters = _stacked(starts, config, self.device)
+        self.names = (
+            list(names) if names is not None else [str(i) for i in range(len(initial_saes))]
+        )
+        self.parameters = _stacked(initial_saes, config, self.device)
         self._learned = {
             name: getattr(self.parameters, name).requires_grad_()
             for name in _learned_names(config, frozen_decoder)
@@ -259,7 +261,7 @@ class Batched:
     def _remember_smallest(self, latents: Float[Tensor, "S b n"]) -> None:
         """One more batch's smallest kept value; a batch that kept none says nothing."""
         smallest = latents.masked_fill(latents <= 0, torch.inf).amin((1, 2))
-        says, memory = smallest.isfinite(), self.config.threshold_memory
+        says, memory = smallest.isfinite(), self.config.threshold_ema_decay
         for average, value in (
             (self._smallest_kept, smallest),
             (self._smallest_kept_weight, torch.ones_like(smallest)),
@@ -279,14 +281,16 @@ class Batched:
         return torch.zeros_like(log_threshold)
 
 
-def _stacked(starts: Sequence[SAE], config: DictionaryConfig, device: torch.device) -> Parameters:
-    threshold = torch.stack([sae.threshold for sae in starts])
+def _stacked(
+    initial_saes: Sequence[SAE], config: DictionaryConfig, device: torch.device
+) -> Parameters:
+    threshold = torch.stack([sae.threshold for sae in initial_saes])
     jumprelu = config.architecture == "jumprelu"
     return Parameters(
-        torch.stack([sae.encoder for sae in starts]).to(device),
-        torch.stack([sae.encoder_bias for sae in starts]).to(device),
-        torch.stack([sae.decoder for sae in starts]).to(device),
-        torch.stack([sae.decoder_bias for sae in starts]).to(device),
+        torch.stack([sae.encoder for sae in initial_saes]).to(device),
+        torch.stack([sae.encoder_bias for sae in initial_saes]).to(device),
+        torch.stack([sae.decoder for sae in initial_saes]).to(device),
+        torch.stack([sae.decoder_bias for sae in initial_saes]).to(device),
         (threshold.log() if jumprelu else torch.zeros_like(threshold)).to(device),
     )
 

@@ -20,7 +20,7 @@ _FIRINGS = "last_epoch_firings"
 
 
 class Engine(Protocol):
-    """What has a state: `SideBySide` or `Batched`."""
+    """What has a state: `ThreadedTrainer` or `BatchedTrainer`."""
 
     def state(self) -> dict[str, np.ndarray]:
         """All that the next steps depend on."""
@@ -39,13 +39,13 @@ class Checkpoint:
         path: Path,
         config: TrainingConfig,
         shape: tuple[int, int],
-        starts: list[SAE],
+        initial_saes: list[SAE],
     ):
         """Name the run by its settings, the activations' shape, and where it began, which depends
         on the activations."""
         self.path = Path(path)
         digest = hashlib.sha256()
-        for sae in starts:
+        for sae in initial_saes:
             for part in (sae.encoder, sae.decoder, sae.decoder_bias):
                 digest.update(part.numpy().tobytes())
         about = {"config": asdict(config), "shape": shape, "starts": digest.hexdigest()}

@@ -15,10 +15,10 @@ from seedstability.dictionaries.training.coupling_terms import (
     mfr_warm_up,
     mutual_features,
 )
-from seedstability.dictionaries.training.gradients import Pull
-from seedstability.dictionaries.training.initialization import start, units
-from seedstability.dictionaries.training.sae_trainer import Trainee
-from seedstability.dictionaries.training.threaded import SideBySide
+from seedstability.dictionaries.training.gradients import DenseGradients
+from seedstability.dictionaries.training.initialization import activation_scaling, initial_sae
+from seedstability.dictionaries.training.sae_trainer import SAETrainer
+from seedstability.dictionaries.training.threaded import ThreadedTrainer
 from seedstability.dictionaries.training.train import feed
 
 WatchGroup = Callable[[int, Sequence[SAE]], None]
@@ -38,37 +38,43 @@ def train_group(
     """
     samples = InMemory(activations) if isinstance(activations, Tensor) else activations
     settings = replace(config.dictionary, order=config.order)
-    into = units(samples, settings)
-    init_seeds = [seeds[0] if config.initialisation == "shared" else seed for seed in seeds]
-    starts = [start(samples, into, settings, seed) for seed in init_seeds]
-    feeds = [feed(samples, into, settings, config.order_seed, seed) for seed in seeds]
+    scaling = activation_scaling(samples, settings)
+    init_seeds = [seeds[0] if config.initialization == "shared" else seed for seed in seeds]
+    initial_saes = [initial_sae(samples, scaling, settings, seed) for seed in init_seeds]
+    feeds = [feed(samples, scaling, settings, config.order_seed, seed) for seed in seeds]
     per_epoch = -(-samples.shape[0] // settings.batch_size)
     total = per_epoch * settings.epochs
-    with SideBySide(starts, settings, total, names=[str(seed) for seed in seeds]) as group:
+    with ThreadedTrainer(
+        initial_saes, settings, total, names=[str(seed) for seed in seeds]
+    ) as group:
         for epoch in range(settings.epochs + 1):
             if epoch:
-                group.advance_together(feeds, per_epoch, lambda trainees: _pulls(trainees, config))
+                group.advance_together(
+                    feeds, per_epoch, lambda trainers: _dense_gradients(trainers, config)
+                )
                 group.end_epoch()
             if watch:
-                watch(epoch, [sae.in_units(into.scale) for sae in group.saes()])
-        return [sae.in_units(into.scale) for sae in group.saes()]
+                watch(epoch, [sae.rescaled(scaling.scale) for sae in group.saes()])
+        return [sae.rescaled(scaling.scale) for sae in group.saes()]
 
 
-def _pulls(trainees: Sequence[Trainee], config: PairedConfig) -> list[Pull] | None:
+def _dense_gradients(
+    trainers: Sequence[SAETrainer], config: PairedConfig
+) -> list[DenseGradients] | None:
     """What the term adds to each one's gradient before the next step."""
     # A cut gradient is zero whatever the term's value, so the value need not be computed.
     if not config.weight or config.gradient == "cut":
         return None
-    decoders = torch.stack([trainee.sae.decoder for trainee in trainees])
-    if config.regulariser == "consistency":
+    decoders = torch.stack([trainer.sae.decoder for trainer in trainers])
+    if config.regularizer == "consistency":
         drawn = _gradient(consistency, decoders, config.weight)
-        return [Pull(decoder=rows.numpy()) for rows in drawn]
-    weight = config.weight * mfr_warm_up(trainees[0].steps + 1) / 2
-    encoders = torch.stack([trainee.sae.encoder for trainee in trainees])
+        return [DenseGradients(decoder=rows.numpy()) for rows in drawn]
+    weight = config.weight * mfr_warm_up(trainers[0].steps + 1) / 2
+    encoders = torch.stack([trainer.sae.encoder for trainer in trainers])
     drawn = _gradient(mutual_features, decoders, weight)
     read = _gradient(mutual_features, encoders, weight)
     return [
-        Pull(encoder=encoder.numpy(), decoder=decoder.numpy())
+        DenseGradients(encoder=encoder.numpy(), decoder=decoder.numpy())
         for encoder, decoder in zip(read, drawn, strict=True)
     ]
 

@@ -23,7 +23,7 @@ from seedstability.dictionaries import sparse_latents
 from seedstability.dictionaries.kernels import descent
 from seedstability.dictionaries.metrics import whole_sum
 from seedstability.dictionaries.sae import SAE
-from seedstability.dictionaries.sparse_latents import Fired
+from seedstability.dictionaries.sparse_latents import ActiveEntries
 
 _DENSE_FROM = 1 / 4
 """Share of entries that fire from which on whole products are faster than entries; measured
@@ -31,7 +31,7 @@ at 128 × 1024 and batches of 256 by `benchmarks/training/density.py`."""
 
 
 @dataclass(frozen=True)
-class Pull:
+class DenseGradients:
     """Gradients that are whole matrices, added to those of the entries; none by default."""
 
     encoder: Float32[np.ndarray, "n d"] = field(
@@ -62,38 +62,38 @@ class Entries(NamedTuple):
 
 
 @dataclass
-class Batch:
+class BatchGradients:
     """Loss and gradient of one batch of b samples."""
 
     loss: float
     """The loss with all its terms."""
-    centred: Float32[np.ndarray, "b d"]
+    centered: Float32[np.ndarray, "b d"]
     """The samples as the encoder reads them."""
     upstream: Float32[np.ndarray, "b d"]
     """G for each sample."""
-    read: Entries
+    encoder_entries: Entries
     """ζ, by which the encoder moves."""
-    written: Entries
+    decoder_entries: Entries
     """z, by which the decoder moves."""
     decoder_bias: Float32[np.ndarray, " d"]
     """∂d without what flows through the encoder."""
     firings: Int64[np.ndarray, " n"]
     """Samples in which each latent is not zero."""
-    pull: Pull = field(default_factory=Pull)
+    dense: DenseGradients = field(default_factory=DenseGradients)
     """Whole gradients, where there are any."""
     threshold: Float32[np.ndarray, " n"] | None = None
     """Gradient of the thresholds' logarithms (`jumprelu`)."""
-    least_kept: float | None = None
+    smallest_kept: float | None = None
     """The smallest value kept (`batch_topk`)."""
 
 
-def look(
+def loss_and_gradients(
     sae: SAE,
     x: Float[Tensor, "b d"],
     sparsity: float = 1.0,
     dead: Bool[np.ndarray, " n"] | None = None,
-    select: sparse_latents.Select = sparse_latents.topk,
-) -> Batch:
+    select: sparse_latents.TopKSelector = sparse_latents.topk,
+) -> BatchGradients:
     """Loss and gradient of `sae` on a batch; nothing moves.
 
     Args:
@@ -103,24 +103,26 @@ def look(
         dead: latents that AuxK revives.
         select: how the k largest pre-activations are found (`topk` without suppression).
     """
-    centred = sae.centred(x)
+    centered = sae.centered(x)
     if sae.config.architecture == "relu":
-        batch = _relu(sae, x, centred, sparsity)
+        batch = _relu(sae, x, centered, sparsity)
     elif sae.config.architecture == "jumprelu":
-        batch = _jumprelu(sae, x, centred, sparsity)
+        batch = _jumprelu(sae, x, centered, sparsity)
     elif sae.config.architecture == "batch_topk":
-        fired = sparse_latents.batch_topk(sae, centred, sae.config.k)
-        batch, _ = _squared_error(sae, x, centred, fired)
-        batch.least_kept = fired.values.min().item() if len(fired.values) else None
+        fired = sparse_latents.batch_topk(sae, centered, sae.config.k)
+        batch, _ = _squared_error(sae, x, centered, fired)
+        batch.smallest_kept = fired.values.min().item() if len(fired.values) else None
     else:
-        batch = _topk(sae, x, centred, select)
+        batch = _topk(sae, x, centered, select)
     return batch if dead is None or not dead.any() else _with_auxk(batch, sae, x, dead)
 
 
-def gradients(sae: SAE, batch: Batch) -> dict[str, Tensor]:
+def gradients(sae: SAE, batch: BatchGradients) -> dict[str, Tensor]:
     """The gradients themselves, by the names of the SAE's parts: for tests and for the curious."""
     empty = {name: np.empty_like(getattr(sae, name).numpy()) for name in PARTS}
-    descent.gradients(sorted_by_latent(batch, len(sae.encoder)), pull(batch, None), *empty.values())
+    descent.gradients(
+        sorted_by_latent(batch, len(sae.encoder)), dense_arrays(batch, None), *empty.values()
+    )
     bias = batch.decoder_bias.copy()
     if sae.config.bias_before_encoder:
         bias -= empty["encoder_bias"] @ sae.encoder.numpy()
@@ -132,19 +134,27 @@ PARTS = ("encoder", "encoder_bias", "decoder")
 """The parts of an SAE that have a row for each latent."""
 
 
-def sorted_by_latent(batch: Batch, n: int) -> tuple:
+def sorted_by_latent(batch: BatchGradients, n: int) -> tuple:
     """What the kernels take of a batch."""
-    read, written = batch.read, batch.written
-    if read.latents is written.latents and read.samples is written.samples:
-        both = descent.sort_both_by_latent(*read, written.weights, n)
+    encoder_entries, decoder_entries = batch.encoder_entries, batch.decoder_entries
+    if (
+        encoder_entries.latents is decoder_entries.latents
+        and encoder_entries.samples is decoder_entries.samples
+    ):
+        both = descent.sort_both_by_latent(*encoder_entries, decoder_entries.weights, n)
     else:
-        both = descent.sort_by_latent(*read, n), descent.sort_by_latent(*written, n)
-    return batch.centred, batch.upstream, *both
+        both = (
+            descent.sort_by_latent(*encoder_entries, n),
+            descent.sort_by_latent(*decoder_entries, n),
+        )
+    return batch.centered, batch.upstream, *both
 
 
-def pull(batch: Batch, more: Pull | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def dense_arrays(
+    batch: BatchGradients, more: DenseGradients | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """What the kernels take of whole gradients: the batch's own, and those of other terms."""
-    own, other = batch.pull, more or Pull()
+    own, other = batch.dense, more or DenseGradients()
     return (
         _sum(own.encoder, other.encoder),
         _sum(own.encoder_bias, other.encoder_bias),
@@ -158,45 +168,49 @@ def _sum(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return one if one.size else other
 
 
-def _topk(sae: SAE, x: Tensor, centred: Tensor, select: sparse_latents.Select) -> Batch:
+def _topk(
+    sae: SAE, x: Tensor, centered: Tensor, select: sparse_latents.TopKSelector
+) -> BatchGradients:
     if sae.config.suppression:
-        return _suppressed_topk(sae, x, centred)
-    fired = select(sae.encoder, sae.encoder_bias, centred, sae.config.k)
-    return _squared_error(sae, x, centred, _rectified(sae, fired))[0]
+        return _suppressed_topk(sae, x, centered)
+    fired = select(sae.encoder, sae.encoder_bias, centered, sae.config.k)
+    return _squared_error(sae, x, centered, _rectified(sae, fired))[0]
 
 
-def _suppressed_topk(sae: SAE, x: Tensor, centred: Tensor) -> Batch:
+def _suppressed_topk(sae: SAE, x: Tensor, centered: Tensor) -> BatchGradients:
     """With HUSAI's term: a sample's squared error times its largest magnitudes not kept."""
     share, b = sae.config.suppression / len(x), len(x)
-    fired, quiet = sparse_latents.topk_and_quiet(sae, centred, sae.config.k)
-    weight = 2 / x.numel() + 2 * share * quiet.totals.astype(np.float64)
-    batch, squares = _squared_error(sae, x, centred, _rectified(sae, fired), weight)
-    batch.loss += share * np.dot(squares, quiet.totals).item()
-    samples = np.repeat(np.arange(b, dtype=np.int32), quiet.latents.shape[1])
-    slopes = (quiet.signs * (share * squares)[:, None]).astype(np.float32)
-    batch.read = batch.read.and_also(
-        Entries(quiet.latents.reshape(-1), samples, slopes.reshape(-1))
+    fired, inactive = sparse_latents.topk_and_inactive(sae, centered, sae.config.k)
+    weight = 2 / x.numel() + 2 * share * inactive.totals.astype(np.float64)
+    batch, squares = _squared_error(sae, x, centered, _rectified(sae, fired), weight)
+    batch.loss += share * np.dot(squares, inactive.totals).item()
+    samples = np.repeat(np.arange(b, dtype=np.int32), inactive.latents.shape[1])
+    slopes = (inactive.signs * (share * squares)[:, None]).astype(np.float32)
+    batch.encoder_entries = batch.encoder_entries.and_also(
+        Entries(inactive.latents.reshape(-1), samples, slopes.reshape(-1))
     )
     return batch
 
 
-def _rectified(sae: SAE, fired: Fired) -> Fired:
+def _rectified(sae: SAE, fired: ActiveEntries) -> ActiveEntries:
     return fired._replace(values=np.maximum(fired.values, 0)) if sae.config.rectify else fired
 
 
-def _relu(sae: SAE, x: Tensor, centred: Tensor, sparsity: float) -> Batch:
-    pre = sparse_latents.pre_activations(sae.encoder, sae.encoder_bias, centred)
+def _relu(sae: SAE, x: Tensor, centered: Tensor, sparsity: float) -> BatchGradients:
+    pre = sparse_latents.pre_activations(sae.encoder, sae.encoder_bias, centered)
     nothing = np.zeros(len(sae.encoder), np.float32)
     l1 = sae.config.l1 * sparsity / len(x)
     if sparse_latents.count_above(pre, nothing).sum() > _DENSE_FROM * pre.size:
-        return _dense_relu(sae, x, centred, torch.from_numpy(pre), l1)
-    batch, _ = _squared_error(sae, x, centred, sparse_latents.above(pre, nothing))
-    batch.loss += l1 * batch.written.weights.sum(dtype=float).item()
-    np.add(batch.read.weights, np.float32(l1), out=batch.read.weights)
+        return _dense_relu(sae, x, centered, torch.from_numpy(pre), l1)
+    batch, _ = _squared_error(sae, x, centered, sparse_latents.above(pre, nothing))
+    batch.loss += l1 * batch.decoder_entries.weights.sum(dtype=float).item()
+    np.add(batch.encoder_entries.weights, np.float32(l1), out=batch.encoder_entries.weights)
     return batch
 
 
-def _dense_relu(sae: SAE, x: Tensor, centred: Tensor, latents: Tensor, l1: float) -> Batch:
+def _dense_relu(
+    sae: SAE, x: Tensor, centered: Tensor, latents: Tensor, l1: float
+) -> BatchGradients:
     n = len(sae.encoder)
     firings, bias = np.zeros(n, np.int32), np.zeros(n, np.float32)
     summed = descent.rectify(latents.numpy(), firings)
@@ -206,32 +220,32 @@ def _dense_relu(sae: SAE, x: Tensor, centred: Tensor, latents: Tensor, l1: float
     slopes = upstream @ sae.decoder.t()
     descent.mask_slopes(slopes.numpy(), latents.numpy(), np.float32(l1), bias)
     nothing = Entries(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.float32))
-    return Batch(
+    return BatchGradients(
         loss,
-        centred.numpy(),
+        centered.numpy(),
         upstream.numpy(),
         nothing,
         nothing,
         upstream.numpy().sum(0),
         firings.astype(np.int64),
-        Pull((slopes.t() @ centred).numpy(), bias, (latents.t() @ upstream).numpy()),
+        DenseGradients((slopes.t() @ centered).numpy(), bias, (latents.t() @ upstream).numpy()),
     )
 
 
-def _jumprelu(sae: SAE, x: Tensor, centred: Tensor, sparsity: float) -> Batch:
+def _jumprelu(sae: SAE, x: Tensor, centered: Tensor, sparsity: float) -> BatchGradients:
     """A latent within half a bandwidth of its threshold moves the threshold whether it fires or
     not, so the entries begin that much lower; those below the threshold have value zero."""
     config, b = sae.config, len(x)
     threshold, half = sae.threshold.numpy(), np.float32(config.bandwidth / 2)
     weight = config.l0_weight * sparsity / b
-    pre = sparse_latents.pre_activations(sae.encoder, sae.encoder_bias, centred)
+    pre = sparse_latents.pre_activations(sae.encoder, sae.encoder_bias, centered)
     near = sparse_latents.above(pre, threshold - half)
     at = threshold[near.latents]
     fires = near.values > at
-    batch, _ = _squared_error(sae, x, centred, near._replace(values=near.values * fires))
+    batch, _ = _squared_error(sae, x, centered, near._replace(values=near.values * fires))
     batch.loss += weight * np.count_nonzero(fires)
     in_window = near.values < at + half
-    slopes = batch.read.weights
+    slopes = batch.encoder_entries.weights
     felt = (at * slopes + weight)[in_window] * at[in_window] / config.bandwidth
     batch.threshold = -np.bincount(near.latents[in_window], felt, len(threshold)).astype(np.float32)
     np.multiply(slopes, fires, out=slopes)
@@ -241,10 +255,10 @@ def _jumprelu(sae: SAE, x: Tensor, centred: Tensor, sparsity: float) -> Batch:
 def _squared_error(
     sae: SAE,
     x: Tensor,
-    centred: Tensor,
-    fired: Fired,
+    centered: Tensor,
+    fired: ActiveEntries,
     weight: Float64[np.ndarray, " b"] | None = None,
-) -> tuple[Batch, Float32[np.ndarray, " b"]]:
+) -> tuple[BatchGradients, Float32[np.ndarray, " b"]]:
     """The squared error's part of loss and gradient, and each sample's squared error.
 
     `weight` is the factor that makes upstream out of an error, 2 / (b d) if left out. A slope is
@@ -255,9 +269,9 @@ def _squared_error(
     made, squares = _reconstruct(x.numpy(), fired, sae, sae.decoder_bias.numpy(), weight)
     if sae.config.architecture in ("topk", "batch_topk") and sae.config.rectify:
         np.multiply(made.slopes, fired.values != 0, out=made.slopes)
-    batch = Batch(
+    batch = BatchGradients(
         squares.sum(dtype=float).item() / (b * d),
-        centred.numpy(),
+        centered.numpy(),
         made.upstream,
         Entries(fired.latents, made.samples, made.slopes),
         Entries(fired.latents, made.samples, fired.values),
@@ -276,7 +290,7 @@ class _Reconstruction(NamedTuple):
 
 def _reconstruct(
     x: Float32[np.ndarray, "b d"],
-    fired: Fired,
+    fired: ActiveEntries,
     sae: SAE,
     bias: Float32[np.ndarray, " d"],
     weight: Float64[np.ndarray, " b"],
@@ -294,15 +308,17 @@ def _reconstruct(
     return made, squares
 
 
-def _with_auxk(batch: Batch, sae: SAE, x: Tensor, dead: Bool[np.ndarray, " n"]) -> Batch:
+def _with_auxk(
+    batch: BatchGradients, sae: SAE, x: Tensor, dead: Bool[np.ndarray, " n"]
+) -> BatchGradients:
     """The error once more, from dead latents alone; they see it as fixed."""
     b, d = x.shape
     alive_error = batch.upstream * np.float32(b * d / 2)
     columns = np.flatnonzero(dead).astype(np.int32)
     rows = torch.from_numpy(columns)
-    centred = torch.from_numpy(batch.centred)
+    centered = torch.from_numpy(batch.centered)
     k = min(sae.config.auxk, len(columns))
-    fired = sparse_latents.topk(sae.encoder[rows], sae.encoder_bias[rows], centred, k)
+    fired = sparse_latents.topk(sae.encoder[rows], sae.encoder_bias[rows], centered, k)
     fired = fired._replace(latents=columns[fired.latents], values=np.maximum(fired.values, 0))
     variance = np.square(alive_error - alive_error.mean(0)).sum(dtype=float).item()
     weight = sae.config.auxk_weight / variance if variance else 0.0
@@ -312,8 +328,12 @@ def _with_auxk(batch: Batch, sae: SAE, x: Tensor, dead: Bool[np.ndarray, " n"]) 
     batch.loss += weight * squares.sum(dtype=float).item()
     # The same samples once more, as the rows that this term's entries belong to.
     again = made.samples + np.int32(b)
-    batch.centred = np.concatenate([batch.centred, batch.centred])
+    batch.centered = np.concatenate([batch.centered, batch.centered])
     batch.upstream = np.concatenate([batch.upstream, made.upstream])
-    batch.read = batch.read.and_also(Entries(fired.latents, again, made.slopes))
-    batch.written = batch.written.and_also(Entries(fired.latents, again, fired.values))
+    batch.encoder_entries = batch.encoder_entries.and_also(
+        Entries(fired.latents, again, made.slopes)
+    )
+    batch.decoder_entries = batch.decoder_entries.and_also(
+        Entries(fired.latents, again, fired.values)
+    )
     return batch

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from seedstability.dictionaries.config import DictionaryConfig
 from seedstability.dictionaries.metrics import best_gain, whole_sum
-from seedstability.dictionaries.sae import SAE, initialise
+from seedstability.dictionaries.sae import SAE, initialize
 from seedstability.dictionaries.samples import Samples
 from seedstability.errors import UserError
 
@@ -21,7 +21,7 @@ _SAMPLES_FOR_MEDIAN = 16384
 _ROUNDS_FOR_MEDIAN = 50
 
 
-class Units(NamedTuple):
+class ActivationScaling(NamedTuple):
     """How training sees the activations."""
 
     mean: Float[Tensor, " d"]
@@ -30,7 +30,7 @@ class Units(NamedTuple):
     """Training divides by it; one where the settings do not normalise."""
 
 
-def units(samples: Samples, config: DictionaryConfig) -> Units:
+def activation_scaling(samples: Samples, config: DictionaryConfig) -> ActivationScaling:
     """Mean and scale, in one pass over all samples.
 
     Raises:
@@ -44,26 +44,28 @@ def units(samples: Samples, config: DictionaryConfig) -> Units:
         total += values.sum(0)
         squares += values.square().sum(0)
     mean = total / m
-    if not config.normalise_activations:
-        return Units(mean.float(), 1.0)
+    if not config.normalize_activations:
+        return ActivationScaling(mean.float(), 1.0)
     variance = whole_sum((squares / m - mean.square())[None]) / d
     # what is left of equal numbers after rounding is no variance
     if not variance > 1e-12 * whole_sum((squares / m)[None]) / d:
         raise UserError("activations do not vary, or hold NaN; there is nothing to reconstruct")
-    return Units(mean.float(), math.sqrt(variance))
+    return ActivationScaling(mean.float(), math.sqrt(variance))
 
 
-def start(samples: Samples, into: Units, config: DictionaryConfig, seed: int) -> SAE:
+def initial_sae(
+    samples: Samples, scaling: ActivationScaling, config: DictionaryConfig, seed: int
+) -> SAE:
     """The dictionary that `seed` draws, made ready for these activations, in training's units.
 
     Raises:
         UserError: for sizes that describe no dictionary.
     """
-    sae = initialise(config, samples.shape[1], seed)
+    sae = initialize(config, samples.shape[1], seed)
     if config.decoder_bias:
-        sae.decoder_bias.copy_(_bias(samples, into, config))
-    if config.scaled_start:
-        head = samples.rows(torch.arange(min(samples.shape[0], _SAMPLES_FOR_GAIN))) / into.scale
+        sae.decoder_bias.copy_(_bias(samples, scaling, config))
+    if config.scaled_init:
+        head = samples.rows(torch.arange(min(samples.shape[0], _SAMPLES_FOR_GAIN))) / scaling.scale
         # What BatchTopK keeps of one sample is known only once it has a threshold.
         alike = (
             replace(config, architecture="topk") if config.architecture == "batch_topk" else config
@@ -72,15 +74,17 @@ def start(samples: Samples, into: Units, config: DictionaryConfig, seed: int) ->
     return sae
 
 
-def _bias(samples: Samples, into: Units, config: DictionaryConfig) -> Float[Tensor, " d"]:
-    if config.bias_start == "zero":
-        return torch.zeros_like(into.mean)
-    if config.bias_start == "mean":
-        return into.mean / into.scale
+def _bias(
+    samples: Samples, scaling: ActivationScaling, config: DictionaryConfig
+) -> Float[Tensor, " d"]:
+    if config.bias_init == "zero":
+        return torch.zeros_like(scaling.mean)
+    if config.bias_init == "mean":
+        return scaling.mean / scaling.scale
     m = samples.shape[0]
     # spread evenly over all, since shards may differ
     which = torch.arange(0, m, max(1, m // _SAMPLES_FOR_MEDIAN))[:_SAMPLES_FOR_MEDIAN]
-    return geometric_median(samples.rows(which)) / into.scale
+    return geometric_median(samples.rows(which)) / scaling.scale
 
 
 def geometric_median(x: Float[Tensor, "m d"]) -> Float[Tensor, " d"]:

@@ -59,8 +59,8 @@ def loss(
     bias = parameters.decoder_bias[:, None]
     if not config.decoder_bias:
         bias = torch.zeros_like(bias)
-    centred = x - bias if config.bias_before_encoder else x
-    pre = torch.baddbmm(parameters.encoder_bias[:, None], centred, parameters.encoder.mT)
+    centered = x - bias if config.bias_before_encoder else x
+    pre = torch.baddbmm(parameters.encoder_bias[:, None], centered, parameters.encoder.mT)
     threshold = parameters.log_threshold.exp()[:, None]
 
     selected = _selected(pre, threshold, config)
@@ -115,9 +115,9 @@ def _suppression(
 ) -> Float[Tensor, " S"]:
     """HUSAI's auxiliary term: a sample's summed squared error times the k largest magnitudes
     among its latents not kept, summed, averaged over samples."""
-    quiet = others.abs()
-    quiet = quiet.masked_fill(~_largest(quiet, k), 0.0)
-    return (error.square().sum(2) * quiet.sum(2)).mean(1)
+    inactive = others.abs()
+    inactive = inactive.masked_fill(~_largest(inactive, k), 0.0)
+    return (error.square().sum(2) * inactive.sum(2)).mean(1)
 
 
 def _auxk(

@@ -43,7 +43,7 @@ def resample(
         return NewRows(latents[:0], empty, empty)
     # with replacement, for there may be more dead latents than samples with a loss
     chosen = torch.multinomial(losses.square(), len(latents), True, generator=generator)
-    directions = sae.centred(x[chosen])
+    directions = sae.centered(x[chosen])
     directions = directions / directions.norm(dim=1, keepdim=True).clamp_min(1e-30)
     alive = sae.encoder[torch.from_numpy(~dead)]
     length = alive.norm(dim=1).mean().item() if len(alive) else 1.0

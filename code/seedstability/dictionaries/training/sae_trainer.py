@@ -13,10 +13,10 @@ from seedstability.dictionaries.sae import SAE
 from seedstability.dictionaries.training.failures import refuse_loss
 from seedstability.dictionaries.training.gradients import (
     PARTS,
-    Batch,
-    Pull,
-    look,
-    pull,
+    BatchGradients,
+    DenseGradients,
+    dense_arrays,
+    loss_and_gradients,
     sorted_by_latent,
 )
 from seedstability.dictionaries.training.schedules import rate_share, sparsity_share
@@ -25,42 +25,42 @@ _LEAST_THRESHOLD = 1e-30
 """So that the thresholds of architectures without any have a logarithm too."""
 
 
-class Trainee:
+class SAETrainer:
     """An SAE, what Adam remembers of it, and which of its latents are alive."""
 
     def __init__(
         self,
-        start: SAE,
+        initial: SAE,
         name: str,
         *,
         total_steps: int = 0,
         frozen_decoder: bool = False,
-        select: sparse_latents.Select = sparse_latents.topk,
+        select: sparse_latents.TopKSelector = sparse_latents.topk,
     ):
-        """Begin at `start`, whose tensors become the trainee's own.
+        """Begin at `initial`, whose tensors become the trainer's own.
 
         Args:
-            start: float32 on the CPU.
+            initial: float32 on the CPU.
             name: what errors call it, usually its seed.
             total_steps: all steps there will be; only a falling learning rate needs it.
             frozen_decoder: leave the decoder as it is.
             select: how the k largest pre-activations are found.
         """
-        self.sae, self.name, self.steps = start, name, 0
+        self.sae, self.name, self.steps = initial, name, 0
         self._total_steps, self._frozen, self._select = total_steps, frozen_decoder, select
-        n = len(start.encoder)
+        n = len(initial.encoder)
         self.firings: Int64[np.ndarray, " n"] = np.zeros(n, np.int64)
-        """Samples in which each latent fired, since `start_counting`."""
+        """Samples in which each latent fired, since `reset_firings`."""
         self.since_fired: Int64[np.ndarray, " n"] = np.zeros(n, np.int64)
         """Samples since each latent last fired."""
-        learned = [getattr(start, part).numpy() for part in (*PARTS, "decoder_bias")]
-        self._log_threshold = start.threshold.clamp_min(_LEAST_THRESHOLD).log().numpy()
+        learned = [getattr(initial, part).numpy() for part in (*PARTS, "decoder_bias")]
+        self._log_threshold = initial.threshold.clamp_min(_LEAST_THRESHOLD).log().numpy()
         self._weights = (*learned, self._log_threshold)
         self._means = tuple(np.zeros_like(weight) for weight in self._weights)
         self._squares = tuple(np.zeros_like(weight) for weight in self._weights)
         self._kept, self._first_loss = np.zeros(2), np.zeros(1)
 
-    def step(self, x: Float[Tensor, "b d"], more: Pull | None = None) -> float:
+    def step(self, x: Float[Tensor, "b d"], more: DenseGradients | None = None) -> float:
         """Move by one batch, and by `more`, the gradient of what else is in the loss.
 
         Returns:
@@ -71,7 +71,7 @@ class Trainee:
         """
         config = self.sae.config
         with torch.no_grad():
-            batch = look(
+            batch = loss_and_gradients(
                 self.sae,
                 x,
                 sparsity_share(config, self.steps + 1),
@@ -86,7 +86,7 @@ class Trainee:
         self._descend(batch, more)
         return batch.loss
 
-    def start_counting(self) -> None:
+    def reset_firings(self) -> None:
         """Count firings from here."""
         self.firings = np.zeros_like(self.firings)
 
@@ -132,15 +132,15 @@ class Trainee:
             "steps": np.array([self.steps]),
         }
 
-    def _count(self, batch: Batch, samples: int) -> None:
+    def _count(self, batch: BatchGradients, samples: int) -> None:
         self.firings += batch.firings
         self.since_fired += samples
         self.since_fired[batch.firings > 0] = 0
 
-    def _descend(self, batch: Batch, more: Pull | None) -> None:
+    def _descend(self, batch: BatchGradients, more: DenseGradients | None) -> None:
         config = self.sae.config
         rows = self._weights[:3]
-        entries, whole = sorted_by_latent(batch, len(rows[0])), pull(batch, more)
+        entries, whole = sorted_by_latent(batch, len(rows[0])), dense_arrays(batch, more)
         how = (
             self._frozen,
             config.remove_parallel_gradient and not self._frozen,
@@ -168,8 +168,8 @@ class Trainee:
         if batch.threshold is not None:
             self._move(4, batch.threshold * scale, rates)
             np.exp(self._log_threshold, out=self.sae.threshold.numpy())
-        if batch.least_kept is not None:
-            self._follow_kept(batch.least_kept)
+        if batch.smallest_kept is not None:
+            self._follow_kept(batch.smallest_kept)
 
     def _rates(self) -> tuple[np.float32, np.float32]:
         config, t = self.sae.config, self.steps
@@ -182,7 +182,7 @@ class Trainee:
             self._weights[which], self._means[which], self._squares[which], gradient, *rates
         )
 
-    def _clip(self, batch: Batch, entries, whole, how) -> np.float32:
+    def _clip(self, batch: BatchGradients, entries, whole, how) -> np.float32:
         """The factor that brings the gradient of all that learns to `clip_norm`, at most one."""
         config = self.sae.config
         total, through_bias = descent.squared_norm(self._weights[:3], entries, whole, how)
@@ -195,8 +195,8 @@ class Trainee:
         return np.float32(min(1.0, config.clip_norm / max(math.sqrt(total), 1e-30)))
 
     def _follow_kept(self, least: float) -> None:
-        """The average of the smallest values kept, with Adam's correction for its start at zero."""
-        memory = self.sae.config.threshold_memory
+        """The average of the smallest values kept, with Adam's correction for its initial at zero."""
+        memory = self.sae.config.threshold_ema_decay
         self._kept *= memory
         self._kept += (1 - memory) * np.array([least, 1.0])
         self.sae.threshold.fill_(self._kept[0] / self._kept[1])

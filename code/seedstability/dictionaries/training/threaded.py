@@ -18,38 +18,38 @@ from seedstability.dictionaries import sparse_latents
 from seedstability.dictionaries.config import DictionaryConfig
 from seedstability.dictionaries.sae import SAE
 from seedstability.dictionaries.training.failures import refuse_dead
-from seedstability.dictionaries.training.gradients import Pull
+from seedstability.dictionaries.training.gradients import DenseGradients
 from seedstability.dictionaries.training.resampling import NewRows
-from seedstability.dictionaries.training.sae_trainer import Trainee
+from seedstability.dictionaries.training.sae_trainer import SAETrainer
 
 
-class SideBySide:
+class ThreadedTrainer:
     """S dictionaries on their way; a context that ends its threads."""
 
     def __init__(
         self,
-        starts: Sequence[SAE],
+        initial_saes: Sequence[SAE],
         config: DictionaryConfig,
         total_steps: int,
         *,
         names: Sequence[str],
         frozen_decoder: bool = False,
         cores: int = 1,
-        select: sparse_latents.Select = sparse_latents.topk,
+        select: sparse_latents.TopKSelector = sparse_latents.topk,
     ):
-        """Begin at `starts`, whose tensors become the trainees' own; `names` is for errors."""
+        """Begin at `initial_saes`, whose tensors become the trainers' own; `names` is for errors."""
         self.config = config
-        self.trainees = [
-            Trainee(
+        self.trainers = [
+            SAETrainer(
                 start, name, total_steps=total_steps, frozen_decoder=frozen_decoder, select=select
             )
-            for start, name in zip(starts, names, strict=True)
+            for start, name in zip(initial_saes, names, strict=True)
         ]
         self._stopped = threading.Event()
         self._threads_before = torch.get_num_threads()
-        self._pool = ThreadPoolExecutor(max(1, min(cores, len(starts))), initializer=_prepare)
+        self._pool = ThreadPoolExecutor(max(1, min(cores, len(initial_saes))), initializer=_prepare)
 
-    def __enter__(self) -> "SideBySide":
+    def __enter__(self) -> "ThreadedTrainer":
         return self
 
     def __exit__(self, *_) -> None:
@@ -67,27 +67,27 @@ class SideBySide:
             UserError: when a loss is not finite or diverges, naming seed and step.
         """
 
-        def run(trainee: Trainee, feed: Iterator[Tensor]) -> float:
-            losses = [trainee.step(next(feed)) for _ in range(steps) if not self._stopped.is_set()]
+        def run(trainer: SAETrainer, feed: Iterator[Tensor]) -> float:
+            losses = [trainer.step(next(feed)) for _ in range(steps) if not self._stopped.is_set()]
             return sum(losses) / max(1, len(losses))
 
-        return list(self._pool.map(run, self.trainees, feeds))
+        return list(self._pool.map(run, self.trainers, feeds))
 
     def advance_together(
         self,
         feeds: Sequence[Iterator[Float[Tensor, "b d"]]],
         steps: int,
-        pulls: Callable[[Sequence[Trainee]], Sequence[Pull] | None],
+        dense_gradients: Callable[[Sequence[SAETrainer]], Sequence[DenseGradients] | None],
     ) -> None:
-        """The same, step by step: before each, `pulls` says what moves every one besides its batch.
+        """The same, step by step: before each, `dense_gradients` says what moves every one besides its batch.
 
         Raises:
             UserError: when a loss is not finite or diverges, naming seed and step.
         """
         for _ in range(steps):
-            more = pulls(self.trainees) or repeat(None)
+            more = dense_gradients(self.trainers) or repeat(None)
             batches = [next(feed) for feed in feeds]
-            for _ in self._pool.map(Trainee.step, self.trainees, batches, more):
+            for _ in self._pool.map(SAETrainer.step, self.trainers, batches, more):
                 pass
 
     def end_epoch(self) -> Int64[np.ndarray, "S n"]:
@@ -96,38 +96,38 @@ class SideBySide:
         Raises:
             UserError: when no latent of a dictionary fired in it.
         """
-        firings = np.stack([trainee.firings for trainee in self.trainees])
-        for trainee in self.trainees:
-            refuse_dead(trainee.firings, self.config, trainee.name, trainee.steps)
-            trainee.start_counting()
+        firings = np.stack([trainer.firings for trainer in self.trainers])
+        for trainer in self.trainers:
+            refuse_dead(trainer.firings, self.config, trainer.name, trainer.steps)
+            trainer.reset_firings()
         return firings
 
     @property
     def since_fired(self) -> Int64[np.ndarray, "S n"]:
         """Samples since each latent last fired."""
-        return np.stack([trainee.since_fired for trainee in self.trainees])
+        return np.stack([trainer.since_fired for trainer in self.trainers])
 
     def replace_latents(self, which: int, new: NewRows) -> None:
         """Give some latents of one dictionary new rows."""
-        self.trainees[which].replace_latents(*new)
+        self.trainers[which].replace_latents(*new)
 
     def saes(self) -> list[SAE]:
-        """Each dictionary as it is now; its tensors are the trainee's own and will change."""
-        return [trainee.sae for trainee in self.trainees]
+        """Each dictionary as it is now; its tensors are the trainer's own and will change."""
+        return [trainer.sae for trainer in self.trainers]
 
     def state(self) -> dict[str, np.ndarray]:
         """All that the next steps depend on, as copies."""
         return {
             f"{which}/{name}": array
-            for which, trainee in enumerate(self.trainees)
-            for name, array in trainee.state().items()
+            for which, trainer in enumerate(self.trainers)
+            for name, array in trainer.state().items()
         }
 
     def load(self, state: dict[str, np.ndarray]) -> None:
         """Go on from a state of as many seeds with these settings."""
-        for which, trainee in enumerate(self.trainees):
+        for which, trainer in enumerate(self.trainers):
             mine = f"{which}/"
-            trainee.load(
+            trainer.load(
                 {name.removeprefix(mine): a for name, a in state.items() if name.startswith(mine)}
             )
 

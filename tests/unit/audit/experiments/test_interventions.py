@@ -219,9 +219,9 @@ def test_rows_differ_from_plain_in_what_their_name_says():
         changed[row.name] = _changed(row.training, beside)
     assert changed["same_order"] == {"order"}
     assert changed["same_start"] == {"init_seeds"}
-    assert changed["data_points"] == {"begin"}
-    assert changed["data_points_shared"] == {"begin", "begin_shared"}
-    assert changed["archetypal_shared"] - changed["archetypal"] == {"begin_shared"}
+    assert changed["data_points"] == {"init"}
+    assert changed["data_points_shared"] == {"init", "shared_init"}
+    assert changed["archetypal_shared"] - changed["archetypal"] == {"shared_init"}
     assert changed["archetypal_shared"] - changed["centroids_shared"] == {"form", "weights_rate"}
     assert changed["batch_topk"] == {"architecture"}
     assert changed["longer"] == {"epochs"}
@@ -246,7 +246,7 @@ def test_seeds_that_share_something_say_so():
         if isinstance(training, TrainingConfig):
             shares = training.init_seeds is not None or training.dictionary.order == "shared"
         else:
-            shares = training.begin_shared or training.term in ("consistency", "mfr")
+            shares = training.shared_init or training.term in ("consistency", "mfr")
         assert bool(row.shared) == shares, row.name
 
 

@@ -7,8 +7,8 @@ from threadpoolctl import threadpool_limits
 
 from audit.training import stages
 from audit.training.controls import control
+from audit.training.controls_config import ControlConfig
 from helpers.dictionaries_data import samples
-from seedstability.dictionaries.config import ControlConfig
 from seedstability.dictionaries.metrics import quality
 from seedstability.errors import UserError
 
@@ -44,8 +44,8 @@ def test_controls_do_not_depend_on_threads(kind):
 
 def test_data_points_are_samples_about_the_mean():
     rows = control(X, ControlConfig("data_points", n_latents=50, k=4), seed=1).decoder
-    centred = torch.nn.functional.normalize(X - X.mean(0), dim=1)
-    assert torch.allclose((rows @ centred.T).amax(1), torch.ones(50), atol=1e-5)
+    centered = torch.nn.functional.normalize(X - X.mean(0), dim=1)
+    assert torch.allclose((rows @ centered.T).amax(1), torch.ones(50), atol=1e-5)
 
 
 def test_ica_finds_planted_components_with_both_signs():

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from audit.training.finetune import train_on
+from audit.training.finetune import finetune
 from audit.training.pooling import averaged, cluster, merged, pool, pool_of, refitted
-from audit.training.pooling_config import PoolingConfig, TrainOnConfig
+from audit.training.pooling_config import FinetuneConfig, PoolingConfig
 from audit.training.stages import saes, stacked, train
 from seedstability.dictionaries.config import TOPK, TrainingConfig
 from seedstability.dictionaries.metrics import quality
@@ -197,9 +197,9 @@ def test_training_goes_on_from_where_it_was():
     first = TrainingConfig(SETTINGS, (0, 1))
     begun = train(first, x)
     still = TrainingConfig(replace(SETTINGS, epochs=0), (0, 1))
-    kept = train_on(TrainOnConfig(still), begun, x)
+    kept = finetune(FinetuneConfig(still), begun, x)
     np.testing.assert_allclose(kept["decoder"], begun["decoder"], atol=1e-6)
-    on = train_on(TrainOnConfig(first), begun, x)
+    on = finetune(FinetuneConfig(first), begun, x)
     np.testing.assert_array_equal(on["initial_decoder"], begun["decoder"])
     target = torch.from_numpy(x["train"])
     before, after = (

@@ -6,8 +6,13 @@ import pytest
 import torch
 
 from audit.training.variants.config import VariantConfig
-from audit.training.variants.data_init import centroids, rows_of
-from audit.training.variants.reparametrized import Reparametrised, Selection, gates, soft_loss
+from audit.training.variants.data_init import centroids, initial_rows
+from audit.training.variants.reparametrized import (
+    ReparametrizedTrainer,
+    Selection,
+    gates,
+    soft_loss,
+)
 from audit.training.variants.train import (
     k_at,
     orthogonality,
@@ -19,7 +24,7 @@ from helpers.dictionaries_data import samples
 from seedstability.dictionaries.config import TOPK, PairedConfig, TrainingConfig
 from seedstability.dictionaries.samples import InMemory
 from seedstability.dictionaries.training.coupled import train_group
-from seedstability.dictionaries.training.initialization import start, units
+from seedstability.dictionaries.training.initialization import activation_scaling, initial_sae
 from seedstability.dictionaries.training.train import feed, train_all
 from seedstability.errors import UserError
 
@@ -38,10 +43,10 @@ def trained(config=BASE, x=X):
 def engine(config, rows=None):
     """A reparametrised engine at its start, and its feeds."""
     store = InMemory(X)
-    into = units(store, PLAIN)
-    starts = [start(store, into, PLAIN, seed) for seed in SEEDS]
-    feeds = [feed(store, into, PLAIN, 0, seed) for seed in SEEDS]
-    made = Reparametrised(
+    scaling = activation_scaling(store, PLAIN)
+    starts = [initial_sae(store, scaling, PLAIN, seed) for seed in SEEDS]
+    feeds = [feed(store, scaling, PLAIN, 0, seed) for seed in SEEDS]
+    made = ReparametrizedTrainer(
         starts, config, STEPS, lambda step: Selection(0.0), rows, [str(seed) for seed in SEEDS]
     )
     return made, feeds
@@ -62,28 +67,28 @@ def test_with_nothing_changed_the_engine_in_torch_is_the_plain_one_to_rounding()
     made, feeds = engine(BASE)
     made.advance(feeds, 10)
     plain = train_all(X, TrainingConfig(replace(PLAIN, epochs=1), SEEDS))
-    scale = units(InMemory(X), PLAIN).scale
-    ours = [sae.in_units(scale) for sae in made.saes()]
+    scale = activation_scaling(InMemory(X), PLAIN).scale
+    ours = [sae.rescaled(scale) for sae in made.saes()]
     assert_alike(ours, [run.sae for run in plain], rtol=1e-3, atol=1e-4)
 
 
 def test_starts_at_samples_are_samples_and_each_seed_has_its_own():
-    config = replace(BASE, begin="data_points", dictionary=replace(PLAIN, epochs=0))
+    config = replace(BASE, init="data_points", dictionary=replace(PLAIN, epochs=0))
     found = train_variants(InMemory(X), config)
-    centred = X - X.mean(0)
-    unit = centred / centred.norm(dim=1, keepdim=True)
+    centered = X - X.mean(0)
+    unit = centered / centered.norm(dim=1, keepdim=True)
     for decoder, sae in zip(found.initial_decoders, found.saes, strict=True):
         nearest = (decoder @ unit.t()).amax(1)
         torch.testing.assert_close(nearest, torch.ones(N))
         torch.testing.assert_close(sae.decoder, decoder)
     assert not torch.equal(*found.initial_decoders)
-    shared = train_variants(InMemory(X), replace(config, begin_shared=True))
+    shared = train_variants(InMemory(X), replace(config, shared_init=True))
     assert torch.equal(*shared.initial_decoders)
     assert torch.equal(shared.initial_decoders[0], found.initial_decoders[0])
 
 
 def test_training_does_begin_at_the_samples():
-    found = train_variants(InMemory(X), replace(BASE, begin="data_points"))
+    found = train_variants(InMemory(X), replace(BASE, init="data_points"))
     for sae, decoder in zip(found.saes, found.initial_decoders, strict=True):
         moved = (sae.decoder * decoder).sum(1)
         assert 0.7 < moved.mean() < 0.9999
@@ -106,7 +111,7 @@ def test_a_centroid_that_nothing_is_near_stays_where_it_is():
 
 def test_more_latents_than_samples_are_refused():
     with pytest.raises(UserError, match="at most 10"):
-        rows_of(X[:10], replace(BASE, begin="data_points"))
+        initial_rows(X[:10], replace(BASE, init="data_points"))
 
 
 def test_tied_stays_tied_while_both_move():
@@ -121,8 +126,8 @@ def test_tied_stays_tied_while_both_move():
 
 
 def test_archetypal_rows_lie_on_the_hull_of_their_points():
-    config = replace(BASE, begin="centroids", form="archetypal")
-    points = torch.stack(rows_of(X - X.mean(0), config))
+    config = replace(BASE, init="centroids", form="archetypal")
+    points = torch.stack(initial_rows(X - X.mean(0), config))
     made, feeds = engine(config, points)
     made.advance(feeds, 20)
     weights = made.weights
@@ -138,7 +143,7 @@ def test_archetypal_rows_begin_at_the_very_start_of_plain_ones_from_centroids():
     still = replace(PLAIN, epochs=0)
     both = [
         train_variants(
-            InMemory(X), replace(BASE, dictionary=still, begin="centroids", form=form)
+            InMemory(X), replace(BASE, dictionary=still, init="centroids", form=form)
         ).saes
         for form in ("free", "archetypal")
     ]
@@ -146,7 +151,7 @@ def test_archetypal_rows_begin_at_the_very_start_of_plain_ones_from_centroids():
 
 
 def test_k_falls_to_k_and_stays_there():
-    config = replace(BASE, k_at_first=4 * K)
+    config = replace(BASE, initial_k=4 * K)
     kept = [k_at(config, step, STEPS) for step in range(1, STEPS + 1)]
     assert kept[0] == 4 * K
     assert kept == sorted(kept, reverse=True)
@@ -157,9 +162,7 @@ def test_k_falls_to_k_and_stays_there():
 
 
 def test_a_falling_k_changes_training():
-    assert not torch.equal(
-        trained(replace(BASE, k_at_first=4 * K))[0].decoder, trained()[0].decoder
-    )
+    assert not torch.equal(trained(replace(BASE, initial_k=4 * K))[0].decoder, trained()[0].decoder)
 
 
 def test_a_cosine_falls_from_the_whole_rate_to_nearly_none():
@@ -179,7 +182,7 @@ def test_the_temperature_falls_and_then_selection_is_hard():
     now = [temperature_at(config, step, STEPS) for step in range(1, STEPS + 1)]
     assert now[0] == 1.0
     assert (torch.tensor(now[:15]).diff() < 0).all()
-    assert min(now[:15]) > config.coldest
+    assert min(now[:15]) > config.final_temperature
     assert set(now[15:]) == {0.0}
 
 
@@ -238,7 +241,7 @@ def test_a_term_without_weight_changes_no_bit():
 @pytest.mark.parametrize("term", ["consistency", "mfr"])
 def test_seeds_that_are_drawn_together_are_those_of_the_group(term):
     ours = trained(replace(BASE, term=term, weight=0.5))
-    together = PairedConfig(PLAIN, weight=0.5, regulariser=term, order="own")
+    together = PairedConfig(PLAIN, weight=0.5, regularizer=term, order="own")
     assert_alike(ours, train_group(X, together, SEEDS), rtol=0, atol=0)
 
 
@@ -247,9 +250,9 @@ def test_seeds_that_are_drawn_together_are_those_of_the_group(term):
     [
         ({"form": "archetypal"}, "begin at centroids"),
         ({"form": "tied", "cosine": True}, "plain steps"),
-        ({"temperature": 1.0, "k_at_first": 6}, "plain steps"),
-        ({"term": "mfr", "begin": "data_points"}, "drawn together"),
-        ({"dictionary": replace(PLAIN, architecture="relu"), "k_at_first": 6}, "TopK alone"),
+        ({"temperature": 1.0, "initial_k": 6}, "plain steps"),
+        ({"term": "mfr", "init": "data_points"}, "drawn together"),
+        ({"dictionary": replace(PLAIN, architecture="relu"), "initial_k": 6}, "TopK alone"),
     ],
 )
 def test_settings_that_do_not_go_together_are_refused(changes, named):
@@ -258,8 +261,8 @@ def test_settings_that_do_not_go_together_are_refused(changes, named):
 
 
 def test_slow_weights_move_less_and_stay_on_the_hull():
-    config = replace(BASE, begin="centroids", form="archetypal")
-    points = torch.stack(rows_of(X - X.mean(0), config))
+    config = replace(BASE, init="centroids", form="archetypal")
+    points = torch.stack(initial_rows(X - X.mean(0), config))
     largest = {}
     for rate in (1.0, 0.01):
         made, feeds = engine(replace(config, weights_rate=rate), points)
@@ -272,10 +275,10 @@ def test_slow_weights_move_less_and_stay_on_the_hull():
 
 
 def test_what_is_followed_is_what_training_passes_through():
-    from audit.training.variants.stages import follow
+    from audit.training.variants.stages import train_traced
 
     config = TrainingConfig(PLAIN, SEEDS, trace_epochs=(0, 1, 3))
-    found = follow(config, {"train": X.numpy()})
+    found = train_traced(config, {"train": X.numpy()})
     last = train_all(X, TrainingConfig(PLAIN, SEEDS))
     assert found["trace"]["epoch"].tolist() == [0, 1, 3]
     for seed, run in enumerate(last):

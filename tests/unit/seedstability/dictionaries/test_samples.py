@@ -56,7 +56,7 @@ def test_more_than_memory_allows_can_be_read(tmp_path):
     script = f"""
 from pathlib import Path
 import torch
-from seedstability.subjects.samples import Shards
+from seedstability.dictionaries.samples import Shards
 def taken():
     status = Path("/proc/self/status").read_text()
     return int(status.split("RssAnon:")[1].split()[0]) // 1024

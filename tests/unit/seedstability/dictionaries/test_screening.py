@@ -1,4 +1,4 @@
-"""Screened selection: the exact path's latents and values, and a margin that bounds the error."""
+"""ScreenedTopK selection: the exact path's latents and values, and a margin that bounds the error."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ import torch
 
 from seedstability.dictionaries import screening
 from seedstability.dictionaries.kernels.screening import upper_bounds
-from seedstability.dictionaries.screening import Bounds, Screened
+from seedstability.dictionaries.screening import Bounds, ScreenedTopK
 from seedstability.dictionaries.sparse_latents import topk
 
 Case = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
@@ -30,49 +30,49 @@ def _normal(n: int = 640, d: int = 96, b: int = 200, seed: int = 0) -> Case:
 
 
 def _anisotropic() -> Case:
-    encoder, bias, centred = _normal()
+    encoder, bias, centered = _normal()
     low_rank = _normal(96, 8)[0]
-    centred = 3 * centred[:, :8] @ low_rank.t() + 0.1 * centred + 1
-    return encoder + 0.3 * centred[:1] / centred[0].norm(), bias, centred
+    centered = 3 * centered[:, :8] @ low_rank.t() + 0.1 * centered + 1
+    return encoder + 0.3 * centered[:1] / centered[0].norm(), bias, centered
 
 
 def _heavy_tails() -> Case:
-    encoder, bias, centred = _normal()
+    encoder, bias, centered = _normal()
     lengths = torch.logspace(-3, 3, len(encoder))[:, None].roll(99, 0)
-    return encoder * lengths, 10 * bias, centred**5 * torch.logspace(-4, 4, len(centred))[:, None]
+    return encoder * lengths, 10 * bias, centered**5 * torch.logspace(-4, 4, len(centered))[:, None]
 
 
 def _ties() -> Case:
-    encoder, bias, centred = _normal()
-    return encoder[:160].repeat(4, 1), bias[:160].repeat(4), centred
+    encoder, bias, centered = _normal()
+    return encoder[:160].repeat(4, 1), bias[:160].repeat(4), centered
 
 
 def _ties_within_rounding() -> Case:
     """Four copies of each row, of which three are changed in their last bits."""
-    encoder, bias, centred = _ties()
+    encoder, bias, centered = _ties()
     changed = 1 + 2**-23 * torch.randint(-1, 2, encoder.shape, generator=torch.manual_seed(0))
     changed[:160] = 1
-    return encoder * changed, bias, centred
+    return encoder * changed, bias, centered
 
 
 def _zeros() -> Case:
-    encoder, bias, centred = _normal()
-    centred[50:150], encoder[100:200], bias[100:] = 0, 0, 0
-    return encoder, bias, centred
+    encoder, bias, centered = _normal()
+    centered[50:150], encoder[100:200], bias[100:] = 0, 0, 0
+    return encoder, bias, centered
 
 
 def _underflow() -> Case:
-    encoder, bias, centred = _normal()
-    return encoder * 2.0**-80, bias * 2.0**-140, centred * 2.0**-60
+    encoder, bias, centered = _normal()
+    return encoder * 2.0**-80, bias * 2.0**-140, centered * 2.0**-60
 
 
 CASES = [_normal, _anisotropic, _heavy_tails, _ties, _ties_within_rounding, _zeros, _underflow]
 
 
-def _same(case: Case, k: int) -> Screened:
-    screened = Screened()
+def _same(case: Case, k: int) -> ScreenedTopK:
+    screened = ScreenedTopK()
     one, other = topk(*case, k), screened(*case, k)
-    np.testing.assert_array_equal(one.starts, other.starts)
+    np.testing.assert_array_equal(one.offsets, other.offsets)
     np.testing.assert_array_equal(one.latents, other.latents)
     np.testing.assert_array_equal(one.values, other.values)
     assert screened.rows == len(case[2])
@@ -121,33 +121,33 @@ def test_another_order_of_summation_would_be_noticed(monkeypatch: pytest.MonkeyP
     """That the near ties above do hang on the order, so that those tests can fail."""
     case = _ties_within_rounding()
     monkeypatch.setattr(screening, "summation_block", lambda *_: 5)
-    assert (Screened()(*case, 14).latents != topk(*case, 14).latents).any()
+    assert (ScreenedTopK()(*case, 14).latents != topk(*case, 14).latents).any()
 
 
 def test_changed_encoder_is_seen():
-    screened = Screened()
-    encoder, bias, centred = _normal()
+    screened = ScreenedTopK()
+    encoder, bias, centered = _normal()
     for _ in range(3):
         np.testing.assert_array_equal(
-            screened(encoder, bias, centred, 16).latents, topk(encoder, bias, centred, 16).latents
+            screened(encoder, bias, centered, 16).latents, topk(encoder, bias, centered, 16).latents
         )
         encoder += 0.5 * _normal(seed=1)[0]
 
 
 def test_not_contiguous_is_left_to_the_exact_path():
-    encoder, bias, centred = _normal()
-    assert _same((encoder.t().contiguous().t(), bias, centred), 16).undecided_rows == 200
+    encoder, bias, centered = _normal()
+    assert _same((encoder.t().contiguous().t(), bias, centered), 16).undecided_rows == 200
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_margin_bounds_the_error_of_every_pair(case: Callable[[], Case]):
-    encoder, bias, centred = (tensor.double() for tensor in case())
-    exact = (centred @ encoder.t() + bias).numpy()
+    encoder, bias, centered = (tensor.double() for tensor in case())
+    exact = (centered @ encoder.t() + bias).numpy()
     margins = _margins(case())
     above = _above(margins, exact.shape)
     # the mirrored problem's upper bounds are this one's lower bounds
-    encoder32, bias32, centred32 = case()
-    below = -_above(_margins((-encoder32, -bias32, centred32)), exact.shape)
+    encoder32, bias32, centered32 = case()
+    below = -_above(_margins((-encoder32, -bias32, centered32)), exact.shape)
     room = 1e-300 + np.abs(exact) * 2.0**-45  # of float64 itself
     assert (above >= exact - room).all()
     assert (below <= exact + room).all()
@@ -161,7 +161,7 @@ def test_margin_is_tight():
 
 
 def _margins(case: Case) -> Bounds:
-    return Screened()._bounds(*case)
+    return ScreenedTopK()._bounds(*case)
 
 
 def _above(margins: Bounds, shape: tuple[int, ...]) -> np.ndarray:

@@ -6,8 +6,8 @@ import torch
 
 from seedstability.dictionaries import sparse_latents
 from seedstability.dictionaries.config import TOPK, DictionaryConfig
-from seedstability.dictionaries.kernels.selection import keep_largest, keep_largest_besides
-from seedstability.dictionaries.sae import initialise
+from seedstability.dictionaries.kernels.selection import keep_largest, keep_largest_excluding
+from seedstability.dictionaries.sae import initialize
 
 
 def kept(values: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -91,7 +91,7 @@ def test_besides_the_kept_the_largest_magnitudes_are_found(kind):
     values = rows(kind, 97)
     taken = by_sorting(values, 9)
     latents, signs = np.empty((60, 7), np.int32), np.empty((60, 7), np.float32)
-    totals = keep_largest_besides(values, taken.astype(np.int32), 7, latents, signs)
+    totals = keep_largest_excluding(values, taken.astype(np.int32), 7, latents, signs)
     magnitudes = np.abs(values)
     np.put_along_axis(magnitudes, taken, -1, axis=1)
     expected = by_sorting(magnitudes, 7)
@@ -102,7 +102,7 @@ def test_besides_the_kept_the_largest_magnitudes_are_found(kind):
 
 
 def dictionary(config: DictionaryConfig, d: int = 16):
-    sae = initialise(config, d, seed=1)
+    sae = initialize(config, d, seed=1)
     generator = torch.Generator().manual_seed(2)
     sae.encoder_bias.add_(torch.randn(len(sae.encoder), generator=generator), alpha=0.3)
     return sae, torch.randn(50, d, generator=generator)
@@ -116,7 +116,7 @@ def test_batch_topk_keeps_the_largest_of_the_whole_batch_that_are_positive(k):
     cut = pre.flatten().topk(50 * k).values[-1]
     assert (cut < 0) == (k == 60)
     expected = (pre >= cut.clamp_min(1e-30)).numpy()
-    assert np.array_equal(np.diff(fired.starts), expected.sum(1))
+    assert np.array_equal(np.diff(fired.offsets), expected.sum(1))
     assert np.array_equal(fired.latents, np.nonzero(expected)[1])
     assert np.array_equal(fired.values, pre.numpy()[expected])
 
@@ -128,13 +128,13 @@ def test_above_its_threshold_every_entry_is_found():
     fired = sparse_latents.above(pre, threshold)
     assert np.array_equal(fired.latents, np.nonzero(pre > threshold)[1])
     assert np.array_equal(fired.values, pre[pre > threshold])
-    assert fired.starts[-1] == (pre > threshold).sum()
+    assert fired.offsets[-1] == (pre > threshold).sum()
 
 
 def test_a_batch_in_parts_gives_what_it_gives_whole(monkeypatch):
     sae, x = dictionary(TOPK_SMALL)
     whole = sparse_latents.topk(sae.encoder, sae.encoder_bias, x, 4)
-    monkeypatch.setattr(firing, "rows_at_once", lambda n: 16)
+    monkeypatch.setattr(sparse_latents, "rows_at_once", lambda n: 16)
     parts = sparse_latents.topk(sae.encoder, sae.encoder_bias, x, 4)
     assert np.array_equal(whole.latents, parts.latents)
     np.testing.assert_allclose(whole.values, parts.values, rtol=1e-5, atol=1e-6)

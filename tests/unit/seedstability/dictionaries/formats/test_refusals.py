@@ -17,7 +17,7 @@ from helpers.dictionaries_checkpoints import (
     saelens,
     sparsify,
 )
-from seedstability.dictionaries.formats.folder import load, recognise
+from seedstability.dictionaries.formats.folder import load, recognize
 from seedstability.errors import UserError
 
 
@@ -83,7 +83,7 @@ def test_saelens(tmp_path, settings, tensors, said):
 def test_a_scaler_without_a_factor(tmp_path, scaler, said):
     folder = saelens(tmp_path / "sae", {"normalize_activations": "expected_average_only_in"})
     (folder / "activation_scaler.json").write_text(scaler)
-    assert folder / "activation_scaler.json" in recognise(folder).files
+    assert folder / "activation_scaler.json" in recognize(folder).files
     refused(folder, rf"activation_scaler\.json: {said}")
 
 

@@ -28,7 +28,7 @@ from seedstability.dictionaries.config import (
     DictionaryConfig,
 )
 from seedstability.dictionaries.formats import folder as folders
-from seedstability.dictionaries.formats.folder import load, recognise, save
+from seedstability.dictionaries.formats.folder import load, recognize, save
 from seedstability.dictionaries.sae import SAE
 from seedstability.errors import UserError
 
@@ -80,17 +80,17 @@ def test_an_encoder_that_is_the_decoder_is_written_twice(tmp_path, format):
 def test_the_same_sae_is_the_same_bytes(tmp_path):
     for name in ("a", "b"):
         save(an_sae(), tmp_path / name)
-    for file in recognise(tmp_path / "a").files:
+    for file in recognize(tmp_path / "a").files:
         assert file.read_bytes() == (tmp_path / "b" / file.name).read_bytes()
 
 
-@pytest.mark.parametrize("centred", [True, False])
+@pytest.mark.parametrize("centered", [True, False])
 @pytest.mark.parametrize("architecture", ["topk", "batch_topk", "relu", "jumprelu"])
-def test_saelens_keeps_what_reconstruct_needs(tmp_path, architecture, centred):
-    saved = an_sae(replace(PRESETS[architecture], bias_before_encoder=centred))
+def test_saelens_keeps_what_reconstruct_needs(tmp_path, architecture, centered):
+    saved = an_sae(replace(PRESETS[architecture], bias_before_encoder=centered))
     save(saved, tmp_path / "sae", "saelens")
     found = load(tmp_path / "sae")
-    assert recognise(tmp_path / "sae").format == "saelens"
+    assert recognize(tmp_path / "sae").format == "saelens"
     assert found.config.architecture == architecture
     assert architecture not in ("topk", "batch_topk") or found.config.k == K
     assert torch.equal(found.reconstruct(X), saved.reconstruct(X))
@@ -100,7 +100,7 @@ def test_sparsify_keeps_what_reconstruct_needs(tmp_path):
     saved = an_sae()
     save(saved, tmp_path / "sae", "sparsify")
     found = load(tmp_path / "sae")
-    assert recognise(tmp_path / "sae").format == "sparsify"
+    assert recognize(tmp_path / "sae").format == "sparsify"
     assert torch.equal(found.reconstruct(X), saved.reconstruct(X))
 
 
@@ -182,7 +182,7 @@ def test_others_may_read_what_was_written(tmp_path):
     (tmp_path / "plain" / "file").write_text("")
     save(an_sae(), tmp_path / "sae")
     assert (tmp_path / "sae").stat().st_mode == (tmp_path / "plain").stat().st_mode
-    for file in recognise(tmp_path / "sae").files:
+    for file in recognize(tmp_path / "sae").files:
         assert file.stat().st_mode == (tmp_path / "plain" / "file").stat().st_mode
 
 

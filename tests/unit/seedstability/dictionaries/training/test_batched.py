@@ -16,8 +16,8 @@ from seedstability.dictionaries.config import (
     TOPK,
     DictionaryConfig,
 )
-from seedstability.dictionaries.sae import SAE, initialise
-from seedstability.dictionaries.training.batched import Batched
+from seedstability.dictionaries.sae import SAE, initialize
+from seedstability.dictionaries.training.batched import BatchedTrainer
 from seedstability.dictionaries.training.losses import Parameters, loss
 from seedstability.dictionaries.training.resampling import NewRows
 from seedstability.dictionaries.training.schedules import rate_share, sparsity_share
@@ -39,7 +39,7 @@ PARTS = ("encoder", "encoder_bias", "decoder", "decoder_bias", "threshold")
 
 def starts(config: DictionaryConfig, seeds: int = 3) -> list[SAE]:
     """Dictionaries with biases, so that each gradient counts."""
-    found = [initialise(config, D, seed) for seed in range(seeds)]
+    found = [initialize(config, D, seed) for seed in range(seeds)]
     generator = torch.Generator().manual_seed(5)
     for sae in found:
         sae.encoder_bias.add_(torch.randn(N, generator=generator), alpha=0.1)
@@ -53,8 +53,8 @@ def batches(steps: int, seeds: int = 3) -> torch.Tensor:
     return samples(steps * seeds * B, D).reshape(steps, seeds, B, D)
 
 
-def trained(config: DictionaryConfig, x: torch.Tensor, **more) -> Batched:
-    engine = Batched(starts(config, x.shape[1]), config, TOTAL, **more)
+def trained(config: DictionaryConfig, x: torch.Tensor, **more) -> BatchedTrainer:
+    engine = BatchedTrainer(starts(config, x.shape[1]), config, TOTAL, **more)
     for batch in x:
         engine.step(batch)
     return engine
@@ -69,10 +69,10 @@ def assert_same(found: SAE, expected: SAE, tolerance: float) -> None:
 @pytest.mark.parametrize("name", CONFIGS)
 def test_seeds_together_are_seeds_alone(name):
     config, x = CONFIGS[name], batches(steps=1)
-    together = Batched(starts(config), config, TOTAL)
+    together = BatchedTrainer(starts(config), config, TOTAL)
     losses = together.step(x[0])
     for seed, sae in enumerate(together.saes()):
-        alone = Batched(starts(config)[seed : seed + 1], config, TOTAL)
+        alone = BatchedTrainer(starts(config)[seed : seed + 1], config, TOTAL)
         assert losses[seed].item() == pytest.approx(alone.step(x[0, seed]).item(), rel=1e-5)
         assert_same(sae, alone.saes()[0], 1e-5)
         assert torch.equal(together.firings[seed], alone.firings[0])
@@ -122,7 +122,7 @@ def test_training_is_a_loop_of_torchs_adam(name):
 
 def test_one_batch_for_all_is_the_same_batch_for_each():
     config, x = CONFIGS["topk"], batches(steps=3)[:, :1]
-    shared = Batched(starts(config), config, TOTAL)
+    shared = BatchedTrainer(starts(config), config, TOTAL)
     for batch in x:
         shared.step(batch[0])
     each = trained(config, x.expand(3, 3, B, D).contiguous())
@@ -137,7 +137,7 @@ def test_each_seed_is_clipped_over_all_its_parameters():
     lengths = {}
     for clip in (None, 0.2):
         config = replace(CONFIGS["topk"], clip_norm=clip)
-        engine = Batched(starts(config), config, TOTAL)
+        engine = BatchedTrainer(starts(config), config, TOTAL)
         engine.step(x)
         means = [part for name, part in tensors(engine).items() if name.endswith("_mean")]
         assert len(means) == 4
@@ -161,10 +161,10 @@ def test_adams_first_step_is_as_long_as_the_schedule_says():
 
 def test_sparsity_counts_as_the_schedule_says():
     config, x = CONFIGS["relu"], batches(1)
-    without = Batched(starts(config), replace(config, l1=0.0), TOTAL).step(x[0])
+    without = BatchedTrainer(starts(config), replace(config, l1=0.0), TOTAL).step(x[0])
     full = replace(config, sparsity_warm_up_steps=0)
-    extra = Batched(starts(config), full, TOTAL).step(x[0]) - without
-    fifth = Batched(starts(config), config, TOTAL).step(x[0]) - without
+    extra = BatchedTrainer(starts(config), full, TOTAL).step(x[0]) - without
+    fifth = BatchedTrainer(starts(config), config, TOTAL).step(x[0]) - without
     assert (extra > 0.01).all()
     assert torch.allclose(5 * fifth, extra, rtol=1e-3)
 
@@ -192,8 +192,8 @@ def test_decoder_rows_have_length_one_where_asked_for(unit):
 
 
 def test_batch_topk_ends_with_the_averaged_smallest_kept_value():
-    config = replace(CONFIGS["batch_topk"], threshold_memory=0.8)
-    engine, x = Batched(starts(config), config, TOTAL), batches(6)
+    config = replace(CONFIGS["batch_topk"], threshold_ema_decay=0.8)
+    engine, x = BatchedTrainer(starts(config), config, TOTAL), batches(6)
     sums, weights = torch.zeros(3), 0.0
     assert not engine.saes()[0].threshold.any()
     for step, batch in enumerate(x):
@@ -218,12 +218,12 @@ def test_jumprelu_ends_with_the_thresholds_learned():
     engine = trained(config, batches(3))
     for seed, sae in enumerate(engine.saes()):
         assert torch.allclose(sae.threshold, engine.parameters.log_threshold[seed].exp())
-        assert (sae.threshold - config.threshold_start).abs().max() > 1e-6
+        assert (sae.threshold - config.threshold_init).abs().max() > 1e-6
 
 
 def test_firings_are_of_the_epoch_and_silence_goes_on():
     config, x = replace(CONFIGS["topk_auxk"], auxk=0), batches(4)
-    engine = Batched(starts(config), config, TOTAL)
+    engine = BatchedTrainer(starts(config), config, TOTAL)
     fired, silent = torch.zeros(3, N, dtype=torch.int64), torch.zeros(3, N, dtype=torch.int64)
     for step, batch in enumerate(x):
         if step == 2:
@@ -241,8 +241,8 @@ def test_firings_are_of_the_epoch_and_silence_goes_on():
 
 def test_auxk_begins_when_a_latent_has_been_silent_for_long_enough():
     config, x = CONFIGS["topk_auxk"], batches(4)
-    engine = Batched(starts(config), config, TOTAL)
-    plain = Batched(starts(config), replace(config, auxk=0), TOTAL)
+    engine = BatchedTrainer(starts(config), config, TOTAL)
+    plain = BatchedTrainer(starts(config), replace(config, auxk=0), TOTAL)
     for step, batch in enumerate(x):
         if step == 1:
             engine.end_epoch()  # looks anew at how long latents have been silent
@@ -251,7 +251,7 @@ def test_auxk_begins_when_a_latent_has_been_silent_for_long_enough():
         assert step >= 2 or torch.equal(losses, without)
 
 
-def tensors(engine: Batched) -> dict[str, torch.Tensor]:
+def tensors(engine: BatchedTrainer) -> dict[str, torch.Tensor]:
     return {name: torch.from_numpy(np.asarray(part)) for name, part in engine.state().items()}
 
 
@@ -286,7 +286,7 @@ def test_replaced_latents_start_anew():
 def test_a_loaded_state_goes_on_with_the_same_bits(name):
     config, x = CONFIGS[name], batches(6)
     whole, first = trained(config, x), trained(config, x[:3])
-    second = Batched(starts(config), config, TOTAL)
+    second = BatchedTrainer(starts(config), config, TOTAL)
     second.load(first.state())
     for batch in x[3:]:
         second.step(batch)
@@ -298,10 +298,10 @@ def test_a_loaded_state_goes_on_with_the_same_bits(name):
 
 def test_a_state_is_a_copy():
     config, x = CONFIGS["topk"], batches(2)
-    engine = Batched(starts(config), config, TOTAL)
+    engine = BatchedTrainer(starts(config), config, TOTAL)
     state, saes = engine.state(), engine.saes()
     engine.step(x[0])
-    fresh = Batched(starts(config), config, TOTAL).state()
+    fresh = BatchedTrainer(starts(config), config, TOTAL).state()
     assert np.array_equal(state["encoder"], fresh["encoder"])
     assert_same(saes[0], starts(config)[0], 0.0)
 
@@ -310,7 +310,7 @@ def test_a_state_is_a_copy():
 def test_a_loss_that_is_not_finite_names_seed_and_step(every):
     config, x = CONFIGS["topk"], batches(8)
     x[5, 1, 0, 0] = torch.nan
-    engine = Batched(starts(config), config, TOTAL, names=["7", "42", "9"])
+    engine = BatchedTrainer(starts(config), config, TOTAL, names=["7", "42", "9"])
     engine._steps_between_checks = every  # above 1 as on a device that Python does not wait for
     seen_at = 6 if every == 1 else 8
     for batch in x[: seen_at - 1]:
@@ -319,11 +319,13 @@ def test_a_loss_that_is_not_finite_names_seed_and_step(every):
         engine.step(x[seen_at - 1])
 
 
-@pytest.mark.parametrize("leave", [Batched.end_epoch, Batched.saes, Batched.state])
+@pytest.mark.parametrize(
+    "leave", [BatchedTrainer.end_epoch, BatchedTrainer.saes, BatchedTrainer.state]
+)
 def test_nobody_leaves_before_the_losses_were_looked_at(leave):
     config, x = CONFIGS["topk"], batches(1)
     x[0, 2] = torch.inf
-    engine = Batched(starts(config), config, TOTAL)
+    engine = BatchedTrainer(starts(config), config, TOTAL)
     engine._steps_between_checks = 10
     engine.step(x[0])
     with pytest.raises(UserError, match="seed 2, step 1: the loss is"):
@@ -332,7 +334,7 @@ def test_nobody_leaves_before_the_losses_were_looked_at(leave):
 
 def test_a_dictionary_that_died_is_named():
     config = CONFIGS["relu"]
-    engine = Batched(starts(config), config, TOTAL, names=["7", "42", "9"])
+    engine = BatchedTrainer(starts(config), config, TOTAL, names=["7", "42", "9"])
     engine.parameters.encoder_bias.data[1] = -1e3
     engine.step(batches(1)[0])
     with pytest.raises(UserError, match=r"seed 42, step 1: no latent fired.*smaller l1 \(0\.01\)"):

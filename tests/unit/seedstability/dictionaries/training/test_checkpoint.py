@@ -7,7 +7,7 @@ import torch
 
 from helpers.dictionaries_presets import PRESETS, X, identical
 from seedstability.dictionaries.config import TrainingConfig
-from seedstability.dictionaries.training.train import Means, train_all
+from seedstability.dictionaries.training.train import RunOptions, train_all
 from seedstability.errors import UserError
 
 
@@ -24,23 +24,23 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(name, tmp_path):
     def interrupt(_):
         raise Interrupted
 
-    means = Means(checkpoint=tmp_path / "run.safetensors", checkpoint_every=per_epoch + 2)
+    options = RunOptions(checkpoint=tmp_path / "run.safetensors", checkpoint_every=per_epoch + 2)
     with pytest.raises(Interrupted):
-        train_all(X, config, means, interrupt)
+        train_all(X, config, options, interrupt)
     seen = []
-    resumed = train_all(X, config, means, lambda moment: seen.append(moment.step))
+    resumed = train_all(X, config, options, lambda snapshot: seen.append(snapshot.step))
     assert seen == [per_epoch + 3]
     for one, other in zip(whole, resumed, strict=True):
         assert identical(one.sae, other.sae)
         assert torch.equal(one.last_epoch_firings, other.last_epoch_firings)
-    assert list(tmp_path.iterdir()) == [means.checkpoint]
+    assert list(tmp_path.iterdir()) == [options.checkpoint]
 
 
 def test_a_finished_checkpoint_trains_no_more(tmp_path):
-    means = Means(checkpoint=tmp_path / "run.safetensors")
+    options = RunOptions(checkpoint=tmp_path / "run.safetensors")
     config = TrainingConfig(PRESETS["topk"], (1,), trace_epochs=(0, 1, 2))
-    first = train_all(X, config, means)
-    again = train_all(X, config, means, watch=lambda _: pytest.fail("it trained"))
+    first = train_all(X, config, options)
+    again = train_all(X, config, options, watch=lambda _: pytest.fail("it trained"))
     assert identical(first[0].sae, again[0].sae)
     assert first[0].last_epoch_firings.any()
     assert torch.equal(first[0].last_epoch_firings, again[0].last_epoch_firings)
@@ -55,17 +55,17 @@ def test_a_finished_checkpoint_trains_no_more(tmp_path):
     ],
 )
 def test_a_checkpoint_of_another_run_is_refused(changed, tmp_path):
-    means = Means(checkpoint=tmp_path / "run.safetensors")
+    options = RunOptions(checkpoint=tmp_path / "run.safetensors")
     config = TrainingConfig(PRESETS["topk"], (1, 2))
-    train_all(X, config, means)
+    train_all(X, config, options)
     with pytest.raises(UserError, match="is the checkpoint of other settings, seeds or activ"):
-        train_all(X, replace(config, **changed), means)
+        train_all(X, replace(config, **changed), options)
     with pytest.raises(UserError, match="is the checkpoint of other settings, seeds or activ"):
-        train_all(X + 1, config, means)
+        train_all(X + 1, config, options)
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path):
     path = tmp_path / "run.safetensors"
     path.write_bytes(b"no checkpoint")
     with pytest.raises(UserError, match=r"run.safetensors is no checkpoint that can be read"):
-        train_all(X, TrainingConfig(PRESETS["topk"], (1,)), Means(checkpoint=path))
+        train_all(X, TrainingConfig(PRESETS["topk"], (1,)), RunOptions(checkpoint=path))

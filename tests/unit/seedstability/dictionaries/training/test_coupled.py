@@ -81,9 +81,9 @@ def test_without_weight_a_pair_is_two_seeds_trained_alone(uncoupled):
         assert np.array_equal(both, plain[part]), part
 
 
-@pytest.mark.parametrize("regulariser", ["consistency", "mfr"])
-def test_a_cut_gradient_changes_no_bit_and_a_connected_one_draws_together(uncoupled, regulariser):
-    weighted = replace(PAIRED, weight=3.0, regulariser=regulariser)
+@pytest.mark.parametrize("regularizer", ["consistency", "mfr"])
+def test_a_cut_gradient_changes_no_bit_and_a_connected_one_draws_together(uncoupled, regularizer):
+    weighted = replace(PAIRED, weight=3.0, regularizer=regularizer)
     cut = stages.train_pairs(replace(weighted, gradient="cut"), ACTIVATIONS)
     assert np.array_equal(cut["decoder"], uncoupled["decoder"])
     connected = stages.train_pairs(weighted, ACTIVATIONS)
@@ -99,12 +99,12 @@ def test_two_by_two_of_initialisation_and_order():
         result = stages.train_pairs(replace(PAIRED, **changes), ACTIVATIONS)
         return result["decoder"], result[stages.INITIAL]
 
-    both, initial = decoders(initialisation="shared", order="shared")
+    both, initial = decoders(initialization="shared", order="shared")
     assert np.array_equal(both[:, 0], both[:, 1])
-    both, initial = decoders(initialisation="shared", order="own")
+    both, initial = decoders(initialization="shared", order="own")
     assert np.array_equal(initial[:, 0], initial[:, 1])
     assert not np.array_equal(both[:, 0], both[:, 1])
-    _, initial = decoders(initialisation="own", order="own")
+    _, initial = decoders(initialization="own", order="own")
     assert not np.array_equal(initial[:, 0], initial[:, 1])
 
 

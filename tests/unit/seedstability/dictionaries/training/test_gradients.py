@@ -20,11 +20,11 @@ from seedstability.dictionaries.config import (
     TOPK,
 )
 from seedstability.dictionaries.metrics import quality
-from seedstability.dictionaries.sae import SAE, initialise
+from seedstability.dictionaries.sae import SAE, initialize
 from seedstability.dictionaries.training import gradients as batches
-from seedstability.dictionaries.training.gradients import gradients, look
+from seedstability.dictionaries.training.gradients import gradients, loss_and_gradients
 from seedstability.dictionaries.training.losses import Parameters, loss
-from seedstability.dictionaries.training.sae_trainer import Trainee
+from seedstability.dictionaries.training.sae_trainer import SAETrainer
 
 SMALL = {"n_latents": 96, "k": 6, "batch_size": 50}
 WITHOUT_MODEL = {
@@ -37,9 +37,9 @@ WITHOUT_MODEL = {
 }
 CONFIGS = WITHOUT_MODEL | {
     "batch_topk": replace(BATCH_TOPK, **SMALL),
-    "jumprelu": replace(JUMPRELU, **SMALL, bandwidth=0.3, threshold_start=0.2, l0_weight=0.05),
+    "jumprelu": replace(JUMPRELU, **SMALL, bandwidth=0.3, threshold_init=0.2, l0_weight=0.05),
     "jumprelu_bias": replace(
-        JUMPRELU, **SMALL, bandwidth=0.3, threshold_start=0.1, bias_before_encoder=True
+        JUMPRELU, **SMALL, bandwidth=0.3, threshold_init=0.1, bias_before_encoder=True
     ),
     "topk_auxk": replace(TOPK, **SMALL, auxk_weight=0.7),
     "batch_topk_auxk": replace(BATCH_TOPK, **SMALL, auxk_weight=0.7),
@@ -50,8 +50,8 @@ PARTS = ("encoder", "encoder_bias", "decoder", "decoder_bias")
 
 def plain_loss(sae: SAE, x: torch.Tensor) -> torch.Tensor:
     config = sae.config
-    centred = x - sae.decoder_bias if config.bias_before_encoder else x
-    pre = centred @ sae.encoder.T + sae.encoder_bias
+    centered = x - sae.decoder_bias if config.bias_before_encoder else x
+    pre = centered @ sae.encoder.T + sae.encoder_bias
     kept = torch.ones_like(pre, dtype=torch.bool)
     if config.architecture == "topk":
         columns = pre.topk(config.k, dim=1).indices
@@ -89,7 +89,7 @@ def model_gradients(sae: SAE, x: torch.Tensor, sparsity: float, dead: np.ndarray
 def awkward_start(config, d: int) -> SAE:
     """Biases that are not zero and an encoder that is not the decoder, so that each term counts."""
     generator = torch.Generator().manual_seed(5)
-    sae = initialise(config, d, seed=3)
+    sae = initialize(config, d, seed=3)
     sae.encoder.add_(torch.randn(sae.encoder.shape, generator=generator), alpha=0.1)
     sae.encoder_bias.add_(torch.randn(sae.encoder_bias.shape, generator=generator), alpha=0.1)
     if config.decoder_bias:
@@ -105,7 +105,7 @@ def difference(found: torch.Tensor, expected: torch.Tensor) -> float:
 def test_fast_gradients_equal_plain_autograd(name):
     config = CONFIGS[name]
     x, sae = samples(m=50, d=24), awkward_start(CONFIGS[name], d=24)
-    batch = look(sae, x)
+    batch = loss_and_gradients(sae, x)
     loss, expected = plain_gradients(sae, x)
     assert batch.loss == pytest.approx(loss, rel=1e-5)
     found = gradients(sae, batch)
@@ -122,7 +122,7 @@ def test_fast_gradients_equal_those_of_the_loss_in_plain_torch(name, sparsity):
     config = CONFIGS[name]
     x, sae = samples(m=50, d=24), awkward_start(config, d=24)
     dead = np.arange(96) % 3 == 0 if name.endswith("auxk") else None
-    batch = look(sae, x, sparsity, dead)
+    batch = loss_and_gradients(sae, x, sparsity, dead)
     loss, expected = model_gradients(sae, x, sparsity, dead)
     assert batch.loss == pytest.approx(loss, rel=1e-5)
     found = gradients(sae, batch)
@@ -147,7 +147,13 @@ def test_every_term_of_the_loss_is_felt_by_these_tests():
         sae = awkward_start(CONFIGS[name], d=24)
         marks = dead if name.endswith("auxk") else None
         less = replace(sae, config=replace(sae.config, **neutral))
-        assert abs(look(sae, x, 1.0, marks).loss - look(less, x, 1.0, marks).loss) > 1e-4, name
+        assert (
+            abs(
+                loss_and_gradients(sae, x, 1.0, marks).loss
+                - loss_and_gradients(less, x, 1.0, marks).loss
+            )
+            > 1e-4
+        ), name
 
 
 @pytest.mark.parametrize("name", ["relu", "husai_relu"])
@@ -156,8 +162,10 @@ def test_a_relu_dictionary_has_the_same_gradients_by_entries_and_by_products(nam
     both = []
     for share in (0.0, 1.0):
         monkeypatch.setattr(batches, "_DENSE_FROM", share)
-        batch = look(sae, x)
-        both.append((batch.loss, gradients(sae, batch), batch.firings, len(batch.read.weights)))
+        batch = loss_and_gradients(sae, x)
+        both.append(
+            (batch.loss, gradients(sae, batch), batch.firings, len(batch.encoder_entries.weights))
+        )
     (loss, found, firings, none), (other_loss, other, other_firings, some) = both
     assert none == 0 < some
     assert loss == pytest.approx(other_loss, rel=1e-6)
@@ -168,13 +176,13 @@ def test_a_relu_dictionary_has_the_same_gradients_by_entries_and_by_products(nam
 
 def test_a_latent_is_silent_from_the_sample_after_its_last():
     x = samples(m=150, d=24)
-    trainee = Trainee(awkward_start(replace(CONFIGS["topk"], k=1), d=24), "1")
+    trainer = SAETrainer(awkward_start(replace(CONFIGS["topk"], k=1), d=24), "1")
     silent = np.zeros(96, int)
     for batch in x.split(50):
-        fires = (trainee.sae.encode(batch) != 0).any(0).numpy()
-        trainee.step(batch)
+        fires = (trainer.sae.encode(batch) != 0).any(0).numpy()
+        trainer.step(batch)
         silent = np.where(fires, 0, silent + 50)
-        assert np.array_equal(trainee.since_fired, silent)
+        assert np.array_equal(trainer.since_fired, silent)
     assert set(silent) == {0, 50, 100, 150}
 
 
@@ -182,7 +190,7 @@ def test_a_latent_is_silent_from_the_sample_after_its_last():
 def test_firings_count_the_samples_that_use_a_latent(name):
     x = samples(m=50, d=24)
     sae = awkward_start(CONFIGS[name], d=24)
-    assert np.array_equal(look(sae, x).firings, (sae.encode(x) != 0).sum(0).numpy())
+    assert np.array_equal(loss_and_gradients(sae, x).firings, (sae.encode(x) != 0).sum(0).numpy())
 
 
 @pytest.mark.parametrize("name", WITHOUT_MODEL)
@@ -190,7 +198,7 @@ def test_fifty_steps_end_at_the_same_explained_variance(name):
     """Against torch's own Adam, decoder rows normalised and their parallel gradient removed."""
     config = CONFIGS[name]
     x = samples(m=2500, d=24)
-    fast = Trainee(awkward_start(config, d=24), "1")
+    fast = SAETrainer(awkward_start(config, d=24), "1")
     plain = awkward_start(config, d=24)
     leaves = [getattr(plain, part) for part in PARTS[: 3 + config.decoder_bias]]
     adam = torch.optim.Adam(leaves, lr=config.learning_rate)

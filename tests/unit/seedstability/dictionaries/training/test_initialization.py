@@ -11,7 +11,7 @@ from helpers.dictionaries_data import samples
 from helpers.dictionaries_presets import ACTIVATIONS, PRESETS, X
 from seedstability.dictionaries.config import HUSAI_TOPK, TrainingConfig
 from seedstability.dictionaries.metrics import quality
-from seedstability.dictionaries.sae import initialise
+from seedstability.dictionaries.sae import initialize
 from seedstability.dictionaries.training.initialization import geometric_median
 from seedstability.dictionaries.training.train import train, train_all
 from seedstability.errors import UserError
@@ -28,7 +28,7 @@ def test_one_initialisation_under_shared_order_gives_one_dictionary():
 
 
 def test_husai_starts_untied_without_biases():
-    sae = initialise(HUSAI_TOPK, d=128, seed=1)
+    sae = initialize(HUSAI_TOPK, d=128, seed=1)
     bound = (6 / 128) ** 0.5
     assert 0.99 * bound < sae.encoder.abs().max() <= bound
     assert not torch.equal(sae.encoder, sae.decoder)
@@ -57,14 +57,14 @@ def test_units_of_the_activations_do_not_matter_where_they_are_normalised():
 def test_given_dictionaries_are_where_training_begins():
     config = TrainingConfig(replace(PRESETS["topk"], epochs=0), (1, 2))
     trained = train(X, PRESETS["topk"], seeds=(5, 6))
-    begun = train_all(X, config, starts=trained)
+    begun = train_all(X, config, initial_saes=trained)
     for one, other in zip(trained, begun, strict=True):
         torch.testing.assert_close(one.reconstruct(X), other.sae.reconstruct(X))
     before = trained[0].decoder.clone()
-    train_all(X, replace(config, dictionary=PRESETS["topk"]), starts=trained)
+    train_all(X, replace(config, dictionary=PRESETS["topk"]), initial_saes=trained)
     assert torch.equal(trained[0].decoder, before)
     with pytest.raises(UserError, match=r"need one of \[64, 24\] for each of 2 seeds"):
-        train_all(X, config, starts=trained[:1])
+        train_all(X, config, initial_saes=trained[:1])
 
 
 def test_the_geometric_median_is_where_the_unit_vectors_cancel():
@@ -79,7 +79,7 @@ def test_the_geometric_median_is_where_the_unit_vectors_cancel():
 
 @pytest.mark.parametrize("bias", ["mean", "geometric_median", "zero"])
 def test_the_decoder_bias_starts_where_asked_for(bias):
-    config = TrainingConfig(replace(PRESETS["topk"], epochs=0, bias_start=bias), (1,))
+    config = TrainingConfig(replace(PRESETS["topk"], epochs=0, bias_init=bias), (1,))
     found = train_all(X, config)[0].sae.decoder_bias
     expected = {"mean": X.mean(0), "geometric_median": geometric_median(X), "zero": 0 * X[0]}[bias]
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)

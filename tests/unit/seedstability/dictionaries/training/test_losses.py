@@ -51,9 +51,9 @@ def batch(seed: int = 9) -> torch.Tensor:
 def forward_by_hand(p: Parameters, x: np.ndarray, config: DictionaryConfig):
     """Pre-activations, latents, which were kept, and errors x̂ − x of one seed."""
     bias = p.decoder_bias if config.decoder_bias else 0 * p.decoder_bias
-    centred = x - bias if config.bias_before_encoder else x
+    centered = x - bias if config.bias_before_encoder else x
     pre = np.array(
-        [[row @ e + c for e, c in zip(p.encoder, p.encoder_bias, strict=True)] for row in centred]
+        [[row @ e + c for e, c in zip(p.encoder, p.encoder_bias, strict=True)] for row in centered]
     )
     if config.architecture == "topk":
         kept = np.array([[(row > value).sum() < config.k for value in row] for row in pre])
@@ -79,8 +79,8 @@ def loss_by_hand(p, x, config, dead, target):
         if config.architecture == "jumprelu":
             total += SPARSITY * config.l0_weight * kept[s].sum() / B
         if config.suppression:
-            quiet = sorted(abs(pre[s][~kept[s]]))[::-1][: config.k]
-            total += config.suppression * (error[s] ** 2).sum() * sum(quiet) / B
+            inactive = sorted(abs(pre[s][~kept[s]]))[::-1][: config.k]
+            total += config.suppression * (error[s] ** 2).sum() * sum(inactive) / B
     if config.auxk and dead.any():
         made = np.zeros_like(x)
         for s in range(B):

@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from audit.training import stages
-from helpers.dictionaries_presets import ACTIVATIONS, PRESETS, UNIT, X
+from helpers.dictionaries_presets import ACTIVATIONS, PRESETS, UNSCALED, X
 from seedstability.dictionaries.config import TrainingConfig
 from seedstability.dictionaries.samples import InMemory
-from seedstability.dictionaries.training.batched import Batched
-from seedstability.dictionaries.training.initialization import start
-from seedstability.dictionaries.training.threaded import SideBySide
+from seedstability.dictionaries.training.batched import BatchedTrainer
+from seedstability.dictionaries.training.initialization import initial_sae
+from seedstability.dictionaries.training.threaded import ThreadedTrainer
 from seedstability.dictionaries.training.train import feed, train
 from seedstability.errors import UserError
 
@@ -31,7 +31,7 @@ from seedstability.errors import UserError
         ({"clip_norm": 0.0}, "clip_norm is 0.0; it must be above 0, or None"),
         ({"decay_share": 1.5}, "decay_share is 1.5"),
         ({"bandwidth": 0.0}, "bandwidth is 0.0"),
-        ({"threshold_memory": 1.0}, "threshold_memory is 1.0"),
+        ({"threshold_ema_decay": 1.0}, "threshold_ema_decay is 1.0"),
     ],
 )
 def test_impossible_settings_are_refused(change, words):
@@ -51,13 +51,13 @@ def test_nan_names_seed_and_step():
 @pytest.mark.parametrize("device", ["one by one", "batched"])
 def test_a_diverging_loss_names_seed_and_step(device):
     wild = replace(PRESETS["husai_relu"], learning_rate=300.0, unit_norm_decoder=False)
-    starts = [start(InMemory(X), UNIT, wild, 1)]
+    starts = [initial_sae(InMemory(X), UNSCALED, wild, 1)]
     if device == "batched":
-        engine = Batched(starts, wild, 20, names=["5"])
+        engine = BatchedTrainer(starts, wild, 20, names=["5"])
     else:
-        engine = SideBySide(starts, wild, 20, names=["5"])
+        engine = ThreadedTrainer(starts, wild, 20, names=["5"])
     with pytest.raises(UserError, match=r"seed 5, step \d+: the loss is .* at the first step, it"):
-        engine.advance([feed(InMemory(X), UNIT, wild, 0, 5)], 20)
+        engine.advance([feed(InMemory(X), UNSCALED, wild, 0, 5)], 20)
 
 
 def test_a_dead_dictionary_names_seed_and_step():

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from helpers.dictionaries_presets import PRESETS, UNIT, X
+from helpers.dictionaries_presets import PRESETS, UNSCALED, X
 from seedstability.dictionaries.config import TrainingConfig
 from seedstability.dictionaries.samples import InMemory
-from seedstability.dictionaries.training.initialization import start
+from seedstability.dictionaries.training.initialization import initial_sae
 from seedstability.dictionaries.training.resampling import resample
 from seedstability.dictionaries.training.train import train_all
 
@@ -17,9 +17,9 @@ from seedstability.dictionaries.training.train import train_all
 def share_of_weak_that_fire(spoil, **changes) -> float:
     """Half of the latents begin spoilt; the share of them that fired in the last epoch."""
     config = replace(PRESETS["topk"], **{"epochs": 30, "auxk": 0, **changes})
-    begun = start(InMemory(X), UNIT, config, 1)
+    begun = initial_sae(InMemory(X), UNSCALED, config, 1)
     spoil(begun)
-    (trained,) = train_all(X, TrainingConfig(config, (1,)), starts=[begun])
+    (trained,) = train_all(X, TrainingConfig(config, (1,)), initial_saes=[begun])
     return (trained.last_epoch_firings[::2] > 0).float().mean().item()
 
 
@@ -42,12 +42,12 @@ def test_auxk_brings_back_latents_that_are_never_among_the_k_largest():
 
 
 def test_a_resampled_latent_reads_and_writes_a_badly_reconstructed_sample():
-    sae = start(InMemory(X), UNIT, PRESETS["topk"], 1)
+    sae = initial_sae(InMemory(X), UNSCALED, PRESETS["topk"], 1)
     dead = np.zeros(64, bool)
     dead[[3, 7]] = True
     new = resample(sae, X, dead, torch.Generator().manual_seed(0))
     assert new.latents.tolist() == [3, 7]
-    directions = torch.nn.functional.normalize(sae.centred(X), dim=1)
+    directions = torch.nn.functional.normalize(sae.centered(X), dim=1)
     match = torch.from_numpy(new.decoder) @ directions.T
     assert match.max(1).values.tolist() == pytest.approx([1, 1], abs=1e-5)
     lengths = np.linalg.norm(new.encoder, axis=1)

@@ -11,12 +11,12 @@ from helpers.dictionaries_data import samples
 from helpers.dictionaries_presets import ACTIVATIONS, PRESETS, X, identical, same
 from seedstability.dictionaries.config import TrainingConfig
 from seedstability.dictionaries.metrics import quality
-from seedstability.dictionaries.sae import initialise
+from seedstability.dictionaries.sae import initialize
 from seedstability.dictionaries.samples import Shards, write_shards
-from seedstability.dictionaries.screening import Screened
+from seedstability.dictionaries.screening import ScreenedTopK
 from seedstability.dictionaries.training import train as training
-from seedstability.dictionaries.training.batched import Batched
-from seedstability.dictionaries.training.threaded import SideBySide
+from seedstability.dictionaries.training.batched import BatchedTrainer
+from seedstability.dictionaries.training.threaded import ThreadedTrainer
 from seedstability.dictionaries.training.train import train, train_all
 
 
@@ -53,7 +53,7 @@ def test_screened_training_gives_the_same_bits():
     x = samples(m=600, d=48)
     config = replace(PRESETS["topk"], n_latents=512, k=8)
     exact = train(x, config, seeds=(1, 2))
-    select = Screened()
+    select = ScreenedTopK()
     screened = train(x, config, seeds=(1, 2), cores=2, select=select)
     assert all(identical(*both) for both in zip(exact, screened, strict=True))
     assert select.rows == 2 * 2 * 600
@@ -66,9 +66,9 @@ def test_one_product_for_all_seeds_trains_what_one_by_one_does(name, order, monk
     config = TrainingConfig(replace(PRESETS[name], order=order), (1, 2, 3))
     one_by_one = train_all(X, config)
 
-    def batched(starts, config, total, means):
+    def batched(starts, config, total, options):
         names = [str(seed) for seed in config.seeds]
-        return nullcontext(Batched(starts, config.dictionary, total, names=names))
+        return nullcontext(BatchedTrainer(starts, config.dictionary, total, names=names))
 
     monkeypatch.setattr(training, "_engine", batched)
     together = train_all(X, config)
@@ -81,7 +81,7 @@ def test_one_product_for_all_seeds_trains_what_one_by_one_does(name, order, monk
 
 def test_dead_latents_do_not_slow_the_threads_down_with_tiny_numbers():
     settings = PRESETS["topk"]
-    with SideBySide([initialise(settings, 24, 1)], settings, 1, names=["1"]) as group:
+    with ThreadedTrainer([initialize(settings, 24, 1)], settings, 1, names=["1"]) as group:
         tiny = group._pool.submit(lambda: (torch.full((9,), 1e-30) * 1e-9).any().item())
         assert tiny.result() is False
 

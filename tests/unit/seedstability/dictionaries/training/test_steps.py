@@ -11,9 +11,9 @@ from helpers.dictionaries_data import samples
 from helpers.dictionaries_presets import ACTIVATIONS, PRESETS, X
 from seedstability.dictionaries.config import RELU, TOPK, TrainingConfig
 from seedstability.dictionaries.metrics import quality
-from seedstability.dictionaries.sae import initialise
-from seedstability.dictionaries.training.gradients import gradients, look
-from seedstability.dictionaries.training.sae_trainer import Trainee
+from seedstability.dictionaries.sae import initialize
+from seedstability.dictionaries.training.gradients import gradients, loss_and_gradients
+from seedstability.dictionaries.training.sae_trainer import SAETrainer
 from seedstability.dictionaries.training.schedules import rate_share, sparsity_share
 from seedstability.dictionaries.training.train import train, train_all
 
@@ -24,9 +24,9 @@ def test_a_frozen_decoder_stays_while_the_encoder_learns():
     )
     qualities = []
     (trained,) = train_all(
-        X, config, watch=lambda moment: qualities.append(quality(moment.saes[0], X))
+        X, config, watch=lambda snapshot: qualities.append(quality(snapshot.saes[0], X))
     )
-    assert torch.equal(trained.sae.decoder, initialise(PRESETS["topk"], 24, 1).decoder)
+    assert torch.equal(trained.sae.decoder, initialize(PRESETS["topk"], 24, 1).decoder)
     assert qualities[-1].explained_variance > qualities[0].explained_variance + 0.01
 
 
@@ -54,29 +54,29 @@ def test_the_learning_rate_rises_and_falls():
 def test_adams_first_step_is_as_long_as_the_schedule_says():
     x = samples(m=64, d=24)
     config = replace(PRESETS["husai_topk"], unit_norm_decoder=False, warm_up_steps=10)
-    trainee = Trainee(initialise(config, 24, 1), "1")
-    before = trainee.sae.decoder.clone()
-    trainee.step(x)
-    moved = (trainee.sae.decoder - before).abs()
+    trainer = SAETrainer(initialize(config, 24, 1), "1")
+    before = trainer.sae.decoder.clone()
+    trainer.step(x)
+    moved = (trainer.sae.decoder - before).abs()
     assert moved.max() == pytest.approx(config.learning_rate / 10, rel=1e-3)
 
 
 def test_a_clipped_gradient_has_the_length_asked_for():
     x = samples(m=64, d=24)
-    felt = {"bandwidth": 0.5, "l0_weight": 1.0, "threshold_start": 0.3, "sparsity_warm_up_steps": 0}
+    felt = {"bandwidth": 0.5, "l0_weight": 1.0, "threshold_init": 0.3, "sparsity_warm_up_steps": 0}
     whole = replace(PRESETS["jumprelu"], warm_up_steps=0, **felt)
-    batch = look(initialise(whole, 24, 1), x)
-    found = gradients(initialise(whole, 24, 1), batch)
-    sae = initialise(whole, 24, 1)
+    batch = loss_and_gradients(initialize(whole, 24, 1), x)
+    found = gradients(initialize(whole, 24, 1), batch)
+    sae = initialize(whole, 24, 1)
     found["decoder"] -= (found["decoder"] * sae.decoder).sum(1, keepdim=True) * sae.decoder
     square = sum(part.square().sum().item() for part in found.values())
     length = (square + np.square(batch.threshold).sum()) ** 0.5
     moments = {}
     for share in (0.5, 2.0):
-        trainee = Trainee(initialise(replace(whole, clip_norm=share * length), 24, 1), "1")
-        trainee.step(x)
-        moments[share] = trainee.state()
-    free = Trainee(initialise(whole, 24, 1), "1")
+        trainer = SAETrainer(initialize(replace(whole, clip_norm=share * length), 24, 1), "1")
+        trainer.step(x)
+        moments[share] = trainer.state()
+    free = SAETrainer(initialize(whole, 24, 1), "1")
     free.step(x)
     for name, moment in free.state().items():
         if name.startswith("mean_"):

@@ -1,4 +1,4 @@
-"""Training: what order, firings, traces and moments mean."""
+"""Training: what order, firings, traces and snapshots mean."""
 
 from dataclasses import replace
 
@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from audit.training import stages
-from helpers.dictionaries_presets import ACTIVATIONS, PRESETS, UNIT, X
+from helpers.dictionaries_presets import ACTIVATIONS, PRESETS, UNSCALED, X
 from seedstability.dictionaries.config import TOPK, TrainingConfig
 from seedstability.dictionaries.metrics import quality
 from seedstability.dictionaries.samples import InMemory
-from seedstability.dictionaries.training.initialization import start
-from seedstability.dictionaries.training.sae_trainer import Trainee
+from seedstability.dictionaries.training.initialization import initial_sae
+from seedstability.dictionaries.training.sae_trainer import SAETrainer
 from seedstability.dictionaries.training.train import batch_orders, feed, train_all
 from seedstability.stability.chance.closed_form import chance_level
 from seedstability.stability.cosine import max_cosine
@@ -58,16 +58,16 @@ def test_firings_are_those_of_the_last_epoch():
 
 def test_moments_hold_the_mean_loss_of_the_steps_between_them():
     config = TrainingConfig(PRESETS["husai_topk"], (1, 2), trace_epochs=(0, 2), trace_steps=(3, 5))
-    moments = []
-    train_all(X, config, watch=lambda m: moments.append((m.step, m.epoch, m.losses)))
-    steps, epochs, losses = zip(*moments, strict=True)
+    snapshots = []
+    train_all(X, config, watch=lambda m: snapshots.append((m.step, m.epoch, m.losses)))
+    steps, epochs, losses = zip(*snapshots, strict=True)
     per_epoch = -(-len(X) // 64)
     assert steps == (0, 3, 5, 2 * per_epoch)
     assert epochs == tuple(step / per_epoch for step in steps)
     assert np.isnan(losses[0]).all()
-    trainee = Trainee(start(InMemory(X), UNIT, PRESETS["husai_topk"], 2), "2")
-    batches = feed(InMemory(X), UNIT, PRESETS["husai_topk"], 0, 2)
-    by_hand = [trainee.step(next(batches)) for _ in range(5)]
+    trainer = SAETrainer(initial_sae(InMemory(X), UNSCALED, PRESETS["husai_topk"], 2), "2")
+    batches = feed(InMemory(X), UNSCALED, PRESETS["husai_topk"], 0, 2)
+    by_hand = [trainer.step(next(batches)) for _ in range(5)]
     assert losses[1][1] == pytest.approx(np.mean(by_hand[:3]))
     assert losses[2][1] == pytest.approx(np.mean(by_hand[3:]))
 
