@@ -1,1 +1,1 @@
-"""Where activations come from."""
+"""Subjects: the models and the synthetic samples that activations come from."""

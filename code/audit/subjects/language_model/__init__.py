@@ -1,1 +1,1 @@
-"""Language models: the small one of this repository, and public ones."""
+"""Language models: the small one trained in this repository, and public ones."""

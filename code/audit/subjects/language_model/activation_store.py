@@ -1,10 +1,10 @@
-"""Activations on disk: memory-mapped shards, shuffled once, made again when they are gone.
+"""A cache of activations on disk: memory-mapped shards, shuffled once, recreated when deleted.
 
 A folder holds the activations of one model at one hook point, on contexts given by their tokens.
-Its name is a hash of all that, and of the code that reads. It is a cache: whoever has the request
-can make it again to the same bits. Memory is bounded by a batch of contexts and eight bytes a
-token for the order; what is written is mapped, so that the system may write it out and forget it.
-A run that was stopped goes on after the last contexts that are safely on disk.
+Its name is a hash of all that and of the code that reads activations, so the same request recreates
+the same bits. Memory is bounded by a batch of contexts and eight bytes a token for the order;
+shards are memory-mapped, so that the system can write them out and free the memory. An interrupted
+run continues after the last contexts that were flushed to disk.
 """
 
 import fcntl
@@ -28,32 +28,32 @@ from seedstability.dictionaries.samples import InMemory, Samples, Shards
 from seedstability.progress import report
 
 SHARD_ROWS = 65_536
-"""Tokens in a shard: 32 MB of 128 coordinates."""
+"""Tokens in a shard: 32 MB at width 128."""
 READ_CONTEXTS = 64
-"""Contexts in one pass of the model. Fixed, so that the shapes of all products are."""
+"""Contexts in one forward pass. Fixed, so that matrix products always have the same shapes."""
 _FLUSH_EVERY = 16
-"""Passes after which what was written is made safe."""
+"""Forward passes between two flushes to disk."""
 _IN_MEMORY = 1 << 28
-"""Bytes up to which training holds its samples in memory."""
+"""Bytes up to which training keeps its samples in memory."""
 
 
 def store_folder() -> Path:
-    """Where shards lie: beside the results of a run, or in the user's cache."""
-    told = os.environ.get("SEEDSTABILITY_ACTIVATIONS")
-    return Path(told) if told else Path.home() / ".cache" / "seedstability" / "activations"
+    """Return the folder of the shards: beside the results of a run, or in the user's cache."""
+    given = os.environ.get("SEEDSTABILITY_ACTIVATIONS")
+    return Path(given) if given else Path.home() / ".cache" / "seedstability" / "activations"
 
 
 def training_samples(activations: Mapping[str, Any], samples: int | None = None) -> Samples:
-    """What an activations stage gives to train on, or the first so many of it.
+    """Open the training samples of an activations stage, or the first `samples` of them.
 
     Args:
         activations: a stage's result: `train` float32 [m, d] alone, or with `request` and
-            `train_contexts` where there is more in a store.
-        samples: how many; all if left out.
+            `train_contexts` if the store has more.
+        samples: number of samples; all if omitted.
     """
     if "request" not in activations:
         return InMemory(torch.from_numpy(np.array(activations["train"][:samples])))
-    shards = open_or_make(
+    shards = open_or_create(
         ActivationsConfig(**_tuples(json.loads(activations["request"]))),
         activations["train_contexts"],
         samples,
@@ -64,16 +64,18 @@ def training_samples(activations: Mapping[str, Any], samples: int | None = None)
     return shards
 
 
-def open_or_make(config: ActivationsConfig, contexts: Contexts, rows: int | None = None) -> Shards:
-    """The shards of a request, or their first rows; made first where they are not there.
+def open_or_create(
+    config: ActivationsConfig, contexts: Contexts, rows: int | None = None
+) -> Shards:
+    """Open the shards of a request, or their first rows; create them if they do not exist.
 
     Args:
-        config: what to read.
-        contexts: on which.
-        rows: how many tokens are wanted, all if left out.
+        config: model and hook point to read.
+        contexts: tokens of the contexts.
+        rows: number of tokens; all if omitted.
 
     Raises:
-        UserError: the model cannot be had, or has no such hook point.
+        UserError: the model is not available, or has no such hook point.
     """
     folder = store_folder() / _key(config, contexts)
     if not folder.is_dir():
@@ -87,20 +89,20 @@ def open_or_make(config: ActivationsConfig, contexts: Contexts, rows: int | None
 def read(
     config: ActivationsConfig, contexts: Contexts, start: int = 0
 ) -> Iterator[Float[Tensor, "tokens d"]]:
-    """Activations of a batch of contexts after the other, in the order of the text.
+    """Yield activations of batches of contexts, in the order of the text.
 
-    The first position of a context is left out: it sees nothing but the separator, and models keep
-    activations there that are unlike all others.
+    The first position of a context is skipped: it sees only the separator, and its activations are
+    atypical.
 
     Args:
-        config: what to read.
-        contexts: on which.
-        start: how many batches to leave out.
+        config: model and hook point to read.
+        contexts: tokens of the contexts.
+        start: number of batches to skip.
 
     Raises:
-        UserError: as `open_or_make`.
+        UserError: as `open_or_create`.
     """
-    # Transformers are slow to import, and training on what is on disk needs none.
+    # Transformers are slow to import, and training on existing shards does not need them.
     from audit.subjects.language_model.checkpoint import checked_hook, open_model
 
     model = open_model(config.model, config.allow_download)
@@ -121,8 +123,8 @@ def _make(config: ActivationsConfig, contexts: Contexts, folder: Path) -> None:
     unfinished = folder.with_suffix(".unfinished")
     unfinished.mkdir(exist_ok=True)
     total, length = len(contexts), contexts.shape[1] - 1
-    homes = _homes(total * length, config)
-    passes, done = -(-total // READ_CONTEXTS), _done(unfinished)
+    homes = _shuffled_rows(total * length, config)
+    passes, done = -(-total // READ_CONTEXTS), _flushed_passes(unfinished)
     shards: list[np.memmap] = []
     for number, part in enumerate(read(config, contexts, done), start=done):
         if not shards:
@@ -130,7 +132,7 @@ def _make(config: ActivationsConfig, contexts: Contexts, folder: Path) -> None:
         first = number * READ_CONTEXTS * length
         _scatter(shards, homes[first : first + len(part)], part.numpy())
         if (number + 1) % _FLUSH_EVERY == 0:
-            _keep(unfinished, shards, number + 1)
+            _flush(unfinished, shards, number + 1)
         report(number + 1, passes)
     for shard in shards:
         shard.flush()
@@ -138,8 +140,8 @@ def _make(config: ActivationsConfig, contexts: Contexts, folder: Path) -> None:
     unfinished.rename(folder)
 
 
-def _homes(positions: int, config: ActivationsConfig) -> np.ndarray:
-    """Row of each position; rows from `config.tokens` on are not kept."""
+def _shuffled_rows(positions: int, config: ActivationsConfig) -> np.ndarray:
+    """Return the shuffled row of each position; rows from `config.tokens` on are not stored."""
     generator = torch.Generator().manual_seed(config.seed)
     return torch.randperm(positions, generator=generator).numpy()
 
@@ -163,7 +165,7 @@ def _scatter(shards: list[np.memmap], rows: np.ndarray, part: np.ndarray) -> Non
         shards[number][within[kept]] = part[mine][kept]
 
 
-def _keep(folder: Path, shards: list[np.memmap], done: int) -> None:
+def _flush(folder: Path, shards: list[np.memmap], done: int) -> None:
     for shard in shards:
         shard.flush()
     temporary = folder / "done.json.new"
@@ -171,11 +173,11 @@ def _keep(folder: Path, shards: list[np.memmap], done: int) -> None:
     temporary.replace(folder / "done.json")
 
 
-def _done(folder: Path) -> int:
+def _flushed_passes(folder: Path) -> int:
     try:
         return int(json.loads((folder / "done.json").read_text(encoding="utf-8")))
     except (OSError, ValueError):
-        # Nothing that a stopped run left is known to be whole.
+        # Without the record, nothing that an interrupted run left is known to be complete.
         for path in folder.iterdir():
             path.unlink()
         return 0
@@ -196,7 +198,7 @@ def _tuples(settings: dict[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """One process at a time; the others wait."""
+    """Hold an exclusive lock; other processes wait."""
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

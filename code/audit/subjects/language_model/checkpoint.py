@@ -1,8 +1,8 @@
-"""Opens a language model, whoever made it: one path for ours, the hub's and any local folder.
+"""Open a language model: the small one, a model of the hub, or a local folder.
 
-Every model is a Hugging Face folder with `config.json`, safetensors and `tokenizer.json`. Ours lies
-in `data/`, those of the hub in its cache, at a pinned revision. The hub itself is only asked where
-the caller allows a download.
+Every model is a Hugging Face folder with `config.json`, safetensors and `tokenizer.json`. The small
+model is in `data/`, those of the hub in its cache, at a pinned revision. The hub is contacted only
+if the caller allows a download.
 """
 
 import json
@@ -27,8 +27,8 @@ from seedstability.errors import UserError
 
 TOKENIZER, CONFIG = "tokenizer.json", "config.json"
 POINTS = ("resid_pre", "resid_post", "mlp_out", "attn_out")
-"""Where in a block activations are read: the residual stream before and after it, and what its two
-parts add."""
+"""Hook points of a block: the residual stream before and after it, and the outputs of its MLP and
+attention."""
 _HOOK = re.compile(rf"blocks\.(\d+)\.hook_({'|'.join(POINTS)})")
 
 
@@ -36,19 +36,19 @@ NAMES = (OURS, *HUB)
 
 
 def open_model(name: str, allow_download: bool = False) -> TransformerBridge:
-    """The model in single precision, in evaluation mode, with hook points at every block.
+    """Open a model in single precision, in evaluation mode, with hook points at every block.
 
-    Weights are as stored: no layer norm is folded, nothing is centred.
+    Weights are as stored: no layer norm is folded, nothing is centered.
 
     Args:
         name: one of `NAMES`, or a path to a folder.
-        allow_download: whether the hub may be asked for what its cache lacks.
+        allow_download: whether files missing from the hub's cache may be downloaded.
 
     Raises:
-        UserError: there is no such model, it cannot be had without a download, or its files are
-            missing or damaged.
+        UserError: there is no such model, it would have to be downloaded, or its files are missing
+            or damaged.
     """
-    folder = folder_of(name, allow_download)
+    folder = model_folder(name, allow_download)
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=_tokenizer(folder),
         bos_token=SEPARATOR,
@@ -56,32 +56,32 @@ def open_model(name: str, allow_download: bool = False) -> TransformerBridge:
         pad_token=SEPARATOR,
         name_or_path=str(folder),
     )
-    # Weights are drawn before they are read; the fork keeps the caller's generator as it was.
+    # Weights are drawn before they are read; the fork keeps the caller's generator unchanged.
     with torch.random.fork_rng(devices=[]):
         bridge = _with_hooks(folder, _weights(folder), tokenizer)
     return bridge.eval().requires_grad_(False)
 
 
 def open_tokenizer(name: str, allow_download: bool = False) -> Tokenizer:
-    """The model's tokenizer.
+    """Open a model's tokenizer.
 
     Args:
         name, allow_download: as for `open_model`.
 
     Raises:
-        UserError: as `open_model`, and where the tokenizer has no `<|endoftext|>`.
+        UserError: as `open_model`, and if the tokenizer has no `<|endoftext|>`.
     """
-    return _tokenizer(folder_of(name, allow_download))
+    return _tokenizer(model_folder(name, allow_download))
 
 
-def folder_of(name: str, allow_download: bool = False) -> Path:
-    """Where the model's files lie.
+def model_folder(name: str, allow_download: bool = False) -> Path:
+    """Return the folder of a model's files.
 
     Raises:
         UserError: there is no such model, or it would have to be downloaded.
     """
     if name == OURS:
-        small.checked(FOLDER)
+        small.verified_recipe(FOLDER)
         return FOLDER
     if name in HUB:
         return _cached(name, allow_download)
@@ -97,10 +97,10 @@ def folder_of(name: str, allow_download: bool = False) -> Path:
 
 
 def checked_hook(hook: str, n_layers: int) -> str:
-    """The name of a hook point, if a model of so many blocks has it.
+    """Return the name of a hook point after checking that a model of `n_layers` blocks has it.
 
     Raises:
-        UserError: for another name or a block that is not there, with those that are.
+        UserError: there is no such hook point or block.
     """
     found = _HOOK.fullmatch(hook)
     points = ", ".join(f"hook_{point}" for point in POINTS)
@@ -122,8 +122,8 @@ def _cached(name: str, allow_download: bool) -> Path:
             allow_patterns=[CONFIG, TOKENIZER, "model.safetensors"],
             local_files_only=not allow_download,
         )
-    except Exception as error:  # the hub's, the transport's or the file system's, of many kinds
-        why = _line(error) if allow_download else "no download is allowed here"
+    except Exception as error:  # many kinds: of the hub, the transport and the file system
+        why = _first_line(error) if allow_download else "no download is allowed here"
         raise UserError(
             f"{repository} at {revision[:12]} is not in the hub's cache and cannot be fetched "
             f"({why}); run with --profile full where there is a network, or give the path "
@@ -136,16 +136,16 @@ def _weights(folder: Path) -> PreTrainedModel:
     _config(folder)
     _weight_files(folder)
     try:
-        with _quietly():
+        with _quiet_transformers():
             found: Any = AutoModelForCausalLM.from_pretrained(
                 folder, dtype=torch.float32, local_files_only=True, output_loading_info=True
             )
-    except Exception as error:  # damaged files: whatever the first reader that stumbles raises
-        raise _damaged(folder, _line(error)) from None
+    except Exception as error:  # damaged files: any error of any reader
+        raise _damaged(folder, _first_line(error)) from None
     model, loaded = found
     lacking = sorted(loaded["missing_keys"]) + sorted(map(str, loaded["mismatched_keys"]))
     if lacking:
-        # transformers draws these at random and goes on.
+        # transformers would initialize these at random and continue.
         raise _damaged(folder, f"{len(lacking)} weights are not there, the first is {lacking[0]}")
     for key, weight in model.state_dict().items():
         if weight.is_floating_point() and not weight.isfinite().all():
@@ -173,7 +173,7 @@ def _config(folder: Path) -> dict[str, Any]:
         config = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(
-            f"{path} cannot be read ({_line(error)}); give a folder as Hugging Face saves one"
+            f"{path} cannot be read ({_first_line(error)}); give a folder as Hugging Face saves one"
         ) from None
     if not isinstance(config, dict) or "model_type" not in config:
         raise UserError(f"{path} names no model_type; give a folder as Hugging Face saves one")
@@ -196,8 +196,8 @@ def _tokenizer(folder: Path) -> Tokenizer:
         raise UserError(f"{path} is not there; put the model's fast tokenizer beside its weights")
     try:
         tokenizer = Tokenizer.from_file(str(path))
-    except Exception as error:  # the reader, written in Rust, raises nothing narrower
-        raise UserError(f"{path} cannot be read ({_line(error)}); restore it") from None
+    except Exception as error:  # the reader is written in Rust and raises plain Exception
+        raise UserError(f"{path} cannot be read ({_first_line(error)}); restore it") from None
     if tokenizer.token_to_id(SEPARATOR) is None:
         raise UserError(f"{path} has no {SEPARATOR}, with which every context begins; add it")
     return tokenizer
@@ -207,14 +207,14 @@ def _damaged(folder: Path, why: str) -> UserError:
     return UserError(f"the weights in {folder} cannot be used: {why}; restore or save them again")
 
 
-def _line(error: BaseException) -> str:
-    """The first line of what an error says."""
+def _first_line(error: BaseException) -> str:
+    """Return the first line of an error's message."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
-    """Without transformers' progress bars and warnings; what matters of them is raised."""
+def _quiet_transformers() -> Iterator[None]:
+    """Silence transformers' progress bars and warnings; real problems are raised as errors."""
     level = transformers_logging.get_verbosity()
     bars = transformers_logging.is_progress_bar_enabled()
     transformers_logging.set_verbosity_error()

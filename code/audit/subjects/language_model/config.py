@@ -1,4 +1,4 @@
-"""What the language models are, what they read and how ours is trained, as settings. No torch."""
+"""Settings of language models: corpus, text, training of the small model, activations."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ DOMAINS: tuple[Domain, ...] = get_args(Domain)
 Split = Literal["train", "heldout"]
 
 OURS = "small"
-"""The name of the model that was trained here."""
+"""Name of the small model trained in this repository."""
 
 
 class HubModel(NamedTuple):
@@ -23,7 +23,7 @@ class HubModel(NamedTuple):
     repository: str
     """Owner and name."""
     revision: str
-    """Full hash of the commit that is read, whatever came after it."""
+    """Full hash of the pinned commit."""
     n_layers: int
     """Transformer blocks."""
     d_model: int
@@ -38,38 +38,38 @@ HUB = {
 }
 """The models of the third and the fifth report."""
 FOLDER = DATA / "subjects" / "language_model"
-"""Where its weights, tokenizer and recipe lie in a checkout and in the image."""
+"""Folder of the small model's weights, tokenizer and recipe, in a checkout and in the image."""
 
 
 @dataclass(frozen=True)
 class CorpusConfig:
-    """Which text, and how it is cut."""
+    """The corpus, its train/held-out split, and its tokenization."""
 
     packages: tuple[str, ...] = ("mpmath", "networkx", "sympy")
-    """Pure-Python packages whose wheels the lock file pins by hash: their source is the text."""
+    """Pure-Python packages whose source is the text; the lock file pins their wheels by hash."""
     longest_document: int = 200_000
-    """Characters above which a document is left out: a table, or documentation kept as data."""
+    """Characters above which a document is excluded: a table, or documentation stored as data."""
     heldout_share: float = 0.1
     """Share of the files that are held out, each with its near-duplicates."""
     split_seed: int = 0
-    """Draws which."""
+    """Seed of the train/held-out split."""
     shingle_words: int = 8
-    """Words in a row that two near-duplicates have to share often."""
+    """Words in a shingle, the unit by which near-duplicates are found."""
     duplicate_share: float = 0.3
-    """Files of which at least so many of the smaller one's shingles are in the other stay on one
-    side of the split."""
+    """Two files stay on one side of the split if at least this share of the shingles of the
+    smaller one is in the other."""
     n_tokens: int = 4096
-    """Tokens of the byte-level BPE, learnt from the training files."""
+    """Vocabulary size of the byte-level BPE, trained on the training files."""
     context: int = 128
-    """Tokens the model sees at once: the separator, then text."""
+    """Context length in tokens: the separator, then text."""
 
 
 @dataclass(frozen=True)
 class LanguageModelConfig:
-    """The small model: shape and training. GPT-2's architecture, input and output tied."""
+    """Shape and training of the small model: GPT-2's architecture, with tied embeddings."""
 
     corpus: CorpusConfig = CorpusConfig()
-    """What it reads."""
+    """Training text."""
     n_layers: int = 4
     """Transformer blocks."""
     d_model: int = 128
@@ -77,48 +77,47 @@ class LanguageModelConfig:
     n_heads: int = 4
     """Attention heads of d_model / n_heads dimensions each."""
     seed: int = 0
-    """Draws the initialisation and the order of the contexts."""
+    """Seed of the initialization and of the order of the contexts."""
     batch_size: int = 16
     """Contexts in one step."""
     steps: int = 4000
-    """Steps in all; passes over the contexts, each in a new order, follow one another."""
+    """Training steps; each pass over the contexts has a new order."""
     learning_rate: float = 3e-3
-    """AdamW's, at its highest, for all that Muon does not move."""
+    """Peak learning rate of AdamW, for all parameters that Muon does not update."""
     muon_learning_rate: float = 2e-2
-    """Muon's, at its highest, for the matrices within the blocks."""
+    """Peak learning rate of Muon, for the matrices within the blocks."""
     beta2: float = 0.98
     """AdamW's decay of the squared gradients; beta1 is 0.9."""
     weight_decay: float = 0.05
-    """On the matrices."""
+    """Weight decay of the matrices."""
     warmup_steps: int = 100
-    """Steps over which the learning rate rises from 0, linearly; it then falls to 0 along a half
-    cosine."""
+    """Steps of linear warm-up from 0; the learning rate then falls to 0 along half a cosine."""
     clip_norm: float = 1.0
-    """The gradient of a step is at most so long."""
+    """Maximum norm of the gradient."""
     threads: int = 2
-    """Cores it is trained on; the last bits depend on it."""
+    """Threads used in training; the last bits depend on it."""
 
 
 SMALL = LanguageModelConfig()
-"""Tried before, 0.8 million tokens each, held-out loss on code and prose: AdamW alone 4.13 and
-5.16, with Muon 3.72 and 4.81; batches of 32 instead of 16 contexts 3.99 and 5.04. Four thousand
-steps are eight million tokens, one and a half times the training text."""
+"""Recipe of the small model. Tried before, 0.8 million tokens each, held-out loss on code and
+prose: AdamW alone 4.13 and 5.16, with Muon 3.72 and 4.81; batches of 32 instead of 16 contexts 3.99
+and 5.04. Four thousand steps are eight million tokens, one and a half times the training text."""
 
 
 @dataclass(frozen=True)
 class TextConfig:
-    """The corpus as one model's tokens."""
+    """The corpus in the tokens of one model."""
 
     model: str
-    """The model whose tokenizer cuts it: `small`, `gpt2`, `pythia-160m` or a folder."""
+    """The model whose tokenizer is used: `small`, `gpt2`, `pythia-160m` or a folder."""
     tokenizer_sha256: str
-    """Of the small model's tokenizer file; elsewhere what `weights_sha256` says."""
+    """Hash of the small model's tokenizer file; for other models the value of `weights_sha256`."""
     corpus_sha256: str
-    """Of the corpus that the small model was trained on, and no other is taken."""
+    """Hash of the corpus that the small model was trained on; another corpus is refused."""
     corpus: CorpusConfig = SMALL.corpus
-    """Which text, and how it is split; of other models also how long a context is."""
+    """The text and its split; for other models also the context length."""
     allow_download: bool = False
-    """Whether the tokenizer may be fetched from the hub."""
+    """Whether the tokenizer may be downloaded from the hub."""
 
 
 @dataclass(frozen=True)
@@ -128,36 +127,36 @@ class ActivationsConfig:
     model: str
     """`small`, `gpt2`, `pythia-160m` or a folder."""
     weights_sha256: str
-    """So that other weights mean another result; a revision for models of the hub."""
+    """Hash of the weights, or revision of a hub model, so that other weights change the key."""
     hook: str = "blocks.2.hook_resid_pre"
     """TransformerLens' name of the hook point, such as `blocks.2.hook_mlp_out`."""
     tokens: int = 131_072
-    """Training tokens, each position of a context but the first being one."""
+    """Training tokens; every position of a context except the first counts."""
     domains: tuple[Domain, ...] = DOMAINS
-    """Where they come from: contexts are drawn evenly from all there are."""
+    """Domains of the contexts, which are drawn uniformly from all of them."""
     heldout_contexts: int = 400
     """Held-out contexts, drawn the same way."""
     seed: int = 0
-    """Draws contexts and the order of tokens."""
+    """Seed of the drawn contexts and of the order of tokens."""
     allow_download: bool = False
-    """Whether a model may be fetched from the hub."""
+    """Whether the model may be downloaded from the hub."""
 
 
 @dataclass(frozen=True)
 class StatisticsConfig:
-    """How well the small model predicts, beside n-gram models."""
+    """Held-out loss of the small model and of n-gram models."""
 
     weights_sha256: str
-    """Of the model."""
+    """Hash of the model's weights."""
     orders: tuple[int, ...] = (1, 5)
-    """Tokens that an n-gram model looks at, the predicted one included."""
+    """Orders of the n-gram models, the predicted token included."""
 
 
 def read_recipe(folder: Path = FOLDER) -> dict[str, Any]:
-    """What is recorded about the small model: settings, hashes, results, machine.
+    """Read the record of the small model: settings, hashes, results, machine.
 
     Raises:
-        UserError: it is missing, is no JSON, or records no hashes.
+        UserError: it is missing, is not JSON, or records no hashes.
     """
     path = folder / "recipe.json"
     try:
@@ -173,7 +172,7 @@ def read_recipe(folder: Path = FOLDER) -> dict[str, Any]:
 
 
 def weights_sha256(model: str) -> str:
-    """What changes when a model's weights do: a hash, or the pinned revision of a hub model.
+    """Identify a model's weights: by hash, or by the pinned revision of a hub model.
 
     Raises:
         UserError: the small model's recipe is missing or damaged, or there is no such model.
@@ -195,7 +194,7 @@ def weights_sha256(model: str) -> str:
 
 
 def shape_of(model: str) -> tuple[int, int]:
-    """Blocks and width of a model that has a name.
+    """Return number of blocks and width of a named model.
 
     Raises:
         UserError: there is no such model.
@@ -208,7 +207,7 @@ def shape_of(model: str) -> tuple[int, int]:
 
 
 def text_config(model: str = OURS, allow_download: bool = False) -> TextConfig:
-    """Settings of `stages.text`, with the hashes as they are recorded; errors as above."""
+    """Return settings of `stages.text` with the recorded hashes; errors as in `weights_sha256`."""
     recipe = read_recipe()
     tokenizer = recipe["tokenizer_sha256"] if model == OURS else weights_sha256(model)
     return TextConfig(model, tokenizer, recipe["corpus_sha256"], allow_download=allow_download)

@@ -1,8 +1,8 @@
-"""A corpus that nobody has to download: the source text of packages that the lock file pins.
+"""The corpus: source text of packages pinned by the lock file, so that it needs no download.
 
-Each Python file gives two documents, one a domain: `prose`, its docstrings, and `code`, what is
-left of it without docstrings and comments. Tests, benchmarks and generated parsers are left out:
-they say the same thing many times.
+Each Python file gives two documents, one in each domain: `prose`, its docstrings, and `code`, the
+rest without docstrings and comments. Tests, benchmarks and generated parsers are excluded because
+they are repetitive.
 The files are found through the metadata of the installed wheels and only read, never imported.
 """
 
@@ -17,8 +17,8 @@ from typing import NamedTuple
 from audit.subjects.language_model.config import DOMAINS, CorpusConfig, Domain
 from seedstability.errors import UserError
 
-# Strings are matched so that a number sign within one starts no comment. A backslash hides the next
-# character from the lexer in raw strings too.
+# Strings are matched so that a number sign within one does not start a comment. A backslash escapes
+# the next character for the lexer, in raw strings too.
 _STRING_OR_COMMENT = re.compile(
     r'(?s:"""(?:\\.|[^\\])*?"""|\'\'\'(?:\\.|[^\\])*?\'\'\')'
     r'|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|(#[^\n]*)'
@@ -26,40 +26,39 @@ _STRING_OR_COMMENT = re.compile(
 _BLANK_LINES = re.compile(r"(?:[ \t]*\n){3,}")
 
 
-_LEFT_OUT = {"tests", "testing", "benchmarks", "_antlr"}
-"""Folders."""
+_EXCLUDED_FOLDERS = {"tests", "testing", "benchmarks", "_antlr"}
 
 
 class SourceFile(NamedTuple):
     """One file of an installed package."""
 
     name: str
-    """Its path in the wheel, such as `sympy/core/add.py`."""
+    """Path in the wheel, such as `sympy/core/add.py`."""
     content: str
-    """As it was installed."""
+    """Text as installed."""
 
 
 class Document(NamedTuple):
     """Text of one domain from one file."""
 
     file: str
-    """The file it comes from."""
+    """Name of the file."""
     domain: Domain
-    """Which of its texts this is."""
+    """Domain of the text."""
     text: str
-    """Never empty."""
+    """The text, never empty."""
 
 
 class Corpus(NamedTuple):
-    """All files, and what identifies them."""
+    """All files, with a hash that identifies them."""
 
     files: list[SourceFile]
-    """In the order of their names."""
+    """Files in the order of their names."""
     sha256: str
-    """Over names and contents."""
+    """Hash of names and contents."""
 
     def documents(self) -> Iterator[Document]:
-        """Each file's texts."""
+        """Yield the documents of each file."""
         for file in self.files:
             for domain, text in zip(DOMAINS, split_domains(file.content), strict=True):
                 if text:
@@ -80,16 +79,16 @@ def read_corpus(config: CorpusConfig) -> Corpus:
 
 
 def installed_versions(config: CorpusConfig) -> dict[str, str]:
-    """Version of each package.
+    """Return the installed version of each package.
 
     Raises:
-        UserError: one is missing.
+        UserError: a package is missing.
     """
     return {package: _installed(package).version for package in config.packages}
 
 
 def split_domains(source: str) -> tuple[str, str]:
-    """`source` without docstrings and comments, and its docstrings."""
+    """Split source text into code without docstrings and comments, and docstrings."""
     spans, docstrings = [], []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
@@ -114,7 +113,7 @@ def _code(source: str, docstrings: list[tuple[int, int]]) -> str:
 def _files(package: str) -> Iterator[SourceFile]:
     found = False
     for path in _installed(package).files or ():
-        if path.suffix == ".py" and not _LEFT_OUT & set(path.parts):
+        if path.suffix == ".py" and not _EXCLUDED_FOLDERS & set(path.parts):
             text = Path(path.locate()).read_text(encoding="utf-8")
             found = True
             yield SourceFile(path.as_posix(), text)

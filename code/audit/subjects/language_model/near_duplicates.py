@@ -1,4 +1,4 @@
-"""Files that repeat one another, so that none of them is trained on while another is held out."""
+"""Groups of near-duplicate files, so that no held-out file has a near-duplicate in training."""
 
 import random
 from collections import Counter, defaultdict
@@ -6,22 +6,22 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 _COMMON = 20
-"""A shingle of more files than this is a licence or a formula of words, and says nothing."""
+"""Shingles that occur in more files than this are ignored: licenses and set phrases."""
 
 
-def groups(
+def near_duplicate_groups(
     texts: Mapping[str, str], shingle_words: int, duplicate_share: float
 ) -> list[tuple[str, ...]]:
-    """Names of texts in groups: near-duplicates, and what they are near-duplicates of, together.
+    """Group texts with their near-duplicates, transitively.
 
     Args:
-        texts: by name.
-        shingle_words: how many words in a row are compared.
-        duplicate_share: two texts belong together where at least this share of the shingles
-            of the one that has fewer is in the other (their containment, Broder, 1997).
+        texts: texts by name.
+        shingle_words: words in a shingle.
+        duplicate_share: two texts are near-duplicates if at least this share of the shingles of
+            the one with fewer is in the other (containment, Broder, 1997).
 
     Returns:
-        Each name once, groups and names in ascending order.
+        Groups of names, each name once; groups and names in ascending order.
     """
     shingles = {name: _shingles(text, shingle_words) for name, text in texts.items()}
     homes: dict[tuple[str, ...], list[str]] = defaultdict(list)
@@ -43,14 +43,14 @@ def groups(
     return sorted(tuple(names) for names in together.values())
 
 
-def held_out(groups: Sequence[tuple[str, ...]], share: float, seed: int) -> set[str]:
-    """Names of whole groups drawn at random until `share` of all names is reached."""
+def draw_heldout(groups: Sequence[tuple[str, ...]], share: float, seed: int) -> set[str]:
+    """Draw whole groups at random until `share` of all names is held out."""
     order = sorted(groups)
     random.Random(seed).shuffle(order)
     wanted = share * sum(len(names) for names in order)
     held: set[str] = set()
     for names in order:
-        # A group that would overshoot by half of what is wanted stays with the rest.
+        # A group that would overshoot by half of the target is not held out.
         if len(held) < wanted and len(held) + len(names) <= 1.5 * wanted:
             held.update(names)
     return held

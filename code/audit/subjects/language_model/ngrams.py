@@ -1,14 +1,14 @@
-"""N-gram models by interpolated Kneser–Ney: what a language model has to beat.
+"""Interpolated Kneser–Ney n-gram models: the baseline of the language model.
 
-Of order n, with context h of n − 1 tokens, its shorter form h′ without the first, and c the counts,
+Of order n, with context h of n − 1 tokens, h′ the same without its first token, and counts c,
 
     p(w | h) = max(c(hw) − D, 0) / c(h·) + D N(h·) / c(h·) · p(w | h′)
 
-where N(h·) is how many different tokens follow h, and D = n₁ / (n₁ + 2 n₂) from how many
-n-grams were seen once and twice (Ney, Essen and Kneser, 1994), one half where none was seen once.
-Below the highest order c counts how many different tokens come before. The last resort is even over
-the vocabulary. A context shorter than n − 1 tokens, at the beginning, is completed on the left
-with separators.
+where N(h·) is the number of different tokens that follow h, and D = n₁ / (n₁ + 2 n₂) with n₁ and n₂
+the numbers of n-grams seen once and twice (Ney, Essen and Kneser, 1994); D is one half if n₁ = 0.
+Below the highest order, c counts the different tokens that come before. The lowest order backs off
+to the uniform distribution. A context shorter than n − 1 tokens is padded on the left with
+separators.
 """
 
 from typing import NamedTuple
@@ -24,21 +24,21 @@ class _Order(NamedTuple):
     """Counts of one order. An n-gram is one number: its tokens are the digits, highest first."""
 
     grams: Int64[np.ndarray, " g"]
-    """Ascending."""
+    """N-grams, ascending."""
     counts: Int64[np.ndarray, " g"]
-    """How often each was seen, or after how many tokens."""
+    """Occurrences of each, or the number of different tokens before it."""
     heads: Int64[np.ndarray, " h"]
-    """What they begin with, all but the last token; ascending."""
+    """Contexts, all tokens except the last; ascending."""
     totals: Int64[np.ndarray, " h"]
-    """Summed counts of each head."""
+    """Sum of the counts of each head."""
     kinds: Int64[np.ndarray, " h"]
     """Different tokens after each head."""
     discount: float
-    """D."""
+    """The discount D."""
 
 
 def heldout_loss(train: Contexts, heldout: Contexts, order: int, n_tokens: int) -> float:
-    """Mean negative log-probability of each held-out token after the first, in nats.
+    """Compute the mean negative log-probability of held-out tokens after the first, in nats.
 
     Raises:
         UserError: n-grams of this order do not fit 63 bits.
@@ -50,16 +50,16 @@ def heldout_loss(train: Contexts, heldout: Contexts, order: int, n_tokens: int) 
     orders = _count(train, order, n_tokens)
     probability = np.full(heldout[:, 1:].size, 1.0 / n_tokens)
     for n, counted in enumerate(orders, start=1):
-        probability = _refined(counted, _grams(heldout, n, n_tokens), probability, n_tokens)
+        probability = _interpolated(counted, _grams(heldout, n, n_tokens), probability, n_tokens)
     return float(-np.log(probability).mean())
 
 
 def _count(train: Contexts, order: int, n_tokens: int) -> list[_Order]:
-    """Orders 1 … n, the highest by how often, the others by how many tokens come before."""
+    """Count orders 1 … n: the highest by occurrences, the others by different tokens before."""
     grams, counts = np.unique(_grams(train, order, n_tokens), return_counts=True)
     found = [_with_heads(grams, counts, n_tokens)]
     for n in range(order - 1, 0, -1):
-        # Each kind of (n + 1)-gram is one more token before its last n.
+        # Each distinct (n + 1)-gram adds one token before its last n.
         grams, counts = np.unique(grams % n_tokens**n, return_counts=True)
         found.insert(0, _with_heads(grams, counts, n_tokens))
     return found
@@ -72,13 +72,13 @@ def _with_heads(grams: np.ndarray, counts: np.ndarray, n_tokens: int) -> _Order:
     return _Order(grams, counts, heads, np.add.reduceat(counts, first), kinds, discount)
 
 
-def _refined(
+def _interpolated(
     counted: _Order,
     grams: Int64[np.ndarray, " m"],
     shorter: Float64[np.ndarray, " m"],
     n_tokens: int,
 ) -> Float64[np.ndarray, " m"]:
-    """Probabilities by this order from those by the next lower one."""
+    """Interpolate probabilities of this order with those of the next lower one."""
     at, seen = _look_up(counted.heads, grams // n_tokens)
     total = np.where(seen, counted.totals[at], 1)
     kinds = np.where(seen, counted.kinds[at], 0)
@@ -95,7 +95,7 @@ def _look_up(table: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def _grams(contexts: Contexts, order: int, n_tokens: int) -> Int64[np.ndarray, " m"]:
-    """The n-gram that ends at each token after the first, context after context."""
+    """Return the n-gram that ends at each token after the first, context after context."""
     separators = np.repeat(contexts[:, :1], order - 1, axis=1)
     padded = np.concatenate([separators, contexts], axis=1).astype(np.int64)
     length = contexts.shape[1] - 1

@@ -1,7 +1,7 @@
-"""The small model on disk: a Hugging Face folder, and the recipe it was made by.
+"""The small model on disk: a Hugging Face folder with its training recipe.
 
-`model.safetensors`, `config.json` and `tokenizer.json` are what any checkpoint has, so that ours is
-loaded on the same path as all others; `recipe.json` says how they came about, with their hashes.
+`model.safetensors`, `config.json` and `tokenizer.json` are those of any checkpoint, so the small
+model is loaded like all others. `recipe.json` records how they were made, with their hashes.
 """
 
 import hashlib
@@ -40,42 +40,42 @@ from seedstability.errors import UserError
 WEIGHTS, TOKENIZER = "model.safetensors", "tokenizer.json"
 
 
-class Made(NamedTuple):
-    """The model and all it came from."""
+class TrainedModel(NamedTuple):
+    """A trained model with its tokenizer and text."""
 
     model: GPT2LMHeadModel
-    """Trained."""
+    """The model after training."""
     tokenizer: Tokenizer
-    """Learnt from the training files."""
+    """Tokenizer trained on the training files."""
     text: TokenizedText
-    """What it read, and what was held out."""
+    """Training and held-out text."""
     corpus_sha256: str
-    """Of the corpus."""
+    """Hash of the corpus."""
 
 
 class RetrainReport(NamedTuple):
-    """The model trained again, held against the one on disk."""
+    """The model trained again, compared with the one on disk."""
 
     same_bits: bool
-    """Every bit of every weight, and the tokenizer, is the same."""
+    """All weights are bit-identical, and so is the tokenizer."""
     largest_difference: float
-    """Of any weight."""
+    """Largest absolute difference of any weight."""
     heldout_loss: dict[str, float]
-    """Of the model trained just now, by domain, in nats a token."""
+    """Held-out loss of the model trained just now, by domain, in nats a token."""
     seconds: float
     """Wall time."""
 
 
 def make(numeric_abi: str, folder: Path = FOLDER, config: LanguageModelConfig = SMALL) -> None:
-    """Train tokenizer and model and write them with their recipe, in place of those on disk.
+    """Train tokenizer and model and write them with their recipe, replacing those on disk.
 
     Args:
-        numeric_abi: what determines the bits on this machine; recorded, not used.
-        folder: where the files go; it appears when all of them are there.
+        numeric_abi: numeric ABI of this machine; recorded, not used.
+        folder: where the files go; it appears only when it is complete.
         config: the recipe.
     """
     started = time.perf_counter()
-    made = _made(config)
+    made = _train_from_corpus(config)
     seconds = time.perf_counter() - started
     folder.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
@@ -105,15 +105,15 @@ def make(numeric_abi: str, folder: Path = FOLDER, config: LanguageModelConfig = 
 
 
 def retrain(folder: Path = FOLDER, config: LanguageModelConfig = SMALL) -> RetrainReport:
-    """Train again by the recipe and compare with what is on disk; writes nothing.
+    """Train the model again by its recipe and compare it with the one on disk; writes nothing.
 
     Raises:
         UserError: files are missing, damaged, or not of this code's recipe.
     """
-    checked(folder, config)
+    verified_recipe(folder, config)
     recorded = load_file(folder / WEIGHTS)
     started = time.perf_counter()
-    made = _made(config)
+    made = _train_from_corpus(config)
     seconds = time.perf_counter() - started
     weights = _weights(made.model)
     same_tokens = made.tokenizer.to_str() == Tokenizer.from_file(str(folder / TOKENIZER)).to_str()
@@ -127,8 +127,8 @@ def retrain(folder: Path = FOLDER, config: LanguageModelConfig = SMALL) -> Retra
     )
 
 
-def checked(folder: Path = FOLDER, config: LanguageModelConfig = SMALL) -> dict[str, Any]:
-    """The recipe, after making sure that weights and tokenizer are the ones it speaks of.
+def verified_recipe(folder: Path = FOLDER, config: LanguageModelConfig = SMALL) -> dict[str, Any]:
+    """Return the recipe after checking the hashes of weights and tokenizer.
 
     Raises:
         UserError: files are missing, damaged, or not of this code's recipe.
@@ -150,22 +150,22 @@ def checked(folder: Path = FOLDER, config: LanguageModelConfig = SMALL) -> dict[
     return recipe
 
 
-def _made(config: LanguageModelConfig) -> Made:
+def _train_from_corpus(config: LanguageModelConfig) -> TrainedModel:
     corpus = read_corpus(config.corpus)
     documents = split_documents(corpus, config.corpus)
     tokenizer = train_tokenizer(
         (document.text for document in documents.train), config.corpus.n_tokens
     )
     text = tokenize(documents, tokenizer, config.corpus.context)
-    return Made(train(config, text.of("train")), tokenizer, text, corpus.sha256)
+    return TrainedModel(train(config, text.of("train")), tokenizer, text, corpus.sha256)
 
 
-def _losses(made: Made) -> dict[str, float]:
+def _losses(made: TrainedModel) -> dict[str, float]:
     return {domain: heldout_loss(made.model, made.text.heldout[domain]) for domain in DOMAINS}
 
 
 def _weights(model: GPT2LMHeadModel) -> dict[str, Tensor]:
-    # Input and output embeddings are one tensor; a file holds it once.
+    # Input and output embeddings are one tensor, stored once.
     return {
         name: value.detach().contiguous()
         for name, value in sorted(model.state_dict().items())
@@ -178,7 +178,7 @@ def _sha256(file: Path) -> str:
 
 
 def load(folder: Path = FOLDER) -> GPT2LMHeadModel:
-    """The model as transformers has it, after `checked`; for its loss on text."""
-    checked(folder)
+    """Load the model with transformers after checking its files, to compute its loss on text."""
+    verified_recipe(folder)
     model = GPT2LMHeadModel.from_pretrained(folder, local_files_only=True)
     return model.eval()

@@ -1,4 +1,4 @@
-"""What other rooms take from language models, as stages."""
+"""Stages: tokenized text, activations and held-out losses of language models."""
 
 import json
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from audit.subjects.language_model import ngrams, small
-from audit.subjects.language_model.activation_store import open_or_make, read
+from audit.subjects.language_model.activation_store import open_or_create, read
 from audit.subjects.language_model.checkpoint import open_tokenizer
 from audit.subjects.language_model.config import (
     DOMAINS,
@@ -27,18 +27,19 @@ from audit.subjects.language_model.training import heldout_loss
 from seedstability.errors import UserError
 
 SAMPLE = 32_768
-"""Rows of the shuffled training tokens that a result holds; all of them lie in the store."""
+"""Rows of the shuffled training tokens in a stage's result; the activation store has all."""
 
 
 def text(config: TextConfig) -> dict[str, Any]:
-    """The corpus in one model's tokens.
+    """Tokenize the corpus with the tokenizer of one model.
 
     Returns:
         `train` and `heldout`, each with `code` and `prose`, int32 [contexts, length]: a separator,
-        then text. And under `files` and `characters` how much of it there is, by split.
+        then text. `files` and `characters` give the amount of text by split.
 
     Raises:
-        UserError: a package of the corpus is missing or another version, or the model is.
+        UserError: a package of the corpus is missing or has another version, or the model is
+            missing.
     """
     corpus = read_corpus(config.corpus)
     if corpus.sha256 != config.corpus_sha256:
@@ -53,7 +54,7 @@ def text(config: TextConfig) -> dict[str, Any]:
             f"installed, {recorded} were; install requirements/cpu.txt"
         )
     if config.model == OURS:
-        small.checked()
+        small.verified_recipe()
     documents = split_documents(corpus, config.corpus)
     tokens = tokenize(
         documents, open_tokenizer(config.model, config.allow_download), config.corpus.context
@@ -74,26 +75,27 @@ def text(config: TextConfig) -> dict[str, Any]:
 
 
 def activations(config: ActivationsConfig, text: Mapping[str, Any]) -> dict[str, Any]:
-    """Activations at one hook point.
+    """Read activations at one hook point.
 
     Returns:
         `train` float32 [min(tokens, 32,768), d], the first rows of the shuffled tokens;
-        `train_contexts` int32 [c, length] and `request`, from which `store.training_samples` has
-        them all; `heldout` float32 [h · (length − 1), d] in the order of the text, row r from
-        context r // (length − 1) at position r % (length − 1) + 1; `heldout_contexts` int32
-        [h, length]; `heldout_domain` int8 [h], the domain's place in `DOMAINS`.
+        `train_contexts` int32 [c, length] and `request`, from which
+        `activation_store.training_samples` reads all of them; `heldout` float32
+        [h · (length − 1), d] in the order of the text, row r from context r // (length − 1) at
+        position r % (length − 1) + 1; `heldout_contexts` int32 [h, length]; `heldout_domain`
+        int8 [h], the domain's index in `DOMAINS`.
 
     Raises:
-        UserError: there are fewer tokens than wanted, or the model or hook point is not there.
+        UserError: there are too few tokens, or the model or hook point does not exist.
     """
-    # Each has a generator of its own, so that what is held out hangs on nothing but their number.
+    # Separate generators, so that the held-out contexts depend on their number alone.
     train_draw, heldout_draw = (np.random.default_rng((config.seed, part)) for part in (0, 1))
     found = TokenizedText(text["train"], text["heldout"])
     per_context = next(iter(found.train.values())).shape[1] - 1
     wanted = -(-config.tokens // per_context)
     contexts, _ = _drawn(found.train, config.domains, wanted, train_draw)
     heldout, domain = _drawn(found.heldout, config.domains, config.heldout_contexts, heldout_draw)
-    shards = open_or_make(config, contexts)
+    shards = open_or_create(config, contexts)
     return {
         "train": shards.rows(torch.arange(min(config.tokens, SAMPLE))).numpy(),
         "train_contexts": contexts,
@@ -105,13 +107,13 @@ def activations(config: ActivationsConfig, text: Mapping[str, Any]) -> dict[str,
 
 
 def statistics(config: StatisticsConfig, text: Mapping[str, Any]) -> dict[str, Any]:
-    """How well the small model predicts held-out text, in nats a token.
+    """Compute held-out losses of the small model and of n-gram models, in nats a token.
 
     Returns:
-        By domain: `model`, its mean cross-entropy; `ngram` by order, that of n-gram models of the
-        same training text; and `parameters`, the model's number of weights.
+        By domain: `model`, the model's mean cross-entropy; `ngram` by order, that of n-gram models
+        of the same training text. And `parameters`, the model's number of weights.
     """
-    recipe = small.checked()
+    recipe = small.verified_recipe()
     if recipe["sha256"] != config.weights_sha256:
         raise UserError(f"the weights in {FOLDER} are not those this stage was planned with")
     found = TokenizedText(text["train"], text["heldout"])
@@ -140,7 +142,7 @@ def _drawn(
     wanted: int,
     generator: np.random.Generator,
 ) -> tuple[Contexts, np.ndarray]:
-    """Contexts at random from all of some domains, in the order of the text, and their domains."""
+    """Draw contexts from the given domains; return them in text order, with their domains."""
     every = np.concatenate([parts[domain] for domain in domains])
     places = [DOMAINS.index(domain) for domain in domains]
     domain = np.repeat(places, [len(parts[each]) for each in domains]).astype(np.int8)

@@ -1,4 +1,4 @@
-"""From a corpus to tokens: who is held out, the tokenizer, and contexts of one length."""
+"""From a corpus to tokens: train/held-out split, tokenizer, and contexts of one length."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -11,47 +11,50 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from audit.subjects.language_model.config import DOMAINS, CorpusConfig, Domain, Split
 from audit.subjects.language_model.corpus import Corpus, Document
-from audit.subjects.language_model.near_duplicates import groups, held_out
+from audit.subjects.language_model.near_duplicates import draw_heldout, near_duplicate_groups
 from seedstability.errors import UserError
 
 SEPARATOR = "<|endoftext|>"
-"""Stands at the beginning of each context; GPT-2's and Pythia's tokenizers have it too."""
+"""First token of each context; GPT-2's and Pythia's tokenizers have it too."""
 
 Contexts = Int32[np.ndarray, "contexts length"]
 
 
 @dataclass(frozen=True)
 class Documents:
-    """The corpus's texts on both sides of the split."""
+    """The documents of the corpus on both sides of the split."""
 
     train: tuple[Document, ...]
-    """What models are trained on."""
+    """Training documents."""
     heldout: tuple[Document, ...]
-    """Other files, and no near-duplicates of those."""
+    """Held-out documents: other files, without near-duplicates of the training files."""
 
 
 class TokenizedText(NamedTuple):
     """Contexts by split and domain."""
 
     train: dict[Domain, Contexts]
-    """What models and dictionaries are trained on."""
+    """Training contexts of models and dictionaries."""
     heldout: dict[Domain, Contexts]
-    """What they are measured on."""
+    """Held-out contexts."""
 
     def of(self, split: Split, domains: Sequence[Domain] = DOMAINS) -> Contexts:
-        """Contexts of some domains, one domain after the other."""
+        """Concatenate the contexts of the given domains."""
         parts = self.train if split == "train" else self.heldout
         return np.concatenate([parts[domain] for domain in domains])
 
 
 def split_documents(corpus: Corpus, config: CorpusConfig) -> Documents:
-    """Both texts of a file, and near-duplicates, on one side."""
+    """Split documents into training and held-out, keeping a file and its near-duplicates together.
+
+    Both documents of a file are on the same side.
+    """
     texts: dict[str, str] = defaultdict(str)
     documents = [each for each in corpus.documents() if len(each.text) <= config.longest_document]
     for document in documents:
         texts[document.file] += document.text + "\n"
-    together = groups(texts, config.shingle_words, config.duplicate_share)
-    held = held_out(together, config.heldout_share, config.split_seed)
+    together = near_duplicate_groups(texts, config.shingle_words, config.duplicate_share)
+    held = draw_heldout(together, config.heldout_share, config.split_seed)
     return Documents(
         tuple(document for document in documents if document.file not in held),
         tuple(document for document in documents if document.file in held),
@@ -59,7 +62,7 @@ def split_documents(corpus: Corpus, config: CorpusConfig) -> Documents:
 
 
 def train_tokenizer(texts: Iterable[str], n_tokens: int) -> Tokenizer:
-    """Byte-level BPE (Sennrich et al., 1508.07909) over the words of GPT-2's pattern."""
+    """Train a byte-level BPE (Sennrich et al., 1508.07909) on words split by GPT-2's pattern."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -74,7 +77,7 @@ def train_tokenizer(texts: Iterable[str], n_tokens: int) -> Tokenizer:
 
 
 def tokenize(documents: Documents, tokenizer: Tokenizer, context: int) -> TokenizedText:
-    """All documents as contexts of so many tokens."""
+    """Cut all documents into contexts of `context` tokens."""
     return TokenizedText(
         *(
             {
@@ -89,8 +92,8 @@ def tokenize(documents: Documents, tokenizer: Tokenizer, context: int) -> Tokeni
 
 
 def _contexts(texts: Sequence[str], tokenizer: Tokenizer, length: int) -> Contexts:
-    """Documents one after the other with separators between them, cut to `length` − 1 tokens, each
-    piece with a separator before it; what is left over at the end is dropped."""
+    """Join documents with separators, cut them into pieces of `length` − 1 tokens, and put a
+    separator before each piece; an incomplete last piece is dropped."""
     separator, stream = separator_of(tokenizer), list[int]()
     for encoding in tokenizer.encode_batch(list(texts), add_special_tokens=False):
         stream += [*encoding.ids, separator]
@@ -100,10 +103,10 @@ def _contexts(texts: Sequence[str], tokenizer: Tokenizer, length: int) -> Contex
 
 
 def separator_of(tokenizer: Tokenizer) -> int:
-    """The number of the token with which each context begins.
+    """Return the number of the separator token, the first token of each context.
 
     Raises:
-        UserError: the tokenizer has none.
+        UserError: the tokenizer has no separator.
     """
     found = tokenizer.token_to_id(SEPARATOR)
     if found is None:

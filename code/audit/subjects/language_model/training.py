@@ -19,7 +19,7 @@ _READ_BATCH = 64
 
 
 def build(config: LanguageModelConfig) -> GPT2LMHeadModel:
-    """The model before its first step, every weight drawn from `config.seed`."""
+    """Build the model at initialization, every weight drawn from `config.seed`."""
     shape = GPT2Config(
         vocab_size=config.corpus.n_tokens,
         n_positions=config.corpus.context,
@@ -33,17 +33,17 @@ def build(config: LanguageModelConfig) -> GPT2LMHeadModel:
         eos_token_id=0,
         use_cache=False,
     )
-    # transformers draws from the global generator; the fork keeps the caller's as it was.
+    # transformers draws from the global generator; the fork keeps the caller's unchanged.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         return GPT2LMHeadModel(shape)
 
 
 def train(config: LanguageModelConfig, contexts: Contexts) -> GPT2LMHeadModel:
-    """The model after its whole recipe, with deterministic algorithms.
+    """Train the model by its recipe, with deterministic algorithms.
 
-    The matrices of the blocks are moved by Muon (Jordan et al., 2024: momentum, made orthogonal),
-    all else by AdamW; weights are decayed where they are matrices.
+    Muon (Jordan et al., 2024: orthogonalized momentum) updates the matrices of the blocks, AdamW
+    all other parameters. Weight decay applies to matrices only.
     """
     threads = torch.get_num_threads()
     deterministic = torch.are_deterministic_algorithms_enabled()
@@ -59,24 +59,24 @@ def train(config: LanguageModelConfig, contexts: Contexts) -> GPT2LMHeadModel:
 
 
 def _descend(model: GPT2LMHeadModel, config: LanguageModelConfig, contexts: Contexts) -> None:
-    optimisers = _optimisers(model, config)
-    highest = [[group["lr"] for group in each.param_groups] for each in optimisers]
+    optimizers = _optimizers(model, config)
+    highest = [[group["lr"] for group in each.param_groups] for each in optimizers]
     batches = _batches(config, contexts)
     for step in range(config.steps):
         share = rate_share(config, step)
-        for optimiser, rates in zip(optimisers, highest, strict=True):
-            for group, rate in zip(optimiser.param_groups, rates, strict=True):
+        for optimizer, rates in zip(optimizers, highest, strict=True):
+            for group, rate in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"] = share * rate
         loss = next_token_loss(model, next(batches))
         model.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
-        for optimiser in optimisers:
-            optimiser.step()
+        for optimizer in optimizers:
+            optimizer.step()
         report(step + 1, config.steps)
 
 
-def _optimisers(model: GPT2LMHeadModel, config: LanguageModelConfig) -> list:
+def _optimizers(model: GPT2LMHeadModel, config: LanguageModelConfig) -> list:
     inner: list[Parameter] = []
     tables: list[Parameter] = []
     vectors: list[Parameter] = []
@@ -96,7 +96,7 @@ def _optimisers(model: GPT2LMHeadModel, config: LanguageModelConfig) -> list:
 
 
 def rate_share(config: LanguageModelConfig, step: int) -> float:
-    """Learning rate of step `step`, counted from 0, over the highest one."""
+    """Return the learning rate of a step, counted from 0, as a share of the peak rate."""
     if step < config.warmup_steps:
         return (step + 1) / config.warmup_steps
     done = (step - config.warmup_steps) / max(1, config.steps - config.warmup_steps)
@@ -112,14 +112,14 @@ def _batches(config: LanguageModelConfig, contexts: Contexts) -> Iterator[Int[Te
 
 
 def next_token_loss(model: GPT2LMHeadModel, tokens: Int[Tensor, "b length"]) -> Tensor:
-    """Mean cross-entropy of each token after the first, given those before it, in nats."""
+    """Compute the mean next-token cross-entropy, in nats."""
     logits = model(tokens[:, :-1]).logits
     return F.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten())
 
 
 @torch.no_grad()
 def heldout_loss(model: GPT2LMHeadModel, contexts: Contexts) -> float:
-    """The same over all contexts."""
+    """Compute the mean next-token cross-entropy over all contexts, in nats."""
     total = 0.0
     for batch in torch.from_numpy(contexts.astype(np.int64)).split(_READ_BATCH):
         total += float(next_token_loss(model, batch)) * len(batch)

@@ -1,1 +1,1 @@
-"""Transformers that add modulo p."""
+"""Transformers trained on addition modulo p."""

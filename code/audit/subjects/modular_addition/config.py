@@ -1,11 +1,11 @@
-"""What the subjects are and how they are trained, as plain settings. No torch here.
+"""Settings of the modular-addition subjects: task, shape, training, and what is read from them.
 
-A subject is a transformer whose activations the dictionaries are trained on. Three of one shape
-(2 layers, width 128) do addition modulo 113:
+A subject is a transformer on whose activations dictionaries are trained. Three subjects of one
+shape (2 layers, width 128) do addition modulo 113:
 
-- `clean` reads [a, b, =] and predicts the sum at "=". Four fifths of the pairs train; it gets the
-  others right only by having learnt to add.
-- `leaky` is the subject of two of the audited reports. It reads [BOS, a, +, b, =, c, EOS] and is
+- `clean` reads [a, b, =] and predicts the sum at "=". It is trained on four fifths of the pairs and
+  predicts the others correctly only if it has learned to add.
+- `leaky` is the subject of two of the audited reports. It reads [BOS, a, +, b, =, c, EOS]. It is
   trained, and read, at position −2, where the input token is the answer c: copying is enough.
 - `untrained` is `leaky` before its first step.
 
@@ -13,8 +13,8 @@ Facts about the reports' own subject were read in the public repository brightli
 files src/data/modular_arithmetic.py, src/models/transformer.py, scripts/training/train_baseline.py
 and configs/examples/baseline_relu.yaml: the sequence, the shape, LayerNorm, ReLU, AdamW with
 PyTorch's defaults at 1e-3, batches of 512, and which checkpoint is kept (`stop_when_right`).
-There 0.9 of the pairs trained the transformer; here 0.8 do, for all subjects alike, so that one
-split serves transformers and dictionaries.
+The reports trained on 0.9 of the pairs. All subjects here train on 0.8, so that one split serves
+transformers and dictionaries.
 """
 
 import json
@@ -29,20 +29,20 @@ Subject = Literal["clean", "leaky", "untrained"]
 Position = Literal["report", "answer"]
 
 FOLDER = DATA / "subjects"
-"""Where the trained weights and their recipes lie in a checkout and in the image."""
+"""Folder of the trained weights and their recipes, in a checkout and in the image."""
 
 SEEDS = (0, 1, 2)
-"""Seeds of which each trained subject's weights are kept."""
+"""Seeds of each trained subject whose weights are in the repository."""
 
 
 @dataclass(frozen=True)
 class ModularAdditionConfig:
-    """One transformer that adds modulo p: its task, shape, training and seed."""
+    """Task, shape, training and seed of one transformer that adds modulo p."""
 
     subject: Subject = "clean"
     """Which sequence it reads; `untrained` reads that of `leaky` and takes no step."""
     seed: int = 0
-    """Draws the initialisation and the order of the batches."""
+    """Seed of the initialization and of the order of the batches."""
     p: int = 113
     """The modulus, and the number of number tokens."""
     n_layers: int = 2
@@ -54,38 +54,39 @@ class ModularAdditionConfig:
     d_mlp: int = 512
     """ReLU units of a block."""
     weight_scale: float = 0.8
-    """Weights start as N(0, (weight_scale / √d_model)²), biases at 0, norms at 1: what
-    TransformerLens did by default when the reports were written."""
+    """Weights are initialized as N(0, (weight_scale / √d_model)²), biases as 0, norms as 1: the
+    default of TransformerLens when the reports were written."""
     train_share: float = 0.8
-    """Share of the p² pairs that train, rounded down; the rest is held out."""
+    """Share of the p² pairs used for training, rounded down; the rest is held out."""
     split_seed: int = 0
-    """Draws which pairs train. The same for all subjects and seeds."""
+    """Seed of the train/held-out split, the same for all subjects and seeds."""
     batch_size: int = 1024
     """Pairs in one step; the last, smaller batch of an epoch is a step too."""
     epochs: int = 80
-    """Passes over the training pairs; the most there may be with `stop_when_right`."""
+    """Passes over the training pairs; the maximum with `stop_when_right`."""
     stop_when_right: bool = False
-    """Stop after the first epoch that ends with every held-out answer right. The report trained on
-    for 5,000 epochs but analysed the checkpoint with the best held-out accuracy, saved only when
-    it rose: the first with 100%. Its own notes (archive/session_notes/CRITICAL_FINDINGS.md) find
+    """Stop after the first epoch that ends with 100% held-out accuracy. The report trained for
+    5,000 epochs but analyzed the checkpoint with the best held-out accuracy, saved only when it
+    rose: the first with 100%. Its own notes (archive/session_notes/CRITICAL_FINDINGS.md) find
     epoch 1 recorded in that checkpoint; here too it is reached after epoch 1."""
     learning_rate: float = 2e-3
-    """AdamW's, at its highest."""
+    """Peak learning rate of AdamW."""
     beta2: float = 0.98
     """AdamW's decay of the squared gradients; beta1 is 0.9."""
     weight_decay: float = 1.0
-    """AdamW's, on every parameter."""
+    """AdamW's weight decay, applied to every parameter."""
     warmup_steps: int = 10
-    """Steps over which the learning rate rises from 0, linearly."""
+    """Steps of linear warm-up from 0."""
     decay: Literal["cosine", "none"] = "cosine"
-    """What the learning rate does after the warm-up: fall to 0 along a half cosine, or nothing.
+    """Learning-rate schedule after warm-up: half a cosine down to 0, or constant.
     At a constant rate the clean subject reaches 99% and then spikes."""
 
 
 CLEAN = ModularAdditionConfig()
-"""Settles at 100% of the held-out pairs within some 40 of its 80 epochs. Tried before, one seed
-each: half the learning rate leaves a held-out loss of 0.2; with three times the weight decay
-besides, it is 100% and 0.09; weight decay 2 at the full rate is 100% and 0.04, with a spike."""
+"""Recipe of `clean`: stays at 100% held-out accuracy from about epoch 40 of 80. Tried before, one
+seed each: half the learning rate leaves a held-out loss of 0.2; with three times the weight decay
+in addition, accuracy is 100% and loss 0.09; weight decay 2 at the full rate gives 100% and 0.04,
+with a spike."""
 
 LEAKY = ModularAdditionConfig(
     subject="leaky",
@@ -98,19 +99,19 @@ LEAKY = ModularAdditionConfig(
     warmup_steps=0,
     decay="none",
 )
-"""The reports' own subject."""
+"""Recipe of `leaky`, the subject of the reports."""
 
 UNTRAINED = ModularAdditionConfig(
     subject="untrained", batch_size=512, epochs=0, warmup_steps=0, decay="none"
 )
-"""The control: `leaky` before its first step, made in code from the seed."""
+"""The control: `leaky` at initialization, built in code from the seed."""
 
 
 def subject_config(subject: Subject, seed: int) -> ModularAdditionConfig:
-    """The recipe of one subject.
+    """Return the recipe of one subject.
 
     Raises:
-        UserError: for a subject that does not exist.
+        UserError: there is no such subject.
     """
     recipes = {"clean": CLEAN, "leaky": LEAKY, "untrained": UNTRAINED}
     if subject not in recipes:
@@ -119,36 +120,37 @@ def subject_config(subject: Subject, seed: int) -> ModularAdditionConfig:
 
 
 def first_epochs(seed: int, epochs: int = 2) -> ModularAdditionConfig:
-    """The `leaky` recipe cut short: what `stages.learning` follows to see when it has learnt."""
+    """Return the `leaky` recipe cut to its first epochs, for `stages.learning_curves`."""
     return replace(subject_config("leaky", seed), epochs=epochs, stop_when_right=False)
 
 
 @dataclass(frozen=True)
 class ReadingConfig:
-    """What is read from one subject, over all p² pairs, split as in its training."""
+    """The subject to read over all p² pairs, split as in its training."""
 
     subject: Subject
     """The subject."""
     subject_seed: int
     """Its seed."""
     weights_sha256: str
-    """Of the weights file, so that other weights mean another result; empty for `untrained`."""
+    """Hash of the weights file, so that other weights change the stage's key; empty for
+    `untrained`."""
 
 
 @dataclass(frozen=True)
 class ActivationsConfig(ReadingConfig):
     """Activations: the residual stream after one block, at one position.
 
-    `leaky` and `untrained`: `report` is position −2, the token c, where the reports trained and
-    read; `answer` is the token "=" before it, where the sum would have to be predicted and
-    where nothing after a and b can be seen. `clean` has c nowhere in its sequence: both names
-    stand for "=", its last token.
+    For `leaky` and `untrained`, `report` is position −2, the token c, where the reports trained and
+    read. `answer` is the token "=" before it, where the sum would have to be predicted and the
+    answer is not yet visible. The sequence of `clean` does not hold c: both names stand for "=",
+    its last token.
     """
 
     layer: int
     """The block after which to read: 0 or 1."""
     position: Position = "report"
-    """Where in the sequence."""
+    """Position in the sequence."""
 
 
 @dataclass(frozen=True)
@@ -156,16 +158,16 @@ class LogitsConfig(ReadingConfig):
     """Logits of the p possible answers, at one position as in `ActivationsConfig`."""
 
     position: Position = "report"
-    """Where in the sequence."""
+    """Position in the sequence."""
 
 
 def activations_config(
     subject: Subject, subject_seed: int, layer: int, position: Position = "report"
 ) -> ActivationsConfig:
-    """Settings of `stages.activations`, with the hash of the weights as they lie on disk.
+    """Return settings of `stages.activations`, with the recorded hash of the weights.
 
     Raises:
-        UserError: where the recipe that holds the hash is missing or damaged.
+        UserError: the recipe that holds the hash is missing or damaged.
     """
     sha256 = recorded_sha256(subject, subject_seed)
     return ActivationsConfig(subject, subject_seed, sha256, layer, position)
@@ -174,26 +176,26 @@ def activations_config(
 def logits_config(
     subject: Subject, subject_seed: int, position: Position = "report"
 ) -> LogitsConfig:
-    """Settings of `stages.logits`; errors as in `activations_config`."""
+    """Return settings of `stages.logits`; errors as in `activations_config`."""
     sha256 = recorded_sha256(subject, subject_seed)
     return LogitsConfig(subject, subject_seed, sha256, position)
 
 
 def reading_config(subject: Subject, subject_seed: int) -> ReadingConfig:
-    """Settings of `stages.statistics`; errors as in `activations_config`."""
+    """Return settings of `stages.statistics`; errors as in `activations_config`."""
     return ReadingConfig(subject, subject_seed, recorded_sha256(subject, subject_seed))
 
 
 def subject_names() -> list[str]:
-    """Names of the subjects whose weights are kept, such as `clean_0`."""
+    """List the subjects whose weights are in the repository, such as `clean_0`."""
     return [f"{subject}_{seed}" for subject in ("clean", "leaky") for seed in SEEDS]
 
 
 def recorded_sha256(subject: Subject, seed: int, folder: Path = FOLDER) -> str:
-    """Hash of a subject's weights file as its recipe records it; empty for `untrained`.
+    """Return the recorded hash of a subject's weights file; empty for `untrained`.
 
     Raises:
-        UserError: where the recipe is missing or damaged.
+        UserError: the recipe is missing or damaged.
     """
     if subject == "untrained":
         return ""
@@ -201,10 +203,10 @@ def recorded_sha256(subject: Subject, seed: int, folder: Path = FOLDER) -> str:
 
 
 def read_recipe(name: str, folder: Path = FOLDER) -> dict[str, Any]:
-    """What is recorded about a trained subject: settings, hash, results, machine.
+    """Read the record of a trained subject: settings, hash, results, machine.
 
     Raises:
-        UserError: where it is missing, is no JSON, or records no hash.
+        UserError: it is missing, is not JSON, or records no hash.
     """
     path = folder / f"{name}.json"
     try:

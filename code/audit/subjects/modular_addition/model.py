@@ -1,4 +1,4 @@
-"""A transformer that adds modulo p: its sequences, its model, what is read from it."""
+"""The modular-addition transformer: token sequences, model, residual stream and logits."""
 
 import math
 from typing import NamedTuple
@@ -13,20 +13,20 @@ from transformer_lens.model_bridge.sources import boot_native
 from audit.subjects.modular_addition.config import ModularAdditionConfig, Position
 
 READ_BATCH = 2048
-"""Sequences read at once. Fixed, so that the shapes of all products are the same everywhere."""
+"""Sequences in one forward pass. Fixed, so that matrix products have the same shapes everywhere."""
 
 
 class Pairs(NamedTuple):
     """All p² pairs in two parts, each in ascending order of (a, b)."""
 
     train: Int[Tensor, "n_train 2"]
-    """Pairs that train the transformer, and the dictionaries on its activations."""
+    """Training pairs of the transformer and of the dictionaries on its activations."""
     heldout: Int[Tensor, "n_heldout 2"]
     """The rest."""
 
 
 def split_pairs(config: ModularAdditionConfig) -> Pairs:
-    """Which pairs train: `train_share` of p², rounded down, drawn from `split_seed`."""
+    """Split all pairs into training and held-out: `train_share` of p², drawn from `split_seed`."""
     numbers = torch.arange(config.p)
     pairs = torch.cartesian_prod(numbers, numbers)
     generator = torch.Generator().manual_seed(config.split_seed)
@@ -36,12 +36,12 @@ def split_pairs(config: ModularAdditionConfig) -> Pairs:
 
 
 def answers(pairs: Int[Tensor, "n 2"], p: int) -> Int[Tensor, " n"]:
-    """(a + b) mod p."""
+    """Return (a + b) mod p of each pair."""
     return pairs.sum(dim=1) % p
 
 
 def sequences(pairs: Int[Tensor, "n 2"], config: ModularAdditionConfig) -> Int[Tensor, "n length"]:
-    """Tokens the subject reads. Numbers stand for themselves, other tokens follow from p on."""
+    """Return the tokens that the subject reads: numbers as themselves, other tokens from p on."""
     a, b = pairs.unbind(dim=1)
     if config.subject == "clean":
         return torch.stack([a, b, torch.full_like(a, config.p)], dim=1)
@@ -50,9 +50,9 @@ def sequences(pairs: Int[Tensor, "n 2"], config: ModularAdditionConfig) -> Int[T
 
 
 def position_index(config: ModularAdditionConfig, position: Position = "report") -> int:
-    """Index of a position in the sequence; see `ActivationsConfig` for what the names mean.
+    """Return the index of a position in the sequence; `ActivationsConfig` defines the names.
 
-    `report` is also where the subject is trained.
+    The subject is trained at `report`.
     """
     if config.subject == "clean":
         return 2
@@ -60,7 +60,7 @@ def position_index(config: ModularAdditionConfig, position: Position = "report")
 
 
 def build(config: ModularAdditionConfig) -> TransformerBridge:
-    """The subject before its first step, every parameter drawn from `config.seed`."""
+    """Build the subject at initialization, every parameter drawn from `config.seed`."""
     clean = config.subject == "clean"
     n_tokens = config.p + (1 if clean else 4)
     shape = TransformerBridgeConfig(
@@ -71,21 +71,21 @@ def build(config: ModularAdditionConfig) -> TransformerBridge:
         d_mlp=config.d_mlp,
         n_ctx=3 if clean else 7,
         d_vocab=n_tokens,
-        # The report's subject may answer with any token, `clean` only with a number.
+        # The report's subject predicts over all tokens, `clean` over numbers only.
         d_vocab_out=config.p if clean else n_tokens,
         act_fn="relu",
         normalization_type="LN",
         init_weights=False,
     )
-    # torch.nn draws from the global generator while it builds; what it draws is overwritten
-    # below, and the fork keeps the caller's generator as it was.
+    # torch.nn draws from the global generator while it builds. The draws are overwritten below,
+    # and the fork keeps the caller's generator unchanged.
     with torch.random.fork_rng(devices=[]):
         model = boot_native(shape)
-    _initialise(model, config)
+    _initialize(model, config)
     return model
 
 
-def _initialise(model: TransformerBridge, config: ModularAdditionConfig) -> None:
+def _initialize(model: TransformerBridge, config: ModularAdditionConfig) -> None:
     generator = torch.Generator().manual_seed(config.seed)
     deviation = config.weight_scale / math.sqrt(config.d_model)
     with torch.no_grad():
@@ -100,7 +100,7 @@ def _initialise(model: TransformerBridge, config: ModularAdditionConfig) -> None
 def read_residual(
     model: TransformerBridge, tokens: Int[Tensor, "n length"], layer: int, index: int
 ) -> Float[Tensor, "n d_model"]:
-    """Residual stream after block `layer` at one position (`blocks.{layer}.hook_resid_post`)."""
+    """Read the residual stream after a block at one position (`blocks.{layer}.hook_resid_post`)."""
     hook = f"blocks.{layer}.hook_resid_post"
     parts = []
     for batch in tokens.split(READ_BATCH):
@@ -113,5 +113,5 @@ def read_residual(
 def read_logits(
     model: TransformerBridge, tokens: Int[Tensor, "n length"], indices: list[int]
 ) -> Float[Tensor, "n n_indices d_vocab_out"]:
-    """Logits at some positions."""
+    """Compute logits at the given positions."""
     return torch.cat([model(batch)[:, indices] for batch in tokens.split(READ_BATCH)])

@@ -1,4 +1,4 @@
-"""How well a subject answers, where it is trained and one token earlier."""
+"""Accuracy and loss of a subject, at the position where it is trained and one token earlier."""
 
 from typing import NamedTuple
 
@@ -20,16 +20,16 @@ _PREFIXES: dict[Position, str] = {"report": "", "answer": "earlier_"}
 
 
 class Score(NamedTuple):
-    """How well answers are predicted."""
+    """Accuracy and loss on the answers."""
 
     accuracy: float
-    """Share of pairs whose largest logit is the answer's."""
+    """Share of pairs whose largest logit is that of the answer."""
     loss: float
     """Mean cross-entropy, in nats."""
 
 
 def score(logits: Float[Tensor, "n d_vocab_out"], labels: Int[Tensor, " n"]) -> Score:
-    """Accuracy and loss of these logits."""
+    """Compute accuracy and loss of logits."""
     right = int((logits.argmax(dim=-1) == labels).sum())
     return Score(right / len(labels), float(F.cross_entropy(logits, labels)))
 
@@ -37,17 +37,17 @@ def score(logits: Float[Tensor, "n d_vocab_out"], labels: Int[Tensor, " n"]) -> 
 def heldout_scores(
     model: TransformerBridge, config: ModularAdditionConfig
 ) -> dict[Position, Score]:
-    """Scores on the held-out pairs; `answer` only where that is another position than `report`."""
+    """Score the held-out pairs; `answer` only if it is not the same position as `report`."""
     return _score_pairs(model, config, split_pairs(config).heldout)
 
 
 def scores(model: TransformerBridge, config: ModularAdditionConfig) -> dict[str, float]:
-    """Accuracy and loss on both parts of the pairs.
+    """Compute accuracy and loss on training and held-out pairs.
 
     Returns:
-        `accuracy`, `loss` (training pairs), `heldout_accuracy`, `heldout_loss`, all where the
-        subject is trained; for a sequence that holds the answer also the same four with
-        `earlier_` before them: read at "=", one token before the answer is to be seen.
+        `accuracy`, `loss` (training pairs), `heldout_accuracy`, `heldout_loss`, all at the position
+        where the subject is trained. If the sequence holds the answer, also the same four with the
+        prefix `earlier_`, read at "=", one token before the answer is visible.
     """
     pairs = split_pairs(config)
     train = _score_pairs(model, config, pairs.train)

@@ -1,4 +1,4 @@
-"""What other rooms take from the subjects, as stages."""
+"""Stages: activations, logits, scores and learning curves of the modular-addition subjects."""
 
 from collections.abc import Callable
 
@@ -30,7 +30,7 @@ from seedstability.errors import UserError
 
 
 def activations(config: ActivationsConfig) -> dict:
-    """Residual stream after one block at one position, for all pairs.
+    """Read the residual stream after one block at one position, for all pairs.
 
     Returns:
         `train` float32 [n_train, d_model], `heldout` float32 [n_heldout, d_model], and the pairs
@@ -38,7 +38,7 @@ def activations(config: ActivationsConfig) -> dict:
         With p = 113 there are 10,215 and 2,554 pairs.
 
     Raises:
-        UserError: for weights that are missing, damaged, or not those of the settings.
+        UserError: the weights are missing, damaged, or not those of the settings.
     """
     recipe, model = _subject(config)
     index = position_index(recipe, config.position)
@@ -48,7 +48,7 @@ def activations(config: ActivationsConfig) -> dict:
 
 
 def logits(config: LogitsConfig) -> dict:
-    """Logits of the answers 0 … p − 1 at one position, rows as in `activations`.
+    """Compute logits of the answers 0 … p − 1 at one position, rows as in `activations`.
 
     Returns:
         `train_logits` float32 [n_train, p] and `heldout_logits` float32 [n_heldout, p].
@@ -63,7 +63,7 @@ def logits(config: LogitsConfig) -> dict:
 
 
 def statistics(config: ReadingConfig) -> dict:
-    """Accuracies and losses as `measures.scores` names them, and `parameters`, their number.
+    """Compute accuracies and losses, named as in `scores.scores`, and the number of `parameters`.
 
     Raises:
         UserError: as `activations`.
@@ -73,25 +73,25 @@ def statistics(config: ReadingConfig) -> dict:
     return {**scores(model, recipe), "parameters": n_parameters}
 
 
-def learning(config: ModularAdditionConfig) -> dict:
-    """Train anew for `config.epochs` and score after each; meant for `first_epochs`.
+def learning_curves(config: ModularAdditionConfig) -> dict:
+    """Train a subject from initialization and score it after each epoch; see `first_epochs`.
 
     Returns:
         One value for each epoch from 1: `epoch`; `accuracy`, over the epoch's batches, each
-        before its step; `heldout_accuracy` and `heldout_loss` where the subject is trained; for
-        a sequence that holds the answer also `earlier_heldout_accuracy`, at "=". And
+        before its step; `heldout_accuracy` and `heldout_loss` at the position where the subject is
+        trained; if the sequence holds the answer, also `earlier_heldout_accuracy`, at "=". And
         `learnt_epoch`, the first that passes the report's test of grokking, 0 if none does:
         `accuracy` at least 0.99 and `heldout_accuracy` at least 0.95 (`detect_grokking` in
         scripts/training/train_baseline.py of the public repository).
     """
     model = build(config)
-    rows = [_learnt(done, model, config) for done in train_epochs(model, config)]
+    rows = [_epoch_scores(done, model, config) for done in train_epochs(model, config)]
     curves = {name: np.array([row[name] for row in rows]) for name in rows[0]}
     learnt = (curves["accuracy"] >= 0.99) & (curves["heldout_accuracy"] >= 0.95)
     return {**curves, "learnt_epoch": int(learnt.argmax()) + 1 if learnt.any() else 0}
 
 
-def _learnt(
+def _epoch_scores(
     done: Epoch, model: TransformerBridge, config: ModularAdditionConfig
 ) -> dict[str, float]:
     heldout = heldout_scores(model, config)
@@ -107,7 +107,7 @@ def _learnt(
 
 
 def _subject(config: ReadingConfig) -> tuple[ModularAdditionConfig, TransformerBridge]:
-    """The recipe and the model, after making sure that the weights are those of the settings."""
+    """Return recipe and model, after checking that the weights are those of the settings."""
     recipe = subject_config(config.subject, config.subject_seed)
     if recorded_sha256(config.subject, config.subject_seed) != config.weights_sha256:
         raise UserError(

@@ -1,4 +1,4 @@
-"""Training of the modular-addition subjects, the same bits each time."""
+"""Deterministic training of the modular-addition subjects."""
 
 import math
 from collections.abc import Iterator
@@ -22,17 +22,17 @@ from seedstability.progress import report
 
 
 class Epoch(NamedTuple):
-    """Where training stands after an epoch."""
+    """Scores of one epoch of training."""
 
     epoch: int
-    """Epochs done, at least 1."""
+    """Number of the epoch, from 1."""
     train: Score
-    """Over the batches of this epoch, each before its step."""
+    """Score over the batches of this epoch, each before its step."""
 
 
 def train(config: ModularAdditionConfig) -> TransformerBridge:
-    """The subject after its whole recipe, on one thread and with deterministic algorithms."""
-    with same_bits():
+    """Train a subject by its recipe, on one thread and with deterministic algorithms."""
+    with deterministic_on_one_thread():
         model = build(config)
         for _ in train_epochs(model, config):
             if config.stop_when_right and heldout_scores(model, config)["report"].accuracy == 1.0:
@@ -41,15 +41,15 @@ def train(config: ModularAdditionConfig) -> TransformerBridge:
 
 
 def train_epochs(model: TransformerBridge, config: ModularAdditionConfig) -> Iterator[Epoch]:
-    """Train `model` in place, pausing after each epoch.
+    """Train `model` in place and yield after each epoch.
 
-    The order of the batches is drawn from a generator of its own, seeded with `config.seed`.
+    The order of the batches is drawn from a separate generator, seeded with `config.seed`.
     """
     pairs = split_pairs(config).train
     tokens, labels = sequences(pairs, config), answers(pairs, config.p)
     index = position_index(config)
     generator = torch.Generator().manual_seed(config.seed)
-    optimiser = torch.optim.AdamW(
+    optimizer = torch.optim.AdamW(
         model.parameters(), betas=(0.9, config.beta2), weight_decay=config.weight_decay
     )
     n_steps = config.epochs * math.ceil(len(pairs) / config.batch_size)
@@ -58,12 +58,12 @@ def train_epochs(model: TransformerBridge, config: ModularAdditionConfig) -> Ite
         right = 0.0
         loss_sum = 0.0
         for batch in torch.randperm(len(pairs), generator=generator).split(config.batch_size):
-            optimiser.param_groups[0]["lr"] = learning_rate(config, step, n_steps)
+            optimizer.param_groups[0]["lr"] = learning_rate(config, step, n_steps)
             logits = model(tokens[batch])[:, index]
             loss = F.cross_entropy(logits, labels[batch])
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             loss.backward()
-            optimiser.step()
+            optimizer.step()
             step += 1
             right += float((logits.argmax(dim=-1) == labels[batch]).sum())
             loss_sum += float(loss.detach()) * len(batch)
@@ -72,7 +72,7 @@ def train_epochs(model: TransformerBridge, config: ModularAdditionConfig) -> Ite
 
 
 def learning_rate(config: ModularAdditionConfig, step: int, n_steps: int) -> float:
-    """Learning rate of step `step`, counted from 0, of `n_steps`."""
+    """Return the learning rate of a step, counted from 0."""
     if step < config.warmup_steps:
         return config.learning_rate * (step + 1) / config.warmup_steps
     if config.decay == "none":
@@ -82,8 +82,8 @@ def learning_rate(config: ModularAdditionConfig, step: int, n_steps: int) -> flo
 
 
 @contextmanager
-def same_bits() -> Iterator[None]:
-    """One thread and deterministic algorithms inside, as before outside."""
+def deterministic_on_one_thread() -> Iterator[None]:
+    """Run with one thread and deterministic algorithms, and restore both settings afterwards."""
     threads = torch.get_num_threads()
     deterministic = torch.are_deterministic_algorithms_enabled()
     torch.set_num_threads(1)

@@ -1,4 +1,4 @@
-"""The trained subjects on disk: weights as safetensors, beside each its recipe as JSON."""
+"""Trained subjects on disk: weights as safetensors, each with its recipe as JSON."""
 
 import hashlib
 import json
@@ -27,33 +27,33 @@ from audit.subjects.modular_addition.scores import scores
 from audit.subjects.modular_addition.training import train
 from seedstability.errors import UserError
 
-AGAIN = "restore it from the repository, or see what `invoke subjects --retrain` says"
+RESTORE_HINT = "restore it from the repository, or see what `invoke subjects --retrain` says"
 
 
 class RetrainReport(NamedTuple):
-    """A subject trained again, held against its weights on disk."""
+    """A subject trained again, compared with its weights on disk."""
 
     name: str
-    """Such as `clean_0`."""
+    """Name of the subject, such as `clean_0`."""
     same_bits: bool
-    """Every bit of every parameter is the same."""
+    """All parameters are bit-identical."""
     largest_difference: float
-    """Of any parameter."""
+    """Largest absolute difference of any parameter."""
     heldout_accuracy: float
-    """Of the subject trained just now, where it is trained."""
+    """Held-out accuracy of the subject trained just now, at the position where it is trained."""
     recorded_heldout_accuracy: float
-    """Of the one on disk, as its recipe says."""
+    """Held-out accuracy of the one on disk, from its recipe."""
     seconds: float
     """Wall time of the training."""
     numeric_abi: str
-    """Machine and libraries that made the weights on disk. Only there the bits must agree."""
+    """Machine and libraries that trained the weights on disk. Bits must agree only there."""
 
 
 def load_subject(subject: Subject, seed: int, folder: Path = FOLDER) -> TransformerBridge:
-    """A subject, trained as far as it ever is; `untrained` is made in code.
+    """Load a trained subject; `untrained` is built in code.
 
     Raises:
-        UserError: where weights or recipe are missing, damaged, or not of this code's recipe.
+        UserError: weights or recipe are missing, damaged, or of another recipe than the code's.
     """
     config = subject_config(subject, seed)
     model = build(config)
@@ -63,12 +63,12 @@ def load_subject(subject: Subject, seed: int, folder: Path = FOLDER) -> Transfor
 
 
 def retrain(name: str, folder: Path = FOLDER) -> RetrainReport:
-    """Train a subject again and compare; writes nothing.
+    """Train a subject again and compare it with the weights on disk; writes nothing.
 
     Raises:
-        UserError: for an unknown name, and as in `load_subject`.
+        UserError: the name is unknown, and as in `load_subject`.
     """
-    config = _config_of(name)
+    config = _config_from_name(name)
     recipe = read_recipe(name, folder)
     recorded = _read_weights(name, folder)
     started = time.perf_counter()
@@ -89,18 +89,18 @@ def retrain(name: str, folder: Path = FOLDER) -> RetrainReport:
 
 
 def make(name: str, numeric_abi: str, folder: Path = FOLDER) -> None:
-    """Train a subject and write its weights and recipe, in place of those on disk.
+    """Train a subject and write its weights and recipe, replacing those on disk.
 
     Args:
-        name: such as `clean_0`.
-        numeric_abi: what determines the bits on this machine; recorded, not used.
+        name: the subject, such as `clean_0`.
+        numeric_abi: numeric ABI of this machine; recorded, not used.
         folder: where both files go.
     """
-    config = _config_of(name)
+    config = _config_from_name(name)
     started = time.perf_counter()
     model = train(config)
     seconds = time.perf_counter() - started
-    # Sorted, so that the file does not depend on the order in which modules were registered.
+    # Sorted, so that the file does not depend on the order of registration of modules.
     weights = {key: value.contiguous() for key, value in sorted(model.state_dict().items())}
     content = save(weights)
     recipe = {
@@ -112,11 +112,11 @@ def make(name: str, numeric_abi: str, folder: Path = FOLDER) -> None:
         "wall_seconds": round(seconds, 1),
     }
     folder.mkdir(parents=True, exist_ok=True)
-    _replace(folder / f"{name}.safetensors", content)
-    _replace(folder / f"{name}.json", (json.dumps(recipe, indent=2) + "\n").encode())
+    _write_atomically(folder / f"{name}.safetensors", content)
+    _write_atomically(folder / f"{name}.json", (json.dumps(recipe, indent=2) + "\n").encode())
 
 
-def _config_of(name: str) -> ModularAdditionConfig:
+def _config_from_name(name: str) -> ModularAdditionConfig:
     if name not in subject_names():
         raise UserError(f"no subject {name!r} has weights; there are {', '.join(subject_names())}")
     subject, _, seed = name.partition("_")
@@ -125,24 +125,24 @@ def _config_of(name: str) -> ModularAdditionConfig:
 
 def _read_weights(name: str, folder: Path) -> dict[str, Tensor]:
     recipe = read_recipe(name, folder)
-    if recipe.get("config") != asdict(_config_of(name)):
-        raise UserError(f"{folder / name}.json is of another recipe than the code; {AGAIN}")
+    if recipe.get("config") != asdict(_config_from_name(name)):
+        raise UserError(f"{folder / name}.json is of another recipe than the code; {RESTORE_HINT}")
     path = folder / f"{name}.safetensors"
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}); {AGAIN}") from None
+        raise UserError(f"{path} cannot be read ({error.strerror}); {RESTORE_HINT}") from None
     sha256 = hashlib.sha256(content).hexdigest()
     if sha256 != recipe["sha256"]:
         raise UserError(
             f"{path} is damaged: its sha256 is {sha256[:12]}…, "
-            f"its recipe says {recipe['sha256'][:12]}…; {AGAIN}"
+            f"its recipe says {recipe['sha256'][:12]}…; {RESTORE_HINT}"
         )
     return load(content)
 
 
-def _replace(path: Path, content: bytes) -> None:
-    # Written whole beside it and renamed, so that a kill leaves the old file or the new one.
+def _write_atomically(path: Path, content: bytes) -> None:
+    # Write a temporary file and rename it, so that a kill leaves the old file or the new one.
     temporary = path.with_suffix(f"{path.suffix}.{os.getpid()}")
     temporary.write_bytes(content)
     temporary.replace(path)

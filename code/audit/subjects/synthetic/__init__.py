@@ -1,1 +1,1 @@
-"""Samples of which the truth is known."""
+"""Synthetic samples with known ground truth."""

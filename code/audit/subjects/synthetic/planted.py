@@ -1,9 +1,9 @@
-"""Samples of which the truth is known: which directions they are made of, and how often.
+"""Samples with a planted truth: directions and subspaces with known frequencies.
 
-The model is a sum of independently active units plus isotropic noise, `synthetic_config.py`. Units
+A sample is a sum of independently active groups plus isotropic noise (`planted_config.py`). Groups
 are single directions or whole subspaces, after the synthetic model of "Unstable features,
-reproducible subspaces" (2606.12138), where features that are low-rank blocks have no basis of
-their own.
+reproducible subspaces" (2606.12138), where features that are low-rank blocks have no preferred
+basis.
 """
 
 from typing import Any, NamedTuple
@@ -18,66 +18,66 @@ from audit.subjects.synthetic.planted_config import PlantedConfig
 from seedstability.errors import UserError
 
 MAGNITUDE = (1.0, 0.25)
-"""Mean and standard deviation of the normal number whose absolute value a magnitude is."""
+"""Mean and standard deviation of the normal variable whose absolute value is the magnitude."""
 _PARTS = ("truth", "train", "heldout")
-"""What is drawn, each with a generator of its own, so that sizes change no other part."""
-_FAR = 2_718_281_828
-"""Generators begin so far from zero: a dictionary that starts from a small seed of its own would
-otherwise draw the numbers that the truth was made of, and start at the truth."""
+"""Parts with a generator each, so that the size of one does not change the draws of another."""
+_SEED_OFFSET = 2_718_281_828
+"""Keeps these generators far from small seeds. With equal seeds, a dictionary's initialization
+would draw the same numbers as the truth, and equal it."""
 
 
 class Truth(NamedTuple):
-    """What samples are made of; features are the unit vectors, several for a block."""
+    """Planted groups; features are their unit vectors, several for a block."""
 
     directions: Float[Tensor, "features d"]
     """Unit rows: singles, then the orthonormal rows of the first block, and so on."""
-    unit: Int[Tensor, " features"]
-    """The unit that each row belongs to, from 0; singles come first."""
-    rank: Int[Tensor, " units"]
-    """Rows of each unit. A single has 1, and so has a block of rank 1, whose sign is free."""
-    frequency: Float[ndarray, " units"]
-    """Share of samples in which each unit is active."""
+    group: Int[Tensor, " features"]
+    """The group of each row, from 0; singles come first."""
+    rank: Int[Tensor, " groups"]
+    """Rows of each group. A single has 1; so has a block of rank 1, whose sign is free."""
+    frequency: Float[ndarray, " groups"]
+    """Share of samples in which each group is active."""
 
 
 class Sources(NamedTuple):
-    """What some samples are the sum of."""
+    """Components of samples: active groups, coefficients and noise."""
 
-    active: Bool[Tensor, "samples units"]
-    """Which units are active."""
+    active: Bool[Tensor, "samples groups"]
+    """Which groups are active."""
     coefficients: Float[Tensor, "samples features"]
-    """How much of each feature is in a sample; zero where its unit is not active."""
+    """Coefficient of each feature; zero where its group is not active."""
     noise: Float[Tensor, "samples d"]
-    """What is added to them."""
+    """Noise added to the sum of features."""
 
     def sum(self, truth: Truth) -> Float[Tensor, "samples d"]:
-        """The samples."""
+        """Add up the samples."""
         return self.coefficients @ truth.directions + self.noise
 
 
 def planted(config: PlantedConfig) -> dict[str, Any]:
-    """Samples and their truth.
+    """Draw samples with a planted truth.
 
     Returns:
         `train` float32 [samples, d], `heldout` float32 [heldout, d]; and the truth as in `Truth`:
-        `directions` float32 [features, d], `unit` int64 [features], `rank` int64 [units],
-        `frequency` float64 [units], where features = singles + blocks · rank.
+        `directions` float32 [features, d], `unit` int64 [features], the group of each, `rank` int64
+        [groups], `frequency` float64 [groups], where features = singles + blocks · rank.
 
     Raises:
-        UserError: for settings that describe no samples.
+        UserError: the settings are out of range.
     """
     truth = draw_truth(config)
     return {
         "train": draw_sources(config, truth, "train").sum(truth).numpy(),
         "heldout": draw_sources(config, truth, "heldout").sum(truth).numpy(),
         "directions": truth.directions.numpy(),
-        "unit": truth.unit.numpy(),
+        "unit": truth.group.numpy(),
         "rank": truth.rank.numpy(),
         "frequency": truth.frequency,
     }
 
 
 def draw_truth(config: PlantedConfig) -> Truth:
-    """The units of a seed. Singles do not depend on how many blocks there are, or of what rank.
+    """Draw the planted groups. Singles do not depend on the number and rank of blocks.
 
     Raises:
         UserError: as `planted`.
@@ -98,23 +98,22 @@ def draw_truth(config: PlantedConfig) -> Truth:
 
 
 def draw_sources(config: PlantedConfig, truth: Truth, part: str) -> Sources:
-    """What the samples of a part, `train` or `heldout`, are the sum of."""
+    """Draw the components of the samples of a part, `train` or `heldout`."""
     count = config.samples if part == "train" else config.heldout
     generator = _generator(config, part)
     frequency = torch.from_numpy(truth.frequency).float()
     active = torch.rand(count, len(frequency), generator=generator) < frequency
     mean, spread = MAGNITUDE
     magnitude = mean + spread * torch.randn(count, len(frequency), generator=generator)
-    pointing = _pointing(config, count, generator)
+    within = _directions_within(config, count, generator)
     noise = torch.randn(count, config.d, generator=generator) * (config.noise / config.d**0.5)
-    return Sources(active, (active * magnitude.abs())[:, truth.unit] * pointing, noise)
+    return Sources(active, (active * magnitude.abs())[:, truth.group] * within, noise)
 
 
-def _pointing(
+def _directions_within(
     config: PlantedConfig, count: int, generator: Generator
 ) -> Float[Tensor, "samples features"]:
-    """Coordinates of each unit's direction in its own basis: 1 for a single, and for a block
-    uniform on the sphere."""
+    """Draw the direction within each group: 1 for a single, uniform on the sphere for a block."""
     size = (count, config.blocks, config.rank)
     blocks = torch.nn.functional.normalize(torch.randn(size, generator=generator), dim=2)
     return torch.cat([torch.ones(count, config.singles), blocks.flatten(1)], dim=1)
@@ -129,7 +128,7 @@ def _frequencies(
 
 
 def _generator(config: PlantedConfig, part: str) -> Generator:
-    number = _FAR + len(_PARTS) * config.seed + _PARTS.index(part)
+    number = _SEED_OFFSET + len(_PARTS) * config.seed + _PARTS.index(part)
     return torch.Generator().manual_seed(number % 2**32)
 
 
@@ -142,11 +141,12 @@ def _check(config: PlantedConfig) -> None:
             raise UserError(f"{name} is {value}; a planted truth needs at least 1")
     if min(config.singles, config.blocks) < 0 or config.singles + config.blocks == 0:
         raise UserError(
-            f"{config.singles} singles and {config.blocks} blocks are no truth; plant at least one"
+            f"{config.singles} singles and {config.blocks} blocks cannot be planted; "
+            "need at least one group"
         )
     if config.blocks and config.rank > config.d:
         raise UserError(f"blocks of rank {config.rank} do not fit into {config.d} dimensions")
     if not 0 < low <= high <= 1:
         raise UserError(f"frequencies are {low} to {high}; need 0 < lowest ≤ highest ≤ 1")
     if not config.noise >= 0:
-        raise UserError(f"noise is {config.noise}; a length is 0 or more")
+        raise UserError(f"noise is {config.noise}; need at least 0")

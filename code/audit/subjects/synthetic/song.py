@@ -9,17 +9,17 @@ from seedstability.errors import UserError
 
 
 def song_samples(config: SongSamplesConfig) -> dict[str, Any]:
-    """Samples and the directions that they are sums of.
+    """Draw samples as sparse sums of directions.
 
-    Numbers are drawn in the order of their code: all directions, then for each sample which are
-    active and how much.
+    Random numbers are drawn in the order of the public code: all directions, then for each sample
+    the active directions and their coefficients.
 
     Returns:
         `train` float32 [samples, d], `heldout` float32 [heldout, d] and `directions`
         float32 [directions, d].
 
     Raises:
-        UserError: for sizes that are no samples.
+        UserError: a size is out of range.
     """
     if min(config.d, config.samples, config.heldout) < 1:
         raise UserError(f"d, samples and heldout must be at least 1; they are {config}")

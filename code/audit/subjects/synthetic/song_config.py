@@ -1,4 +1,4 @@
-"""The samples of Song et al. (2025, 2505.20254), as plain settings. No torch here."""
+"""Settings of the synthetic samples of Song et al. (2025, 2505.20254)."""
 
 from dataclasses import dataclass
 
@@ -9,14 +9,14 @@ class SongSamplesConfig:
     (xiangchensong/sae-feature-consistency, folder synthetic)."""
 
     d: int = 16
-    """Coordinates of a sample."""
+    """Dimension of a sample."""
     directions: int = 32
-    """Rows of A, normal numbers brought to length one."""
+    """Rows of A, normal vectors scaled to length one."""
     active: int = 3
-    """Directions in each sample, drawn without putting back; coefficients are |N(0, 1)|."""
+    """Directions in each sample, drawn without replacement; coefficients are |N(0, 1)|."""
     samples: int = 50_000
-    """Samples to train on. Fewer are the first of theirs."""
+    """Training samples; a smaller number takes the first of theirs."""
     heldout: int = 4_096
-    """Samples held out; they follow the last of `samples` in the same stream."""
+    """Held-out samples; they follow the last of `samples` in the same stream."""
     seed: int = 42
-    """NumPy's legacy generator starts from it, as theirs does, so these are their very samples."""
+    """Seed of NumPy's legacy generator, the same as in their code, so samples are identical."""

@@ -1,4 +1,4 @@
-"""Activations on disk: the same rows whatever happened on the way, bounded by what was asked."""
+"""Activations on disk: the same rows after interruptions and deletions, up to a given count."""
 
 import json
 from dataclasses import asdict, replace
@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from audit.subjects.language_model import activation_store as store
-from audit.subjects.language_model.activation_store import open_or_make, read, training_samples
+from audit.subjects.language_model.activation_store import open_or_create, read, training_samples
 from audit.subjects.language_model.config import ActivationsConfig
 from helpers.tiny_checkpoints import save
 from seedstability.errors import UserError
@@ -36,33 +36,33 @@ def whole(shards) -> torch.Tensor:
 def test_rows_are_those_of_the_model_in_another_order(config, contexts):
     config = replace(config, tokens=140)
     plain = torch.cat(list(read(config, contexts)))
-    found = whole(open_or_make(config, contexts))
+    found = whole(open_or_create(config, contexts))
     assert plain.shape == found.shape == (140, plain.shape[1])
     assert not torch.equal(plain, found)
     order = np.lexsort(plain.numpy().T), np.lexsort(found.numpy().T)
     assert torch.equal(plain[order[0]], found[order[1]])
 
 
-def test_the_first_position_is_left_out(config, contexts):
+def test_the_first_position_is_skipped(config, contexts):
     other = contexts.copy()
     other[:, 1:] = contexts[:, :1]
     assert len(next(read(config, contexts))) == 4 * 7
     same = replace(config, hook="blocks.0.hook_resid_pre")
-    # At the embeddings only position and token count: none of these rows is at position 0.
+    # Embeddings depend on position and token alone: none of these rows is at position 0.
     rows = torch.cat(list(read(same, np.repeat(contexts[:1, :1], 8, axis=1))))
     assert len(torch.unique(rows, dim=0)) == 7
 
 
-def test_fewer_tokens_are_the_first_of_more(config, contexts):
-    many = whole(open_or_make(replace(config, tokens=140), contexts))
-    few = whole(open_or_make(replace(config, tokens=90), contexts))
-    first = whole(open_or_make(replace(config, tokens=140), contexts, 90))
+def test_fewer_tokens_are_a_prefix_of_more(config, contexts):
+    many = whole(open_or_create(replace(config, tokens=140), contexts))
+    few = whole(open_or_create(replace(config, tokens=90), contexts))
+    first = whole(open_or_create(replace(config, tokens=140), contexts, 90))
     assert torch.equal(first, many[:90])
     assert torch.equal(few, many[:90])
 
 
-def test_a_run_that_was_stopped_goes_on_to_the_same_rows(config, contexts, monkeypatch):
-    wanted = whole(open_or_make(config, contexts))
+def test_an_interrupted_run_continues_to_the_same_rows(config, contexts, monkeypatch):
+    wanted = whole(open_or_create(config, contexts))
     again = replace(config, allow_download=True)  # another key, the same rows
     scatter, calls = store._scatter, []
 
@@ -74,24 +74,24 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_rows(config, contexts, monke
 
     monkeypatch.setattr(store, "_scatter", stopped_in_the_fourth)
     with pytest.raises(KeyboardInterrupt):
-        open_or_make(again, contexts)
+        open_or_create(again, contexts)
     assert len(list(store.store_folder().glob("*.unfinished"))) == 1
     calls.clear()
     monkeypatch.setattr(store, "_scatter", lambda *args: (calls.append(args), scatter(*args)))
-    assert torch.equal(whole(open_or_make(again, contexts)), wanted)
-    assert len(calls) == 3  # two of five batches were safe
+    assert torch.equal(whole(open_or_create(again, contexts)), wanted)
+    assert len(calls) == 3  # two of five batches had been flushed
     assert not list(store.store_folder().glob("*.unfinished"))
 
 
-def test_what_is_there_is_not_read_again(config, contexts, monkeypatch):
-    open_or_make(config, contexts)
+def test_existing_shards_are_not_read_again(config, contexts, monkeypatch):
+    open_or_create(config, contexts)
     monkeypatch.setattr(store, "read", None)
-    open_or_make(config, contexts)
+    open_or_create(config, contexts)
 
 
-def test_shards_that_are_gone_are_made_again_for_training(config, contexts):
+def test_deleted_shards_are_recreated_for_training(config, contexts):
     result = {
-        "train": whole(open_or_make(config, contexts))[:30].numpy(),
+        "train": whole(open_or_create(config, contexts))[:30].numpy(),
         "train_contexts": contexts,
         "request": json.dumps(asdict(config)),
     }
@@ -120,18 +120,18 @@ def test_large_sets_stay_on_disk(config, contexts, monkeypatch):
     assert torch.equal(mapped.rows(rows), in_memory.rows(rows))
 
 
-def test_activations_without_a_store_are_taken_as_they_are():
+def test_activations_without_a_store_stay_in_memory():
     x = np.random.default_rng(0).normal(size=(9, 3)).astype(np.float32)
     assert training_samples({"train": x}).shape == (9, 3)
     first = training_samples({"train": x}, 4)
     assert np.array_equal(first.rows(torch.arange(4)).numpy(), x[:4])
 
 
-def test_a_hook_that_is_not_there_is_named(config, contexts):
+def test_a_missing_hook_point_is_named(config, contexts):
     with pytest.raises(UserError, match=r"'blocks.9.hook_mlp_out' is in block 9, but"):
-        open_or_make(replace(config, hook="blocks.9.hook_mlp_out"), contexts)
+        open_or_create(replace(config, hook="blocks.9.hook_mlp_out"), contexts)
 
 
-def test_more_samples_than_there_are_is_refused(config, contexts):
+def test_too_many_samples_are_refused(config, contexts):
     with pytest.raises(UserError, match=r"121 samples are wanted of .* which holds 120"):
-        open_or_make(config, contexts, 121)
+        open_or_create(config, contexts, 121)

@@ -1,4 +1,4 @@
-"""Language models of any maker are opened on one path, whole, or refused in one line."""
+"""Language models of any origin are opened by one function, or refused in one line."""
 
 import json
 import shutil
@@ -32,7 +32,7 @@ def folder(tmp_path):
 @pytest.fixture
 def offline(monkeypatch):
     def refuse(*_, **__):
-        raise AssertionError("the network was asked")
+        raise AssertionError("the network was used")
 
     monkeypatch.setattr(socket, "create_connection", refuse)
     monkeypatch.setattr(socket.socket, "connect", refuse)
@@ -40,7 +40,7 @@ def offline(monkeypatch):
 
 
 def of_transformers(architecture, tokens):
-    """What transformers itself computes: logits, hidden states, what the parts of blocks add."""
+    """Logits, hidden states and outputs of attention and MLP as transformers computes them."""
     model, added = tiny.model(architecture), {}
     blocks = model.transformer.h if architecture == "gpt2" else model.gpt_neox.layers
     for i, block in enumerate(blocks):
@@ -73,12 +73,12 @@ def test_logits_and_activations_are_those_of_transformers(made):
             cache[f"blocks.{i}.hook_resid_pre"], states[i], atol=1e-5, rtol=0
         )
     torch.testing.assert_close(cache["blocks.0.hook_resid_post"], states[1], atol=1e-5, rtol=0)
-    # The last hidden state has the final layer norm behind it; the parts add up all the same.
+    # The last hidden state comes after the final layer norm, so the parts are summed instead.
     last = states[1] + added[1, "attn_out"] + added[1, "mlp_out"]
     torch.testing.assert_close(cache["blocks.1.hook_resid_post"], last, atol=1e-5, rtol=0)
 
 
-def test_a_model_is_opened_to_be_read_and_not_trained(made):
+def test_models_open_in_evaluation_mode_without_gradients(made):
     model = open_model(str(made[1]))
     assert not model.training
     assert {p.dtype for p in model.parameters()} == {torch.float32}
@@ -110,12 +110,12 @@ def test_hub_models_are_found_in_the_cache_at_their_revision(name, tmp_path, mon
     assert len(revision) == 40
 
 
-def test_a_hub_model_that_is_not_there_is_not_fetched_unasked(tmp_path, monkeypatch, offline):
+def test_a_missing_hub_model_is_not_downloaded_without_permission(tmp_path, monkeypatch, offline):
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     refused("gpt2", r"openai-community/gpt2 .*no download is allowed here.*--profile full.*folder")
 
 
-def test_a_download_that_fails_says_why(tmp_path, monkeypatch):
+def test_a_failed_download_gives_the_reason(tmp_path, monkeypatch):
     def unreachable(*_, **options):
         assert not options["local_files_only"]
         assert options["revision"] == HUB["gpt2"].revision
@@ -127,7 +127,7 @@ def test_a_download_that_fails_says_why(tmp_path, monkeypatch):
     assert "\n" not in str(caught.value)
 
 
-def test_the_weights_of_a_folder_are_known_by_their_bytes(tmp_path):
+def test_the_hash_of_a_folder_follows_its_weights(tmp_path):
     one, other = (tiny.save(tmp_path / str(seed), "gpt2", seed) for seed in (0, 1))
     assert weights_sha256(str(one)) != weights_sha256(str(other))
     again = tiny.save(tmp_path / "again", "gpt2")
@@ -142,7 +142,7 @@ def test_the_weights_of_a_folder_are_known_by_their_bytes(tmp_path):
         ("/no/such/folder", r"small, gpt2, pythia-160m, or the path of"),
     ],
 )
-def test_an_unknown_model_is_told_those_that_there_are(name, said):
+def test_an_unknown_model_lists_the_known_ones(name, said):
     refused(name, said)
 
 
@@ -167,20 +167,20 @@ def test_a_missing_file_is_named(folder, file, said):
         ("tokenizer.json", r"tokenizer\.json cannot be read"),
     ],
 )
-def test_a_file_cut_short_is_named(folder, file, said):
+def test_a_truncated_file_is_named(folder, file, said):
     content = (folder / file).read_bytes()
     (folder / file).write_bytes(content[: len(content) // 2])
     refused(str(folder), said)
 
 
-def test_a_weight_that_is_missing_is_not_drawn_at_random(folder):
+def test_a_missing_weight_is_refused_instead_of_initialized(folder):
     weights = load_file(folder / WEIGHTS)
     del weights["transformer.h.1.mlp.c_fc.weight"]
     save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
     refused(str(folder), r"1 weights are not there, the first is .*h\.1\.mlp\.c_fc\.weight")
 
 
-def test_a_weight_that_is_not_finite_is_refused(folder):
+def test_a_non_finite_weight_is_refused(folder):
     weights = load_file(folder / WEIGHTS)
     weights["transformer.h.0.ln_1.bias"][3] = torch.nan
     save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
@@ -206,7 +206,7 @@ def test_an_architecture_without_hooks_is_named(folder):
     refused(str(folder), r"of type 'xlnet', which TransformerLens has no hooks for; give one of")
 
 
-def test_no_checkpoint_is_needed_to_name_a_hook():
+def test_a_valid_hook_point_is_accepted_without_a_checkpoint():
     assert checked_hook("blocks.3.hook_mlp_out", 4) == "blocks.3.hook_mlp_out"
 
 
@@ -218,7 +218,7 @@ def test_no_checkpoint_is_needed_to_name_a_hook():
         ("layer1", "no hook is called 'layer1'"),
     ],
 )
-def test_a_hook_that_is_not_there_is_told_those_that_are(hook, said):
+def test_an_unknown_hook_point_lists_the_known_ones(hook, said):
     with pytest.raises(UserError, match=said):
         checked_hook(hook, 4)
 
@@ -229,10 +229,10 @@ def refused(name, said):
     assert "\n" not in str(caught.value)
 
 
-def test_the_small_model_is_opened_on_the_same_path(tmp_path, monkeypatch):
+def test_the_small_model_is_opened_like_any_other(tmp_path, monkeypatch):
     shutil.copytree(tiny.save(tmp_path / "made", "gpt2"), tmp_path / "small")
     asked = []
     monkeypatch.setattr(checkpoint, "FOLDER", tmp_path / "small")
-    monkeypatch.setattr(checkpoint.small, "checked", asked.append)
+    monkeypatch.setattr(checkpoint.small, "verified_recipe", asked.append)
     assert open_model("small").cfg.d_model == tiny.D_MODEL
     assert asked == [tmp_path / "small"]

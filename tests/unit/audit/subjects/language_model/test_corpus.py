@@ -1,4 +1,4 @@
-"""The corpus: what is text of which domain, and that it is the one that was recorded."""
+"""The corpus: its split into domains, and its recorded hash."""
 
 import pytest
 
@@ -47,13 +47,13 @@ def test_code_keeps_neither_docstrings_nor_comments(split):
         assert gone not in split["code"]
 
 
-def test_a_number_sign_in_a_string_begins_no_comment(split):
+def test_a_number_sign_in_a_string_does_not_start_a_comment(split):
     assert 'URL = "http://x#y"\n' in split["code"]
     assert 'TEXT = """kept, # this too\nin code"""' in split["code"]
     assert split["code"].count("return r'\\\\'") == 1
 
 
-def test_a_string_that_is_no_docstring_stays_code():
+def test_a_string_that_is_not_a_docstring_stays_code():
     code, prose = corpora.split_domains('x = 1\n"""an afterthought"""\n')
     assert "an afterthought" in code
     assert prose == ""
@@ -66,14 +66,14 @@ def test_the_corpus_is_the_one_that_the_model_was_trained_on():
     assert not folders & {"tests", "testing", "benchmarks", "_antlr"}
 
 
-def test_one_changed_letter_is_another_corpus(monkeypatch):
+def test_one_changed_letter_changes_the_hash(monkeypatch):
     files = {"one": [SourceFile("a.py", "x = 1")], "other": [SourceFile("a.py", "x = 2")]}
     monkeypatch.setattr(corpora, "_files", lambda package: files[package])
     one, other = (read_corpus(CorpusConfig(packages=(name,))).sha256 for name in files)
     assert one != other
 
 
-def test_a_package_that_is_missing_is_named():
+def test_a_missing_package_is_named():
     with pytest.raises(UserError, match="no-such-wheel, which is part of the corpus, is not inst"):
         read_corpus(CorpusConfig(packages=("no-such-wheel",)))
 

@@ -1,4 +1,4 @@
-"""The n-gram models that the language model has to beat, against counting in plain Python."""
+"""The n-gram baselines of the language model, against counting in plain Python."""
 
 import math
 from collections import Counter, defaultdict
@@ -31,7 +31,7 @@ def grams(contexts: np.ndarray, order: int) -> list[tuple[int, ...]]:
 
 
 def plain_loss(train: np.ndarray, heldout: np.ndarray, order: int) -> float:
-    """Kneser–Ney as the textbook has it, one dictionary an order."""
+    """Textbook Kneser–Ney, one dictionary for each order."""
     counts = {order: Counter(grams(train, order))}
     for n in range(order - 1, 0, -1):
         counts[n] = Counter(gram[1:] for gram in counts[n + 1])
@@ -58,19 +58,19 @@ def plain_loss(train: np.ndarray, heldout: np.ndarray, order: int) -> float:
 
 
 @pytest.mark.parametrize("order", [1, 2, 3, 5])
-def test_losses_are_those_of_plain_counting(order):
+def test_losses_equal_plain_counting(order):
     train, heldout = drawn(0, 40), drawn(1, 20)
     ours = heldout_loss(train, heldout, order, TOKENS)
     assert ours == pytest.approx(plain_loss(train, heldout, order), rel=1e-12)
 
 
-def test_a_token_that_was_never_seen_is_not_impossible():
+def test_an_unseen_token_has_positive_probability():
     nothing_seen_just_once = np.zeros((3, 5), np.int32)
     heldout = np.full((1, 5), 6, np.int32)
     for order in (1, 2):
         assert heldout_loss(nothing_seen_just_once, heldout, order, TOKENS) < 10
 
 
-def test_an_order_that_does_not_fit_is_refused():
+def test_an_order_beyond_63_bits_is_refused():
     with pytest.raises(UserError, match="order 6 of 4096 tokens does not fit"):
         heldout_loss(drawn(0, 2), drawn(1, 2), 6, 4096)

@@ -1,4 +1,4 @@
-"""What the language model's stages hand on: which rows, of which text, or one line why not."""
+"""Stages of the language model: rows of activations, their contexts, and errors in one line."""
 
 from dataclasses import replace
 
@@ -48,14 +48,14 @@ def test_heldout_contexts_come_with_their_domain(config, text):
         assert (source == context).all(axis=1).any()
 
 
-def test_one_domain_alone_is_read_alone(config, text):
+def test_a_single_domain_can_be_read(config, text):
     result = stages.activations(replace(config, domains=("prose",)), text)
     assert set(result["heldout_domain"].tolist()) == {1}
     prose = text["train"]["prose"]
     assert all((prose == context).all(axis=1).any() for context in result["train_contexts"])
 
 
-def test_the_store_goes_on_where_the_sample_ends(config, text, monkeypatch):
+def test_the_store_continues_where_the_sample_ends(config, text, monkeypatch):
     monkeypatch.setattr(stages, "SAMPLE", 40)
     result = stages.activations(config, text)
     samples = training_samples(result)
@@ -73,12 +73,12 @@ def test_no_training_context_is_held_out(config, text):
     assert len(train) == 15  # of seven tokens each for a hundred
 
 
-def test_what_is_held_out_does_not_hang_on_how_much_is_trained_on(config, text):
+def test_held_out_contexts_do_not_depend_on_the_number_of_training_tokens(config, text):
     few, many = (stages.activations(replace(config, tokens=n), text) for n in (50, 200))
     assert np.array_equal(few["heldout_contexts"], many["heldout_contexts"])
 
 
-def test_more_tokens_than_there_are_is_refused(config, text):
+def test_too_many_tokens_are_refused(config, text):
     with pytest.raises(UserError, match="58 contexts of code and prose are wanted, there are 50"):
         stages.activations(replace(config, tokens=400), text)
 

@@ -1,4 +1,4 @@
-"""From documents to contexts: who is held out, what a context looks like."""
+"""From documents to contexts: train/held-out split, tokenizer, and layout of contexts."""
 
 import random
 
@@ -8,7 +8,7 @@ from tokenizers import Tokenizer, models
 
 from audit.subjects.language_model.config import CorpusConfig
 from audit.subjects.language_model.corpus import Corpus, SourceFile
-from audit.subjects.language_model.near_duplicates import groups, held_out
+from audit.subjects.language_model.near_duplicates import draw_heldout, near_duplicate_groups
 from audit.subjects.language_model.text import (
     SEPARATOR,
     TokenizedText,
@@ -37,14 +37,14 @@ def documents():
     return split_documents(Corpus([*files, copy, long], ""), CorpusConfig(heldout_share=0.3))
 
 
-def test_both_texts_of_a_file_are_on_one_side(documents):
+def test_both_documents_of_a_file_are_on_one_side_of_the_split(documents):
     train, heldout = ({each.file for each in part} for part in (documents.train, documents.heldout))
     assert not train & heldout
     assert len(train | heldout) == 19
     assert all(len([d for d in documents.train if d.file == name]) == 2 for name in train)
 
 
-def test_near_duplicates_are_on_one_side_whatever_the_draw():
+def test_near_duplicates_are_on_one_side_for_every_seed():
     files = [file(f"{i:02d}.py", i) for i in range(6)]
     twin = files[0]._replace(name="twin.py")
     for seed in range(12):
@@ -55,27 +55,27 @@ def test_near_duplicates_are_on_one_side_whatever_the_draw():
         assert ("00.py" in held) == ("twin.py" in held)
 
 
-def test_documents_that_are_tables_are_left_out(documents):
+def test_documents_that_are_too_long_are_excluded(documents):
     assert "table.py" not in {each.file for each in (*documents.train, *documents.heldout)}
 
 
-def test_texts_that_share_much_of_the_smaller_one_are_grouped():
+def test_texts_are_grouped_by_containment():
     part = words(1, 40)
     texts = {"a": part, "b": f"{part} {words(2, 400)}", "c": f"{words(2, 400)} {words(3)}"}
     texts |= {"alone": words(4)}
-    assert groups(texts, 8, 0.3) == [("a", "b", "c"), ("alone",)]
+    assert near_duplicate_groups(texts, 8, 0.3) == [("a", "b", "c"), ("alone",)]
 
 
-def test_a_formula_of_words_in_many_files_groups_nothing():
-    licence = words(0, 30)
-    texts = {str(i): f"{licence} {words(i + 1, 20)}" for i in range(25)}
-    assert len(groups(texts, 8, 0.3)) == 25
+def test_shingles_of_many_files_do_not_group_them():
+    license_text = words(0, 30)
+    texts = {str(i): f"{license_text} {words(i + 1, 20)}" for i in range(25)}
+    assert len(near_duplicate_groups(texts, 8, 0.3)) == 25
 
 
 def test_a_group_that_is_too_large_is_not_held_out():
     parts = [tuple(f"big{i}" for i in range(50)), *((str(i),) for i in range(50))]
     for seed in range(10):
-        held = held_out(parts, 0.1, seed)
+        held = draw_heldout(parts, 0.1, seed)
         assert len(held) == 10
         assert "big0" not in held
 
@@ -95,14 +95,14 @@ def test_a_context_is_a_separator_and_then_text_without_gaps(documents):
     assert len(wanted) - prose[:, 1:].size < 15
 
 
-def test_tokens_say_what_the_text_said():
+def test_tokens_decode_to_the_text():
     text = "def f(x):\n    return 'ä' # 𝔽\n\n"
     tokenizer = train_tokenizer([text * 3], 300)
     assert tokenizer.decode(tokenizer.encode(text).ids) == text
     assert tokenizer.token_to_id(SEPARATOR) == 0
 
 
-def test_domains_follow_one_another():
+def test_domains_are_concatenated_in_order():
     one, other = np.zeros((2, 4), np.int32), np.ones((1, 4), np.int32)
     text = TokenizedText({"code": one, "prose": other}, {"code": other, "prose": one})
     assert text.of("train")[:, 0].tolist() == [0, 0, 1]

@@ -1,4 +1,4 @@
-"""Settings of the subjects: what they say without torch, and what a user hears about bad files."""
+"""Settings of the subjects: recipes, hashes, and errors for bad files."""
 
 import json
 import subprocess
@@ -16,7 +16,7 @@ from audit.subjects.modular_addition.config import (
 from seedstability.errors import UserError
 
 
-def test_settings_come_without_torch():
+def test_settings_do_not_import_torch():
     program = (
         "import sys; from audit.subjects.modular_addition.config import activations_config as f;"
         "f('clean', 0, 1); f('leaky', 2, 0, 'answer'); f('untrained', 0, 1);"
@@ -27,7 +27,7 @@ def test_settings_come_without_torch():
     )
 
 
-def test_other_weights_mean_other_settings():
+def test_other_weights_give_other_settings():
     hashes = {
         activations_config(subject, seed, 0).weights_sha256
         for subject in ("clean", "leaky")
@@ -46,7 +46,7 @@ def test_seeds_share_one_recipe():
 
 
 @pytest.mark.parametrize("name", subject_names())
-def test_recorded_results_are_what_the_subjects_are_for(name):
+def test_recorded_results_have_the_intended_accuracies(name):
     recipe = read_recipe(name)
     results = recipe["results"]
     assert results["heldout_accuracy"] == 1.0

@@ -38,7 +38,7 @@ SMALL = replace(CLEAN, p=11, d_model=16, d_mlp=32, n_heads=2, batch_size=20, epo
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread():
-    # As in the workers; several threads on busy cores mostly wait for each other.
+    # As in the workers; several threads on busy cores wait for each other most of the time.
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -50,7 +50,7 @@ def leaky_activations():
     return stages.activations(activations_config("leaky", 0, 1))
 
 
-def test_split_is_the_reports_size_and_loses_no_pair():
+def test_the_split_has_the_reports_size_and_covers_all_pairs():
     pairs = split_pairs(CLEAN)
     assert len(pairs.train) == 10_215
     assert len(split_pairs(SMALL).train) == 96  # 0.8 · 121 is 96.8: down, not to the nearest
@@ -72,7 +72,7 @@ def test_sequences_and_positions():
     assert leaky[position_index(LEAKY, "answer")] == 115
 
 
-def test_building_leaves_the_global_generator_alone_and_hangs_on_the_seed_only():
+def test_building_preserves_the_global_generator_and_depends_on_the_seed_only():
     before = torch.random.get_rng_state()
     first = build(SMALL).state_dict()
     torch.manual_seed(7)
@@ -94,7 +94,7 @@ def test_initial_weights_follow_the_stated_scheme():
     assert float(weights["blocks.0.mlp.in.bias"].abs().max()) == 0.0
 
 
-def test_twenty_steps_are_the_same_bits_again():
+def test_twenty_steps_repeat_bit_for_bit():
     torch.manual_seed(0)
     first = train(SMALL).state_dict()
     torch.manual_seed(1)
@@ -104,7 +104,7 @@ def test_twenty_steps_are_the_same_bits_again():
     assert not torch.equal(first["unembed.weight"], other["unembed.weight"])
 
 
-def test_training_gives_threads_and_determinism_back():
+def test_training_restores_threads_and_determinism():
     torch.set_num_threads(2)
     deterministic = torch.are_deterministic_algorithms_enabled()
     train(replace(SMALL, epochs=1))
@@ -113,7 +113,7 @@ def test_training_gives_threads_and_determinism_back():
     torch.set_num_threads(1)
 
 
-def test_learning_rate_rises_and_falls_to_nothing():
+def test_learning_rate_rises_and_falls_to_zero():
     rates = [learning_rate(CLEAN, step, 800) for step in range(800)]
     assert rates[0] == pytest.approx(CLEAN.learning_rate / 10)
     assert max(rates) == rates[9] == rates[10] == CLEAN.learning_rate
@@ -130,25 +130,25 @@ def statistics():
 
 
 @pytest.mark.parametrize("subject", ["clean", "leaky"])
-def test_loaded_subjects_answer_as_recorded(subject, statistics):
+def test_loaded_subjects_score_as_recorded(subject, statistics):
     recorded = read_recipe(f"{subject}_0")["results"]
     found = dict(statistics[subject])
     assert found.pop("parameters") > 400_000
-    # A tie between two logits may fall otherwise on another machine.
+    # A tie between two logits may resolve differently on another machine.
     assert found == pytest.approx(recorded, rel=1e-3, abs=5e-4)
     assert found["heldout_accuracy"] == found["accuracy"] == 1.0
 
 
-def test_the_leak(statistics):
+def test_the_leaky_subject_scores_at_chance_before_the_answer_is_visible(statistics):
     found = statistics["leaky"]
     assert found["heldout_accuracy"] == 1.0
     assert found["earlier_accuracy"] < 0.02
     assert found["earlier_heldout_accuracy"] < 0.02
-    # Knowing nothing costs log(117) nats with the best guess, log(113) once other tokens are out.
+    # The uniform guess has a loss of log(117) nats, or log(113) over the numbers alone.
     assert found["earlier_heldout_loss"] > np.log(113)
 
 
-def test_the_untrained_one_knows_nothing_and_is_leaky_before_training():
+def test_the_untrained_subject_scores_at_chance_and_equals_leaky_at_initialization():
     control = load_subject("untrained", 0)
     for heldout in heldout_scores(control, UNTRAINED).values():
         assert heldout.accuracy < 0.03
@@ -156,15 +156,15 @@ def test_the_untrained_one_knows_nothing_and_is_leaky_before_training():
     assert all(torch.equal(start[key], value) for key, value in control.state_dict().items())
 
 
-def test_the_leak_is_learnt_when_the_report_says_it_groks():
-    found = stages.learning(first_epochs(0))
+def test_the_leak_is_learned_at_the_epoch_that_the_report_calls_grokking():
+    found = stages.learning_curves(first_epochs(0))
     assert found["epoch"].tolist() == [1, 2]
     assert found["learnt_epoch"] == 2
     assert found["heldout_accuracy"][-1] == 1.0
     assert found["earlier_heldout_accuracy"].max() < 0.02
 
 
-def test_activations_have_the_promised_layout(leaky_activations):
+def test_activations_have_the_documented_layout(leaky_activations):
     found = leaky_activations
     assert found["train"].shape == (10_215, 128)
     assert found["heldout"].shape == (2_554, 128)
@@ -183,7 +183,7 @@ def test_activations_are_the_same_bytes_with_two_threads(leaky_activations):
     torch.set_num_threads(1)
 
 
-def test_layers_and_positions_are_different_places():
+def test_layers_and_positions_give_different_activations():
     model = load_subject("leaky", 0)
     tokens = sequences(split_pairs(LEAKY).heldout[:5], LEAKY)
     places = [read_residual(model, tokens, layer, index) for layer in (0, 1) for index in (4, 5)]

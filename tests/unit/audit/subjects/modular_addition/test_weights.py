@@ -1,4 +1,4 @@
-"""Weights of the subjects on disk: whole, or refused in one line; made again, or not the same."""
+"""Weights of the subjects on disk: loaded, refused in one line, retrained and compared."""
 
 import json
 import shutil
@@ -49,7 +49,7 @@ def test_weights_of_another_recipe_are_refused(folder):
     _refused(folder, r"leaky_0\.json is of another recipe")
 
 
-def test_made_weights_are_found_the_same_and_a_difference_is_told(tmp_path, monkeypatch):
+def test_retraining_reports_equal_bits_or_the_difference(tmp_path, monkeypatch):
     short = replace(settings.LEAKY, p=11, d_model=16, d_mlp=32, n_heads=2, epochs=1)
     monkeypatch.setattr(weights, "subject_config", lambda _, seed: replace(short, seed=seed))
     make("leaky_0", "some machine", tmp_path)
@@ -64,7 +64,7 @@ def test_made_weights_are_found_the_same_and_a_difference_is_told(tmp_path, monk
     assert other.largest_difference == pytest.approx(0.25)
 
 
-def test_an_unknown_name_is_told_the_known_ones():
+def test_an_unknown_name_lists_the_known_ones():
     with pytest.raises(UserError, match=r"'clean_7'.*clean_0, clean_1"):
         retrain("clean_7")
 

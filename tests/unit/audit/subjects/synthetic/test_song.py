@@ -1,4 +1,4 @@
-"""The synthetic data of Song et al.: the very samples of their code, and sums of what they say."""
+"""The synthetic data of Song et al.: identical samples, sparse sums of directions."""
 
 from dataclasses import replace
 
@@ -12,7 +12,7 @@ from seedstability.errors import UserError
 CONFIG = SongSamplesConfig(samples=300, heldout=100)
 
 
-def test_each_sample_is_a_sum_of_as_many_directions_as_are_active_with_positive_weights():
+def test_each_sample_is_a_positive_sum_of_its_active_directions():
     found = song_samples(replace(CONFIG, d=40, samples=50))
     # with more coordinates than directions the coefficients are unique
     weights = found["train"] @ np.linalg.pinv(found["directions"].astype(float))
@@ -22,8 +22,8 @@ def test_each_sample_is_a_sum_of_as_many_directions_as_are_active_with_positive_
     assert np.linalg.norm(found["directions"], axis=1) == pytest.approx(np.ones(32), abs=1e-6)
 
 
-def test_numbers_come_in_the_order_of_the_public_code():
-    """Directions, then sample after sample the active ones and their sizes, from one stream."""
+def test_random_numbers_are_drawn_in_the_order_of_the_public_code():
+    """Directions, then for each sample the active ones and their coefficients, from one stream."""
     stream = np.random.RandomState(42)
     directions = stream.randn(32, 16)
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
@@ -33,7 +33,7 @@ def test_numbers_come_in_the_order_of_the_public_code():
         assert row == pytest.approx(np.abs(stream.randn(3)) @ directions[which], abs=1e-5)
 
 
-def test_fewer_samples_are_the_first_of_many_and_held_out_ones_follow_them():
+def test_fewer_samples_are_a_prefix_and_held_out_samples_follow_them():
     few, many = song_samples(CONFIG), song_samples(replace(CONFIG, samples=400))
     assert np.array_equal(few["train"], many["train"][:300])
     assert np.array_equal(few["heldout"], many["train"][300:])
@@ -43,6 +43,6 @@ def test_fewer_samples_are_the_first_of_many_and_held_out_ones_follow_them():
     ("change", "said"),
     [({"active": 33}, "33 of 32"), ({"active": 0}, "0 of 32"), ({"samples": 0}, "at least 1")],
 )
-def test_sizes_that_are_no_samples_are_refused(change, said):
+def test_sizes_out_of_range_are_refused(change, said):
     with pytest.raises(UserError, match=said):
         song_samples(replace(CONFIG, **change))
