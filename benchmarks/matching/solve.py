@@ -24,10 +24,10 @@ def pair(kind: str, n: int):
 
 def ours(A, B, cores: int) -> dict:
     from seedstability.stability.matching.blocks import faster_method
-    from seedstability.stability.matching.certified import largest_total
+    from seedstability.stability.matching.certified import best_assignment
 
     # Below some thousand latents `match` asks SciPy; here it is this way at every size.
-    found = largest_total(A, B, cores, lambda share: None)
+    found = best_assignment(A, B, cores, lambda share: None)
     return {
         "total": float(found.scores.sum()),
         "bound": found.bound,

@@ -35,7 +35,7 @@ def step(done: float, total: float) -> Iterator[None]:
 
 
 @contextmanager
-def shown(title: str) -> Iterator[None]:
+def progress_bar(title: str) -> Iterator[None]:
     """Show the progress of what is done in here on a terminal, unless somebody listens already."""
     if _listener is not None or not sys.stderr.isatty():
         yield

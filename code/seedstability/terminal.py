@@ -7,7 +7,7 @@ from typing import Any, TextIO
 from seedstability import progress
 
 
-class Phases:
+class PhaseProgress:
     """Listens to one piece of work from its first phase to its end; a context."""
 
     def __init__(self, stream: TextIO | None = None):
@@ -19,7 +19,7 @@ class Phases:
 
     def __enter__(self) -> "Phases":
         if self._stream.isatty():
-            self._bar = bars_on(self._stream)
+            self._bar = progress_bars(self._stream)
             self._bar.start()
         # Also where nothing is drawn: inner work would else draw bars of its own.
         progress.listen(self._at)
@@ -52,7 +52,7 @@ class Phases:
         self._bar.update(self._phase, completed=share, right=f"about {duration(left)} left")
 
 
-def bars_on(stream: TextIO) -> Any:
+def progress_bars(stream: TextIO) -> Any:
     """rich's bars as we draw them: a name, the bar, and the field `right`; gone when stopped."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn

@@ -14,11 +14,16 @@ from jaxtyping import Bool
 from torch import Generator, Tensor
 
 from seedstability.progress import report
-from seedstability.similarity.chance_levels import covariance_of, mean_of
+from seedstability.similarity.chance_levels import covariance_of, mean_statistics
 from seedstability.similarity.config import ComparisonConfig
 from seedstability.similarity.inputs import Moments
 from seedstability.similarity.names import ENCODER, SHARES
-from seedstability.similarity.pairs import Statistics, Weights, cosine_with_start, matched_pairs
+from seedstability.similarity.pairs import (
+    Statistics,
+    Weights,
+    cosine_to_initialization,
+    matched_pairs,
+)
 from seedstability.stability.chance.null_models import data_directions, isotropic
 from seedstability.stability.matching.match import Agreement, Matching, agreement, match
 from seedstability.stability.subspaces.principal import principal_basis, project_on_span
@@ -107,7 +112,7 @@ class _Alignment:
             "rank": self.rank,
             "cosine_with_start": np.array(
                 [
-                    cosine_with_start(ours.decoder, start).item()
+                    cosine_to_initialization(ours.decoder, start).item()
                     for ours, start in zip(self.ours, self.starts, strict=True)
                 ]
             ),
@@ -151,7 +156,7 @@ class _Alignment:
         nothing of each other give a latent one partner with probability 1 / n."""
         cosines = [match(draw(), draw(), certify=False).cosine.double() for _ in range(draws)]
         close = float(np.mean([(each > self.config.threshold).double().mean() for each in cosines]))
-        of_decoders = mean_of(_cosines(each, "matched") for each in cosines)
+        of_decoders = mean_statistics(_cosines(each, "matched") for each in cosines)
         return of_decoders | {
             **{f"{ENCODER}{name}": value for name, value in of_decoders.items()},
             "agreeing": 1.0 / self.n,

@@ -7,9 +7,9 @@ import numpy as np
 from audit.analyses.modes_config import ModesConfig
 from seedstability.stability.statistics.modality import (
     beta_mixture,
+    detectable_separation,
     dip_excess,
     dip_p_value,
-    smallest_separation,
 )
 
 KINDS = ("decoder", "encoder", "mean")
@@ -43,7 +43,7 @@ def modes(config: ModesConfig, alignment: Mapping, evaluation: Mapping) -> dict:
             name: _tested(found, len(live), fitted=name in ("decoder", "gauge"))
             for name, found in cosines.items()
         },
-        "smallest_separation": smallest_separation(
+        "smallest_separation": detectable_separation(
             int(np.median(counts)), config.power, config.draws, config.seed
         ),
         "histogram": _histogram(cosines["decoder"], cosines["gauge"]),

@@ -14,7 +14,7 @@ from audit.analyses.partners_config import PartnersConfig
 from seedstability.progress import report
 from seedstability.similarity.chance_levels import covariance_of
 from seedstability.similarity.names import BEST
-from seedstability.similarity.pairs import all_pairs, cosine_with_start
+from seedstability.similarity.pairs import all_pairs, cosine_to_initialization
 from seedstability.stability.chance.closed_form import chance_level_pair
 from seedstability.stability.chance.null_models import (
     GaugeBasis,
@@ -22,7 +22,7 @@ from seedstability.stability.chance.null_models import (
     gauge_scramble,
     isotropic,
 )
-from seedstability.stability.pairs import look
+from seedstability.stability.pairs import find_partners
 
 Pair = tuple[int, int]
 Rows = Callable[[int, int], tuple[Tensor, Tensor]]
@@ -63,7 +63,7 @@ def partners(
     return result | {
         "pairs": np.array(pairs),
         "chance_pairs": np.array(chance_pairs),
-        "cosine_with_start": cosine_with_start(decoders, initial).numpy(),
+        "cosine_with_start": cosine_to_initialization(decoders, initial).numpy(),
     }
 
 
@@ -108,7 +108,7 @@ def _partners(A: Tensor, B: Tensor, of_a: Tensor, of_b: Tensor) -> dict:
     partner = np.full(len(A), -1, np.int32)
     if not (of_a.any() and of_b.any()):
         return {"cosine": cosine, "partner": partner} | dict.fromkeys(BEST, np.nan)
-    seen = look(A[of_a], B[of_b])
+    seen = find_partners(A[of_a], B[of_b])
     rows, columns = of_a.nonzero().flatten().numpy(), of_b.nonzero().flatten().numpy()
     theirs = seen.matching.partner.numpy()
     matched = theirs >= 0

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from audit.analyses.partners_config import RecurrenceConfig
 from seedstability.progress import report
-from seedstability.similarity.pairs import Weights, all_pairs, look_at_both
+from seedstability.similarity.pairs import Weights, all_pairs, find_sae_partners
 from seedstability.stability.chance.null_models import GaugeBasis
 from seedstability.stability.matching.match import Agreement, agreement
 from seedstability.stability.matching.nearest import best_cosines
@@ -50,7 +50,7 @@ def recurrence(
             _enter(
                 best[f"{scope}_live"], s, t, _of_live(A.decoder, other.decoder, live[s], live[t])
             )
-        decoders, encoders = look_at_both(A, B)
+        decoders, encoders = find_sae_partners(A, B)
         verdicts = agreement(decoders.matching, encoders.matching, config.threshold)
         shared[s, t], shared[t, s] = _both_ways(verdicts, decoders.matching.partner)
         report(done + 1, len(pairs))

@@ -26,15 +26,15 @@ from seedstability.similarity.pairs import (
     Statistics,
     all_pairs,
     best_partners,
-    cosine_with_start,
-    of_decoders,
+    cosine_to_initialization,
+    decoder_statistics,
 )
 from seedstability.stability.chance.null_models import GaugeBasis, gauge_scramble
-from seedstability.stability.cosine import cosines, normalise_rows
+from seedstability.stability.cosine import cosines, normalize_rows
 from seedstability.stability.matching.match import match_cosines
 from seedstability.stability.matching.transport import (
     barycentric_cosine,
-    partners_used,
+    effective_partners,
     sinkhorn,
     transported_cosine,
 )
@@ -119,9 +119,9 @@ def _judged(
         name: np.array([getattr(each, name) for each in measured]) for name in QUALITY
     }
     result |= {
-        "full": _of_pairs(lambda i, j: of_decoders(ours[i], ours[j]), len(ours)),
-        "gauge": _of_pairs(lambda i, j: of_decoders(ours[i], scrambled(ours[j])), len(ours)),
-        "untrained": _of_pairs(lambda i, j: of_decoders(initial[i], initial[j]), len(ours)),
+        "full": _of_pairs(lambda i, j: decoder_statistics(ours[i], ours[j]), len(ours)),
+        "gauge": _of_pairs(lambda i, j: decoder_statistics(ours[i], scrambled(ours[j])), len(ours)),
+        "untrained": _of_pairs(lambda i, j: decoder_statistics(initial[i], initial[j]), len(ours)),
         "isotropic": around.isotropic,
         "data": around.data,
         "judge": _with_judges(ours, lambda: around.judges),
@@ -137,7 +137,7 @@ def _judged(
         "judge_matched_gauge": _matched_with_judges(
             ours, torch.stack([*map(scrambled, around.judges)])
         ),
-        "cosine_with_start": cosine_with_start(ours, initial).numpy(),
+        "cosine_with_start": cosine_to_initialization(ours, initial).numpy(),
     }
     return result if around.planted is None else result | _truth(ours, around.planted, scrambled)
 
@@ -176,14 +176,14 @@ def transport(
 
 def _aligned(A: Tensor, B: Tensor, epsilons: tuple[float, ...]) -> tuple[dict, np.ndarray]:
     S = cosines(A, B)
-    rows, columns = (normalise_rows(W).double().numpy() for W in (A, B))
+    rows, columns = (normalize_rows(W).double().numpy() for W in (A, B))
     values = S.double().numpy()
     plans = [sinkhorn(values, epsilon) for epsilon in epsilons]
     return {
         "matched": match_cosines(S).matched_cosines.double().mean().item(),
         "transported": np.array([transported_cosine(each.plan, values) for each in plans]),
         "barycentric": np.array([_both_ways(each.plan, rows, columns) for each in plans]),
-        "partners": np.array([partners_used(each.plan) for each in plans]),
+        "partners": np.array([effective_partners(each.plan) for each in plans]),
     }, np.array([each.error for each in plans])
 
 
@@ -212,7 +212,10 @@ def _with_judges(ours: Tensor, judges: Callable[[], Tensor]) -> np.ndarray:
 def _matched_with_judges(ours: Tensor, judges: Tensor) -> np.ndarray:
     """Of each dictionary the mean matched cosine with one of the judges, each in its turn."""
     return np.array(
-        [of_decoders(W, judges[seed % len(judges)])["matched_mean"] for seed, W in enumerate(ours)]
+        [
+            decoder_statistics(W, judges[seed % len(judges)])["matched_mean"]
+            for seed, W in enumerate(ours)
+        ]
     )
 
 

@@ -9,10 +9,10 @@ import torch
 
 from seedstability.similarity.chance_levels import covariance_of
 from seedstability.similarity.config import ComparisonConfig
-from seedstability.similarity.inputs import Moments, Question
+from seedstability.similarity.inputs import ComparisonInputs, Moments
 from seedstability.similarity.measures import measure
 from seedstability.similarity.pairs import Weights
-from seedstability.stability.recurrence import reproducibility_of
+from seedstability.stability.recurrence import reproducibility_from_cosines
 from seedstability.stability.subspaces.principal import principal_basis
 
 
@@ -36,7 +36,7 @@ def compare(
         Weights(torch.from_numpy(decoder), torch.from_numpy(encoder))
         for decoder, encoder in zip(dictionaries["decoder"], dictionaries["encoder"], strict=True)
     ]
-    asked = Question(
+    asked = ComparisonInputs(
         ours,
         torch.from_numpy(evaluation["live"]).unbind(),
         Moments(principal_basis(x), covariance_of(x), len(x)),
@@ -44,4 +44,6 @@ def compare(
     )
     result = measure(asked, config)
     best = result.pop("best")
-    return result | {"reproducibility": reproducibility_of(best, config.threshold).numpy()}
+    return result | {
+        "reproducibility": reproducibility_from_cosines(best, config.threshold).numpy()
+    }

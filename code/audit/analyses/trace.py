@@ -14,9 +14,9 @@ from seedstability.similarity.pairs import (
     Statistics,
     Weights,
     all_pairs,
-    cosine_with_start,
-    everything,
-    of_decoders,
+    cosine_to_initialization,
+    decoder_statistics,
+    pair_statistics,
 )
 from seedstability.stability.chance.null_models import GaugeBasis, gauge_scramble
 from seedstability.stability.cosine import cosines
@@ -50,7 +50,9 @@ def compare_trace(config: ComparisonConfig, dictionaries: dict, activations: dic
         "epoch": dictionaries["trace"]["epoch"],
         "trained": _stacked(trained),
         "gauge": _stacked(scrambled),
-        "cosine_with_start": cosine_with_start(decoders, initial.expand_as(decoders)).numpy(),
+        "cosine_with_start": cosine_to_initialization(
+            decoders, initial.expand_as(decoders)
+        ).numpy(),
         "untrained": _of_all_pairs(initial, lambda W: W),
         "isotropic": isotropic_level(n, d, config.chance_draws, generator),
         "data": data_level(covariance_of(x), n, config.chance_draws, generator),
@@ -86,19 +88,21 @@ def compare_pairs(config: ComparisonConfig, pairs: dict, judges: dict, activatio
             torch.from_numpy(judges["decoder"][p]), torch.from_numpy(judges["encoder"][p])
         )
         stranger = judge.scrambled(gauge, generator)
-        rows["pair"].append(everything(first, second))
-        rows["gauge"].append(everything(first, second.scrambled(gauge, generator)))
-        rows["untrained"].append(of_decoders(initial[p, 0], initial[p, 1]))
+        rows["pair"].append(pair_statistics(first, second))
+        rows["gauge"].append(pair_statistics(first, second.scrambled(gauge, generator)))
+        rows["untrained"].append(decoder_statistics(initial[p, 0], initial[p, 1]))
         for name, third in (("judge", judge), ("judge_gauge", stranger)):
             rows[name].append(
-                _mean_of(of_decoders(member.decoder, third.decoder) for member in (first, second))
+                _mean_of(
+                    decoder_statistics(member.decoder, third.decoder) for member in (first, second)
+                )
             )
         rows["votes"].append(_votes(first.decoder, second.decoder, judge.decoder, stranger.decoder))
         report(p + 1, len(initial))
     trained = torch.from_numpy(pairs["decoder"])
     return {
         **{name: _columns(table) for name, table in rows.items()},
-        "cosine_with_start": cosine_with_start(trained, initial).mean(dim=1).numpy(),
+        "cosine_with_start": cosine_to_initialization(trained, initial).mean(dim=1).numpy(),
         "isotropic": isotropic_level(n, d, config.chance_draws, generator),
         "data": data_level(covariance_of(x), n, config.chance_draws, generator),
     }
@@ -137,7 +141,7 @@ def _of_all_pairs(
     n_seeds = len(decoders)
     tables: dict[str, np.ndarray] = {}
     for i, j in all_pairs(n_seeds):
-        for name, value in of_decoders(decoders[i], change(decoders[j])).items():
+        for name, value in decoder_statistics(decoders[i], change(decoders[j])).items():
             table = tables.setdefault(name, np.full((n_seeds, n_seeds), np.nan))
             table[i, j] = table[j, i] = value
     return tables

@@ -10,7 +10,7 @@ from audit.ledger.verdicts import Judgement, Verdict
 from audit.ledger.verify import Verified
 
 COLUMNS = ("id", "claim", "theirs", "ours", "chance", "verdict")
-_COLOURS = {
+_COLORS = {
     Verdict.REPRODUCED: "green",
     Verdict.AT_CHANCE: "yellow",
     Verdict.DEFECT: "yellow",
@@ -60,7 +60,7 @@ def rows(each: Verified) -> list[Row]:
 
 
 def print_table(verified: Sequence[Verified], stream: TextIO | None = None) -> None:
-    """The table, coloured on a terminal and aligned when piped, then which values were judged.
+    """The table, colored on a terminal and aligned when piped, then which values were judged.
 
     A claim that stands alone is explained: what each verdict rests on, where the claim stands in
     its report, and what a reader should know.
@@ -180,9 +180,9 @@ def _write_rich(verified: Sequence[Verified], stream: TextIO) -> None:
         table.add_column(column, no_wrap=column == "id")
     for each in verified:
         for row in rows(each):
-            colour = _COLOURS.get(Verdict(row.verdict), "")
+            color = _COLORS.get(Verdict(row.verdict), "")
             cells = [Text(cell) for cell in astuple(row)]
-            cells[-1].stylize(colour)
+            cells[-1].stylize(color)
             table.add_row(*cells)
         table.add_section()
     Console(file=stream).print(table)

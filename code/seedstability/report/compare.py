@@ -12,14 +12,18 @@ from seedstability.report.document import Findings, arrays, document
 from seedstability.report.recurrence import thresholds
 from seedstability.report.report import Report
 from seedstability.similarity import activations as streamed
-from seedstability.similarity.config import ComparisonConfig, suited
-from seedstability.similarity.cost import announced
-from seedstability.similarity.dictionaries import Given, read, read_initial
-from seedstability.similarity.inputs import Question
+from seedstability.similarity.config import ComparisonConfig, config_for_size
+from seedstability.similarity.cost import cost_message
+from seedstability.similarity.dictionaries import (
+    SAESource,
+    read_dictionaries,
+    read_initial_dictionaries,
+)
+from seedstability.similarity.inputs import ComparisonInputs
 from seedstability.similarity.measures import measure
 from seedstability.similarity.pairs import matched_pairs
-from seedstability.similarity.reconstruction import worth
-from seedstability.similarity.recorder import Observed
+from seedstability.similarity.reconstruction import reconstruction_metrics
+from seedstability.similarity.recorder import Recorder
 
 
 class Listener(Protocol):
@@ -32,7 +36,7 @@ class Listener(Protocol):
         """A line to show."""
 
 
-class Nobody:
+class NullListener:
     """Hears nothing."""
 
     def phase(self, name: str) -> None:
@@ -43,9 +47,9 @@ class Nobody:
 
 
 def compare(
-    saes: Sequence[Given],
-    activations: str | Path | Tensor | streamed.Parts | None = None,
-    initial: Sequence[Given] | None = None,
+    saes: Sequence[SAESource],
+    activations: str | Path | Tensor | streamed.ActivationStream | None = None,
+    initial: Sequence[SAESource] | None = None,
     *,
     threshold: float = 0.7,
     all_pairs: bool = False,
@@ -76,36 +80,36 @@ def compare(
     """
     if not 0.0 < threshold < 1.0:
         raise UserError(f"threshold is {threshold:g}; it must lie between 0 and 1")
-    listener = listener or Nobody()
+    listener = listener or NullListener()
     listener.phase("reading")
-    given = read(list(saes))
-    starts = None if initial is None else read_initial(list(initial), given)
+    given = read_dictionaries(list(saes))
+    starts = None if initial is None else read_initial_dictionaries(list(initial), given)
     n, d = given[0].sae.decoder.shape
-    samples = None if activations is None else streamed.opened(activations, d)
+    samples = None if activations is None else streamed.open_activations(activations, d)
 
     whole = ComparisonConfig(threshold=threshold)
     whole = replace(whole, complete=len(given)) if all_pairs else whole
-    config = suited(whole, n, d, len(given), len(matched_pairs(len(given), whole)))
+    config = config_for_size(whole, n, d, len(given), len(matched_pairs(len(given), whole)))
     n_samples = samples.samples.shape[0] if samples else 0
-    cost = announced(config, n, d, len(given), n_samples, started=starts is not None)
+    cost = cost_message(config, n, d, len(given), n_samples, started=starts is not None)
     if cost:
         listener.note(cost)
 
     summed, worths, live = None, None, None
     if samples:
         listener.phase("activations")
-        summed = streamed.summed(samples)
-        worths = worth([each.sae for each in given], samples, summed.about_mean)
+        summed = streamed.accumulate_moments(samples)
+        worths = reconstruction_metrics([each.sae for each in given], samples, summed.about_mean)
         live = [each.live for each in worths]
 
     listener.phase("comparing")
-    question = Question(
+    question = ComparisonInputs(
         [each.weights for each in given],
         live,
         summed.moments if summed else None,
         [each.sae.decoder for each in starts] if starts else None,
     )
-    observed = Observed(thresholds(threshold), live)
+    observed = Recorder(thresholds(threshold), live)
     comparison = measure(question, config, observed.saw, certify=True)
 
     listener.phase("summing up")

@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from seedstability.report.estimates import rounded
-from seedstability.similarity.recorder import FINE, Observed, fine_counts
+from seedstability.similarity.recorder import FINE_BINS, Recorder, fine_counts
 from seedstability.stability.chance.closed_form import cosine_cdf
 
 _BINS = 40
@@ -13,7 +13,7 @@ _DECADES = 0.25
 """Width of the bins of firing frequency, in powers of ten."""
 
 
-def distribution(best: Float[Tensor, "S S n"], observed: Observed, d: int) -> dict:
+def distribution(best: Float[Tensor, "S S n"], observed: Recorder, d: int) -> dict:
     """Shares of latents by cosine with their partner, in bins that all curves have in common.
 
     Args:
@@ -72,14 +72,14 @@ def firing(frequency: Float[Tensor, "S n"], cosine: Float[Tensor, "S n"]) -> dic
 def _lowest(counts: list[np.ndarray]) -> float:
     """The multiple of 0.2 below which nothing lies, so that 40 bins have round widths."""
     first = min(int(np.flatnonzero(each)[0]) for each in counts)
-    fifths = np.floor((first / FINE * 2.0 - 1.0) * 5.0 + 1e-9)
+    fifths = np.floor((first / FINE_BINS * 2.0 - 1.0) * 5.0 + 1e-9)
     return float(min(fifths / 5.0, 0.0))
 
 
 def _shares(counts: np.ndarray | None, lowest: float) -> list[float | None] | None:
     if counts is None:
         return None
-    kept = counts[round((lowest + 1.0) * FINE / 2) :]
+    kept = counts[round((lowest + 1.0) * FINE_BINS / 2) :]
     return [rounded(share) for share in kept.reshape(_BINS, -1).sum(axis=1) / counts.sum()]
 
 

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from seedstability import __version__
 from seedstability.report import curves, estimates
 from seedstability.report import recurrence as votes
 from seedstability.report import wording as words
@@ -19,12 +20,11 @@ from seedstability.report.report import SCHEMA
 from seedstability.report.subspaces import subspaces
 from seedstability.similarity.activations import Activations
 from seedstability.similarity.config import ComparisonConfig
-from seedstability.similarity.dictionaries import Input, labels
+from seedstability.similarity.dictionaries import LoadedSAE, short_labels
 from seedstability.similarity.pairs import matched_pairs
-from seedstability.similarity.reconstruction import Worth
-from seedstability.similarity.recorder import Observed
+from seedstability.similarity.reconstruction import ReconstructionMetrics
+from seedstability.similarity.recorder import Recorder
 
-VERSION = "0.1.0"
 _PACKAGES = ("numba", "numpy", "scipy", "torch")
 _METHOD = "exact, proven by prices"
 
@@ -33,9 +33,9 @@ _METHOD = "exact, proven by prices"
 class Findings:
     """Everything that is known at the end of a comparison."""
 
-    given: Sequence[Input]
+    given: Sequence[LoadedSAE]
     """The dictionaries."""
-    starts: Sequence[Input] | None
+    starts: Sequence[LoadedSAE] | None
     """The same before their first step."""
     activations: Activations | None
     """What they were measured on."""
@@ -45,9 +45,9 @@ class Findings:
     """Those that were used."""
     comparison: Mapping[str, Any]
     """From `measures.measure`."""
-    observed: Observed
+    observed: Recorder
     """What that saw on its way."""
-    worths: Sequence[Worth] | None
+    worths: Sequence[ReconstructionMetrics] | None
     """Reconstruction and firing."""
 
     @property
@@ -60,7 +60,7 @@ def document(found: Findings, numeric_abi: dict[str, str] | None) -> dict[str, A
     """What `report.json` holds; `report.schema.json` describes it."""
     n, d = found.given[0].sae.decoder.shape
     threshold = found.config.threshold
-    comparison = estimates.with_more_levels(found.comparison, found.observed, n, threshold)
+    comparison = estimates.with_derived_levels(found.comparison, found.observed, n, threshold)
     live = [each.live for each in found.worths] if found.worths else None
     decoders = [each.sae.decoder for each in found.given]
     made: dict[str, Any] = {
@@ -79,7 +79,7 @@ def document(found: Findings, numeric_abi: dict[str, str] | None) -> dict[str, A
         "firing": _firing(found),
         "matchings": _matchings(found.observed),
     }
-    made["summary"] = words.summary(made, estimates.ninety_of_kappa(comparison, "max_cosine"))
+    made["summary"] = words.summary(made, estimates.kappa_interval90(comparison, "max_cosine"))
     made["notes"] = words.notes(made, found.whole, found.config, len(found.observed.matchings))
     return made
 
@@ -99,8 +99,10 @@ def arrays(found: Findings) -> dict[str, np.ndarray]:
         "encoder_cosine": _stack([each.cosine for each in encoders], "<f4"),
         "price_a": _stack([each.of_a for each in proofs], "<f8"),
         "price_b": _stack([each.of_b for each in proofs], "<f8"),
-        "reproducibility": votes.each(found.best, found.config.threshold).numpy().astype("<f4"),
-        "best_cosine": votes.mean_of_others(found.best).numpy().astype("<f4"),
+        "reproducibility": votes.reproducibility_per_latent(found.best, found.config.threshold)
+        .numpy()
+        .astype("<f4"),
+        "best_cosine": votes.mean_over_others(found.best).numpy().astype("<f4"),
         "matched_cosine": _matched_cosine(found.observed, n_seeds).astype("<f4"),
     }
     if found.worths:
@@ -111,14 +113,14 @@ def arrays(found: Findings) -> dict[str, np.ndarray]:
 def _software(numeric_abi: dict[str, str] | None) -> dict:
     packages = {name: version(name) for name in _PACKAGES}
     return {
-        "version": VERSION,
+        "version": __version__,
         "numeric_abi": numeric_abi,
         "packages": {"python": platform.python_version(), **packages},
     }
 
 
 def _inputs(found: Findings) -> dict:
-    names = labels(found.given)
+    names = short_labels(found.given)
     measured = None
     if found.activations:
         rank = {
@@ -156,10 +158,10 @@ def _firing(found: Findings) -> dict | None:
     if not found.worths:
         return None
     frequency = torch.stack([each.firing for each in found.worths])
-    return curves.firing(frequency, votes.mean_of_others(found.best))
+    return curves.firing(frequency, votes.mean_over_others(found.best))
 
 
-def _matchings(observed: Observed) -> list[dict]:
+def _matchings(observed: Recorder) -> list[dict]:
     """Totals with their bounds: these need more digits than a figure does."""
     return [
         {
@@ -174,7 +176,7 @@ def _matchings(observed: Observed) -> list[dict]:
     ]
 
 
-def _matched_cosine(observed: Observed, n_seeds: int) -> Float[np.ndarray, "S n"]:
+def _matched_cosine(observed: Recorder, n_seeds: int) -> Float[np.ndarray, "S n"]:
     """Of each latent the mean cosine with its one-to-one partners."""
     n = len(next(iter(observed.matchings.values())).decoders.partner)
     total, pairs = np.zeros((n_seeds, n)), np.zeros((n_seeds, 1))

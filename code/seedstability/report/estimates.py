@@ -13,7 +13,7 @@ from seedstability.similarity.names import (
     Chance,
     chance_levels,
 )
-from seedstability.similarity.recorder import Observed
+from seedstability.similarity.recorder import Recorder
 from seedstability.stability.statistics.jackknife import Interval, jackknife, jackknife_kappa
 
 SCOPES = ("full", "live", "span")
@@ -68,7 +68,7 @@ def over_pairs(values: np.ndarray, chance: Any = None, scale: float = 1.0) -> di
     return estimate(interval, scale, int(used.sum()))
 
 
-def with_more_levels(comparison: Mapping, observed: Observed, n: int, threshold: float) -> dict:
+def with_derived_levels(comparison: Mapping, observed: Recorder, n: int, threshold: float) -> dict:
     """The comparison, its drawn levels completed by what follows from the draws.
 
     Encoders of unrelated dictionaries obey the law of their decoders. If a share q of matched
@@ -118,7 +118,7 @@ def pairs(comparison: Mapping) -> dict:
     }
 
 
-def ninety_of_kappa(comparison: Mapping, name: str) -> tuple[float, float] | None:
+def kappa_interval90(comparison: Mapping, name: str) -> tuple[float, float] | None:
     """90% interval of κ against the strongest level, as equivalence is judged; none below five."""
     levels = chance_levels(comparison, name)
     level = [levels[level] for level in CORRECTED if level in levels][-1]

@@ -9,14 +9,14 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from seedstability.report.estimates import estimate, rounded
-from seedstability.similarity.recorder import Observed
+from seedstability.similarity.recorder import Recorder
 from seedstability.stability.chance.closed_form import chance_reproducibility
 from seedstability.stability.recurrence import (
     beta_binomial_fit,
     camps,
     camps_over_seeds,
-    reproducibility_of,
-    votes,
+    recurrence_counts,
+    reproducibility_from_cosines,
 )
 from seedstability.stability.statistics.jackknife import jackknife_statistic
 
@@ -31,7 +31,7 @@ def thresholds(own: float) -> tuple[float, ...]:
 
 def reproducibility(
     best: Float[Tensor, "S S n"],
-    observed: Observed,
+    observed: Recorder,
     threshold: float,
     d: int,
     live: list[Bool[Tensor, "n"]] | None,
@@ -46,7 +46,7 @@ def reproducibility(
         live: latents that fire.
     """
     n_seeds, _, n = best.shape
-    counts = torch.bincount(votes(best, threshold).flatten(), minlength=n_seeds)
+    counts = torch.bincount(recurrence_counts(best, threshold).flatten(), minlength=n_seeds)
     chances = {t: _chance(observed, t, n, d) for t in observed.thresholds}
     return {
         "threshold": threshold,
@@ -59,17 +59,19 @@ def reproducibility(
     }
 
 
-def each(best: Float[Tensor, "S S n"], threshold: float) -> Float[Tensor, "S n"]:
+def reproducibility_per_latent(
+    best: Float[Tensor, "S S n"], threshold: float
+) -> Float[Tensor, "S n"]:
     """p̂ of every latent."""
-    return reproducibility_of(best, threshold)
+    return reproducibility_from_cosines(best, threshold)
 
 
-def mean_of_others(values: Float[Tensor, "S S n"]) -> Float[Tensor, "S n"]:
+def mean_over_others(values: Float[Tensor, "S S n"]) -> Float[Tensor, "S n"]:
     """Mean over the other dictionaries."""
     return values.double().nanmean(dim=1)
 
 
-def _of_live(observed: Observed, live: list[Tensor] | None) -> dict | None:
+def _of_live(observed: Recorder, live: list[Tensor] | None) -> dict | None:
     if live is None or observed.best_of_live is None:
         return None
     lives = torch.stack(live)
@@ -112,7 +114,7 @@ def _shares(
     }
 
 
-def _chance(observed: Observed, threshold: float, n: int, d: int) -> dict:
+def _chance(observed: Recorder, threshold: float, n: int, d: int) -> dict:
     return {
         "isotropic": rounded(chance_reproducibility(n, d, threshold)),
         "untrained": rounded(observed.found("untrained", threshold)),
@@ -126,7 +128,7 @@ def _fit(best: Float[Tensor, "S S n"], threshold: float) -> dict | None:
     n_seeds = len(best)
     if n_seeds < _FEWEST_FOR_A_FIT:
         return None
-    law = beta_binomial_fit(votes(best, threshold), n_seeds - 1)
+    law = beta_binomial_fit(recurrence_counts(best, threshold), n_seeds - 1)
     over_seeds = camps_over_seeds(best, threshold)
     return {
         "a": rounded(law.a),

@@ -45,7 +45,7 @@ class Report:
         from seedstability.report.page import render
 
         folder = Path(folder)
-        refuse_target(folder)
+        check_target(folder)
         text = json.dumps(self.document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         page = render(self.document, self.arrays)
         target = Path(os.path.realpath(folder))
@@ -64,7 +64,7 @@ class Report:
         return [folder / name for name in FILES]
 
 
-def refuse_target(folder: str | Path) -> None:
+def check_target(folder: str | Path) -> None:
     """See that a report may be written there, before hours are spent on it.
 
     Raises:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from seedstability.report.estimates import over_pairs, rounded
 from seedstability.similarity.measures import Pair
-from seedstability.stability.cosine import normalise_rows
+from seedstability.stability.cosine import normalize_rows
 from seedstability.stability.subspaces.principal import (
     chance_subspace_overlap,
     leading_directions,
@@ -17,7 +17,7 @@ from seedstability.stability.subspaces.principal import (
     subspace_overlap,
 )
 
-FEW = 8
+N_LEADING = 8
 """Directions that reports compare."""
 _HOLDS = 0.5
 
@@ -25,15 +25,15 @@ _HOLDS = 0.5
 def subspaces(decoders: Sequence[Float[Tensor, "n d"]], pairs: Sequence[Pair]) -> dict:
     """Overlap of the leading directions of each pair, by their number, with its chance.
 
-    The numbers are `FEW`, where the space is larger than that, and as many as hold half of the
+    The numbers are `N_LEADING`, where the space is larger than that, and as many as hold half of the
     summed squared length of all dictionaries' rows, each row taken at length one.
     """
-    moments = [second_moments(normalise_rows(W)) for W in decoders]
+    moments = [second_moments(normalize_rows(W)) for W in decoders]
     n, d = decoders[0].shape
     # A dictionary of fewer latents than coordinates has no more directions than latents.
     largest = min(n, d)
     half = min(_holding(sum(moments[1:], moments[0]), _HOLDS), largest)
-    numbers = sorted({half, *([FEW] if largest > FEW else [])})
+    numbers = sorted({half, *([N_LEADING] if largest > N_LEADING else [])})
     leading = [leading_directions(each, numbers[-1]) for each in moments]
     return {str(k): _overlap([each[:k] for each in leading], pairs, d) for k in numbers}
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from seedstability.report.estimates import CORRECTED
 from seedstability.similarity.config import ComparisonConfig
-from seedstability.stability.statistics.jackknife import FEWEST_SEEDS
+from seedstability.stability.statistics.jackknife import MIN_SEEDS
 from seedstability.stability.statistics.significance import equivalent
 
 MEANING = {
@@ -194,10 +194,10 @@ def _thinned(
 def _on_seeds(n_seeds: int, matched: int) -> list[str]:
     lines = []
     pairs = n_seeds * (n_seeds - 1) // 2
-    if n_seeds < FEWEST_SEEDS:
+    if n_seeds < MIN_SEEDS:
         lines.append(
             f"{n_seeds} dictionaries are too few for an interval over seeds: low and high are the"
-            f" range of the pairs; from {FEWEST_SEEDS} on it is a 95% interval"
+            f" range of the pairs; from {MIN_SEEDS} on it is a 95% interval"
         )
     if matched < pairs:
         lines.append(

@@ -20,13 +20,13 @@ from seedstability.errors import UserError
 from seedstability.progress import report
 from seedstability.similarity.dictionaries import sha256
 from seedstability.similarity.inputs import Moments
-from seedstability.stability.subspaces.principal import basis_of_moments
+from seedstability.stability.subspaces.principal import principal_basis_from_moments
 
 _ROWS_AT_ONCE = 8192
 _READ = (torch.float32, torch.float16, torch.bfloat16)
 
 
-class Parts(Protocol):
+class ActivationStream(Protocol):
     """m activations of d coordinates each, some thousand at a time."""
 
     shape: tuple[int, int]
@@ -41,7 +41,7 @@ class Parts(Protocol):
 class Activations:
     """Activations, and where they come from."""
 
-    samples: Parts
+    samples: ActivationStream
     """The values."""
     source: str
     """File or folder as it was given, or `memory`."""
@@ -55,7 +55,7 @@ class Activations:
 
 
 @dataclass(frozen=True)
-class Summed:
+class StreamedMoments:
     """What one pass over activations gives."""
 
     moments: Moments
@@ -77,7 +77,7 @@ class _OneTensor:
             yield rows.float()
 
 
-def opened(given: str | Path | Tensor | Parts, d: int) -> Activations:
+def open_activations(given: str | Path | Tensor | ActivationStream, d: int) -> Activations:
     """Activations of width `d`: a .npy file, a folder of them, a .safetensors file, or a tensor.
 
     Raises:
@@ -98,7 +98,7 @@ def opened(given: str | Path | Tensor | Parts, d: int) -> Activations:
     return found
 
 
-def summed(activations: Activations) -> Summed:
+def accumulate_moments(activations: Activations) -> StreamedMoments:
     """Mean, covariance and principal components, in double precision.
 
     Raises:
@@ -119,14 +119,14 @@ def summed(activations: Activations) -> Summed:
         products += x.T @ x
         done += len(part)
         report(done, m)
-    assert shift is not None  # `opened` has seen samples
+    assert shift is not None  # `open_activations` has seen samples
     off = total / m
     covariance = (products - m * torch.outer(off, off)) / (m - 1)
-    components = basis_of_moments(shift + off, covariance, square / m)
+    components = principal_basis_from_moments(shift + off, covariance, square / m)
     if components.rank == 0:
         raise UserError(f"{activations.source} holds the same sample {m} times")
     moments = Moments(components, covariance.float(), m)
-    return Summed(moments, covariance.trace().item() * (m - 1))
+    return StreamedMoments(moments, covariance.trace().item() * (m - 1))
 
 
 def _from_disk(given: str | Path, path: Path) -> Activations:
@@ -167,7 +167,7 @@ def _safetensors(path: Path) -> Tensor:
         raise UserError(f"{path} is no safetensors file: {error}") from None
 
 
-def _digest(samples: Parts) -> str:
+def _digest(samples: ActivationStream) -> str:
     digest = hashlib.sha256()
     for part in samples.parts():
         digest.update(part.contiguous().numpy().data)

@@ -10,13 +10,13 @@ from torch import Generator, Tensor
 from seedstability.progress import report, step
 from seedstability.similarity.config import ComparisonConfig
 from seedstability.similarity.names import BEST
-from seedstability.similarity.pairs import Statistics, Weights, best_partners, statistics
+from seedstability.similarity.pairs import Statistics, Weights, best_partners, partner_statistics
 from seedstability.stability.chance.closed_form import chance_level_pair
 from seedstability.stability.chance.null_models import GaugeBasis, data_directions, isotropic
-from seedstability.stability.pairs import Look, look
+from seedstability.stability.pairs import Partners, find_partners
 
 
-def closed_form(n_a: int, n_b: int, d: int) -> Statistics:
+def isotropic_closed_form(n_a: int, n_b: int, d: int) -> Statistics:
     """Isotropic level of best partners, exact."""
     if min(n_a, n_b) < 1 or d < 2:
         return {}
@@ -24,7 +24,11 @@ def closed_form(n_a: int, n_b: int, d: int) -> Statistics:
 
 
 def isotropic_level(
-    n: int, d: int, draws: int, generator: Generator, watch: Callable[[Look], None] | None = None
+    n: int,
+    d: int,
+    draws: int,
+    generator: Generator,
+    watch: Callable[[Partners], None] | None = None,
 ) -> Statistics:
     """Isotropic level of all decoder statistics: drawn, and exact where a closed form is known.
 
@@ -32,7 +36,7 @@ def isotropic_level(
     it, at a cosine above 0.7, does not happen at the sizes used here.
     """
     drawn = _drawn(lambda: isotropic(n, d, generator), draws, watch)
-    return {**drawn, **closed_form(n, n, d), "agreeing": 1.0 / n}
+    return {**drawn, **isotropic_closed_form(n, n, d), "agreeing": 1.0 / n}
 
 
 def data_level(
@@ -40,7 +44,7 @@ def data_level(
     n: int,
     draws: int,
     generator: Generator,
-    watch: Callable[[Look], None] | None = None,
+    watch: Callable[[Partners], None] | None = None,
 ) -> Statistics:
     """Level of random directions with the covariance of the activations."""
     return _drawn(lambda: data_directions(n, covariance, generator), draws, watch)
@@ -51,7 +55,7 @@ def covariance_of(x: Float[Tensor, "samples d"]) -> Float[Tensor, "d d"]:
     return torch.cov(x.T.double()).float()
 
 
-def p_values_under_gauge(
+def gauge_p_values(
     dictionaries: Sequence[Weights],
     gauge: GaugeBasis,
     config: ComparisonConfig,
@@ -66,7 +70,7 @@ def p_values_under_gauge(
     chosen = chosen[: config.permuted_pairs]
 
     def statistic(change: Callable[[Weights], Tensor]) -> Statistics:
-        return mean_of(
+        return mean_statistics(
             best_partners(dictionaries[i].decoder, change(dictionaries[j])) for i, j in chosen
         )
 
@@ -81,20 +85,20 @@ def p_values_under_gauge(
     }
 
 
-def mean_of(draws: Iterable[Statistics]) -> Statistics:
+def mean_statistics(draws: Iterable[Statistics]) -> Statistics:
     """Of each statistic the mean."""
     draws = list(draws)
     return {name: float(np.mean([draw[name] for draw in draws])) for name in draws[0]}
 
 
 def _drawn(
-    draw: Callable[[], Tensor], draws: int, watch: Callable[[Look], None] | None
+    draw: Callable[[], Tensor], draws: int, watch: Callable[[Partners], None] | None
 ) -> Statistics:
     found = []
     for done in range(draws):
         with step(done, draws):
-            seen = look(draw(), draw())
+            seen = find_partners(draw(), draw())
         if watch:
             watch(seen)
-        found.append(statistics(seen))
-    return mean_of(found)
+        found.append(partner_statistics(seen))
+    return mean_statistics(found)

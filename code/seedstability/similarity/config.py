@@ -42,7 +42,7 @@ _CHEAP_PRODUCTS = 4e12
 """Multiplications that take about a minute on one core."""
 
 
-def suited(
+def config_for_size(
     config: ComparisonConfig, n: int, d: int, n_seeds: int, matched: int
 ) -> ComparisonConfig:
     """As the paper measures 1,024 latents, for `n`: many need fewer draws, few need more.

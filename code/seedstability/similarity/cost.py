@@ -18,11 +18,11 @@ _AT_ALL = 0.6e9
 _BYTES_A_LATENT = 10_000
 
 
-def announced(
+def cost_message(
     config: ComparisonConfig, n: int, d: int, n_seeds: int, samples: int, started: bool
 ) -> str | None:
     """A line on time and memory where the former is more than a minute; else nothing."""
-    seconds, memory = estimated(config, n, d, n_seeds, samples, started)
+    seconds, memory = estimate_cost(config, n, d, n_seeds, samples, started)
     if seconds < _ANNOUNCED:
         return None
     matchings, best = _looks(config, n_seeds, samples > 0, started)
@@ -32,7 +32,7 @@ def announced(
     )
 
 
-def estimated(
+def estimate_cost(
     config: ComparisonConfig, n: int, d: int, n_seeds: int, samples: int, started: bool
 ) -> tuple[float, float]:
     """Seconds on one core, and bytes."""

@@ -29,7 +29,7 @@ class Moments(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Question:
+class ComparisonInputs:
     """Dictionaries to be compared, and what else is known of them."""
 
     dictionaries: Sequence[Weights]

@@ -15,31 +15,31 @@ from torch import Generator, Tensor
 
 from seedstability.progress import report, step
 from seedstability.similarity.chance_levels import (
-    closed_form,
     data_level,
+    gauge_p_values,
+    isotropic_closed_form,
     isotropic_level,
-    mean_of,
-    p_values_under_gauge,
+    mean_statistics,
 )
 from seedstability.similarity.config import ComparisonConfig
-from seedstability.similarity.inputs import Moments, Question
+from seedstability.similarity.inputs import ComparisonInputs, Moments
 from seedstability.similarity.names import ENCODER
 from seedstability.similarity.pairs import (
     Statistics,
     Weights,
     all_pairs,
-    best_statistics,
-    cosine_with_start,
-    look_at_both,
+    best_partner_statistics,
+    cosine_to_initialization,
+    find_sae_partners,
     matched_pairs,
-    statistics,
+    partner_statistics,
 )
 from seedstability.stability.matching.nearest import best_cosines
-from seedstability.stability.pairs import Look, look
-from seedstability.stability.subspaces.principal import effective_rank_of
+from seedstability.stability.pairs import Partners, find_partners
+from seedstability.stability.subspaces.principal import effective_rank_from_basis
 
 Pair = tuple[int, int]
-Watch = Callable[[str, Pair, Look, Look | None], None]
+Record = Callable[[str, Pair, Partners, Partners | None], None]
 """Sees each look that is taken: at which table, which pair (of draws: (0, 0)), decoders, and
 encoders where they were looked at too."""
 
@@ -53,7 +53,10 @@ class Table(NamedTuple):
 
 
 def measure(
-    asked: Question, config: ComparisonConfig, watch: Watch | None = None, certify: bool = False
+    asked: ComparisonInputs,
+    config: ComparisonConfig,
+    watch: Record | None = None,
+    certify: bool = False,
 ) -> dict:
     """All similarities and all chance levels that can be had.
 
@@ -97,7 +100,9 @@ def _part(done: float, cost: float, total: float) -> AbstractContextManager[None
 class _Run:
     """One measurement under way: its random numbers, and what is kept from pair to pair."""
 
-    def __init__(self, asked: Question, config: ComparisonConfig, watch: Watch, certify: bool):
+    def __init__(
+        self, asked: ComparisonInputs, config: ComparisonConfig, watch: Record, certify: bool
+    ):
         self.asked, self.config, self.watch, self.certify = asked, config, watch, certify
         self.ours = asked.dictionaries
         self.generator = Generator().manual_seed(config.seed)
@@ -141,18 +146,18 @@ class _Run:
             with step(1, 3):
                 level = data_level(covariance, n, draws, generator, self._watched("data"))
             result |= {
-                "isotropic_span": closed_form(n, n, components.rank),
+                "isotropic_span": isotropic_closed_form(n, n, components.rank),
                 "data": level,
-                "rank": effective_rank_of(components)._asdict() | {"span": components.rank},
+                "rank": effective_rank_from_basis(components)._asdict() | {"span": components.rank},
             }
         if asked.initial is not None:
             starts = zip(self.ours, asked.initial, strict=True)
             result["cosine_with_start"] = np.array(
-                [cosine_with_start(W.decoder, start).item() for W, start in starts]
+                [cosine_to_initialization(W.decoder, start).item() for W, start in starts]
             )
         if config.permutations and asked.moments is not None:
             with step(2, 3):
-                result["p_gauge"] = p_values_under_gauge(
+                result["p_gauge"] = gauge_p_values(
                     self.ours, asked.moments.gauge, config, generator
                 )
         return result
@@ -161,7 +166,7 @@ class _Run:
         _, d = self.asked.shape
 
         def chance(i: int, j: int) -> Statistics:
-            return closed_form(alive.counts[i], alive.counts[j], d)
+            return isotropic_closed_form(alive.counts[i], alive.counts[j], d)
 
         def living(i: int, j: int) -> Statistics:
             return self._both("live", i, j, alive.of(i), alive.of(j))
@@ -189,7 +194,7 @@ class _Run:
                 for done in range(draws):
                     with step(done, draws):
                         found.append(once(i, j))
-                return mean_of(found)
+                return mean_statistics(found)
 
             return drawn
 
@@ -213,7 +218,7 @@ class _Run:
         return _Alive(lru_cache(2)(lambda seed: self.ours[seed].kept(live[seed])), counts, pairs)
 
     def _full(self, i: int, j: int) -> Statistics:
-        seen = look_at_both(self.ours[i], self.ours[j], self.certify)
+        seen = find_sae_partners(self.ours[i], self.ours[j], self.certify)
         self.best[i, j], self.best[j, i], *_ = seen.decoders.best
         self.watch("full", (i, j), *seen)
         return seen.statistics(self.config.threshold)
@@ -221,19 +226,19 @@ class _Run:
     def _best(self, i: int, j: int) -> Statistics:
         best = best_cosines(self.ours[i].decoder, self.ours[j].decoder)
         self.best[i, j], self.best[j, i], *_ = best
-        return best_statistics(best)
+        return best_partner_statistics(best)
 
     def _both(self, table: str, i: int, j: int, A: Weights, B: Weights) -> Statistics:
-        seen = look_at_both(A, B)
+        seen = find_sae_partners(A, B)
         self.watch(table, (i, j), *seen)
         return seen.statistics(self.config.threshold)
 
     def _decoders(self, table: str, i: int, j: int, A: Tensor, B: Tensor) -> Statistics:
-        seen = look(A, B)
+        seen = find_partners(A, B)
         self.watch(table, (i, j), seen, None)
-        return statistics(seen)
+        return partner_statistics(seen)
 
-    def _watched(self, level: str) -> Callable[[Look], None]:
+    def _watched(self, level: str) -> Callable[[Partners], None]:
         return lambda seen: self.watch(level, (0, 0), seen, None)
 
 
@@ -247,17 +252,15 @@ class _Alive(NamedTuple):
 
 
 def _best_of_both(A: Weights, B: Weights) -> Statistics:
-    encoders = best_statistics(best_cosines(A.encoder, B.encoder))
-    return best_statistics(best_cosines(A.decoder, B.decoder)) | {
+    encoders = best_partner_statistics(best_cosines(A.encoder, B.encoder))
+    return best_partner_statistics(best_cosines(A.decoder, B.decoder)) | {
         f"{ENCODER}{name}": value for name, value in encoders.items()
     }
 
 
-def _enter(
-    matrices: dict[str, np.ndarray], pair: Pair, statistics: Statistics, n_seeds: int
-) -> None:
+def _enter(matrices: dict[str, np.ndarray], pair: Pair, values: Statistics, n_seeds: int) -> None:
     """Write a pair's statistics into symmetric [S, S] matrices by name, elsewhere NaN."""
     i, j = pair
-    for name, value in statistics.items():
+    for name, value in values.items():
         table = matrices.setdefault(name, np.full((n_seeds, n_seeds), np.nan))
         table[i, j] = table[j, i] = value

@@ -14,7 +14,7 @@ from seedstability.similarity.names import ENCODER, SHARES
 from seedstability.stability.chance.null_models import GaugeBasis, gauge_scramble
 from seedstability.stability.matching.match import agreement
 from seedstability.stability.matching.nearest import BestCosines, best_cosines
-from seedstability.stability.pairs import Look, look
+from seedstability.stability.pairs import Partners, find_partners
 from seedstability.stability.subspaces.principal import PrincipalBasis, project_on_span
 
 Statistics = dict[str, float]
@@ -43,11 +43,11 @@ class Weights:
         return Weights(both[: len(self.decoder)], both[len(self.decoder) :])
 
 
-class PairLook(NamedTuple):
+class SAEPartners(NamedTuple):
     """Two autoencoders looked at."""
 
-    decoders: Look
-    encoders: Look
+    decoders: Partners
+    encoders: Partners
 
     def statistics(self, threshold: float = 0.7) -> Statistics:
         """Every statistic of a pair: best partners, assignment, what both assignments share.
@@ -56,52 +56,55 @@ class PairLook(NamedTuple):
         """
         verdicts = agreement(self.decoders.matching, self.encoders.matching, threshold)
         return {
-            **statistics(self.decoders),
-            **{f"{ENCODER}{name}": value for name, value in statistics(self.encoders).items()},
+            **partner_statistics(self.decoders),
+            **{
+                f"{ENCODER}{name}": value
+                for name, value in partner_statistics(self.encoders).items()
+            },
             **{name: getattr(verdicts, name).double().mean().item() for name in SHARES},
         }
 
 
-def statistics(seen: Look) -> Statistics:
+def partner_statistics(seen: Partners) -> Statistics:
     """The statistics of `names.BEST` and `names.MATCHED`."""
     matched = seen.matching.matched_cosines.double()
     return {
-        **best_statistics(seen.best),
+        **best_partner_statistics(seen.best),
         "matched_mean": matched.mean().item(),
         "matched_median": matched.quantile(0.5).item(),
     }
 
 
-def look_at_both(A: Weights, B: Weights, certify: bool = False) -> PairLook:
+def find_sae_partners(A: Weights, B: Weights, certify: bool = False) -> SAEPartners:
     """Decoders and encoders of a pair, each on its own."""
     with step(0, 2):
-        decoders = look(A.decoder, B.decoder, certify)
+        decoders = find_partners(A.decoder, B.decoder, certify)
     with step(1, 2):
-        encoders = look(A.encoder, B.encoder, certify)
-    return PairLook(decoders, encoders)
+        encoders = find_partners(A.encoder, B.encoder, certify)
+    return SAEPartners(decoders, encoders)
 
 
-def best_statistics(best: BestCosines) -> Statistics:
+def best_partner_statistics(best: BestCosines) -> Statistics:
     """The statistics of `names.BEST`."""
     return {"max_cosine": best.max_cosine, "max_abs_cosine": best.max_abs_cosine}
 
 
 def best_partners(A: Tensor, B: Tensor) -> Statistics:
     """The statistics of `names.BEST` for two matrices of directions."""
-    return best_statistics(best_cosines(A, B))
+    return best_partner_statistics(best_cosines(A, B))
 
 
-def of_decoders(A: Tensor, B: Tensor) -> Statistics:
+def decoder_statistics(A: Tensor, B: Tensor) -> Statistics:
     """The statistics of `names.BEST` and `names.MATCHED` for two matrices of directions."""
-    return statistics(look(A, B))
+    return partner_statistics(find_partners(A, B))
 
 
-def everything(A: Weights, B: Weights, threshold: float = 0.7) -> Statistics:
-    """Every statistic of a pair; see `PairLook`."""
-    return look_at_both(A, B).statistics(threshold)
+def pair_statistics(A: Weights, B: Weights, threshold: float = 0.7) -> Statistics:
+    """Every statistic of a pair; see `SAEPartners`."""
+    return find_sae_partners(A, B).statistics(threshold)
 
 
-def cosine_with_start(
+def cosine_to_initialization(
     decoder: Float[Tensor, "*many n d"], start: Float[Tensor, "*many n d"]
 ) -> Float[Tensor, "*many"]:
     """Mean cosine of each latent with its own direction before the first step.

@@ -20,7 +20,7 @@ _CODES_AT_ONCE = 1 << 25
 _MOST_ROWS = 1024
 
 
-class Worth(NamedTuple):
+class ReconstructionMetrics(NamedTuple):
     """One dictionary on the activations."""
 
     explained_variance: float
@@ -41,7 +41,9 @@ class Worth(NamedTuple):
         return (self.firing == 0).double().mean().item()
 
 
-def worth(saes: Sequence[SAE], activations: Activations, about_mean: float) -> list[Worth]:
+def reconstruction_metrics(
+    saes: Sequence[SAE], activations: Activations, about_mean: float
+) -> list[ReconstructionMetrics]:
     """Measure all dictionaries in one pass.
 
     Args:
@@ -64,6 +66,6 @@ def worth(saes: Sequence[SAE], activations: Activations, about_mean: float) -> l
             report(done * len(saes) + (place + 1) * len(part), m * len(saes))
         done += len(part)
     return [
-        Worth(1 - square / about_mean, count.sum().item() / m, count / m)
+        ReconstructionMetrics(1 - square / about_mean, count.sum().item() / m, count / m)
         for square, count in zip(squares, firings, strict=True)
     ]

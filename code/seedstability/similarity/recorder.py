@@ -9,26 +9,26 @@ from torch import Tensor
 
 from seedstability.similarity.measures import Pair
 from seedstability.stability.matching.match import Matching
-from seedstability.stability.pairs import Look
+from seedstability.stability.pairs import Partners
 
-FINE = 400
+FINE_BINS = 400
 """Bins of width 0.005 from −1 to 1, from which coarser ones are made."""
 
 
-class Kept(NamedTuple):
+class PairMatchings(NamedTuple):
     """The two matchings of a pair of dictionaries."""
 
     decoders: Matching
     encoders: Matching
 
 
-class Observed:
+class Recorder:
     """Sees every look of a measurement; hand `saw` to `measures.measure`."""
 
     def __init__(self, thresholds: tuple[float, ...], live: list[Tensor] | None):
         """Keep votes at these thresholds, and those of live latents where they are marked."""
         self.thresholds = thresholds
-        self.matchings: dict[Pair, Kept] = {}
+        self.matchings: dict[Pair, PairMatchings] = {}
         self._best: dict[str, Int[np.ndarray, " bins"]] = {}
         self._matched: dict[str, Int[np.ndarray, " bins"]] = {}
         self._found: dict[tuple[str, float], list[float]] = {}
@@ -38,10 +38,10 @@ class Observed:
         if live is not None:
             self.best_of_live = torch.full((len(live), len(live), len(live[0])), torch.nan)
 
-    def saw(self, table: str, pair: Pair, decoders: Look, encoders: Look | None) -> None:
+    def saw(self, table: str, pair: Pair, decoders: Partners, encoders: Partners | None) -> None:
         """Keep what the report needs of it."""
         if table == "full" and encoders is not None:
-            self.matchings[pair] = Kept(decoders.matching, encoders.matching)
+            self.matchings[pair] = PairMatchings(decoders.matching, encoders.matching)
         if table == "live":
             self._keep_live(pair, decoders)
         both = torch.cat([decoders.best.rows, decoders.best.columns])
@@ -69,7 +69,7 @@ class Observed:
         """Latents by cosine with their one-to-one partner, in fine bins."""
         return self._matched.get(table)
 
-    def _keep_live(self, pair: Pair, decoders: Look) -> None:
+    def _keep_live(self, pair: Pair, decoders: Partners) -> None:
         if self._live is None or self.best_of_live is None:
             return
         i, j = pair
@@ -80,7 +80,7 @@ class Observed:
 def fine_counts(cosines: Float[Tensor, " some"]) -> Int[np.ndarray, " bins"]:
     """How many lie in each fine bin; rounding beyond ±1 counts as ±1."""
     values = cosines[torch.isfinite(cosines)].clamp(-1.0, 1.0).numpy()
-    return np.histogram(values, FINE, (-1.0, 1.0))[0]
+    return np.histogram(values, FINE_BINS, (-1.0, 1.0))[0]
 
 
 def _add(counts: dict[str, np.ndarray], table: str, cosines: Tensor) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 from seedstability.errors import UserError
 
 
-def normalise_rows(W: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+def normalize_rows(W: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
     """Rows at length 1; a row of zeros has no direction and stays zero (cosine 0 with all).
 
     Args:
@@ -34,11 +34,11 @@ def cosines(A: Float[Tensor, "n_a d"], B: Float[Tensor, "n_b d"]) -> Float[Tenso
     Raises:
         UserError: when one is no dictionary, or they live in spaces of different width.
     """
-    A, B = normalised_pair(A, B)
+    A, B = normalized_pair(A, B)
     return A @ B.T
 
 
-def normalised_pair(
+def normalized_pair(
     A: Float[Tensor, "n_a d"], B: Float[Tensor, "n_b d"]
 ) -> tuple[Float[Tensor, "n_a d"], Float[Tensor, "n_b d"]]:
     """Both with rows at length 1, in one type, as every comparison wants them.
@@ -46,7 +46,7 @@ def normalised_pair(
     Raises:
         UserError: when one is no dictionary, or they live in spaces of different width.
     """
-    A, B = normalise_rows(A), normalise_rows(B)
+    A, B = normalize_rows(A), normalize_rows(B)
     if A.shape[1] != B.shape[1]:
         raise UserError(
             f"cannot compare a dictionary of width {A.shape[1]} with one of width {B.shape[1]}; "

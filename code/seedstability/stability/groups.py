@@ -37,7 +37,7 @@ class Groups(NamedTuple):
         return min(len(group) for group in (*self.stable, *self.unstable))
 
 
-def reproducibilities(best: Float[ndarray, "S S n"], threshold: float) -> Float[ndarray, "S n"]:
+def recurrence_rates(best: Float[ndarray, "S S n"], threshold: float) -> Float[ndarray, "S n"]:
     """p̂ of each latent over the other seeds; NaN on the diagonal is no vote."""
     return (best >= threshold).sum(axis=1) / (len(best) - 1)
 
@@ -58,7 +58,7 @@ def two_groups(
     if live.sum(axis=1).min() < 4:
         seed = int(live.sum(axis=1).argmin())
         raise UserError(f"dictionary {seed} has fewer than 4 live latents; they have no quarters")
-    p = reproducibilities(best, config.threshold)
+    p = recurrence_rates(best, config.threshold)
     camps = Groups(
         [np.flatnonzero(row) for row in live & (p >= STABLE)],
         [np.flatnonzero(row) for row in live & (p <= UNSTABLE)],
@@ -86,7 +86,7 @@ def u_shape(law: BetaLaw, counts: Int[ndarray, "latents"]) -> float:
     return float(max(min(1.0 - law.a, 1.0 - law.b), -FARTHEST))
 
 
-def law_of(counts: Int[ndarray, "latents"], trials: int) -> BetaLaw:
+def fit_beta_law(counts: Int[ndarray, "latents"], trials: int) -> BetaLaw:
     """The most likely beta law of p."""
     fit = beta_binomial_fit(counts, trials)
     return BetaLaw(fit.a, fit.b)

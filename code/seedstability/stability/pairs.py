@@ -46,7 +46,7 @@ class PairSimilarity(NamedTuple):
     """Share with a cosine ≥ 0.9."""
 
 
-class Look(NamedTuple):
+class Partners(NamedTuple):
     """Two matrices of directions looked at."""
 
     best: BestCosines
@@ -55,7 +55,9 @@ class Look(NamedTuple):
     """Of every row its partner in the one-to-one assignment."""
 
 
-def look(A: Float[Tensor, "n_a d"], B: Float[Tensor, "n_b d"], certify: bool = False) -> Look:
+def find_partners(
+    A: Float[Tensor, "n_a d"], B: Float[Tensor, "n_b d"], certify: bool = False
+) -> Partners:
     """Best partners and the assignment, without an n × n matrix where that would be large.
 
     Args:
@@ -66,11 +68,11 @@ def look(A: Float[Tensor, "n_a d"], B: Float[Tensor, "n_b d"], certify: bool = F
         UserError: when one is no dictionary, or they live in spaces of different width.
     """
     if len(A) * len(B) > _COSINES_AT_ONCE:
-        return Look(best_cosines(A, B), match(A, B, certify=certify))
+        return Partners(best_cosines(A, B), match(A, B, certify=certify))
     S = cosines(A, B)
     size = S.abs()
     best = BestCosines(S.amax(dim=1), S.amax(dim=0), size.amax(dim=1), size.amax(dim=0))
-    return Look(best, match_cosines(S, certify))
+    return Partners(best, match_cosines(S, certify))
 
 
 def pair_similarities(A: Float[Tensor, "n_a d"], B: Float[Tensor, "n_b d"]) -> PairSimilarity:
@@ -79,7 +81,7 @@ def pair_similarities(A: Float[Tensor, "n_a d"], B: Float[Tensor, "n_b d"]) -> P
     Raises:
         UserError: when one is no dictionary, or they live in spaces of different width.
     """
-    best, matching = look(A, B)
+    best, matching = find_partners(A, B)
     matched = matching.matched_cosines.double()
     levels = torch.tensor([0.05, 0.25, 0.5, 0.75, 0.95, 1.0], dtype=torch.float64)
     q05, q25, median, q75, q95, highest = torch.quantile(matched, levels).tolist()
@@ -98,7 +100,7 @@ def pair_similarities(A: Float[Tensor, "n_a d"], B: Float[Tensor, "n_b d"]) -> P
     )
 
 
-def all_pairs(
+def similarity_matrices(
     decoders: Float[Tensor, "S n d"], live: Bool[Tensor, "S n"] | None = None
 ) -> dict[str, np.ndarray]:
     """Similarities of every two of `S` dictionaries, as symmetric [S, S] matrices by name.

@@ -93,7 +93,7 @@ def best_cosines(
     return best
 
 
-def votes(best: Float[Tensor, "S S n"], threshold: float = 0.7) -> Int[Tensor, "S n"]:
+def recurrence_counts(best: Float[Tensor, "S S n"], threshold: float = 0.7) -> Int[Tensor, "S n"]:
     """In how many other seeds each latent has a cosine ≥ `threshold` (many-to-one)."""
     return (best >= threshold).sum(dim=1)  # NaN of the own seed compares false
 
@@ -109,14 +109,14 @@ def reproducibility(
     Raises:
         UserError: for fewer than two seeds.
     """
-    return reproducibility_of(best_cosines(decoders), threshold)
+    return reproducibility_from_cosines(best_cosines(decoders), threshold)
 
 
-def reproducibility_of(
+def reproducibility_from_cosines(
     best: Float[Tensor, "S S n"], threshold: float = 0.7
 ) -> Float[Tensor, "S n"]:
     """As `reproducibility`, from `best_cosines` at hand."""
-    return votes(best, threshold).double() / (len(best) - 1)
+    return recurrence_counts(best, threshold).double() / (len(best) - 1)
 
 
 def camps(p: Float[Tensor, "..."], live: Bool[Tensor, "..."] | None = None) -> Camps:
@@ -191,7 +191,7 @@ def camps_over_seeds(
     @cache  # three measures ask for the same fits
     def fit(*seeds: int) -> BetaBinomial:
         some = torch.tensor(seeds)
-        counts = votes(best[some][:, some], threshold)
+        counts = recurrence_counts(best[some][:, some], threshold)
         kept = counts if live is None else counts[live[some]]
         return beta_binomial_fit(kept, trials=len(seeds) - 1)
 

@@ -41,14 +41,14 @@ class Terminal(io.StringIO):
 def test_a_bar_is_drawn_on_a_terminal_alone(monkeypatch):
     for stream, drawn in ((Terminal(), True), (io.StringIO(), False)):
         monkeypatch.setattr(sys, "stderr", stream)
-        with progress.shown("matching"):
+        with progress.progress_bar("matching"):
             progress.report(1, 2)
         assert ("matching" in stream.getvalue()) == drawn
 
 
 def test_who_listens_already_hears_it_and_no_bar_is_drawn(heard, monkeypatch):
     monkeypatch.setattr(sys, "stderr", stream := Terminal())
-    with progress.shown("matching"):
+    with progress.progress_bar("matching"):
         progress.report(1, 2)
     assert heard == [0.5]
     assert stream.getvalue() == ""

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from audit.analyses.matching.config import Kind
-from seedstability.stability.cosine import normalise_rows
+from seedstability.stability.cosine import normalize_rows
 
 _DECAY = 0.35
 """Spread along the k-th axis falls as k to the power of −0.35: anisotropic, all axes in use."""
@@ -46,7 +46,7 @@ def _with_hubs(n: int, d: int, generator: Generator) -> tuple[Tensor, Tensor]:
     def rows() -> Tensor:
         own = torch.randn(n, d, generator=generator) * spread
         weight = _LOADING[0] + _LOADING[1] * torch.randn(n, 1, generator=generator)
-        return normalise_rows(own + weight * common)
+        return normalize_rows(own + weight * common)
 
     A, B = rows(), rows()
     half = n // 2
@@ -60,9 +60,9 @@ def _at_cosine(
     B: Float[Tensor, "n d"], noise: Float[Tensor, "n d"], cosine: Float[Tensor, "n 1"]
 ) -> Float[Tensor, "n d"]:
     """Unit rows at these cosines with the unit rows of `B`, the rest of each from `noise`."""
-    across = normalise_rows(noise - (noise * B).sum(dim=1, keepdim=True) * B)
+    across = normalize_rows(noise - (noise * B).sum(dim=1, keepdim=True) * B)
     return cosine * B + (1 - cosine**2).sqrt() * across
 
 
 def _isotropic(n: int, d: int, generator: Generator) -> Float[Tensor, "n d"]:
-    return normalise_rows(torch.randn(n, d, generator=generator))
+    return normalize_rows(torch.randn(n, d, generator=generator))

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from seedstability.stability.cosine import normalise_rows
+from seedstability.stability.cosine import normalize_rows
 from seedstability.stability.subspaces.principal import top_subspace
 
 NOBODY = -1
@@ -67,7 +67,7 @@ def held_against(
     owned_from: float,
 ) -> Dictionary:
     """A dictionary whose live latents belong to the unit with most of their row, or to nobody."""
-    rows = normalise_rows(decoder)
+    rows = normalize_rows(decoder)
     share, owner = shares.max(1)
     owner = torch.where(live & (share >= owned_from), owner, NOBODY)
     spans = {}

@@ -21,7 +21,7 @@ from audit.subjects.synthetic.planted import planted
 from audit.training.stages import train
 from seedstability.progress import report
 from seedstability.stability.chance.null_models import GaugeBasis, gauge_scramble
-from seedstability.stability.cosine import normalise_rows
+from seedstability.stability.cosine import normalize_rows
 
 
 def planted_arm(config: PlantedArmConfig) -> dict[str, Any]:
@@ -76,7 +76,7 @@ def against_truth(
 ) -> dict[str, Any]:
     """All of `planted_arm`'s arrays that speak of decoders and the truth."""
     generator = torch.Generator().manual_seed(config.seed)
-    shares = [shares_of_units(normalise_rows(W), units) for W in decoders]
+    shares = [shares_of_units(normalize_rows(W), units) for W in decoders]
     ours = [
         held_against(W, alive, share, units, config.owned_from)
         for W, alive, share in zip(decoders, live, shares, strict=True)

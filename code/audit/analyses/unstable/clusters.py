@@ -19,18 +19,18 @@ from scipy import sparse
 from torch import Generator, Tensor
 
 from audit.analyses.unstable.config import ClustersConfig
-from audit.evaluation.groups.codes import codes_of_all, correlations
+from audit.evaluation.groups.codes import sparse_columns, correlations
 from audit.training.stages import saes
 from seedstability.progress import report
 from seedstability.similarity.chance_levels import covariance_of
 from seedstability.stability.chance.null_models import GaugeBasis, gauge_scramble
-from seedstability.stability.cosine import normalise_rows
+from seedstability.stability.cosine import normalize_rows
 from seedstability.stability.groups import two_groups
 from seedstability.stability.subspaces.clusters import (
     Cluster,
     best_overlaps,
-    clusters_of,
-    same_spread,
+    random_spans_like,
+    select_clusters,
     stacked_bases,
     ward_labels,
 )
@@ -92,9 +92,9 @@ class _Run:
         self.generator = Generator().manual_seed(config.seed)
         draw = np.random.default_rng(config.seed)
         trained = saes(dictionaries, config.dictionary)
-        self.rows = [normalise_rows(sae.decoder) for sae in trained]
+        self.rows = [normalize_rows(sae.decoder) for sae in trained]
         x = torch.from_numpy(_some_contexts(activations, config.contexts, draw))
-        self.codes = [codes_of_all(sae, x) for sae in trained]
+        self.codes = [sparse_columns(sae, x) for sae in trained]
         self.groups = two_groups(camps["best"], camps["live"], config.groups)
         train = torch.from_numpy(np.array(activations["train"]))
         self.gauge, self.covariance = GaugeBasis.from_activations(train), covariance_of(train)
@@ -130,7 +130,7 @@ class _Run:
         labels = ward_labels(alike, max(1, len(rows) // config.size))
         fewest_seeds = min(config.fewest_seeds, len(seeds))
         return _Part(
-            rows, origin, clusters_of(rows, origin[:, 0], labels, config.fewest, fewest_seeds)
+            rows, origin, select_clusters(rows, origin[:, 0], labels, config.fewest, fewest_seeds)
         )
 
     def _pair(self, ours: _Part, theirs: _Part, seeds: Int[ndarray, " g"]) -> dict[str, float]:
@@ -144,7 +144,7 @@ class _Run:
             "gauge": lambda: gauge_scramble(
                 bases.flatten(0, 1), self.gauge, self.generator
             ).view_as(bases),
-            "covariance": lambda: same_spread(bases, self.covariance, self.generator),
+            "covariance": lambda: random_spans_like(bases, self.covariance, self.generator),
         }
         members = [ours.origin[cluster.members] for cluster in ours.clusters]
         return {

@@ -10,16 +10,16 @@ from torch import Generator, Tensor
 from audit.analyses.unstable.config import SpansConfig
 from seedstability.progress import report
 from seedstability.stability.chance.null_models import GaugeBasis, data_directions, gauge_scramble
-from seedstability.stability.cosine import normalise_rows
+from seedstability.stability.cosine import normalize_rows
 from seedstability.stability.groups import Groups, two_groups
 from seedstability.stability.subspaces.principal import leading_directions, principal_basis
 from seedstability.stability.subspaces.spans import (
-    holding,
-    left_over,
-    moments_of,
+    dimensions_for_share,
     overlap,
     participation,
-    with_partners_alone,
+    partners_only_null,
+    residual_moments,
+    unit_row_moments,
 )
 
 LEVELS = (
@@ -54,7 +54,7 @@ def unstable_spans(config: SpansConfig, dictionaries: dict, camps: dict, activat
     """
     generator = Generator().manual_seed(config.seed)
     x = torch.from_numpy(np.array(activations["train"]))
-    decoders = normalise_rows(torch.from_numpy(np.array(dictionaries["decoder"])).flatten(0, 1))
+    decoders = normalize_rows(torch.from_numpy(np.array(dictionaries["decoder"])).flatten(0, 1))
     decoders = decoders.view(dictionaries["decoder"].shape)
     groups = two_groups(camps["best"], camps["live"], config.groups)
     basis = principal_basis(x, config.centre)
@@ -63,22 +63,25 @@ def unstable_spans(config: SpansConfig, dictionaries: dict, camps: dict, activat
         "unstable": _moments(decoders, groups.unstable),
         "stable": _moments(decoders, groups.stable),
         "drawn": [
-            moments_of(data_directions(len(some), second, generator)) for some in groups.unstable
+            unit_row_moments(data_directions(len(some), second, generator))
+            for some in groups.unstable
         ],
         "anybody": _moments(decoders, _anybody(camps["live"], groups, config.seed)),
     }
     dimensions = _dimensions(
-        config, groups, [holding(m, config.share) for m in moments["unstable"]]
+        config, groups, [dimensions_for_share(m, config.share) for m in moments["unstable"]]
     )
     moments["leftover"] = [
-        moments_of(data_directions(len(some), left_over(second, stable), generator))
+        unit_row_moments(data_directions(len(some), residual_moments(second, stable), generator))
         for some, stable in zip(
             groups.unstable,
             (leading_directions(each, dimensions[0]) for each in moments["stable"]),
             strict=True,
         )
     ]
-    ninety = {kind: [holding(each, config.share) for each in moments[kind]] for kind in KINDS}
+    ninety = {
+        kind: [dimensions_for_share(each, config.share) for each in moments[kind]] for kind in KINDS
+    }
     top = {
         kind: torch.stack([leading_directions(each, max(dimensions)) for each in moments[kind]])
         for kind in KINDS
@@ -97,7 +100,7 @@ def unstable_spans(config: SpansConfig, dictionaries: dict, camps: dict, activat
         },
         "ninety": {kind: np.array(values) for kind, values in ninety.items()},
         "data_participation": participation(second),
-        "data_ninety": holding(second, config.share),
+        "data_ninety": dimensions_for_share(second, config.share),
         "kind": groups.kind,
         "n_stable": np.array([len(each) for each in groups.stable]),
         "n_unstable": np.array([len(each) for each in groups.unstable]),
@@ -105,7 +108,10 @@ def unstable_spans(config: SpansConfig, dictionaries: dict, camps: dict, activat
 
 
 def _moments(decoders: Tensor, groups: list[np.ndarray]) -> list[Float[Tensor, "d d"]]:
-    return [moments_of(W[torch.from_numpy(some)]) for W, some in zip(decoders, groups, strict=True)]
+    return [
+        unit_row_moments(W[torch.from_numpy(some)])
+        for W, some in zip(decoders, groups, strict=True)
+    ]
 
 
 def _anybody(live: np.ndarray, groups: Groups, seed: int) -> list[np.ndarray]:
@@ -150,8 +156,8 @@ class _Spans(NamedTuple):
 
     def _alone(self, s: int, t: int, k: int) -> Float[Tensor, "k d"]:
         """The span of t's unstable latents if they shared single partners with s and no more."""
-        rows = with_partners_alone(self.unstable[s], self.unstable[t], self.gauge, self.generator)
-        return leading_directions(moments_of(rows), k)
+        rows = partners_only_null(self.unstable[s], self.unstable[t], self.gauge, self.generator)
+        return leading_directions(unit_row_moments(rows), k)
 
     def _pair(
         self, s: int, t: int, k: int, scrambled: Tensor, alone: list[Tensor]

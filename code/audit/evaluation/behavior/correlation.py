@@ -60,7 +60,7 @@ class Codes(NamedTuple):
         return self._replace(values=self.values[rows])
 
 
-class Two(NamedTuple):
+class LatentSimilarities(NamedTuple):
     """Two dictionaries' live latents, each compared with each."""
 
     cosine: Float[ndarray, "a b"]
@@ -83,7 +83,7 @@ def correlate(
             `heldout` is made of, all of one length.
 
     Returns:
-        Under `value`, `gauge` and `shuffled` each statistic of `compared` as [S, S], or
+        Under `value`, `gauge` and `shuffled` each statistic of `agreement_statistics` as [S, S], or
         [S, S, bins]; NaN on the diagonal and where it has no latents. And `live` [S].
     """
     generator = torch.Generator().manual_seed(config.seed)
@@ -92,10 +92,10 @@ def correlate(
     basis = principal_basis(tensor(activations["train"]))
     gauge = GaugeBasis.from_basis(basis, len(activations["train"]))
     order = _shuffled_tokens(activations["heldout_domain"], len(x), config.seed)
-    codes = [codes_of(sae, x) for sae in trained]
+    codes = [sparse_codes(sae, x) for sae in trained]
     turns = [gauge_scramble(torch.eye(x.shape[1]), gauge, generator) for _ in trained]
     turned = [
-        codes_of(sae, turned_about(x, basis.mean, turn))
+        sparse_codes(sae, rotated_about(x, basis.mean, turn))
         for sae, turn in zip(trained, turns, strict=True)
     ]
     tables: dict[str, dict[str, ndarray]] = {"value": {}, "gauge": {}, "shuffled": {}}
@@ -103,13 +103,13 @@ def correlate(
     for done, (s, t) in enumerate(pairs):
         A, B = trained[s].decoder, trained[t].decoder
         found = {
-            "value": two(A, B, codes[s], codes[t]),
-            "shuffled": two(A, B, codes[s], codes[t].reordered(order)),
+            "value": latent_similarities(A, B, codes[s], codes[t]),
+            "shuffled": latent_similarities(A, B, codes[s], codes[t].reordered(order)),
             # A dictionary that reads x M has the directions of the first times the transpose of M.
-            "gauge": two(A, B @ turns[t].T, codes[s], turned[t]),
+            "gauge": latent_similarities(A, B @ turns[t].T, codes[s], turned[t]),
         }
         for level, each in found.items():
-            for name, value in compared(each, config).items():
+            for name, value in agreement_statistics(each, config).items():
                 shape = (len(trained), len(trained), *np.shape(value))
                 table = tables[level].setdefault(name, np.full(shape, np.nan))
                 table[s, t] = table[t, s] = value
@@ -117,7 +117,7 @@ def correlate(
     return {**tables, "live": np.array([each.live.sum() for each in codes])}
 
 
-def codes_of(sae: SAE, x: Float[Tensor, "m d"]) -> Codes:
+def sparse_codes(sae: SAE, x: Float[Tensor, "m d"]) -> Codes:
     """Activations of a dictionary's latents on samples."""
     parts = [sparse.csr_array(sae.encode(batch).numpy()) for batch in x.split(_BATCH)]
     values = sparse.csr_array(sparse.vstack(parts)).astype(np.float64)
@@ -136,13 +136,15 @@ def pearson(a: Codes, b: Codes) -> Float[ndarray, "n_a n_b"]:
     return np.divide(covariance, spread, out=np.zeros_like(spread), where=spread > 0)
 
 
-def two(A: Float[Tensor, "n d"], B: Float[Tensor, "n d"], a: Codes, b: Codes) -> Two:
+def latent_similarities(
+    A: Float[Tensor, "n d"], B: Float[Tensor, "n d"], a: Codes, b: Codes
+) -> LatentSimilarities:
     """Live latents of two dictionaries compared by decoders `A`, `B` and by activations."""
     live = np.ix_(a.live, b.live)
-    return Two(cosines(A, B).double().numpy()[live], pearson(a, b)[live])
+    return LatentSimilarities(cosines(A, B).double().numpy()[live], pearson(a, b)[live])
 
 
-def compared(found: Two, config: CorrelationConfig) -> dict[str, Any]:
+def agreement_statistics(found: LatentSimilarities, config: CorrelationConfig) -> dict[str, Any]:
     """Decoders and activations held against each other, latent by latent.
 
     Each has its own one-to-one assignment, the best for its sum. Over latents of the first
@@ -182,7 +184,7 @@ def compared(found: Two, config: CorrelationConfig) -> dict[str, Any]:
     }
 
 
-def turned_about(
+def rotated_about(
     x: Float[Tensor, "m d"], mean: Float[Tensor, " d"], turn: Float[Tensor, "d d"]
 ) -> Float[Tensor, "m d"]:
     """Samples turned about their mean, which with their second moments stays."""

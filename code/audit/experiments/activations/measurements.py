@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from audit.experiments.common.summary import estimate, ninety, scalar, similarity
+from audit.experiments.common.summary import estimate, interval90, scalar, similarity
 from audit.pipeline.results import Array, Scalar
 from seedstability.stability.statistics.jackknife import (
     Interval,
@@ -15,7 +15,7 @@ from seedstability.stability.statistics.jackknife import (
     jackknife_difference,
     jackknife_kappa,
 )
-from seedstability.stability.statistics.significance import smallest_detectable
+from seedstability.stability.statistics.significance import minimum_detectable_effect
 
 SHARES = ("same_partner", "both", "activations_only", "decoder_only")
 MEANS = (
@@ -29,19 +29,19 @@ CONDITIONAL = ("correlation_of_same", "correlation_of_unlike")
 """Means over the latents with some cosine: a level is over others, and fewer, than the value."""
 RANKS = ("spearman", "spearman_matched")
 LEVELS = ("shuffled", "gauge")
-ALIKE = ("effect", "weighted_effect", "kl_ratio")
+ABLATION_SIMILARITIES = ("effect", "weighted_effect", "kl_ratio")
 """Three ways in which two ablations can be alike, 1 when they are the same."""
 CHANCE = ("other", "gauge")
 
 
 def settings(config) -> dict:
     """The settings that the text mentions."""
-    centre, correlation, ablation = config.centre, config.correlation, config.ablation
+    base, correlation, ablation = config.base, config.correlation, config.ablation
     return {
         "seeds": correlation.first,
-        "latents": centre.n_latents,
-        "k": centre.k,
-        "contexts": centre.heldout_contexts,
+        "latents": base.n_latents,
+        "k": base.k,
+        "contexts": base.heldout_contexts,
         "threshold": Scalar(correlation.threshold, 1),
         "unlike": Scalar(correlation.unlike, 1),
         "ablated_latents": ablation.latents,
@@ -61,7 +61,7 @@ def correlation(config, found: Mapping[str, Any]) -> dict:
         if name == "matched_cosine":
             # Reading other contexts changes no decoder.
             del tables["shuffled"]
-        if known(tables["value"]):
+        if has_interval(tables["value"]):
             tree[name] = _beside_chance(tables, share=name in SHARES)
     for name in tree.keys() & set(CONDITIONAL):
         # What a symmetry leaves alike lies along a leading component: κ would compare two kinds.
@@ -71,8 +71,8 @@ def correlation(config, found: Mapping[str, Any]) -> dict:
     }
     tree["same_by_decoder"] = _beside_chance(same, share=True)
     for name in RANKS:
-        if known(tables := found["value"][name]):
-            tree[name] = _rank(tables, found["gauge"][name])
+        if has_interval(tables := found["value"][name]):
+            tree[name] = _rank_values(tables, found["gauge"][name])
     edges = config.correlation.edges
     tree["curve"] = _curve(
         {level: table["binned_correlation"] for level, table in levels.items()}, edges
@@ -85,21 +85,23 @@ def ablation(config, found: Mapping[str, Any]) -> dict:
     own = config.ablation
     weights = latent_weights(found, own.strata)
     everywhere = np.isfinite(found["cosine"])
-    camps = {
+    subsets = {
         "all": everywhere,
         "same": found["cosine"] >= config.correlation.threshold,
         "unlike": found["cosine"] < config.correlation.unlike,
     }
     tree: dict = {
-        camp: node for camp, mask in camps.items() if (node := _camp(found, weights * mask))
+        subset: node
+        for subset, mask in subsets.items()
+        if (node := _ablation_similarities(found, weights * mask))
     }
     share = np.where(everywhere, found["partner"]["effect"] >= config.correlation.threshold, np.nan)
     return tree | {
         "pairs": len(found["cosine"]),
         "same_effect": estimate(ring(weighted_means(share, weights)), 1, "%", tolerance=3.0),
         "kl_millinats": estimate(1000 * ring(weighted_means(found["kl"], weights)), 2),
-        "spearman": _rank(*_ranks(found, "cosine")),
-        "spearman_correlation": _rank(*_ranks(found, "correlation")),
+        "spearman": _rank_values(*_rank_correlations(found, "cosine")),
+        "spearman_correlation": _rank_values(*_rank_correlations(found, "correlation")),
         "curve": _strata(found, own.strata),
     }
 
@@ -134,7 +136,7 @@ def ring(values: np.ndarray) -> np.ndarray:
     return table
 
 
-def known(table: np.ndarray) -> bool:
+def has_interval(table: np.ndarray) -> bool:
     """Whether there is an interval: some pair is left whichever seed is left out, and no seed is
     without a pair."""
     there = ~np.isnan(table) & ~np.eye(len(table), dtype=bool)
@@ -153,24 +155,24 @@ def _beside_chance(tables: Mapping[str, np.ndarray], share: bool = False) -> dic
     node = similarity(tables["value"], chance, share=share)
     if "shuffled" in chance:
         above = jackknife_kappa(tables["value"], chance["shuffled"])
-        node["kappa_shuffled"] = ninety(above)
+        node["kappa_shuffled"] = interval90(above)
     return node
 
 
-def _camp(found: Mapping[str, Any], weights: np.ndarray) -> dict:
+def _ablation_similarities(found: Mapping[str, Any], weights: np.ndarray) -> dict:
     """How alike ablations are, over latents with these weights; nothing where there are too few."""
     tree: dict = {}
-    for name in ALIKE:
+    for name in ABLATION_SIMILARITIES:
         tables = {
             level: ring(weighted_means(found[kind][name], weights))
             for level, kind in (("value", "partner"), *((each, each) for each in CHANCE))
         }
-        if known(tables["value"]):
+        if has_interval(tables["value"]):
             tree[name] = _beside_chance(tables)
     return tree
 
 
-def _ranks(found: Mapping[str, Any], against: str) -> tuple[np.ndarray, np.ndarray]:
+def _rank_correlations(found: Mapping[str, Any], against: str) -> tuple[np.ndarray, np.ndarray]:
     """Rank correlation over latents of how alike they are with how alike their effects are, for
     partners and for the gauge level, both as rings."""
     partner, gauge = (
@@ -180,7 +182,7 @@ def _ranks(found: Mapping[str, Any], against: str) -> tuple[np.ndarray, np.ndarr
     return partner, gauge
 
 
-def _rank(values: np.ndarray, gauge: np.ndarray) -> dict:
+def _rank_values(values: np.ndarray, gauge: np.ndarray) -> dict:
     """A rank correlation, the same by chance, how far it is above, and what could be seen."""
     above = jackknife_difference(values, gauge, paired=True)
     node: dict = {
@@ -190,7 +192,7 @@ def _rank(values: np.ndarray, gauge: np.ndarray) -> dict:
     }
     if not np.isnan(above.standard_error):
         sd = above.standard_error * len(values) ** 0.5
-        seen = smallest_detectable(sd, len(values), paired=True)
+        seen = minimum_detectable_effect(sd, len(values), paired=True)
         # A standard error from five seeds is itself known to a factor of two.
         node["smallest_seen"] = Scalar(seen, 3, tolerance=max(0.05, seen))
     return node
@@ -238,7 +240,7 @@ def _middles(edges: tuple[float, ...]) -> np.ndarray:
 
 def _interval(table: np.ndarray) -> Interval:
     nan = float("nan")
-    return jackknife(table) if known(table) else Interval(nan, nan, nan, "", nan, nan, nan)
+    return jackknife(table) if has_interval(table) else Interval(nan, nan, nan, "", nan, nan, nan)
 
 
 def _means(table: np.ndarray) -> list[float]:

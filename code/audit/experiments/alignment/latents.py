@@ -14,7 +14,7 @@ from numpy import ndarray
 from scipy import stats
 
 from seedstability.stability.statistics.jackknife import (
-    FEWEST_SEEDS,
+    MIN_SEEDS,
     Interval,
     jackknife,
     jackknife_statistic,
@@ -41,19 +41,19 @@ class Latents:
         self.shared: Float[ndarray, "S S n"] = np.full(shape, np.nan)
         """1 where, besides, both cosines exceed `THRESHOLD`."""
         for p, (s, t) in enumerate(comparison[table]["pair"].tolist()):
-            seen = {name: column[p] for name, column in comparison[table].items()}
-            self._enter(s, t, seen)
+            columns = {name: column[p] for name, column in comparison[table].items()}
+            self._enter(s, t, columns)
             if both_ways:
-                self._enter(t, s, _turned(seen))
+                self._enter(t, s, _reversed(columns))
 
     @property
-    def looked(self) -> Bool[ndarray, "S S"]:
+    def compared(self) -> Bool[ndarray, "S S"]:
         """Which ordered pairs were looked at."""
         return ~np.isnan(self.agreeing).all(axis=2)
 
-    def _enter(self, s: int, t: int, seen: Mapping[str, ndarray]) -> None:
-        decoders, encoders = seen["decoder_cosine"], seen["encoder_cosine"]
-        agreeing = seen["decoder_partner"] == seen["encoder_partner"]
+    def _enter(self, s: int, t: int, columns: Mapping[str, ndarray]) -> None:
+        decoders, encoders = columns["decoder_cosine"], columns["encoder_cosine"]
+        agreeing = columns["decoder_partner"] == columns["encoder_partner"]
         self.cosine[s, t] = 0.5 * (decoders + encoders)
         self.agreeing[s, t] = agreeing
         self.shared[s, t] = agreeing & (decoders > THRESHOLD) & (encoders > THRESHOLD)
@@ -67,23 +67,23 @@ class Latents:
         return self.shared[s][self._others(s, seeds)].mean(axis=0)
 
     def _others(self, s: int | np.integer, seeds: ndarray) -> ndarray:
-        return np.array([t for t in seeds if self.looked[s, t]], dtype=int)
+        return np.array([t for t in seeds if self.compared[s, t]], dtype=int)
 
     def over_pairs(self, value: Callable[[int, int], float]) -> Float[ndarray, "S S"]:
         """A number of each ordered pair, averaged over the two ways."""
-        matrix = np.full(self.looked.shape, np.nan)
-        for s, t in np.argwhere(self.looked):
+        matrix = np.full(self.compared.shape, np.nan)
+        for s, t in np.argwhere(self.compared):
             matrix[s, t] = value(s, t)
-        return 0.5 * (matrix + matrix.T) if self.looked[1, 0] else matrix
+        return 0.5 * (matrix + matrix.T) if self.compared[1, 0] else matrix
 
 
-def _turned(seen: Mapping[str, ndarray]) -> dict[str, ndarray]:
+def _reversed(columns: Mapping[str, ndarray]) -> dict[str, ndarray]:
     """The same pair as the other dictionary sees it."""
     turned = {}
     for kind in ("decoder", "encoder"):
-        partner = seen[f"{kind}_partner"]
+        partner = columns[f"{kind}_partner"]
         turned[f"{kind}_partner"] = np.argsort(partner)
-        turned[f"{kind}_cosine"] = seen[f"{kind}_cosine"][turned[f"{kind}_partner"]]
+        turned[f"{kind}_cosine"] = columns[f"{kind}_cosine"][turned[f"{kind}_partner"]]
     return turned
 
 
@@ -103,7 +103,7 @@ def third_seed(latents: Latents, only_live: bool) -> dict[str, Interval]:
         chosen = [v for triple, v in counted.items() if set(triple) <= members]
         return _sharing(chosen)[name] if chosen else float("nan")
 
-    if n_seeds >= FEWEST_SEEDS:
+    if n_seeds >= MIN_SEEDS:
         return {
             name: jackknife_statistic(partial(of, name=name), n_seeds, group=3) for name in _SHARING
         }
@@ -122,7 +122,7 @@ def _triples(latents: Latents, only_live: bool) -> dict[tuple[int, int, int], nd
     found = {}
     for a in range(len(latents.live)):
         mask = latents.live[a] if only_live else np.ones_like(latents.live[a])
-        others = np.flatnonzero(latents.looked[a]).tolist()
+        others = np.flatnonzero(latents.compared[a]).tolist()
         for b, c in combinations(others, 2):
             one, other = latents.shared[a, b][mask] > 0, latents.shared[a, c][mask] > 0
             once = 0.5 * (one.mean() + other.mean())
@@ -149,7 +149,7 @@ def rank_correlation(latents: Latents) -> Interval:
 def rank_correlation_by_chance(gauge: Latents) -> float:
     """The same with dictionaries scrambled by the gauge."""
     all_seeds = np.arange(len(gauge.live))
-    there = [s for s in all_seeds if gauge.looked[s].any()]
+    there = [s for s in all_seeds if gauge.compared[s].any()]
     return float(np.mean([_spearman(gauge, s, all_seeds) for s in there]))
 
 

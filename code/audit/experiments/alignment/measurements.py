@@ -26,7 +26,7 @@ from audit.experiments.common.summary import (
 from audit.pipeline.results import Scalar
 from seedstability.stability.chance.closed_form import corrected_for_chance
 from seedstability.stability.statistics.jackknife import Interval, jackknife_statistic
-from seedstability.stability.statistics.significance import smallest_detectable
+from seedstability.stability.statistics.significance import minimum_detectable_effect
 
 PLACES = ("smallest", "small", "large", "largest")
 NAMES = ("matched_mean", "matched_median", "shared", "shared_decoder_only", "agreeing")
@@ -142,7 +142,7 @@ def frequency(config, **inputs: dict) -> dict:
         "updates_effect": scalar(equal["frequency"], 3),
         "frequency_effect": scalar(equal["updates"], 3),
         "more_tokens": {
-            name: _less(inputs, "long", "short", name, "full")
+            name: _kappa_difference(inputs, "long", "short", name, "full")
             for name in ("shared", "matched_mean")
         },
     }
@@ -163,7 +163,7 @@ def architectures(config, **inputs: dict) -> dict:
         "less": {
             name: {
                 scope: {
-                    statistic: _less(inputs, first, second, statistic, scope)
+                    statistic: _kappa_difference(inputs, first, second, statistic, scope)
                     for statistic in ("shared", "agreeing", "matched_mean")
                 }
                 for scope in ("full", "live", "span")
@@ -191,13 +191,13 @@ def _arm(inputs: Mapping[str, dict], name: str) -> tuple[dict, dict]:
     """Evaluation and comparison of an arm; a gauge level of some pairs is that of all."""
     evaluation, comparison = inputs[f"{name}__evaluation"], inputs[f"{name}__comparison"]
     gauge = {
-        table: {name: _alike(values) for name, values in comparison[table].items()}
+        table: {name: _level(values) for name, values in comparison[table].items()}
         for table in ("gauge", "gauge_live")
     }
     return evaluation, comparison | gauge
 
 
-def _alike(matrix: np.ndarray) -> np.ndarray | float:
+def _level(matrix: np.ndarray) -> np.ndarray | float:
     some_seed_without = np.isnan(matrix).all(axis=1).any()
     return float(np.nanmean(matrix)) if some_seed_without else matrix
 
@@ -290,32 +290,32 @@ def _trend(numbers: tuple[int, ...], comparisons: list[dict], name: str, scope: 
 
 
 def _kappa(comparison: dict, name: str, scope: str, seeds: np.ndarray) -> float:
-    values, level = comparison[scope][name], _level(comparison, name, scope)
+    values, level = comparison[scope][name], _gauge_level(comparison, name, scope)
     return corrected_for_chance(_mean(values[np.ix_(seeds, seeds)]), _mean(level))
 
 
-def _level(comparison: dict, name: str, scope: str = "full") -> np.ndarray | float:
+def _gauge_level(comparison: dict, name: str, scope: str = "full") -> np.ndarray | float:
     # A scramble leaves the components alone, so that the span's level is that of the whole.
     return chance_levels(comparison, name, scope="live" if scope == "live" else "full")["gauge"]
 
 
-def _less(inputs: Mapping, first: str, second: str, name: str, scope: str) -> dict:
+def _kappa_difference(inputs: Mapping, first: str, second: str, name: str, scope: str) -> dict:
     """One arm less another in κ against the gauge, seeds and batches being the same."""
     one, other = (_arm(inputs, arm)[1] for arm in (first, second))
     node = difference(
         one[scope][name],
         other[scope][name],
         True,
-        _level(one, name, scope),
-        _level(other, name, scope),
+        _gauge_level(one, name, scope),
+        _gauge_level(other, name, scope),
     )
     node.pop("equivalent")  # the ledger judges that
     if "smallest_seen" in node:
-        node["smallest_seen"] = _spread(node["smallest_seen"])
+        node["smallest_seen"] = _with_tolerance(node["smallest_seen"])
     return node
 
 
-def _spread(smallest: Scalar) -> Scalar:
+def _with_tolerance(smallest: Scalar) -> Scalar:
     """A standard error of five seeds is itself known to a third or so."""
     return replace(smallest, tolerance=abs(smallest.value) + 1e-3)
 
@@ -324,7 +324,11 @@ def _smallest_seen(found: Interval, n_seeds: int) -> dict:
     if np.isnan(found.standard_error):
         return {}
     sd = found.standard_error * n_seeds**0.5
-    return {"smallest_seen": _spread(Scalar(smallest_detectable(sd, n_seeds, paired=True), 4))}
+    return {
+        "smallest_seen": _with_tolerance(
+            Scalar(minimum_detectable_effect(sd, n_seeds, paired=True), 4)
+        )
+    }
 
 
 def _mean(values: np.ndarray | float) -> float:

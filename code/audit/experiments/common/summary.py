@@ -12,7 +12,7 @@ from seedstability.stability.statistics.jackknife import (
     jackknife_difference,
     jackknife_kappa,
 )
-from seedstability.stability.statistics.significance import equivalent, smallest_detectable
+from seedstability.stability.statistics.significance import equivalent, minimum_detectable_effect
 
 
 def estimate(values: np.ndarray, digits: int = 3, unit: str = "", **more) -> Scalar:
@@ -34,7 +34,7 @@ def scalar(interval: Interval, digits: int = 3, unit: str = "", **more) -> Scala
     )
 
 
-def ninety(interval: Interval, digits: int = 4) -> Scalar:
+def interval90(interval: Interval, digits: int = 4) -> Scalar:
     """An estimate with its 90% interval, as equivalence is judged; below five seeds the range."""
     if np.isnan(interval.low90):
         return scalar(interval, digits)
@@ -64,7 +64,7 @@ def similarity(
         spread = scale * float(np.nanmax(drawn) - np.nanmin(drawn))
         node[level] = Scalar(levels[level], digits, unit, tolerance=max(tolerance, spread))
         if level in ("isotropic", "data", "gauge"):
-            node[f"kappa_{level}"] = ninety(jackknife_kappa(values, drawn))
+            node[f"kappa_{level}"] = interval90(jackknife_kappa(values, drawn))
     if p_gauge is not None:
         node["p_gauge"] = Scalar(p_gauge, 2, tolerance=0.05)
     return node
@@ -96,14 +96,14 @@ def difference(
     interval = jackknife_difference(first, second, paired, chance_first, chance_second)
     node: dict = {
         "value": scalar(interval, 4),
-        "ninety": ninety(interval),
+        "ninety": interval90(interval),
         "equivalent": "yes" if equivalent(interval.low90, interval.high90) else "no",
     }
     if not np.isnan(interval.standard_error):
         seeds = min(len(first), len(second))
         # the spread that would give this standard error to a plain mean over seeds
         sd = interval.standard_error * (seeds if paired else seeds / 2) ** 0.5
-        node["smallest_seen"] = Scalar(smallest_detectable(sd, seeds, paired), 4)
+        node["smallest_seen"] = Scalar(minimum_detectable_effect(sd, seeds, paired), 4)
     return node
 
 

@@ -5,13 +5,13 @@ from collections.abc import Mapping
 import numpy as np
 
 from audit.experiments.common.summary import estimate, scalar
-from audit.experiments.common.tolerance import steady
-from audit.experiments.planted.prediction import ballots, error, fit
-from audit.experiments.planted.recurrence import KINDS, Found, Kind
+from audit.experiments.common.tolerance import with_platform_tolerance
+from audit.experiments.planted.prediction import fit_logistic, mean_squared_error, owned_latents
+from audit.experiments.planted.recurrence import KINDS, Kind, PlantedArm
 from audit.pipeline.results import Array, Scalar
 from seedstability.stability.chance.closed_form import chance_level
 from seedstability.stability.statistics.jackknife import Interval
-from seedstability.stability.statistics.significance import smallest_detectable
+from seedstability.stability.statistics.significance import minimum_detectable_effect
 
 THRESHOLD, STRICT = 0.7, 0.9
 _LEVELS = ("value", "turned", "gauge", "other")
@@ -49,18 +49,20 @@ def settings(config) -> dict:
     }
 
 
-def blocks(config, centre: dict) -> dict:
+def blocks(config, base: dict) -> dict:
     """Latents of blocks one by one, the spans of each block, and the two against each other."""
-    found = Found(centre)
-    less = found.interval(
+    found = PlantedArm(base)
+    difference = found.interval(
         lambda s: (
             found.mean("best", "blocks", s, THRESHOLD) - found.mean("best", "singles", s, THRESHOLD)
         )
     )
     tree = _latents(found, "blocks")
     tree |= {
-        "reproducibility_difference": scalar(less),
-        "reproducibility_difference_smallest": _smallest(less, found.n_seeds),
+        "reproducibility_difference": scalar(difference),
+        "reproducibility_difference_smallest": _minimum_detectable_effect(
+            difference, found.n_seeds
+        ),
         "strict_difference": scalar(
             found.interval(
                 lambda s: (
@@ -74,8 +76,8 @@ def blocks(config, centre: dict) -> dict:
         "turned": scalar(_reproducibility(found, "blocks", "best_turned")),
         "turned_strict": scalar(_reproducibility(found, "blocks", "best_turned", STRICT)),
         "oriented": scalar(_oriented(found)),
-        "oriented_smallest": _smallest(_oriented(found), found.n_seeds),
-        "spanned": estimate(centre["spanned"].mean(axis=1)),
+        "oriented_smallest": _minimum_detectable_effect(_oriented(found), found.n_seeds),
+        "spanned": estimate(base["spanned"].mean(axis=1)),
         "spanned_chance": Scalar(config.truth.rank / config.truth.d, 3, tolerance=0.0),
         "overlap": _spans(found, "overlap", 3)
         | {
@@ -87,65 +89,67 @@ def blocks(config, centre: dict) -> dict:
     }
     names = {"other": "span_excess", "gauge": "span_excess_gauge", "turned": "span_excess_turned"}
     for level, name in names.items():
-        excess = _over(found, level)
+        excess = _span_excess(found, level)
         tree[name] = scalar(excess)
-        tree[f"{name}_smallest"] = _smallest(excess, found.n_seeds)
-    return steady(tree)
+        tree[f"{name}_smallest"] = _minimum_detectable_effect(excess, found.n_seeds)
+    return with_platform_tolerance(tree)
 
 
-def singles(config, centre: dict) -> dict:
+def singles(config, base: dict) -> dict:
     """Latents of single directions, and how well these are recovered."""
-    found = Found(centre)
-    recovered = centre["recovered"]
-    live = centre["live"].sum(axis=1).mean()
+    found = PlantedArm(base)
+    recovered = base["recovered"]
+    live = base["live"].sum(axis=1).mean()
     level = chance_level(max(1, round(live)), config.truth.d, "max_cosine")
     tree = _latents(found, "singles") | {
         "recovered": estimate(recovered.mean(axis=1), chance=level),
         "recovered_chance": Scalar(level, 3, tolerance=0.01),
         "recovered_strict": estimate((recovered >= STRICT).mean(axis=1), 1, "%"),
     }
-    return steady(tree)
+    return with_platform_tolerance(tree)
 
 
-def quality(config, centre: dict) -> dict:
+def quality(config, base: dict) -> dict:
     """What the centre's dictionaries are worth, and how many latents stand for some unit."""
-    worth, live = centre["quality"], centre["live"]
+    metrics, live = base["quality"], base["live"]
     owned = np.array(
-        [(row[alive] >= 0).mean() for row, alive in zip(centre["owner"], live, strict=True)]
+        [(row[alive] >= 0).mean() for row, alive in zip(base["owner"], live, strict=True)]
     )
     tree = {
         "latents": live.shape[1],
-        "explained_variance": estimate(worth["explained_variance"]),
-        "l0": estimate(worth["l0"], 2),
-        "dead_fraction": estimate(worth["dead_fraction"], 1, "%"),
+        "explained_variance": estimate(metrics["explained_variance"]),
+        "l0": estimate(metrics["l0"], 2),
+        "dead_fraction": estimate(metrics["dead_fraction"], 1, "%"),
         "owned": estimate(owned, 1, "%"),
-        "owned_gauge": estimate((centre["share_gauge"] >= 0.5).mean(axis=1), 1, "%"),
+        "owned_gauge": estimate((base["share_gauge"] >= 0.5).mean(axis=1), 1, "%"),
         "share": estimate(
-            np.array([row[a].mean() for row, a in zip(centre["share"], live, strict=True)])
+            np.array([row[a].mean() for row, a in zip(base["share"], live, strict=True)])
         ),
-        "share_gauge": estimate(centre["share_gauge"].mean(axis=1)),
+        "share_gauge": estimate(base["share_gauge"].mean(axis=1)),
     }
-    return steady(tree)
+    return with_platform_tolerance(tree)
 
 
-def frequency(config, centre: dict) -> dict:
+def frequency(config, base: dict) -> dict:
     """p̂ in classes of the unit's frequency, measured and by the covering law."""
-    found, everybody = Found(centre), np.arange(len(centre["owner"]))
+    found, all_seeds = PlantedArm(base), np.arange(len(base["owner"]))
     low, high = config.truth.frequencies
     edges = np.geomspace(low, high, config.classes + 1)
-    classes = np.digitize(centre["frequency"], edges[1:-1])
-    p = found.each("best", everybody, THRESHOLD)
-    turned = found.each("best_turned", everybody, THRESHOLD)
-    expected = found.each("expected", everybody)
+    classes = np.digitize(base["frequency"], edges[1:-1])
+    p = found.each("best", all_seeds, THRESHOLD)
+    turned = found.each("best_turned", all_seeds, THRESHOLD)
+    expected = found.each("expected", all_seeds)
     tree: dict = {"frequency": Array(np.sqrt(edges[1:] * edges[:-1]), 4)}
     for kind in KINDS:
         rows = []
         for number in range(config.classes):
             units = np.intersect1d(found.units(kind), np.flatnonzero(classes == number))
-            mine = np.isin(centre["owner"], units)
+            of_class = np.isin(base["owner"], units)
             counts = np.array([found.latents_of(unit) for unit in units])
             # nobody in a class, or no unit at all: nothing is found of it
-            here = [each[mine].mean() if mine.any() else 0.0 for each in (p, expected, turned)]
+            here = [
+                each[of_class].mean() if of_class.any() else 0.0 for each in (p, expected, turned)
+            ]
             there = [(counts > 0).mean(), counts.mean()] if len(units) else [0.0, 0.0]
             rows.append([*here, *there])
         columns = np.array(rows).T
@@ -172,7 +176,7 @@ def sweeps(config, **arms: dict) -> dict:
     tree: dict = {}
     for name, result in arms.items():
         factor, level = name.split("__")
-        found = Found(result)
+        found = PlantedArm(result)
         value = values[factor][len(tree.get(factor, {}))]
         tree.setdefault(factor, {})[level] = {
             "level": Scalar(value, 2, tolerance=0.0) if factor == "noise" else value,
@@ -183,22 +187,22 @@ def sweeps(config, **arms: dict) -> dict:
             "singles": scalar(_reproducibility(found, "singles")),
             "expected": scalar(_mean(found, "expected", "blocks")),
             "overlap": _spans(found, "overlap", 3),
-            "excess": scalar(_over(found, "other")),
+            "excess": scalar(_span_excess(found, "other")),
             "latents": Scalar(_per_block(found), 1, tolerance=1.0),
             "explained_variance": estimate(result["quality"]["explained_variance"]),
         }
     for factor, levels in tree.items():
         levels["figure"] = _columns(values[factor], list(levels.values()))
-    return steady(tree)
+    return with_platform_tolerance(tree)
 
 
 def prediction(config, **arms: dict) -> dict:
     """p̂ of one truth's latents from laws fitted to another's, or to nothing."""
-    given = [Found(result) for name, result in arms.items() if name.startswith("fitted")]
-    judged = [Found(result) for name, result in arms.items() if name.startswith("judged")]
-    everybody = np.arange(config.few)
-    fitted = ballots(given, everybody, THRESHOLD)
-    law, mean = fit(fitted), float(fitted.p.mean())
+    given = [PlantedArm(result) for name, result in arms.items() if name.startswith("fitted")]
+    other_truth = [PlantedArm(result) for name, result in arms.items() if name.startswith("judged")]
+    all_seeds = np.arange(config.few)
+    fitted = owned_latents(given, all_seeds, THRESHOLD)
+    law, mean = fit_logistic(fitted), float(fitted.p.mean())
     table = {
         "mean": lambda held: mean,
         "logistic": law.predict,
@@ -207,11 +211,13 @@ def prediction(config, **arms: dict) -> dict:
 
     def over_seeds(name: str, against: str | None = None) -> Interval:
         def of(seeds: np.ndarray) -> float:
-            held = ballots(judged, seeds, THRESHOLD)
-            own = error(table[name](held), held)
-            return own if against is None else 1 - own / error(table[against](held), held)
+            held = owned_latents(other_truth, seeds, THRESHOLD)
+            own = mean_squared_error(table[name](held), held)
+            return (
+                own if against is None else 1 - own / mean_squared_error(table[against](held), held)
+            )
 
-        return judged[0].interval(of)
+        return other_truth[0].interval(of)
 
     tree: dict = {
         name: {"error": scalar(over_seeds(name))}
@@ -221,10 +227,10 @@ def prediction(config, **arms: dict) -> dict:
     # coefficients hang on every latent of every seed; what is read is their sign and size
     for name, value in zip(("intercept", "frequency", "rank"), law.coefficients, strict=True):
         tree["logistic"][name] = Scalar(float(value), 2, tolerance=1.0)
-    return steady(tree)
+    return with_platform_tolerance(tree)
 
 
-def _latents(found: Found, kind: Kind) -> dict:
+def _latents(found: PlantedArm, kind: Kind) -> dict:
     """What both kinds are asked."""
     gauge = _reproducibility(found, kind, "best_gauge")
     counts = np.array([found.latents_of(unit) for unit in found.units(kind)])
@@ -242,30 +248,30 @@ def _latents(found: Found, kind: Kind) -> dict:
 
 
 def _reproducibility(
-    found: Found, kind: Kind, table: str = "best", threshold: float = THRESHOLD
+    found: PlantedArm, kind: Kind, table: str = "best", threshold: float = THRESHOLD
 ) -> Interval:
     return found.interval(lambda s: found.mean(table, kind, s, threshold))
 
 
-def _spans(found: Found, measure: str, digits: int) -> dict:
+def _spans(found: PlantedArm, measure: str, digits: int) -> dict:
     def mean(level: str) -> Interval:
         return found.interval(lambda s: found.spans(measure, level, s))
 
     return {level: scalar(mean(level), digits) for level in _LEVELS}
 
 
-def _over(found: Found, level: str) -> Interval:
+def _span_excess(found: PlantedArm, level: str) -> Interval:
     """Overlap of spans less that of a chance level."""
     return found.interval(
         lambda s: found.spans("overlap", "value", s) - found.spans("overlap", level, s)
     )
 
 
-def _mean(found: Found, table: str, kind: Kind) -> Interval:
+def _mean(found: PlantedArm, table: str, kind: Kind) -> Interval:
     return found.interval(lambda s: found.mean(table, kind, s))
 
 
-def _oriented(found: Found) -> Interval:
+def _oriented(found: PlantedArm) -> Interval:
     """p̂ of latents of blocks less what is left of it when blocks are turned within themselves."""
     return found.interval(
         lambda s: (
@@ -275,19 +281,19 @@ def _oriented(found: Found) -> Interval:
     )
 
 
-def _above_expected(found: Found, seeds: np.ndarray) -> float:
+def _above_expected(found: PlantedArm, seeds: np.ndarray) -> float:
     return found.mean("best", "blocks", seeds, THRESHOLD) - found.mean("expected", "blocks", seeds)
 
 
-def _per_block(found: Found) -> float:
+def _per_block(found: PlantedArm) -> float:
     return float(np.mean([found.latents_of(unit) for unit in found.units("blocks")]))
 
 
-def _smallest(interval: Interval, seeds: int) -> Scalar:
+def _minimum_detectable_effect(interval: Interval, seeds: int) -> Scalar:
     """The smallest true value that these seeds would have told from none."""
     if np.isnan(interval.standard_error):
         return Scalar(abs(interval.high - interval.low), 3)
-    value = smallest_detectable(interval.standard_error * seeds**0.5, seeds, paired=True)
+    value = minimum_detectable_effect(interval.standard_error * seeds**0.5, seeds, paired=True)
     # A standard error of few seeds is itself known to a third or so.
     return Scalar(value, 3, tolerance=value + 1e-3)
 

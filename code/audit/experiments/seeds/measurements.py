@@ -6,10 +6,14 @@ from functools import cache
 import numpy as np
 
 from audit.experiments.common.summary import scalar
-from audit.experiments.seeds.recurrence import KINDS, Ballot, Forecast
-from audit.experiments.tokens.contrasts import loosened
+from audit.experiments.seeds.recurrence import KINDS, Extrapolation, RecurrenceTable
+from audit.experiments.tokens.contrasts import with_interval_tolerance
 from audit.pipeline.results import Array, Scalar
-from seedstability.stability.statistics.beta_binomial import BetaLaw, law_from_unshared, misplaced
+from seedstability.stability.statistics.beta_binomial import (
+    BetaLaw,
+    law_from_unshared,
+    total_variation_distance,
+)
 
 PLACES = ("few", "more", "all")
 """Names of the numbers of other seeds, so that every profile has the same addresses."""
@@ -19,10 +23,10 @@ TRAINED = KINDS[:3]
 def settings(config) -> dict:
     """The settings that the text mentions."""
     return {
-        "seeds": len(config.centre.seeds),
+        "seeds": len(config.base.seeds),
         "few": config.few,
         "threshold": Scalar(config.threshold, 1, tolerance=0.0),
-        "latents": config.centre.n_latents,
+        "latents": config.base.n_latents,
         **{f"others_{place}": count for place, count in _places(config)},
     }
 
@@ -47,119 +51,123 @@ def votes(config, recurrence: dict) -> dict:
     others = np.arange(1, len(recurrence["live"]))
     tree: dict = {"others": Array(others, 0)}
     for kind in KINDS:
-        ballot = Ballot.of(recurrence, kind, config.threshold)
-        tree[kind] = _shares(ballot, config, others)
+        table = RecurrenceTable.of(recurrence, kind, config.threshold)
+        tree[kind] = _shares(table, config, others)
         if kind in TRAINED:
-            tree[kind] |= _law(ballot, config)
+            tree[kind] |= _law(table, config)
     tree["thresholds"] = {
         f"t{round(10 * threshold):02d}": {
-            kind: _stable(Ballot.of(recurrence, kind, threshold))
+            kind: _stable(RecurrenceTable.of(recurrence, kind, threshold))
             for kind in ("found_live", "found")
         }
         for threshold in config.thresholds
     }
     tree["live_share"] = Scalar(100 * float(recurrence["live"].mean()), 1, "%", tolerance=3.0)
-    return loosened(tree)
+    return with_interval_tolerance(tree)
 
 
 def prediction(config, recurrence: dict) -> dict:
     """Three seeds foretell how many latents stay unshared; all seeds say whether they do."""
     tree: dict = {"others": Array(np.arange(1, len(recurrence["live"])), 0)}
     for kind in TRAINED:
-        forecast = Forecast(Ballot.of(recurrence, kind, config.threshold))
+        extrapolation = Extrapolation(RecurrenceTable.of(recurrence, kind, config.threshold))
         tree[kind] = {
-            place: _foretold(forecast, count) for place, count in _places(config)
-        } | _band(forecast)
-        tree[kind]["choices"] = len(forecast.triples)
-    return loosened(tree)
+            place: _predicted(extrapolation, count) for place, count in _places(config)
+        } | _band(extrapolation)
+        tree[kind]["choices"] = len(extrapolation.triples)
+    return with_interval_tolerance(tree)
 
 
 def _places(config):
     return zip(PLACES, config.others, strict=True)
 
 
-def _shares(ballot: Ballot, config, others: np.ndarray) -> dict:
+def _shares(table: RecurrenceTable, config, others: np.ndarray) -> dict:
     """Raw shares: curves over the number of others, and with intervals where text needs them."""
-    everybody = np.arange(ballot.n_seeds)
-    none, every = np.array([ballot.shares(everybody, m) for m in others]).T
+    all_seeds = np.arange(table.n_seeds)
+    none, every = np.array([table.shares(all_seeds, m) for m in others]).T
     tree: dict = {
         "unshared": Array(100 * none, 2, tolerance=3.0),
         "unanimous": Array(100 * every, 2, tolerance=3.0),
     }
     for place, count in _places(config):
         tree[place] = {
-            "unshared": _share(ballot, count, 0),
-            "unanimous": _share(ballot, count, 1),
+            "unshared": _share(table, count, 0),
+            "unanimous": _share(table, count, 1),
         }
     return tree
 
 
-def _share(ballot: Ballot, others: int, which: int) -> Scalar:
-    return scalar(ballot.interval(lambda s: ballot.shares(s, others)[which]), 1, "%")
+def _share(table: RecurrenceTable, others: int, which: int) -> Scalar:
+    return scalar(table.interval(lambda s: table.shares(s, others)[which]), 1, "%")
 
 
-def _law(ballot: Ballot, config) -> dict:
+def _law(table: RecurrenceTable, config) -> dict:
     """The law fitted to all votes, its stable share, and how well it fits."""
-    everybody = np.arange(ballot.n_seeds)
-    law, found = ballot.law(everybody), ballot.votes(everybody)
-    trials = ballot.n_seeds - 1
+    all_seeds = np.arange(table.n_seeds)
+    law, found = table.law(all_seeds), table.counts(all_seeds)
+    trials = table.n_seeds - 1
     observed = np.bincount(found, minlength=trials + 1) / len(found)
     expected = law.votes(trials)
-    fitted = _fitted(ballot)
+    fitted = _fitted(table)
     return {
-        "a": scalar(ballot.interval(lambda s: fitted(s).a), 2),
-        "b": scalar(ballot.interval(lambda s: fitted(s).b), 2),
-        "mean": scalar(ballot.interval(lambda s: fitted(s).mean), 1, "%"),
-        "stable": scalar(ballot.interval(lambda s: fitted(s).share_above(0.95)), 1, "%"),
-        "unstable": scalar(ballot.interval(lambda s: 1 - fitted(s).share_above(0.05)), 1, "%"),
+        "a": scalar(table.interval(lambda s: fitted(s).a), 2),
+        "b": scalar(table.interval(lambda s: fitted(s).b), 2),
+        "mean": scalar(table.interval(lambda s: fitted(s).mean), 1, "%"),
+        "stable": scalar(table.interval(lambda s: fitted(s).share_above(0.95)), 1, "%"),
+        "unstable": scalar(table.interval(lambda s: 1 - fitted(s).share_above(0.05)), 1, "%"),
         "histogram": Array(100 * observed, 2, tolerance=3.0),
         "fitted": Array(100 * expected, 2, tolerance=3.0),
-        "misplaced": Scalar(100 * misplaced(observed, expected), 1, "%", tolerance=3.0),
+        "misplaced": Scalar(
+            100 * total_variation_distance(observed, expected), 1, "%", tolerance=3.0
+        ),
         "misplaced_by_luck": Scalar(
-            100 * _luck(law, trials, len(found), config), 1, "%", tolerance=0.5
+            100 * _expected_misfit(law, trials, len(found), config), 1, "%", tolerance=0.5
         ),
     }
 
 
-def _fitted(ballot: Ballot) -> Callable[[np.ndarray], BetaLaw]:
+def _fitted(table: RecurrenceTable) -> Callable[[np.ndarray], BetaLaw]:
     """The law of some seeds' votes, fitted once for all that is asked about it."""
-    fit = cache(lambda *seeds: ballot.law(np.array(seeds)))
+    fit = cache(lambda *seeds: table.law(np.array(seeds)))
     return lambda seeds: fit(*seeds.tolist())
 
 
-def _luck(law: BetaLaw, trials: int, latents: int, config) -> float:
+def _expected_misfit(law: BetaLaw, trials: int, latents: int, config) -> float:
     """Mean share misplaced when the votes of as many latents do follow the law."""
     generator, expected = np.random.default_rng(config.seed), law.votes(trials)
     drawn = generator.multinomial(latents, expected / expected.sum(), size=config.draws) / latents
-    return float(np.mean([misplaced(each, expected) for each in drawn]))
+    return float(np.mean([total_variation_distance(each, expected) for each in drawn]))
 
 
-def _stable(ballot: Ballot) -> dict:
+def _stable(table: RecurrenceTable) -> dict:
     """The raw stable share of all seeds, and the share that is stable by the law."""
-    trials, fitted = ballot.n_seeds - 1, _fitted(ballot)
+    trials, fitted = table.n_seeds - 1, _fitted(table)
     return {
-        "raw": scalar(ballot.interval(lambda s: ballot.shares(s, trials)[1]), 1, "%"),
-        "law": scalar(ballot.interval(lambda s: fitted(s).share_above(0.95)), 1, "%"),
-        "mean": scalar(ballot.interval(lambda s: fitted(s).mean), 1, "%"),
+        "raw": scalar(table.interval(lambda s: table.shares(s, trials)[1]), 1, "%"),
+        "law": scalar(table.interval(lambda s: fitted(s).share_above(0.95)), 1, "%"),
+        "mean": scalar(table.interval(lambda s: fitted(s).mean), 1, "%"),
     }
 
 
-def _foretold(forecast: Forecast, others: int) -> dict:
-    ballot = forecast.ballot
-    each = forecast.unshared(min(others, ballot.n_seeds - 1))
+def _predicted(extrapolation: Extrapolation, others: int) -> dict:
+    table = extrapolation.table
+    each = extrapolation.unshared(min(others, table.n_seeds - 1))
     low, high = 100 * np.quantile(each, [0.05, 0.95])
     return {
-        "foretold": scalar(ballot.interval(lambda s: forecast.mean(s, others)), 1, "%"),
-        "observed": scalar(ballot.interval(lambda s: ballot.shares(s, others)[0]), 1, "%"),
-        "error": scalar(ballot.interval(lambda s: forecast.error(s, others)), 1, "%"),
+        "foretold": scalar(table.interval(lambda s: extrapolation.mean(s, others)), 1, "%"),
+        "observed": scalar(table.interval(lambda s: table.shares(s, others)[0]), 1, "%"),
+        "error": scalar(table.interval(lambda s: extrapolation.error(s, others)), 1, "%"),
         "single_low": Scalar(float(low), 1, "%", tolerance=4.0),
         "single_high": Scalar(float(high), 1, "%", tolerance=4.0),
     }
 
 
-def _band(forecast: Forecast) -> dict:
+def _band(extrapolation: Extrapolation) -> dict:
     """Arrays over the number of others: mean of all choices, and nine in ten of them."""
-    each = 100 * np.array([forecast.unshared(m) for m in range(1, forecast.ballot.n_seeds)])
+    each = 100 * np.array(
+        [extrapolation.unshared(m) for m in range(1, extrapolation.table.n_seeds)]
+    )
     low, high = np.quantile(each, [0.05, 0.95], axis=1)
     columns = {"curve": each.mean(axis=1), "curve_low": low, "curve_high": high}
     return {name: Array(column, 2, tolerance=4.0) for name, column in columns.items()}

@@ -12,7 +12,7 @@ from seedstability.stability.recurrence import beta_binomial_fit
 from seedstability.stability.statistics.beta_binomial import (
     BetaLaw,
     law_from_unshared,
-    shares_by_others,
+    unshared_and_unanimous_shares,
 )
 from seedstability.stability.statistics.jackknife import Interval, jackknife_statistic
 
@@ -23,7 +23,7 @@ _TABLES = {"found": "best", "found_live": "best_live"}
 
 
 @dataclass(frozen=True, eq=False)
-class Ballot:
+class RecurrenceTable:
     """Who has found whose latents."""
 
     found: np.ndarray
@@ -46,7 +46,7 @@ class Ballot:
         """Seeds that vote."""
         return len(self.found)
 
-    def votes(self, seeds: np.ndarray) -> np.ndarray:
+    def counts(self, seeds: np.ndarray) -> np.ndarray:
         """Votes on all latents of these seeds by one another."""
         counts = self.found[np.ix_(seeds, seeds)].sum(axis=1)
         return counts[self.counted[seeds]]
@@ -58,11 +58,11 @@ class Ballot:
         takes differences, and what all of them have in common does not count.
         """
         there = len(seeds) - 1
-        return shares_by_others(self.votes(seeds), there, min(others, there))
+        return unshared_and_unanimous_shares(self.counts(seeds), there, min(others, there))
 
     def law(self, seeds: np.ndarray) -> BetaLaw:
         """The law that is most likely, given all votes of these seeds."""
-        fit = beta_binomial_fit(self.votes(seeds), len(seeds) - 1)
+        fit = beta_binomial_fit(self.counts(seeds), len(seeds) - 1)
         return BetaLaw(fit.a, fit.b)
 
     def interval(self, of: Callable[[np.ndarray], float]) -> Interval:
@@ -70,15 +70,15 @@ class Ballot:
         return jackknife_statistic(of, self.n_seeds, group=3)
 
 
-class Forecast:
+class Extrapolation:
     """What all choices of three seeds foretell about more of them."""
 
-    def __init__(self, ballot: Ballot):
+    def __init__(self, table: RecurrenceTable):
         """Fit a law on each choice."""
-        self.ballot = ballot
-        one, two, self.size = _missed(ballot)
-        self.triples = np.array(list(combinations(range(ballot.n_seeds), 3)))
-        self.laws = [_law_of_three(one, two, self.size, triple) for triple in self.triples]
+        self.table = table
+        one, two, self.size = _missed(table)
+        self.triples = np.array(list(combinations(range(table.n_seeds), 3)))
+        self.laws = [_law_from_three(one, two, self.size, triple) for triple in self.triples]
         self._unshared = cache(self._of_each)
 
     def unshared(self, others: int) -> np.ndarray:
@@ -93,19 +93,19 @@ class Forecast:
     def error(self, seeds: np.ndarray, others: int) -> float:
         """Foretold less observed, over the choices among these seeds."""
         reached = min(others, len(seeds) - 1)
-        return self.mean(seeds, reached) - self.ballot.shares(seeds, reached)[0]
+        return self.mean(seeds, reached) - self.table.shares(seeds, reached)[0]
 
     def _of_each(self, others: int) -> np.ndarray:
         return np.array([law.unshared(others) for law in self.laws])
 
 
-def _missed(ballot: Ballot) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _missed(table: RecurrenceTable) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Latents of s that t misses [s, t], that both t and u miss [s, t, u], and all of s [s]."""
-    missed = (~ballot.found & ballot.counted[:, None]).astype(float)
-    return missed.sum(axis=2), missed @ missed.transpose(0, 2, 1), ballot.counted.sum(axis=1)
+    missed = (~table.found & table.counted[:, None]).astype(float)
+    return missed.sum(axis=2), missed @ missed.transpose(0, 2, 1), table.counted.sum(axis=1)
 
 
-def _law_of_three(
+def _law_from_three(
     one: np.ndarray, two: np.ndarray, size: np.ndarray, triple: np.ndarray
 ) -> BetaLaw:
     """The most likely law of three seeds' votes.

@@ -6,14 +6,14 @@ from functools import cache
 import numpy as np
 
 from audit.experiments.common.summary import estimate, scalar
-from audit.experiments.common.tolerance import FINE, steady
-from audit.experiments.seeds.recurrence import Ballot
+from audit.experiments.common.tolerance import FINE, with_platform_tolerance
+from audit.experiments.seeds.recurrence import RecurrenceTable
 from audit.pipeline.results import Array, Scalar
 from seedstability.stability.chance.closed_form import chance_reproducibility
-from seedstability.stability.groups import law_of, two_groups, u_shape
+from seedstability.stability.groups import fit_beta_law, two_groups, u_shape
 from seedstability.stability.recurrence import STABLE, UNSTABLE
 from seedstability.stability.statistics.jackknife import Interval, jackknife_statistic
-from seedstability.stability.statistics.modality import dip_excess, smallest_separation
+from seedstability.stability.statistics.modality import detectable_separation, dip_excess
 
 BINS = 40
 """Of the histogram of mean best cosines."""
@@ -21,7 +21,9 @@ BINS = 40
 
 def camps(config, **found: Mapping) -> dict:
     """Do the votes and the cosines of latents fall into two camps?"""
-    return steady({name: camps_of(each, config) for name, each in found.items()}, FINE)
+    return with_platform_tolerance(
+        {name: camps_of(each, config) for name, each in found.items()}, FINE
+    )
 
 
 def name_of(threshold: float) -> str:
@@ -56,24 +58,24 @@ def camps_of(found: Mapping, config) -> dict:
     tree["gauge"]["mean_best"] = scalar(_over_seeds(found, "gauge", np.mean), 3)
     for place, threshold in enumerate(thresholds):
         name, chance = name_of(threshold), float(found["data"][:, place].mean())
-        tree[f"u_shape_{name}"], tree[f"law_{name}"] = _law(_ballot(found, "best", threshold))
-        tree[f"shares_{name}"] = _shares(_ballot(found, "best", threshold))
+        tree[f"u_shape_{name}"], tree[f"law_{name}"] = _law(_recurrence(found, "best", threshold))
+        tree[f"shares_{name}"] = _shares(_recurrence(found, "best", threshold))
         tree[f"chance_{name}"] = _chance(found, threshold, chance)
     return tree
 
 
-def _ballot(found: Mapping, table: str, threshold: float) -> Ballot:
-    return Ballot(found[table] >= threshold, found["live"])
+def _recurrence(found: Mapping, table: str, threshold: float) -> RecurrenceTable:
+    return RecurrenceTable(found[table] >= threshold, found["live"])
 
 
-def _shares(ballot: Ballot) -> dict[str, Scalar]:
+def _shares(recurrence: RecurrenceTable) -> dict[str, Scalar]:
     """Raw shares of live latents by p̂, and mean p̂."""
 
     def share(of: Callable[[np.ndarray], np.ndarray]) -> Scalar:
         def statistic(seeds: np.ndarray) -> float:
-            return float(of(ballot.votes(seeds) / (len(seeds) - 1)).mean())
+            return float(of(recurrence.counts(seeds) / (len(seeds) - 1)).mean())
 
-        return scalar(ballot.interval(statistic), 1, "%")
+        return scalar(recurrence.interval(statistic), 1, "%")
 
     return {
         "stable": share(lambda p: p >= STABLE),
@@ -83,19 +85,19 @@ def _shares(ballot: Ballot) -> dict[str, Scalar]:
     }
 
 
-def _law(ballot: Ballot) -> tuple[Scalar, dict[str, Scalar]]:
+def _law(recurrence: RecurrenceTable) -> tuple[Scalar, dict[str, Scalar]]:
     """How far the fitted law is from one without two ends, and its camps."""
-    fit = cache(lambda *seeds: law_of(ballot.votes(np.array(seeds)), len(seeds) - 1))
+    fit = cache(lambda *seeds: fit_beta_law(recurrence.counts(np.array(seeds)), len(seeds) - 1))
 
     def shape(seeds: np.ndarray) -> float:
-        return u_shape(fit(*seeds), ballot.votes(seeds))
+        return u_shape(fit(*seeds), recurrence.counts(seeds))
 
     camps = {
         "stable": lambda seeds: fit(*seeds).share_above(STABLE),
         "unstable": lambda seeds: 1.0 - fit(*seeds).share_above(UNSTABLE),
     }
-    return scalar(ballot.interval(shape), 2), {
-        name: scalar(ballot.interval(of), 1, "%") for name, of in camps.items()
+    return scalar(recurrence.interval(shape), 2), {
+        name: scalar(recurrence.interval(of), 1, "%") for name, of in camps.items()
     }
 
 
@@ -103,7 +105,7 @@ def _chance(found: Mapping, threshold: float, of_data: float) -> dict[str, Scala
     """Mean p̂ by chance, and camps and law after a gauge scramble."""
     count = round(float(found["live"].sum(axis=1).mean()))
     rank = max(2, round(found["rank"]["participation"]))
-    gauge = _ballot(found, "gauge", threshold)
+    gauge = _recurrence(found, "gauge", threshold)
     scrambled = _shares(gauge)
     return {
         "isotropic": _percent(chance_reproducibility(count, int(found["width"]), threshold)),
@@ -170,17 +172,17 @@ def _separation(live: np.ndarray, share: float) -> float:
 
 @cache
 def _separation_of(count: int, share: float) -> float:
-    return smallest_separation(count, draws=50, share=share)
+    return detectable_separation(count, draws=50, share=share)
 
 
 def _figure(found: Mapping, threshold: float) -> dict:
     """Histograms of mean best cosines, in percent of live latents; and of those, by camp."""
-    everybody = np.arange(len(found["live"]))
+    all_seeds = np.arange(len(found["live"]))
     edges = np.linspace(0.0, 1.0, BINS + 1)
-    own = np.concatenate(_mean_best(found, "best", everybody))
-    p = _ballot(found, "best", threshold).votes(everybody) / (len(everybody) - 1)
-    of_gauge = _ballot(found, "gauge", threshold).votes(everybody) / (len(everybody) - 1)
-    gauge = np.concatenate(_mean_best(found, "gauge", everybody))
+    own = np.concatenate(_mean_best(found, "best", all_seeds))
+    p = _recurrence(found, "best", threshold).counts(all_seeds) / (len(all_seeds) - 1)
+    of_gauge = _recurrence(found, "gauge", threshold).counts(all_seeds) / (len(all_seeds) - 1)
+    gauge = np.concatenate(_mean_best(found, "gauge", all_seeds))
     parts = {
         "stable": own[p >= STABLE],
         "unstable": own[p <= UNSTABLE],
@@ -195,12 +197,12 @@ def _figure(found: Mapping, threshold: float) -> dict:
     return {
         "edges": Array(edges, 3),
         **{name: Array(height, 2, tolerance=6.0) for name, height in heights.items()},
-        "votes": Array(_votes(p, everybody), 2, tolerance=3.0),
-        "votes_gauge": Array(_votes(of_gauge, everybody), 2, tolerance=3.0),
+        "votes": Array(_recurrence_histogram(p, all_seeds), 2, tolerance=3.0),
+        "votes_gauge": Array(_recurrence_histogram(of_gauge, all_seeds), 2, tolerance=3.0),
     }
 
 
-def _votes(p: np.ndarray, seeds: np.ndarray) -> np.ndarray:
+def _recurrence_histogram(p: np.ndarray, seeds: np.ndarray) -> np.ndarray:
     """Percent of live latents with each possible p̂."""
     others = len(seeds) - 1
     return 100 * np.bincount(np.rint(p * others).astype(int), minlength=others + 1) / len(p)

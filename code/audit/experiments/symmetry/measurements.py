@@ -7,21 +7,21 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from audit.analyses.symmetry.translations import LINES
-from audit.experiments.common.summary import ninety, scalar
-from audit.experiments.common.tolerance import steady
+from audit.experiments.common.summary import interval90, scalar
+from audit.experiments.common.tolerance import with_platform_tolerance
 from audit.pipeline.results import Array, Scalar
 from seedstability.stability.statistics.jackknife import Interval, jackknife
-from seedstability.stability.statistics.strata import mean_of_strata, smallest_seen
+from seedstability.stability.statistics.strata import minimum_detectable_mean, stratified_mean
 
 WAYS = ("plain", "global_shift", "latent_shift", "unit_shift", "random_shift")
 FIGURE_WAYS = ("random_shift", "plain", "global_shift", "latent_shift", "unit_shift")
 """From the least that is granted to the most."""
 NULLS = ("gauge", "phase")
-ALIKE = 0.1
+_LEVEL_TOLERANCE = 0.1
 """How far a drawn level, or the figure of a few latents, may move on another processor."""
-_PAIRS = 0.5
+_PAIR_TOLERANCE = 0.5
 """The same for a share of a handful of pairs."""
-_WIDER = 6.0
+_DETECTABLE_TOLERANCE = 6.0
 """A standard error of five seeds in a ring is known badly: another instruction set has given six
 times as much."""
 
@@ -31,10 +31,10 @@ def settings(config) -> dict:
     return {
         "modulus": 113,
         "inputs": 113**2,
-        "latents": config.centre.n_latents,
-        "layer": config.centre.layer,
+        "latents": config.base.n_latents,
+        "layer": config.base.layer,
         "subjects": 1 + len(config.subjects),
-        "centre_seeds": len(config.centre.clean_seeds),
+        "centre_seeds": len(config.base.clean_seeds),
         "seeds": len(config.seeds),
         "queries": config.queries,
         "candidates": config.candidates,
@@ -47,7 +47,7 @@ def settings(config) -> dict:
 def pooled(config, **searches: Mapping) -> dict:
     """One architecture, over subjects that count alike."""
     these = [searches[name] for name in sorted(searches)]
-    return measured(these) | _beside(these)
+    return search_values(these) | _shift_statistics(these)
 
 
 def subjects(config, **searches: Mapping) -> dict:
@@ -55,7 +55,7 @@ def subjects(config, **searches: Mapping) -> dict:
     tree: dict = {}
     for name, search in searches.items():
         arm, _, subject = name.partition("__")
-        tree.setdefault(arm, {})[subject] = measured([search])
+        tree.setdefault(arm, {})[subject] = search_values([search])
     return tree
 
 
@@ -68,13 +68,16 @@ def figure(config, **searches: Mapping) -> dict:
 
 
 def _figure(searches: Sequence[Mapping]) -> dict:
-    intervals = [_over(searches, {("value", way): 1.0}) for way in FIGURE_WAYS]
+    intervals = [_interval(searches, {("value", way): 1.0}) for way in FIGURE_WAYS]
     columns = {
         name: [getattr(each, of) for each in intervals]
         for name, of in (("value", "mean"), ("low", "low"), ("high", "high"))
     }
     columns |= {null: [_mean(searches, null, way) for way in FIGURE_WAYS] for null in NULLS}
-    return {name: Array(np.array(column), 3, tolerance=ALIKE) for name, column in columns.items()}
+    return {
+        name: Array(np.array(column), 3, tolerance=_LEVEL_TOLERANCE)
+        for name, column in columns.items()
+    }
 
 
 def example(config, search: Mapping) -> dict:
@@ -96,7 +99,7 @@ def invariance(config, **found: Mapping) -> dict:
     return tree | {"all": _invariance([found[name] for name in sorted(found)])}
 
 
-def measured(searches: Sequence[Mapping]) -> dict:
+def search_values(searches: Sequence[Mapping]) -> dict:
     """What some searches of one kind found.
 
     Each way of `WAYS` with `value`, the levels `gauge` and `phase`, and what is above them,
@@ -109,55 +112,61 @@ def measured(searches: Sequence[Mapping]) -> dict:
     tree["jump"] = _jump(searches, "latent_shift", "plain")
     tree["unit_jump"] = _jump(searches, "unit_shift", "latent_shift")
     tree["position"] = _jump(searches, "plain", "random_shift")
-    return steady(tree)
+    return with_platform_tolerance(tree)
 
 
-def _beside(searches: Sequence[Mapping]) -> dict:
+def _shift_statistics(searches: Sequence[Mapping]) -> dict:
     """How the shifts that were found lie, how well they are known, and the planted control."""
     tree: dict = {}
     tree["shifts"] = {
-        name: {kind: _shown(searches, kind, name, digits) for kind in ("value", "gauge")}
+        name: {kind: _shift_statistic(searches, kind, name, digits) for kind in ("value", "gauge")}
         for name, digits in (("entropy", 3), ("nearly", 4))
     } | {
-        name: {kind: _shown(searches, kind, name, 1, unit="%") for kind in ("value", "gauge")}
+        name: {
+            kind: _shift_statistic(searches, kind, name, 1, unit="%") for kind in ("value", "gauge")
+        }
         for name in ("common", "certified", "moved", "covered")
     }
     tree["kept"] = {
-        line: {kind: _shown(searches, kind, "lines", 3, at) for kind in ("value", "gauge")}
+        line: {
+            kind: _shift_statistic(searches, kind, "lines", 3, at) for kind in ("value", "gauge")
+        }
         for at, line in enumerate(LINES)
     }
     tree["planted"] = {
-        way: Scalar(_mean(searches, "planted", way), 3, tolerance=ALIKE)
+        way: Scalar(_mean(searches, "planted", way), 3, tolerance=_LEVEL_TOLERANCE)
         for way in ("plain", "global_shift", "latent_shift")
     }
     return tree
 
 
 def _way(searches: Sequence[Mapping], way: str) -> dict:
-    node = {"value": scalar(_over(searches, {("value", way): 1.0}))}
+    node = {"value": scalar(_interval(searches, {("value", way): 1.0}))}
     for null in NULLS:
-        node[null] = Scalar(_mean(searches, null, way), 3, tolerance=ALIKE)
-        node[f"excess_{null}"] = scalar(_over(searches, {("value", way): 1.0, (null, way): -1.0}))
+        node[null] = Scalar(_mean(searches, null, way), 3, tolerance=_LEVEL_TOLERANCE)
+        node[f"excess_{null}"] = scalar(
+            _interval(searches, {("value", way): 1.0, (null, way): -1.0})
+        )
     return node
 
 
-def _jump(searches: Sequence[Mapping], way: str, less: str) -> dict:
+def _jump(searches: Sequence[Mapping], way: str, baseline: str) -> dict:
     """What one way adds to another, and what it adds beyond what it adds to a null."""
-    own = {("value", way): 1.0, ("value", less): -1.0}
-    node: dict = {"raw": scalar(_over(searches, own), 4)}
+    own = {("value", way): 1.0, ("value", baseline): -1.0}
+    node: dict = {"raw": scalar(_interval(searches, own), 4)}
     for null in NULLS:
-        terms = own | {(null, way): -1.0, (null, less): 1.0}
-        interval = _over(searches, terms)
-        smallest = smallest_seen(*_strata(searches, terms))
+        terms = own | {(null, way): -1.0, (null, baseline): 1.0}
+        interval = _interval(searches, terms)
+        smallest = minimum_detectable_mean(*_strata(searches, terms))
         node[null] = {
             "value": scalar(interval, 4),
-            "ninety": ninety(interval),
-            "smallest_seen": Scalar(smallest, 4, tolerance=_WIDER * smallest + 1e-3),
+            "ninety": interval90(interval),
+            "smallest_seen": Scalar(smallest, 4, tolerance=_DETECTABLE_TOLERANCE * smallest + 1e-3),
         }
     return node
 
 
-def _shown(
+def _shift_statistic(
     searches: Sequence[Mapping],
     kind: str,
     name: str,
@@ -168,7 +177,7 @@ def _shown(
     """A side figure of a search."""
     scale = 100.0 if unit else 1.0
     value = scale * _mean(searches, kind, name, at)
-    wide = _PAIRS if name == "moved" else ALIKE
+    wide = _PAIR_TOLERANCE if name == "moved" else _LEVEL_TOLERANCE
     return Scalar(value, digits, unit, tolerance=scale * wide)
 
 
@@ -177,10 +186,10 @@ def _mean(searches: Sequence[Mapping], kind: str, name: str, at: int | None = No
     return float(np.mean([(v if at is None else v[:, at]).mean() for v in values]))
 
 
-def _over(searches: Sequence[Mapping], terms: Mapping[tuple[str, str], float]) -> Interval:
+def _interval(searches: Sequence[Mapping], terms: Mapping[tuple[str, str], float]) -> Interval:
     """Interval of a sum of terms, each (kind, way) with its sign, over the searches' seeds."""
     groups, seeds = _strata(searches, terms)
-    return groups[0] if len(groups) == 1 else mean_of_strata(groups, seeds)
+    return groups[0] if len(groups) == 1 else stratified_mean(groups, seeds)
 
 
 def _strata(

@@ -47,8 +47,8 @@ def draw(data: Mapping[str, Any]) -> Figure:
     grid[0, 0].set_xlim(-0.3, len(weights) - 0.7)
     grid[0, 0].set_ylabel("signed best cosine")
     grid[1, 0].set_ylabel("explained\nvariance")
-    marks.from_zero(grid[0, 0])
-    figure.legend(*marks.entries(grid[0, 0]), loc="outside upper left", ncols=2)
+    marks.start_at_zero(grid[0, 0])
+    figure.legend(*marks.legend_entries(grid[0, 0]), loc="outside upper left", ncols=2)
     return figure
 
 
@@ -59,7 +59,7 @@ def _weights(curve: Mapping[str, Any]) -> list[float]:
 def _panel(axes: Axes, places: list[int], curve: Mapping[str, Any]) -> None:
     for aside, (who, (name, look)) in zip((-_ASIDE, _ASIDE), _WHO.items(), strict=True):
         beside = [place + aside for place in places]
-        drawn: dict[str, Any] = {"color": look.colour, "marker": look.marker}
+        drawn: dict[str, Any] = {"color": look.color, "marker": look.marker}
         marks.with_interval(axes, beside, curve[who], label=name, linestyle=look.line, **drawn)
         axes.plot(
             beside,

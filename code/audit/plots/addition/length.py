@@ -35,15 +35,15 @@ def draw(data: Mapping[str, Any]) -> Figure:
         _strip(variance, curves)
         style.sizes_axis(variance, curves["epoch"])
     grid[0, 0].set_ylabel("mean best absolute cosine")
-    marks.from_zero(grid[0, 0])
-    figure.legend(*marks.entries(*grid[:, 0]), loc="outside upper left", ncols=3)
+    marks.start_at_zero(grid[0, 0])
+    figure.legend(*marks.legend_entries(*grid[:, 0]), loc="outside upper left", ncols=3)
     return figure
 
 
 def _panel(axes: Axes, epochs: Any, curve: Mapping[str, Any]) -> None:
-    marks.with_interval(axes, epochs, curve, label="trained", **marks.of_trained())
+    marks.with_interval(axes, epochs, curve, label="trained", **marks.trained_style())
     for level in _LEVELS:
-        axes.plot(epochs, curve[level], label=marks.LEVELS[level], **marks.of_level(level))
+        axes.plot(epochs, curve[level], label=marks.LEVELS[level], **marks.level_style(level))
 
 
 def _strip(axes: Axes, curves: Mapping[str, Any]) -> None:
@@ -51,7 +51,7 @@ def _strip(axes: Axes, curves: Mapping[str, Any]) -> None:
         curves["epoch"],
         curves["cosine_with_start"],
         label="cosine with own start",
-        color=style.SERIES[5].colour,
+        color=style.SERIES[5].color,
         marker="v",
         linestyle=style.SERIES[5].line,
     )

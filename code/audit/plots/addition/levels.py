@@ -42,14 +42,14 @@ def draw(data: Mapping[str, Any]) -> Figure:
 
 
 def _panel(axes: Axes, trained: Mapping[str, float], levels: Mapping[str, float]) -> None:
-    look = marks.of_trained()
+    look = marks.trained_style()
     value = trained["value"]
     axes.axvspan(trained["low"], trained["high"], color=look["color"], alpha=0.2, linewidth=0)
     axes.axvline(value, color=look["color"], linewidth=0.9)
     axes.plot(value, 0, markersize=8, **look)
     _print(axes, value, 0, right=True, weight="bold", far=9)
     for row, (name, level) in enumerate(levels.items(), start=1):
-        look = marks.of_level(name)
+        look = marks.level_style(name)
         axes.hlines(row, value, level, color=look["color"], linewidth=1.6)
         axes.plot(level, row, markersize=6, **look)
         _print(axes, level, row, right=level >= value)

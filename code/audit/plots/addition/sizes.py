@@ -30,7 +30,7 @@ def draw(data: Mapping[str, Any]) -> Figure:
         _panel(axes, sizes, data[statistic])
         axes.set_title(title)
     grid[0, 0].set_ylabel("similarity")
-    marks.from_zero(grid[0, 0])
+    marks.start_at_zero(grid[0, 0])
     variance, legend = grid[1]
     marks.explained_variance(variance, sizes, data["explained_variance"])
     variance.set_ylabel("explained\nvariance")
@@ -39,11 +39,11 @@ def draw(data: Mapping[str, Any]) -> Figure:
     for axes in (grid[0, 1], variance):
         axes.set_xlabel("latents $n$")
     legend.axis("off")
-    legend.legend(*marks.entries(grid[0, 0]), loc="center", ncols=2)
+    legend.legend(*marks.legend_entries(grid[0, 0]), loc="center", ncols=2)
     return figure
 
 
 def _panel(axes: Axes, sizes: Any, curve: Mapping[str, Any]) -> None:
-    marks.with_interval(axes, sizes, curve, label="trained", **marks.of_trained())
+    marks.with_interval(axes, sizes, curve, label="trained", **marks.trained_style())
     for level, name in marks.LEVELS.items():
-        axes.plot(sizes, curve[level], label=name, **marks.of_level(level))
+        axes.plot(sizes, curve[level], label=name, **marks.level_style(level))

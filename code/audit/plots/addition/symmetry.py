@@ -56,17 +56,17 @@ def _panel(axes: Axes, arm: Mapping[str, Any]) -> None:
         axes.axhline(row, color="0.9", linewidth=0.6, zorder=0)
     value = np.asarray(arm["value"])
     reach = [(value - arm["low"]).clip(min=0), (arm["high"] - value).clip(min=0)]
-    trained = marks.of_trained() | {"linestyle": "none"}
+    trained = marks.trained_style() | {"linestyle": "none"}
     axes.errorbar(
         value, rows - _APART, xerr=reach, label="another seed", elinewidth=0.9, capsize=2, **trained
     )
-    gauge = marks.of_level("gauge") | {"linestyle": "none"}
+    gauge = marks.level_style("gauge") | {"linestyle": "none"}
     axes.plot(arm["gauge"], rows, label=marks.LEVELS["gauge"], **gauge)
     axes.plot(
         arm["phase"],
         rows + _APART,
         label="phase-scrambled",
-        color=_PHASE.colour,
+        color=_PHASE.color,
         marker=_PHASE.marker,
         linestyle="none",
         markerfacecolor="white",

@@ -29,12 +29,12 @@ def draw(data: Mapping[str, Any]) -> Figure:
     figure = style.page_figure(height=0.5)
     above, axes = figure.subplots(2, 1, height_ratios=(1, 4), sharex=True)
     epochs = ours["epoch"]
-    axes.plot(epochs, ours["trace"], label="mean over pairs", **marks.of_trained())
+    axes.plot(epochs, ours["trace"], label="mean over pairs", **marks.trained_style())
     axes.plot(
         epochs,
         ours["trace_own_pair"],
         label="the report's pair, ours",
-        color=style.SERIES[5].colour,
+        color=style.SERIES[5].color,
         marker=style.SERIES[5].marker,
         linestyle=style.SERIES[5].line,
         linewidth=0.9,
@@ -43,7 +43,7 @@ def draw(data: Mapping[str, Any]) -> Figure:
         theirs["epoch"],
         theirs["max_cosine"],
         label="the report's pair, as printed",
-        color=style.SERIES[4].colour,
+        color=style.SERIES[4].color,
         marker="o",
         markersize=7,
         markerfacecolor="none",
@@ -53,14 +53,14 @@ def draw(data: Mapping[str, Any]) -> Figure:
     )
     ends = epochs[[0, -1]]
     for panel, level in ((axes, "isotropic"), (above, "data")):
-        panel.plot(ends, [levels[level]] * 2, label=marks.LEVELS[level], **marks.of_level(level))
+        panel.plot(ends, [levels[level]] * 2, label=marks.LEVELS[level], **marks.level_style(level))
     # This level depends on the dictionaries themselves and was drawn at the end only.
-    gauge = marks.of_level("gauge") | {"linestyle": "none"}
+    gauge = marks.level_style("gauge") | {"linestyle": "none"}
     axes.plot(ends[1:], levels["gauge"], label="gauge-scrambled, at the end", zorder=4, **gauge)
     axes.set(xlabel="epochs", ylabel="signed best cosine")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     _break(above, axes, levels["data"])
-    figure.legend(*marks.entries(axes, above), loc="outside upper left", ncols=3)
+    figure.legend(*marks.legend_entries(axes, above), loc="outside upper left", ncols=3)
     return figure
 
 

@@ -39,12 +39,12 @@ def _panel(axes: Axes, sizes: Any, widths: Mapping[str, Any]) -> None:
     by_width = sorted((int(name.removeprefix("width")), curve) for name, curve in widths.items())
     for index, (width, curve) in enumerate(by_width):
         look = style.series(index)
-        axes.plot(sizes, curve["closed"], color=look.colour, linestyle=look.line)
+        axes.plot(sizes, curve["closed"], color=look.color, linestyle=look.line)
         axes.errorbar(
             sizes,
             curve["drawn"],
             yerr=curve["drawn_sd"],
-            color=look.colour,
+            color=look.color,
             marker=look.marker,
             linestyle="none",
             elinewidth=0.8,
@@ -55,6 +55,6 @@ def _panel(axes: Axes, sizes: Any, widths: Mapping[str, Any]) -> None:
             xytext=(0, 6),
             textcoords="offset points",
             ha="right",
-            color=look.colour,
+            color=look.color,
         )
     style.sizes_axis(axes, sizes)

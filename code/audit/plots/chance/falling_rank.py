@@ -35,12 +35,12 @@ def draw(data: Mapping[str, Any]) -> Figure:
         similarity.plot(
             data["rank"],
             data[name],
-            color=look.colour,
+            color=look.color,
             linestyle=look.line,
             marker=look.marker,
             # Two levels nearly coincide: the first is drawn so that the second fits inside.
             markersize=8 if index == 0 else None,
-            markerfacecolor="white" if index == 0 else look.colour,
+            markerfacecolor="white" if index == 0 else look.color,
             label=label,
         )
     similarity.set_ylabel("chance level")
@@ -49,7 +49,7 @@ def draw(data: Mapping[str, Any]) -> Figure:
     reproducibility.plot(
         data["rank"],
         data["reproducibility"],
-        color=flat.colour,
+        color=flat.color,
         linestyle=flat.line,
         marker=flat.marker,
     )

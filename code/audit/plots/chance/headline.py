@@ -47,17 +47,17 @@ def draw(data: Mapping[str, Any]) -> Figure:
 
 def _scatter(axes: Axes, points: list, index: int, report: str) -> None:
     look = style.series(index)
-    axes.plot([], [], look.marker, color=look.colour, label=report)
+    axes.plot([], [], look.marker, color=look.color, label=report)
     for point in points:
         # What stands above the diagonal is all that training can claim.
         above = (point["chance"], point["reported"])
-        axes.vlines(point["chance"], *above, color=look.colour, linewidth=0.6, alpha=0.5)
+        axes.vlines(point["chance"], *above, color=look.color, linewidth=0.6, alpha=0.5)
         axes.plot(
             point["chance"],
             point["reported"],
             look.marker,
-            color=look.colour,
-            markerfacecolor="white" if _is_bound(point) else look.colour,
+            color=look.color,
+            markerfacecolor="white" if _is_bound(point) else look.color,
             zorder=3,
         )
 
@@ -67,8 +67,8 @@ def _is_bound(point: Mapping[str, Any]) -> bool:
 
 
 def _diagonal(axes: Axes, end: float) -> Annotation:
-    axes.plot([0, end], [0, end], color=style.CHANCE_COLOUR, linewidth=1.0, zorder=1)
-    axes.fill_between([0, end], [0, end], color=style.CHANCE_COLOUR, alpha=0.12, linewidth=0)
+    axes.plot([0, end], [0, end], color=style.CHANCE_COLOR, linewidth=1.0, zorder=1)
+    axes.fill_between([0, end], [0, end], color=style.CHANCE_COLOR, alpha=0.12, linewidth=0)
     return axes.annotate(
         "no better than chance",
         (end, 0.0),
@@ -77,7 +77,7 @@ def _diagonal(axes: Axes, end: float) -> Annotation:
         ha="right",
         va="bottom",
         fontsize=7,
-        color=style.CHANCE_COLOUR,
+        color=style.CHANCE_COLOR,
     )
 
 

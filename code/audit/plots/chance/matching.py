@@ -57,12 +57,12 @@ def _curve(
     axes.plot(
         curve["latents"],
         curve[quantity],
-        color=look.colour,
+        color=look.color,
         marker=look.marker,
         linestyle=look.line,
         label=label,
         linewidth=0.8 if hollow else None,
-        markerfacecolor="white" if hollow else look.colour,
+        markerfacecolor="white" if hollow else look.color,
     )
 
 
@@ -70,7 +70,7 @@ def _reported(axes: Axes, point: Mapping[str, Any], quantity: str) -> None:
     axes.plot(
         [point["latents"]],
         [point[quantity]],
-        color=_REPORTED.colour,
+        color=_REPORTED.color,
         marker=_REPORTED.marker,
         linestyle="none",
         label="SciPy, as reported",

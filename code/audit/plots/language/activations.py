@@ -45,7 +45,7 @@ def draw(data: Mapping[str, Any]) -> Figure:
     # The strip's other half holds the legend, so the right panel names its own axis.
     moves.tick_params(labelbottom=True)
     moves.set_xlabel("cosine of decoder rows")
-    handles, labels = marks.entries(fires, moves)
+    handles, labels = marks.legend_entries(fires, moves)
     once = dict(zip(labels, handles, strict=True))
     legend.axis("off")
     legend.legend(once.values(), once.keys(), loc="lower center")
@@ -54,15 +54,15 @@ def draw(data: Mapping[str, Any]) -> Figure:
 
 def _panel(axes: Axes, curve: Mapping[str, Any], other: str) -> None:
     x = curve["cosine"]
-    axes.axhline(0.0, color=style.CHANCE_COLOUR, linewidth=0.6)
-    marks.with_interval(axes, x, curve, label=_PARTNER, **marks.of_trained())
-    axes.plot(x, curve["gauge"], label=_GAUGE, **marks.of_level("gauge"))
+    axes.axhline(0.0, color=style.CHANCE_COLOR, linewidth=0.6)
+    marks.with_interval(axes, x, curve, label=_PARTNER, **marks.trained_style())
+    axes.plot(x, curve["gauge"], label=_GAUGE, **marks.level_style("gauge"))
     look = _LOOKS[other]
     axes.plot(
         x,
         curve[other],
         label=_OTHERS[other],
-        color=look.colour,
+        color=look.color,
         marker=look.marker,
         linestyle=look.line,
         markerfacecolor="white",

@@ -41,16 +41,16 @@ def draw(data: Mapping[str, Any]) -> Figure:
         style.sizes_axis(axes, sizes)
     for axes in grid[1]:
         axes.set_xlabel("latents $n$")
-    grid[0, 0].legend(*marks.entries(grid[0, 0]), loc="upper right")
+    grid[0, 0].legend(*marks.legend_entries(grid[0, 0]), loc="upper right")
     # Below the lowest curve, which lies far from zero.
-    grid[0, 1].legend(*marks.entries(grid[0, 1]), loc="lower left")
+    grid[0, 1].legend(*marks.legend_entries(grid[0, 1]), loc="lower left")
     return figure
 
 
 def _shares(axes: Axes, sizes: Any, data: Mapping[str, Any]) -> None:
     for index, (count, name) in enumerate(_COUNTS.items()):
         look = style.series(index)
-        drawn = {"color": look.colour, "marker": look.marker, "linestyle": look.line}
+        drawn = {"color": look.color, "marker": look.marker, "linestyle": look.line}
         marks.with_interval(axes, sizes, data[count], label=name, **drawn)
         axes.plot(sizes, data[count]["gauge"], markerfacecolor="white", linewidth=0.7, **drawn)
     axes.set_title("share of latents (%), hollow: gauge")
@@ -58,22 +58,22 @@ def _shares(axes: Axes, sizes: Any, data: Mapping[str, Any]) -> None:
 
 
 def _cosine(axes: Axes, sizes: Any, curve: Mapping[str, Any]) -> None:
-    marks.with_interval(axes, sizes, curve, label="matched cosine", **marks.of_trained())
+    marks.with_interval(axes, sizes, curve, label="matched cosine", **marks.trained_style())
     live = style.series(5)
     axes.plot(
         sizes,
         curve["live"],
         label="the same, latents that fire",
-        color=live.colour,
+        color=live.color,
         marker=live.marker,
         linestyle=live.line,
     )
-    axes.plot(sizes, curve["gauge"], label=marks.LEVELS["gauge"], **marks.of_level("gauge"))
+    axes.plot(sizes, curve["gauge"], label=marks.LEVELS["gauge"], **marks.level_style("gauge"))
     axes.set_title("mean cosine of matched latents")
-    marks.from_zero(axes)
+    marks.start_at_zero(axes)
 
 
 def _dead(axes: Axes, sizes: Any, shares: Any) -> None:
     axes.plot(sizes, shares, color="0.25", marker="x", linewidth=1.0)
     axes.set_ylabel("never\nfire (%)")
-    marks.from_zero(axes)
+    marks.start_at_zero(axes)

@@ -28,10 +28,10 @@ def draw(data: Mapping[str, Any]) -> Figure:
     aligned, shared = figure.subplots(1, 2)
     for index, (arm, name) in enumerate(_ARMS.items()):
         curve, look = data[arm]["curve"], style.series(index)
-        drawn = {"color": look.colour, "marker": look.marker, "linestyle": look.line}
+        drawn = {"color": look.color, "marker": look.marker, "linestyle": look.line}
         aligned.plot(curve["frequency"], curve["median"], label=name, **drawn)
         aligned.fill_between(
-            curve["frequency"], curve["low"], curve["high"], color=look.colour, alpha=0.18
+            curve["frequency"], curve["low"], curve["high"], color=look.color, alpha=0.18
         )
         shared.plot(curve["frequency"], curve["shared"], label=name, **drawn)
     aligned.set_title("mean cosine with partners: median, quartiles")

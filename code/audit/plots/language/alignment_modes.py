@@ -32,14 +32,14 @@ def draw(data: Mapping[str, Any]) -> Figure:
         axes.stairs(
             found["gauge"],
             edges,
-            color=gauge.colour,
+            color=gauge.color,
             linestyle=gauge.line,
             label="gauge-scrambled",
         )
         axes.plot(
             0.5 * (edges[:-1] + edges[1:]),
             found["mixture"],
-            color=mixture.colour,
+            color=mixture.color,
             linestyle=mixture.line,
             linewidth=1.0,
             label="mixture of two, fitted",

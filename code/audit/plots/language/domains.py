@@ -26,14 +26,17 @@ def draw(data: Mapping[str, Any]) -> Figure:
     panels = figure.subplots(1, 2, sharex=True, sharey=True)
     for axes, (kind, (own, other)) in zip(panels, _KINDS.items(), strict=True):
         curve = data[kind]["figure"]
-        look = marks.of_trained()
+        look = marks.trained_style()
         axes.plot((0, 1), (0, 1), color="0.7", linewidth=0.8, label="as close as within")
         axes.plot(curve["within"], curve["median"], label="median, with quartiles", **look)
         axes.fill_between(
             curve["within"], curve["low"], curve["high"], color=look["color"], alpha=0.18
         )
         axes.plot(
-            curve["within"], curve["gauge"], label=marks.LEVELS["gauge"], **marks.of_level("gauge")
+            curve["within"],
+            curve["gauge"],
+            label=marks.LEVELS["gauge"],
+            **marks.level_style("gauge"),
         )
         axes.set_title(f"latents of {own}")
         axes.set_xlabel(f"best cosine within {own}, other seeds")

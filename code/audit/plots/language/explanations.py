@@ -57,24 +57,24 @@ def _distribution(axes: Axes, data: Mapping[str, Any]) -> None:
         axes.plot(middles, 100 * np.asarray(data[name]["value"]), **_look(name))
     axes.set_xlabel("detection score")
     axes.set_ylabel("latents (%)")
-    marks.from_zero(axes)
+    marks.start_at_zero(axes)
 
 
 def _scores(axes: Axes, x: Any, data: Mapping[str, Any]) -> None:
     for name in _LOOKS:
         if name in data:
             marks.with_interval(axes, x, data[name], **_look(name))
-    axes.axhline(_BLIND, color=style.CHANCE_COLOUR, linewidth=0.7, zorder=0)
+    axes.axhline(_BLIND, color=style.CHANCE_COLOR, linewidth=0.7, zorder=0)
 
 
 def _look(name: str) -> dict[str, Any]:
     label, look, filled = _LOOKS[name]
     return {
         "label": label,
-        "color": look.colour,
+        "color": look.color,
         "marker": look.marker,
         "linestyle": look.line,
-        "markerfacecolor": look.colour if filled else "white",
+        "markerfacecolor": look.color if filled else "white",
     }
 
 

@@ -47,7 +47,7 @@ def draw(data: Mapping[str, Any]) -> Figure:
         np.asarray(figure_data["start_kappa"]["value"]),
         places - _ASIDE,
         label="between seeds, before training",
-        color=_COLUMNS[0][2].colour,
+        color=_COLUMNS[0][2].color,
         marker=_COLUMNS[0][2].marker,
         markerfacecolor="white",
         markersize=4,
@@ -55,7 +55,7 @@ def draw(data: Mapping[str, Any]) -> Figure:
         zorder=2,
     )
     _dots(right, places, figure_data["truth"], style.SERIES[2], "planted truth", plain)
-    left.axvline(0, color=style.CHANCE_COLOUR, linewidth=0.9)
+    left.axvline(0, color=style.CHANCE_COLOR, linewidth=0.9)
     left.annotate(
         "chance",
         (0, 1),
@@ -63,7 +63,7 @@ def draw(data: Mapping[str, Any]) -> Figure:
         xytext=(3, 3),
         textcoords="offset points",
         fontsize=7,
-        color=style.CHANCE_COLOUR,
+        color=style.CHANCE_COLOR,
     )
     labels = [
         name if what in ("nothing", "partners") or what in name else f"{name} ({what})"
@@ -87,7 +87,7 @@ def _dots(
         value,
         places,
         xerr=((value - low).clip(min=0), (high - value).clip(min=0)),
-        color=look.colour,
+        color=look.color,
         marker=look.marker,
         linestyle="none",
         markersize=4,
@@ -96,4 +96,4 @@ def _dots(
         label=label,
         zorder=3,
     )
-    axes.axvline(value[plain], color=look.colour, linestyle=(0, (1, 2)), linewidth=0.8, zorder=1)
+    axes.axvline(value[plain], color=look.color, linestyle=(0, (1, 2)), linewidth=0.8, zorder=1)

@@ -33,27 +33,27 @@ def draw(data: Mapping[str, Any]) -> Figure:
     votes, others = data["votes"], data["votes"]["others"]
     for kind, (name, index) in _KINDS.items():
         look = style.series(index)
-        drawn = {"color": look.colour, "marker": look.marker, "markersize": 3.5}
+        drawn = {"color": look.color, "marker": look.marker, "markersize": 3.5}
         band = data["prediction"][kind]
         unshared.fill_between(
-            others, band["curve_low"], band["curve_high"], color=look.colour, alpha=0.18, lw=0
+            others, band["curve_low"], band["curve_high"], color=look.color, alpha=0.18, lw=0
         )
         unshared.plot(
             others,
             band["curve"],
-            color=look.colour,
+            color=look.color,
             linestyle=(0, (2, 1.5)),
             label=f"{name}: foretold",
         )
         unshared.plot(others, votes[kind]["unshared"], label=name, linestyle="none", **drawn)
         unanimous.plot(others, votes[kind]["unanimous"], linestyle=look.line, **drawn)
-        unanimous.axhline(votes[kind]["stable"], color=look.colour, linestyle=(0, (1, 1)))
+        unanimous.axhline(votes[kind]["stable"], color=look.color, linestyle=(0, (1, 1)))
     _chance(unshared, others, votes["gauge_live"]["unshared"], "live, found by chance")
     _chance(unanimous, others, votes["gauge_live"]["unanimous"], "")
     unshared.plot(
         others[: len(data["report"]["curve"])],
         data["report"]["curve"][: len(others)],
-        color=_REPORT.colour,
+        color=_REPORT.color,
         linestyle=_REPORT.line,
         label="fifth report",
     )
@@ -65,19 +65,19 @@ def draw(data: Mapping[str, Any]) -> Figure:
     unshared.set_ylim(-3, 103)
     unanimous.set_ylim(bottom=-0.04 * unanimous.get_ylim()[1])
     unshared.set_ylabel("latents (%)")
-    figure.legend(*marks.entries(unshared, histogram), loc="outside upper left", ncols=4)
+    figure.legend(*marks.legend_entries(unshared, histogram), loc="outside upper left", ncols=4)
     return figure
 
 
 def _chance(axes: Axes, others: Any, values: Any, label: str) -> None:
-    look = marks.of_level("gauge")
+    look = marks.level_style("gauge")
     axes.plot(others, values, label=label or None, markersize=3.5, **look)
 
 
 def _histogram(axes: Axes, votes: Mapping[str, Any]) -> None:
     bins = np.arange(len(votes["histogram"]))
     look = style.series(0)
-    axes.bar(bins, votes["histogram"], width=0.8, color=look.colour, alpha=0.55)
+    axes.bar(bins, votes["histogram"], width=0.8, color=look.color, alpha=0.55)
     axes.plot(
         bins, votes["fitted"], color="black", marker="_", linestyle="none", label="fitted law"
     )

@@ -48,17 +48,17 @@ def draw(data: Mapping[str, Any]) -> Figure:
     grid[0, 0].set_ylabel("live latents:\nmedian matched cosine")
     grid[1, 0].set_ylabel("mean matched cosine:\n$\\kappa$ against gauge")
     grid[2, 0].set_ylabel("share")
-    marks.from_zero(grid[0, 0])
-    marks.from_zero(grid[1, 0])
-    figure.legend(*marks.entries(*grid[:, 0]), loc="outside upper left", ncols=4)
+    marks.start_at_zero(grid[0, 0])
+    marks.start_at_zero(grid[1, 0])
+    figure.legend(*marks.legend_entries(*grid[:, 0]), loc="outside upper left", ncols=4)
     return figure
 
 
 def _levels(axes: Axes, sweep: Mapping[str, Any]) -> None:
     curve = sweep["curves"]["live"]["matched_median"]
-    marks.with_interval(axes, sweep["at"], curve, label="trained", **marks.of_trained())
+    marks.with_interval(axes, sweep["at"], curve, label="trained", **marks.trained_style())
     for level, name in marks.LEVELS.items():
-        axes.plot(sweep["at"], curve[level], label=name, **marks.of_level(level))
+        axes.plot(sweep["at"], curve[level], label=name, **marks.level_style(level))
 
 
 def _kappa(axes: Axes, sweep: Mapping[str, Any]) -> None:
@@ -73,7 +73,7 @@ def _kappa(axes: Axes, sweep: Mapping[str, Any]) -> None:
             sweep["at"],
             ends,
             label=name,
-            color=look.colour,
+            color=look.color,
             marker=look.marker,
             linestyle=look.line,
         )
@@ -92,7 +92,7 @@ def _reached(axes: Axes, sweep: Mapping[str, Any]) -> None:
             sweep["at"],
             sweep[name],
             label=label,
-            color=look.colour,
+            color=look.color,
             marker="x" if name == "dead_fraction" else "v",
             linestyle=look.line,
         )

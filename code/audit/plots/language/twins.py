@@ -38,12 +38,15 @@ def draw(data: Mapping[str, Any]) -> Figure:
             epochs,
             curves[name],
             label=label,
-            color=look.colour,
+            color=look.color,
             marker=look.marker,
             linestyle=look.line,
         )
     axes.plot(
-        epochs, curves["gauge"]["value"], label="twins, gauge-scrambled", **marks.of_level("gauge")
+        epochs,
+        curves["gauge"]["value"],
+        label="twins, gauge-scrambled",
+        **marks.level_style("gauge"),
     )
     axes.set_xscale("symlog", linthresh=1, linscale=0.5)
     axes.xaxis.set_major_locator(FixedLocator([float(epoch) for epoch in epochs]))

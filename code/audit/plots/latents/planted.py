@@ -11,7 +11,7 @@ from seedstability.report.figures import marks, style
 _BLOCKS, _SINGLES = style.series(0), style.series(2)
 _LAW = style.series(6)
 _TURNED = style.series(5)
-_GAUGE, _OTHER = marks.of_level("gauge"), marks.of_level("untrained")
+_GAUGE, _OTHER = marks.level_style("gauge"), marks.level_style("untrained")
 
 
 @style.printed
@@ -51,7 +51,7 @@ def draw(data: Mapping[str, Any]) -> Figure:
     spans.set_ylabel("overlap of two seeds' spans")
     frequency.set_xlabel("share of samples in which the unit is active")
     samples.set_xlabel("samples trained on, equal steps")
-    figure.legend(*marks.entries(latents, spans), loc="outside upper left", ncols=3)
+    figure.legend(*marks.legend_entries(latents, spans), loc="outside upper left", ncols=3)
     return figure
 
 
@@ -100,7 +100,7 @@ def _curve(axes: Axes, along: Mapping[str, Any], name: str, label: str, **look: 
 
 
 def _solid(look: style.Series) -> dict[str, Any]:
-    return {"color": look.colour, "marker": look.marker, "linestyle": look.line}
+    return {"color": look.color, "marker": look.marker, "linestyle": look.line}
 
 
 def _hollow(look: style.Series) -> dict[str, Any]:

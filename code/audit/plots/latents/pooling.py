@@ -52,7 +52,7 @@ def _panel(axes: Axes, points: Mapping[str, Any]) -> None:
             points["explained_variance"][i],
             middle,
             yerr=[[below], [above]],
-            color=look.colour,
+            color=look.color,
             marker=look.marker,
             linestyle="none",
             capsize=2,

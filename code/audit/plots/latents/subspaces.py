@@ -51,12 +51,10 @@ def _votes(axes: Axes, found: Mapping[str, Any]) -> None:
     """How many of the other seeds found a latent, as a share of them."""
     votes, others = found["votes"], len(found["votes"]) - 1
     share = np.arange(others + 1) / others
-    colours = [_CAMPS["unstable"], *[_CAMPS["between"]] * (others - 1), _CAMPS["stable"]]
-    for at, height, (colour, _, hatch) in zip(share, votes, colours, strict=True):
-        axes.bar(
-            at, height, 0.8 / others, color=colour, edgecolor="0.3", linewidth=0.4, hatch=hatch
-        )
-    look = marks.of_level("gauge") | {"linestyle": "none"}
+    colors = [_CAMPS["unstable"], *[_CAMPS["between"]] * (others - 1), _CAMPS["stable"]]
+    for at, height, (color, _, hatch) in zip(share, votes, colors, strict=True):
+        axes.bar(at, height, 0.8 / others, color=color, edgecolor="0.3", linewidth=0.4, hatch=hatch)
+    look = marks.level_style("gauge") | {"linestyle": "none"}
     axes.plot(share, found["votes_gauge"], **look)
     # Nearly all votes after a scramble are none: that bar would press down all others.
     axes.set_ylim(0.0, 1.6 * float(np.max(votes)))
@@ -73,14 +71,14 @@ def _votes(axes: Axes, found: Mapping[str, Any]) -> None:
 
 def _cosines(axes: Axes, found: Mapping[str, Any]) -> None:
     edges, floor = found["edges"], np.zeros(len(found["edges"]) - 1)
-    for camp, (colour, name, hatch) in _CAMPS.items():
+    for camp, (color, name, hatch) in _CAMPS.items():
         top = floor + found[camp]
         axes.stairs(
             top,
             edges,
             baseline=floor,
             fill=True,
-            facecolor=colour,
+            facecolor=color,
             edgecolor="0.3",
             linewidth=0.4,
             hatch=hatch,
@@ -88,7 +86,7 @@ def _cosines(axes: Axes, found: Mapping[str, Any]) -> None:
         )
         floor = top
     low, high = _nine_in_ten(found["gauge"], edges)
-    gauge = style.series(1).colour
+    gauge = style.series(1).color
     axes.axvspan(low, high, color=gauge, alpha=0.22, linewidth=0, label=_BAND, zorder=0)
     for end in (low, high):
         axes.axvline(end, color=gauge, linestyle=style.series(1).line, linewidth=1.0)

@@ -39,13 +39,13 @@ def draw(data: Mapping[str, Any]) -> Figure:
             axes.plot(
                 at,
                 curve[level],
-                color=look.colour,
+                color=look.color,
                 marker=look.marker,
                 linestyle=look.line,
                 markerfacecolor="white",
                 label=label,
             )
-        marks.with_interval(axes, at, curve, label="unstable, two seeds", **marks.of_trained())
+        marks.with_interval(axes, at, curve, label="unstable, two seeds", **marks.trained_style())
         style.sizes_axis(axes, at)
         axes.set_ylim(0.0, 1.0)
         axes.set_title(title)

@@ -47,8 +47,8 @@ def _similarity(axes: Axes, edges: np.ndarray, data: Mapping[str, Any]) -> None:
     middle = (edges[:-1] + edges[1:]) / 2
     value, low, high = (np.array(data[name], float) for name in ("median_cosine", "low", "high"))
     look = style.SERIES[0]
-    axes.fill_between(middle, low, high, color=look.colour, alpha=0.25, linewidth=0)
-    axes.plot(middle, value, color=look.colour, marker=look.marker, linestyle=look.line)
+    axes.fill_between(middle, low, high, color=look.color, alpha=0.25, linewidth=0)
+    axes.plot(middle, value, color=look.color, marker=look.marker, linestyle=look.line)
     axes.set_ylabel("cosine with best partner")
     axes.set_title("median, and the middle half of the latents")
     axes.set_ylim(min(0.0, np.nanmin(low, initial=0.0)), 1.02)
@@ -58,12 +58,12 @@ def _dead(
     similarity: Axes, counts: Axes, place: float, dead: Mapping[str, Any], width: float
 ) -> None:
     look = style.SERIES[1]
-    counts.bar([place], [dead["count"]], width=0.8 * width, color=look.colour)
+    counts.bar([place], [dead["count"]], width=0.8 * width, color=look.color)
     if dead["median_cosine"] is not None:
         similarity.plot(
             [place],
             [dead["median_cosine"]],
-            color=look.colour,
+            color=look.color,
             marker=look.marker,
             markerfacecolor="white",
             linestyle="none",

@@ -28,16 +28,16 @@ _LOOKS = {
 }
 
 
-def of_trained() -> dict[str, Any]:
-    """Colour, mark and line of what was trained."""
-    return {"color": _TRAINED.colour, "marker": _TRAINED.marker, "linestyle": _TRAINED.line}
+def trained_style() -> dict[str, Any]:
+    """Color, mark and line of what was trained."""
+    return {"color": _TRAINED.color, "marker": _TRAINED.marker, "linestyle": _TRAINED.line}
 
 
-def of_level(level: str) -> dict[str, Any]:
-    """Colour, mark and line of a chance level."""
+def level_style(level: str) -> dict[str, Any]:
+    """Color, mark and line of a chance level."""
     look = _LOOKS[level]
     return {
-        "color": look.colour,
+        "color": look.color,
         "marker": look.marker,
         "linestyle": look.line,
         "markerfacecolor": "white",
@@ -54,7 +54,7 @@ def with_interval(
     axes.errorbar(x, middle, yerr=(below, above), elinewidth=0.9, capsize=2, zorder=3, **look)
 
 
-def from_zero(axes: Axes) -> None:
+def start_at_zero(axes: Axes) -> None:
     """Let the y axis begin at zero, or below it where there is something below."""
     axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
 
@@ -67,7 +67,7 @@ def explained_variance(axes: Axes, x: Sequence[float], values: Any, **look: Any)
     axes.autoscale_view()
 
 
-def entries(*panels: Axes) -> tuple[list[Any], list[str]]:
+def legend_entries(*panels: Axes) -> tuple[list[Any], list[str]]:
     """Handles and labels for one legend over panels, in the order in which they were drawn."""
     drawn = [_entries(axes) for axes in panels]
     handles = [handle for found, _ in drawn for handle in found]

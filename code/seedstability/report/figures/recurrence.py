@@ -26,12 +26,12 @@ def draw(data: Mapping[str, Any]) -> Figure:
     votes, thresholds = figure.subplots(1, 2)
     _votes(votes, data)
     _thresholds(thresholds, data)
-    figure.legend(*marks.entries(thresholds), loc="outside upper left", ncols=2)
+    figure.legend(*marks.legend_entries(thresholds), loc="outside upper left", ncols=2)
     return figure
 
 
 def _votes(axes: Axes, data: Mapping[str, Any]) -> None:
-    axes.bar(data["votes"], data["share"], width=0.8, color=style.SERIES[0].colour)
+    axes.bar(data["votes"], data["share"], width=0.8, color=style.SERIES[0].color)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=7, integer=True))
     axes.set_xlabel("other seeds that have it")
     axes.set_ylabel("share of latents")
@@ -41,7 +41,7 @@ def _votes(axes: Axes, data: Mapping[str, Any]) -> None:
 def _thresholds(axes: Axes, data: Mapping[str, Any]) -> None:
     # The thresholds are chosen, not measured: equal steps.
     places = range(len(data["thresholds"]))
-    ours = marks.of_trained()
+    ours = marks.trained_style()
     axes.plot(places, data["mean"], label="these dictionaries", zorder=3, **ours)
     for place, low, high in zip(places, data["low"], data["high"], strict=True):
         if low is not None and high is not None:
@@ -49,7 +49,9 @@ def _thresholds(axes: Axes, data: Mapping[str, Any]) -> None:
     for level, values in data["chance"].items():
         known = [(x, y) for x, y in zip(places, values, strict=True) if y is not None]
         if known:
-            axes.plot(*zip(*known, strict=True), label=marks.LEVELS[level], **marks.of_level(level))
+            axes.plot(
+                *zip(*known, strict=True), label=marks.LEVELS[level], **marks.level_style(level)
+            )
     axes.set_xticks(places, [f"{threshold:g}" for threshold in data["thresholds"]])
     axes.set_xlim(-0.3, len(places) - 0.7)
     axes.set_ylim(0, 1.02)

@@ -15,7 +15,7 @@ _SMALLEST_SPAN = 0.1
 # Up to this many dictionaries three digits do not crowd a cell.
 _THREE_DIGITS_UP_TO = 10
 _ROOMY_UP_TO = 8
-# With more, numbers would lie on each other: the colours are left.
+# With more, numbers would lie on each other: the colors are left.
 _NUMBERS_UP_TO = 20
 _LONGEST_LABEL = 14
 # The font that comes with matplotlib draws letters up to here; others would be empty boxes.

@@ -28,23 +28,23 @@ def draw(data: Mapping[str, Any]) -> Figure:
     panels = figure.subplots(len(drawn), 1, sharex=True, squeeze=False)[:, 0]
     for axes, (kind, title) in zip(panels, drawn.items(), strict=True):
         _panel(axes, data["edges"], data[kind], data[f"chance_{kind}"] or {})
-        axes.axvline(data["threshold"], color=style.CHANCE_COLOUR, linewidth=0.7, zorder=0)
+        axes.axvline(data["threshold"], color=style.CHANCE_COLOR, linewidth=0.7, zorder=0)
         axes.set_title(title)
         axes.set_ylabel("share of latents")
         axes.set_ylim(bottom=0)
     panels[-1].set_xlabel("cosine of decoder directions")
     panels[-1].set_xlim(*_shown(data))
-    figure.legend(*marks.entries(panels[0]), loc="outside upper left", ncols=2)
+    figure.legend(*marks.legend_entries(panels[0]), loc="outside upper left", ncols=2)
     return figure
 
 
 def _panel(axes: Axes, edges: Sequence[float], ours: Any, chance: Mapping[str, Any]) -> None:
-    colour = style.SERIES[0].colour
-    axes.stairs(ours, edges, fill=True, color=colour, alpha=0.45, label="these dictionaries")
-    axes.stairs(ours, edges, color=colour, linewidth=0.9)
+    color = style.SERIES[0].color
+    axes.stairs(ours, edges, fill=True, color=color, alpha=0.45, label="these dictionaries")
+    axes.stairs(ours, edges, color=color, linewidth=0.9)
     for level, shares in chance.items():
         if shares is not None:
-            look = marks.of_level(level)
+            look = marks.level_style(level)
             axes.stairs(
                 shares,
                 edges,

@@ -1,7 +1,7 @@
-"""How every figure looks: print sizes, type, and marks that survive greyscale and colour blindness.
+"""How every figure looks: print sizes, type, and marks that survive greyscale and color blindness.
 
-Colours are those of Okabe and Ito (2008), ordered so that neighbours also differ in lightness;
-series differ in marker and line as well, so colour never carries a meaning alone.
+Colors are those of Okabe and Ito (2008), ordered so that neighbours also differ in lightness;
+series differ in marker and line as well, so color never carries a meaning alone.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -49,7 +49,7 @@ SETTINGS: Any = {
 class Series(NamedTuple):
     """How one series of a figure is drawn."""
 
-    colour: str
+    color: str
     marker: str
     line: Any
 
@@ -63,7 +63,7 @@ SERIES: tuple[Series, ...] = (
     Series("#56B4E9", "P", (0, (2, 2))),
     Series("#000000", "X", (0, (8, 3))),
 )
-CHANCE_COLOUR = "#595959"
+CHANCE_COLOR = "#595959"
 
 
 def printed(draw: Callable[[Mapping[str, Any]], Figure]) -> Callable[[Mapping[str, Any]], Figure]:

@@ -18,14 +18,14 @@ HEAT_MAPS = {
 """Statistics drawn pair by pair, over all latents."""
 
 
-class Drawn(NamedTuple):
+class PageFigure(NamedTuple):
     """A figure of the page."""
 
     svg: Markup
     caption: str
 
 
-def distribution(document: Document) -> Drawn | None:
+def distribution(document: Document) -> PageFigure | None:
     """Cosines of single latents with their partners, and under each chance level."""
     found = document.get("distribution")
     if not found:
@@ -44,7 +44,7 @@ def distribution(document: Document) -> Drawn | None:
     return _drawn(similarity_distribution, data, "distribution", caption, _where_most_lie(found))
 
 
-def reproducibility(document: Document) -> Drawn | None:
+def reproducibility(document: Document) -> PageFigure | None:
     """Votes of the other seeds, and the mean over thresholds."""
     found = document.get("reproducibility")
     if not found or not found.get("thresholds"):
@@ -73,7 +73,7 @@ def reproducibility(document: Document) -> Drawn | None:
     return _drawn(votes, data, "votes", caption, f"Latents that come back in {said}.")
 
 
-def frequency(document: Document) -> Drawn | None:
+def frequency(document: Document) -> PageFigure | None:
     """Similarity over the firing frequency; only where activations were given."""
     found = document.get("firing")
     if not found:
@@ -87,7 +87,7 @@ def frequency(document: Document) -> Drawn | None:
     return _drawn(firing, {**found, "dead": dead}, "firing", caption, said)
 
 
-def heat_maps(document: Document) -> list[Drawn]:
+def heat_maps(document: Document) -> list[PageFigure]:
     """Each statistic of `HEAT_MAPS` for every pair that was looked at."""
     names = [each["name"] for each in document["inputs"]["dictionaries"]]
     pairs = (document.get("pairs") or {}).get("full") or {}
@@ -106,10 +106,10 @@ def heat_maps(document: Document) -> list[Drawn]:
     return drawn
 
 
-def _drawn(module: Any, data: Mapping[str, Any], name: str, caption: str, said: str) -> Drawn:
+def _drawn(module: Any, data: Mapping[str, Any], name: str, caption: str, said: str) -> PageFigure:
     svg = inline_svg.markup(module.draw(data), name, f"{caption} {said}")
     # Written by matplotlib from numbers, and from labels as outlines: nothing of a user's is in it.
-    return Drawn(Markup(svg), caption)
+    return PageFigure(Markup(svg), caption)
 
 
 def _threshold(document: Document) -> float:

@@ -12,7 +12,7 @@ MOST_ROWS = 20_000
 """More rows make a page of several megabytes, and nobody turns over so many."""
 
 
-class Listed(NamedTuple):
+class LatentTable(NamedTuple):
     """The table of latents."""
 
     columns: dict[str, Any]
@@ -36,7 +36,7 @@ _MEASURED = (
 )
 
 
-def listed(names: list[str], arrays: Arrays, most: int = MOST_ROWS) -> Listed:
+def latent_table(names: list[str], arrays: Arrays, most: int = MOST_ROWS) -> LatentTable:
     """Columns of the latents shown: all, or the ends of each dictionary where there are too many.
 
     Args:
@@ -62,7 +62,7 @@ def listed(names: list[str], arrays: Arrays, most: int = MOST_ROWS) -> Listed:
         found = table[seeds, latents]
         values = [None if place < 0 else place for place in found.tolist()]
         columns.append({"key": key, "title": title, "digits": 0, "values": values})
-    return Listed({"names": names, "columns": columns}, _rule(best.shape, len(seeds)))
+    return LatentTable({"names": names, "columns": columns}, _rule(best.shape, len(seeds)))
 
 
 def _chosen(best: Float[np.ndarray, "S n"], most: int) -> tuple[np.ndarray, np.ndarray]:

@@ -25,7 +25,7 @@ def render(document: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> str
         arrays: as `latents.npz` holds them.
     """
     names = [each["name"] for each in document["inputs"]["dictionaries"]]
-    listed = latents.listed(names, arrays)
+    listed = latents.latent_table(names, arrays)
     camps, overlaps = tables.camps(document), tables.overlaps(document)
     script = _asset("report.js")
     return _template().render(

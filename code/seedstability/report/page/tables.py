@@ -117,7 +117,7 @@ def common(cells: Iterable[Cell]) -> str:
     return labels.pop() if len(labels) == 1 else ""
 
 
-class Camp(NamedTuple):
+class CampRow(NamedTuple):
     """How much comes back at one threshold."""
 
     threshold: str
@@ -130,7 +130,7 @@ class Camp(NamedTuple):
 _CAMPS = ("mean", "stable", "between", "unstable")
 
 
-def camps(document: Document) -> list[Camp]:
+def camps(document: Document) -> list[CampRow]:
     """One row a threshold, the lowest first; those over live latents after those over all."""
     found = document.get("reproducibility") or {}
     every, live = found.get("thresholds") or {}, found.get("live") or {}
@@ -140,16 +140,16 @@ def camps(document: Document) -> list[Camp]:
     ]
 
 
-def _camp(name: str, found: Mapping[str, Any]) -> Camp:
+def _camp(name: str, found: Mapping[str, Any]) -> CampRow:
     chance = found.get("chance") or {}
-    return Camp(
+    return CampRow(
         name,
         tuple(estimate(found.get(camp)) for camp in _CAMPS),
         tuple(estimate(chance.get(level)) for level in LEVELS),
     )
 
 
-class Overlap(NamedTuple):
+class OverlapRow(NamedTuple):
     """How much of the subspace of the strongest directions two dictionaries share."""
 
     dimensions: str
@@ -157,10 +157,10 @@ class Overlap(NamedTuple):
     chance: Cell
 
 
-def overlaps(document: Document) -> list[Overlap]:
+def overlaps(document: Document) -> list[OverlapRow]:
     """One row a number of dimensions, the smallest first."""
     found = document.get("subspaces") or {}
     return [
-        Overlap(key, estimate(found[key].get("overlap")), estimate(found[key].get("chance")))
+        OverlapRow(key, estimate(found[key].get("overlap")), estimate(found[key].get("chance")))
         for key in sorted(found, key=int)
     ]

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from seedstability.errors import UserError
-from seedstability.stability.cosine import normalise_rows
+from seedstability.stability.cosine import normalize_rows
 from seedstability.stability.pairs import PairSimilarity, pair_similarities
 from seedstability.stability.subspaces.principal import PrincipalBasis, principal_basis
 
@@ -23,7 +23,7 @@ _ROWS_AT_ONCE = 8192
 
 def isotropic(n: int, d: int, generator: Generator) -> Float[Tensor, "n d"]:
     """`n` independent directions, uniform on the sphere of R^`d`."""
-    return normalise_rows(_normal(n, d, generator))
+    return normalize_rows(_normal(n, d, generator))
 
 
 def data_directions(
@@ -34,7 +34,7 @@ def data_directions(
     Raises:
         UserError: for a matrix that is no covariance.
     """
-    return normalise_rows(_normal(n, len(covariance), generator) @ _square_root(covariance))
+    return normalize_rows(_normal(n, len(covariance), generator) @ _square_root(covariance))
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ def bid(starts, columns, scores, prices, column_of, row_of, step, most):
 
 
 @kernel
-def give_up(starts, columns, scores, prices, column_of, row_of, tolerance):
+def unassign_suboptimal(starts, columns, scores, prices, column_of, row_of, tolerance):
     """Take from each row a column that is not its best one, up to `tolerance`; returns how many."""
     given_up = 0
     for i in range(len(column_of)):
@@ -179,7 +179,7 @@ def share_slack(starts, columns, scores, prices, column_of, best, lowest_price):
 
 
 @kernel
-def give_back(starts, columns, scores, prices, column_of, row_of, best, room):
+def raise_row_prices(starts, columns, scores, prices, column_of, row_of, best, room):
     """Raise each row's profit by as much as there is `room` [n] for and its column's price pays.
 
     Row i and its column move together, by c_i ≤ room_i. On every edge i, j the profit of i less the

@@ -35,7 +35,7 @@ _BFLOAT16_OUT = 2.0**-8 * 1.01
 
 
 @dataclass(frozen=True)
-class Rounded:
+class RoundedRows:
     """Unit rows as they are multiplied."""
 
     rows: Float[Tensor, "n d"]
@@ -45,24 +45,24 @@ class Rounded:
 
     def kept(self, which: Int64[np.ndarray, " m"]) -> "Rounded":
         """Some of the rows."""
-        return Rounded(self.rows[torch.from_numpy(which)], self.margins[which])
+        return RoundedRows(self.rows[torch.from_numpy(which)], self.margins[which])
 
 
-def rounded(X: Float32[Tensor, "n d"], method: Method, device: str = "cpu") -> Rounded:
+def round_rows(X: Float32[Tensor, "n d"], method: Method, device: str = "cpu") -> RoundedRows:
     """Unit rows `X` as `method` multiplies them, with the error's bound of each."""
     sums = X.shape[1] * _UNIT * 1.01  # half of the bound of a sum taken in any order, twice over
     if method == "float32":
-        return Rounded(X.to(device), np.full(len(X), sums, np.float32))
+        return RoundedRows(X.to(device), np.full(len(X), sums, np.float32))
     short, margins = torch.empty(X.shape, dtype=torch.bfloat16), np.empty(len(X), np.float32)
     for first in range(0, len(X), 8192):
         part = slice(first, first + 8192)
         short[part] = X[part]
         residuals = (X[part] - short[part].float()).norm(dim=1)
         margins[part] = 1.01 * residuals.numpy() + sums
-    return Rounded(short.to(device), margins)
+    return RoundedRows(short.to(device), margins)
 
 
-def growth(method: Method) -> float:
+def relative_rounding(method: Method) -> float:
     """By how much of its size a product may have shrunk when it came out rounded."""
     return _BFLOAT16_OUT if method == "bfloat16" else 0.0
 
@@ -94,7 +94,7 @@ def faster_method(d: int, device: str = "cpu") -> Method:
 
 
 def within_bounds(
-    rounded_a: Rounded, rounded_b: Rounded, A: Tensor, B: Tensor, method: Method
+    rounded_a: RoundedRows, rounded_b: RoundedRows, A: Tensor, B: Tensor, method: Method
 ) -> bool:
     """Whether the bounds hold for the first rows' products, computed again in double precision.
 
@@ -104,7 +104,9 @@ def within_bounds(
     computed = (rounded_a.rows[:h] @ rounded_b.rows[:w].T).cpu().double()
     off = (computed - A[:h].double() @ B[:w].double().T).abs()
     margins = rounded_a.margins[:h, None] + rounded_b.margins[:w]
-    return bool((off <= torch.from_numpy(margins) + growth(method) * computed.abs()).all())
+    return bool(
+        (off <= torch.from_numpy(margins) + relative_rounding(method) * computed.abs()).all()
+    )
 
 
 def stripes(n: int) -> list[slice]:
@@ -114,7 +116,11 @@ def stripes(n: int) -> list[slice]:
 
 
 def visit_blocks(
-    A: Rounded, B: Rounded, visits: Sequence[Visit], cores: int, progress: Callable[[float], None]
+    A: RoundedRows,
+    B: RoundedRows,
+    visits: Sequence[Visit],
+    cores: int,
+    progress: Callable[[float], None],
 ) -> None:
     """Show all products to `visits`, one for each stripe of A's rows, on `cores` threads.
 

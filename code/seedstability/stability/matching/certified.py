@@ -25,7 +25,7 @@ from torch import Tensor
 
 from seedstability.stability.matching.blocks import Method, faster_method
 from seedstability.stability.matching.passes import Pairs, Passes, Progress
-from seedstability.stability.matching.sparse import Assignment, Graph, merged
+from seedstability.stability.matching.sparse import Assignment, Graph, merge_pairs
 
 _NEAR = 0.02
 """Pairs this close to violating join the graph too: solving again rarely needs others."""
@@ -55,7 +55,7 @@ class Solution(NamedTuple):
     """Passes over all products; one over a share of the rows counts as that share."""
 
 
-def largest_total(
+def best_assignment(
     A: Float[Tensor, "n_a d"], B: Float[Tensor, "n_b d"], cores: int, progress: Progress
 ) -> Solution:
     """The one-to-one assignment of the smaller of two sets of unit rows with the largest total.
@@ -70,7 +70,7 @@ def largest_total(
     A, B = (X.detach().cpu().float().contiguous() for X in (A, B))
     rows, columns = (np.flatnonzero(X.any(dim=1).numpy()) for X in (A, B))
     if (len(A), len(rows)) > (len(B), len(columns)):
-        return _turned(largest_total(B, A, cores, progress), len(A))
+        return _turned(best_assignment(B, A, cores, progress), len(A))
     if not len(rows):
         return _padded(None, rows, columns, A, B)
     real = A if len(rows) == len(A) else A[rows]
@@ -122,7 +122,7 @@ def assign(
         if pricing == _MOST_PRICINGS - 1 or (crowded and capacity == _MOST):
             break
         if (slack < -_VIOLATES).any():
-            pairs = merged(pairs, found.pairs.kept(slack < _NEAR), len(B))
+            pairs = merge_pairs(pairs, found.pairs.kept(slack < _NEAR), len(B))
             graph, before = Graph.of(pairs, len(A)), assignment.prices.copy()
             assignment.solve(graph)
             if assignment.square:

@@ -15,9 +15,9 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from seedstability.errors import UserError
-from seedstability.progress import report, shown
-from seedstability.stability.cosine import cosines, normalised_pair
-from seedstability.stability.matching.prices import prices_of
+from seedstability.progress import progress_bar, report
+from seedstability.stability.cosine import cosines, normalized_pair
+from seedstability.stability.matching.prices import dual_prices
 
 _SMALL = 2048 * 2048
 """Cosines up to which SciPy is as fast as what needs no matrix."""
@@ -89,11 +89,11 @@ def match(
     """
     if len(A) * len(B) <= _SMALL:
         return match_cosines(cosines(A, B), certify)
-    from seedstability.stability.matching.certified import largest_total  # numba takes its time
+    from seedstability.stability.matching.certified import best_assignment  # numba takes its time
 
-    A, B = normalised_pair(A, B)
-    with shown(f"matching {len(A):,} with {len(B):,} latents"):
-        found = largest_total(A, B, cores or torch.get_num_threads(), lambda at: report(at, 1.0))
+    A, B = normalized_pair(A, B)
+    with progress_bar(f"matching {len(A):,} with {len(B):,} latents"):
+        found = best_assignment(A, B, cores or torch.get_num_threads(), lambda at: report(at, 1.0))
     partner = torch.from_numpy(found.columns).long()
     prices = Prices(torch.from_numpy(found.row_prices), torch.from_numpy(found.column_prices))
     cosine = torch.from_numpy(found.scores).to(A.dtype)
@@ -120,10 +120,10 @@ def _certified(matching: Matching, S: np.ndarray) -> Matching:
     """With prices, and the bound that they prove over all pairs."""
     partner = matching.partner.numpy()
     if S.shape[0] <= S.shape[1]:
-        u, v = prices_of(S, partner)
+        u, v = dual_prices(S, partner)
     else:
         rows = np.flatnonzero(partner >= 0)
-        v, u = prices_of(S.T, rows[np.argsort(partner[rows])])
+        v, u = dual_prices(S.T, rows[np.argsort(partner[rows])])
     u += np.maximum((S - u[:, None] - v).max(axis=1), 0.0)
     prices = Prices(torch.from_numpy(u), torch.from_numpy(v))
     # float64 sums of up to a few thousand terms of size 1

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from seedstability.stability.cosine import normalised_pair
+from seedstability.stability.cosine import normalized_pair
 
 _COSINES_AT_ONCE = 1 << 24
 """64 MB. Dictionaries of up to 4,096 latents are compared by one product, as `cosines` does it."""
@@ -46,7 +46,7 @@ def best_cosines(A: Float[Tensor, "n_a d"], B: Float[Tensor, "n_b d"]) -> BestCo
     Raises:
         UserError: when one is no dictionary, or they live in spaces of different width.
     """
-    A, B = normalised_pair(A, B)
+    A, B = normalized_pair(A, B)
     none = torch.finfo(A.dtype).min
     high_rows, high_columns = A.new_full((len(A),), none), A.new_full((len(B),), none)
     # The lowest as highest of the negative: the size of a cosine needs no second look.

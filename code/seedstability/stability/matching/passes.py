@@ -13,8 +13,8 @@ from seedstability.stability.kernels import candidates as kernels
 from seedstability.stability.matching.blocks import (
     STRIPES,
     Method,
-    growth,
-    rounded,
+    relative_rounding,
+    round_rows,
     stripes,
     visit_blocks,
     within_bounds,
@@ -43,7 +43,7 @@ class Pairs(NamedTuple):
         return Pairs(self.rows[which], self.columns[which], self.scores[which])
 
 
-class Priced(NamedTuple):
+class PricingResult(NamedTuple):
     """What a pricing pass has found, and up to where it has looked."""
 
     pairs: Pairs
@@ -107,8 +107,8 @@ class Passes:
         self.done = 0.0  # passes so far, a share of the rows counting as that share
 
     def _round(self) -> None:
-        self._left = rounded(self.A, self.method, self.device)
-        self._right = rounded(self.B, self.method, self.device)
+        self._left = round_rows(self.A, self.method, self.device)
+        self._right = round_rows(self.B, self.method, self.device)
 
     def candidates(self, progress: Progress) -> Pairs:
         """For each row and each column its largest products, less the mean of the other side.
@@ -152,7 +152,7 @@ class Passes:
         column_prices: Float64[np.ndarray, " n_b"],
         capacity: int,
         progress: Progress,
-    ) -> Priced:
+    ) -> PricingResult:
         """Pairs of some rows with S − price > `least`; of a row with many, the largest.
 
         Args:
@@ -174,7 +174,7 @@ class Passes:
                 block,
                 i.start,
                 j.start,
-                np.float32(growth(self.method)),
+                np.float32(relative_rounding(self.method)),
                 prices[j],
                 *buffers.part(i),
             )
@@ -183,7 +183,7 @@ class Passes:
         self.done += len(rows) / len(self.A)
         owners, partners = buffers.owners_and_partners()
         pairs = self._scored(np.sort(rows[owners] * len(self.B) + partners))
-        return Priced(pairs, buffers.bars + margins)
+        return PricingResult(pairs, buffers.bars + margins)
 
     def _scored(self, keys: Int64[np.ndarray, " m"]) -> Pairs:
         """Pairs, given as row · n_b + column and ascending, with their scores."""

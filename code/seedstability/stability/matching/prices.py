@@ -7,7 +7,7 @@ _RISE = 1e-13
 """Rises below this are rounding; in a cycle of ties they would go on for ever."""
 
 
-def prices_of(
+def dual_prices(
     S: Float64[np.ndarray, "n_a n_b"], partner: Int64[np.ndarray, " n_a"]
 ) -> tuple[Float64[np.ndarray, " n_a"], Float64[np.ndarray, " n_b"]]:
     """u and v with S_ij ≤ u_i + v_j, equal where j is i's partner; n_a ≤ n_b, all rows assigned.

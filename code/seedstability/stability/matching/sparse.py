@@ -35,7 +35,7 @@ class Graph(NamedTuple):
         return cls(starts, pairs.columns, pairs.scores)
 
 
-def merged(pairs: Pairs, more: Pairs, n_b: int) -> Pairs:
+def merge_pairs(pairs: Pairs, more: Pairs, n_b: int) -> Pairs:
     """Pairs of both, each once, sorted."""
     rows, columns, scores = (np.concatenate(both) for both in zip(pairs, more, strict=True))
     _, first = np.unique(rows.astype(np.int64) * n_b + columns, return_index=True)
@@ -99,7 +99,7 @@ class Assignment:
         best = self.row_prices(graph)
         risen = (self.prices - before)[self.columns]
         room = np.clip(np.minimum(wanted - best, risen), 0.0, None)
-        kernels.give_back(*graph, self.prices, self.columns, self.rows, best, room)
+        kernels.raise_row_prices(*graph, self.prices, self.columns, self.rows, best, room)
         return best
 
     def _profits(self, graph: Graph) -> tuple[np.ndarray, np.ndarray]:
@@ -108,4 +108,4 @@ class Assignment:
         return best, assigned
 
     def _give_up(self, graph: Graph) -> None:
-        kernels.give_up(*graph, self.prices, self.columns, self.rows, _EXACT)
+        kernels.unassign_suboptimal(*graph, self.prices, self.columns, self.rows, _EXACT)

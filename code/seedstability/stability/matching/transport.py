@@ -85,7 +85,7 @@ def barycentric_cosine(
     return float(np.mean((made * A).sum(axis=1) / np.where(length > 0, length, 1.0)))
 
 
-def partners_used(plan: Float[ndarray, "n_a n_b"]) -> float:
+def effective_partners(plan: Float[ndarray, "n_a n_b"]) -> float:
     """In how many parts the mass of a latent goes out, in the mean: 1 / Σ_j q_ij², q its shares."""
     shares = plan / plan.sum(axis=1, keepdims=True)
     return float((1.0 / np.square(shares).sum(axis=1)).mean())

@@ -72,7 +72,9 @@ def law_from_unshared(one: float, two: float) -> BetaLaw:
     return BetaLaw(size * (1.0 - one), size * one)
 
 
-def shares_by_others(votes: Int[ndarray, "..."], seen: int, others: int) -> tuple[float, float]:
+def unshared_and_unanimous_shares(
+    votes: Int[ndarray, "..."], seen: int, others: int
+) -> tuple[float, float]:
     """Shares of latents that none, and that all, of `others` other seeds have.
 
     The mean over all choices of so many among the seeds that voted, which is exact: a latent with
@@ -95,7 +97,9 @@ def shares_by_others(votes: Int[ndarray, "..."], seen: int, others: int) -> tupl
     )
 
 
-def misplaced(observed: Float[ndarray, "bins"], expected: Float[ndarray, "bins"]) -> float:
+def total_variation_distance(
+    observed: Float[ndarray, "bins"], expected: Float[ndarray, "bins"]
+) -> float:
     """Share of latents that a law puts into another bin of votes: half the summed differences."""
     return float(0.5 * np.abs(np.asarray(observed) - np.asarray(expected)).sum())
 

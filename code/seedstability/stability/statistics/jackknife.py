@@ -17,7 +17,7 @@ from scipy import stats
 from seedstability.stability.chance.closed_form import NEARLY_ONE
 
 # With fewer, an interval from t's tails says nothing, and the range is plain.
-FEWEST_SEEDS = 5
+MIN_SEEDS = 5
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def jackknife_statistic(
         raise ValueError(f"{n_seeds} seeds given; this needs at least {group}")
     seeds = np.arange(n_seeds)
     mean = statistic(seeds)
-    if n_seeds < FEWEST_SEEDS:
+    if n_seeds < MIN_SEEDS:
         return _range(mean, *_extremes(statistic, n_seeds, group), f"{n_seeds} seeds")
     left_out = np.array([statistic(np.delete(seeds, s)) for s in seeds])
     if np.isnan(left_out).any():
@@ -159,7 +159,7 @@ def _unpaired(first: tuple, second: tuple) -> Interval:
     """Difference of two independent arms, each (statistic, n_seeds, group)."""
     counts = (first[1], second[1])
     seeds = f"{counts[0]} and {counts[1]} seeds"
-    if min(counts) < FEWEST_SEEDS:
+    if min(counts) < MIN_SEEDS:
         mean = first[0](np.arange(counts[0])) - second[0](np.arange(counts[1]))
         (low, high), (other_low, other_high) = _extremes(*first), _extremes(*second)
         return _range(mean, low - other_high, high - other_low, seeds)

@@ -139,7 +139,7 @@ def dip_p_value(values: Float[ndarray, "n"]) -> float:
     return float((1 + (null >= scaled_dip(values)).sum()) / (1 + len(null)))
 
 
-def smallest_separation(
+def detectable_separation(
     n: int, power: float = 0.8, draws: int = 100, seed: int = 0, share: float = 0.5
 ) -> float:
     """How far two normal groups must lie apart, in their sd, for the dip to find them.

@@ -123,7 +123,7 @@ def equivalent(low90: float, high90: float, margin: float = 0.02) -> bool:
     return bool(-margin <= low90 and high90 <= margin)
 
 
-def smallest_detectable(
+def minimum_detectable_effect(
     sd: float, seeds: int, paired: bool, power: float = 0.8, alpha: float = 0.05
 ) -> float:
     """Smallest true difference of two arms that a two-sided t-test sees with this power.

@@ -6,10 +6,10 @@ import numpy as np
 from scipy import stats
 
 from seedstability.stability.statistics.jackknife import Interval
-from seedstability.stability.statistics.significance import smallest_detectable
+from seedstability.stability.statistics.significance import minimum_detectable_effect
 
 
-def mean_of_strata(groups: Sequence[Interval], seeds: Sequence[int]) -> Interval:
+def stratified_mean(groups: Sequence[Interval], seeds: Sequence[int]) -> Interval:
     """The mean of the groups' estimates, each with the same weight, and its interval.
 
     Variances of independent estimates add; the degrees of freedom are Welch and Satterthwaite's.
@@ -34,11 +34,11 @@ def mean_of_strata(groups: Sequence[Interval], seeds: Sequence[int]) -> Interval
     )
 
 
-def smallest_seen(groups: Sequence[Interval], seeds: Sequence[int]) -> float:
+def minimum_detectable_mean(groups: Sequence[Interval], seeds: Sequence[int]) -> float:
     """The smallest true mean of strata that a two-sided t-test at 5% sees with a power of 80%."""
     error, freedom = _error(groups, seeds)
     as_seeds = max(2, round(freedom) + 1)
-    return smallest_detectable(error * as_seeds**0.5, as_seeds, paired=True)
+    return minimum_detectable_effect(error * as_seeds**0.5, as_seeds, paired=True)
 
 
 def _error(groups: Sequence[Interval], seeds: Sequence[int]) -> tuple[float, float]:

@@ -48,7 +48,7 @@ def ward_labels(gram: Float[ndarray, "n n"], clusters: int) -> Int[ndarray, " n"
     return fcluster(tree, clusters, criterion="maxclust") - 1
 
 
-def clusters_of(
+def select_clusters(
     W: Float[Tensor, "n d"],
     seeds: Int[ndarray, " n"],
     labels: Int[ndarray, " n"],
@@ -68,11 +68,11 @@ def clusters_of(
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
         if len(members) >= fewest and len(np.unique(seeds[members])) >= fewest_seeds:
-            found.append(cluster_of(W, members))
+            found.append(make_cluster(W, members))
     return found
 
 
-def cluster_of(W: Float[Tensor, "n d"], members: Int[ndarray, " members"]) -> Cluster:
+def make_cluster(W: Float[Tensor, "n d"], members: Int[ndarray, " members"]) -> Cluster:
     """What these rows span."""
     _, values, basis = torch.linalg.svd(W[torch.from_numpy(members)].double(), full_matrices=False)
     squares = values.square()
@@ -113,7 +113,7 @@ def stacked_bases(clusters: list[Cluster], rank: int) -> Float[Tensor, "c rank d
     return bases
 
 
-def same_spread(
+def random_spans_like(
     bases: Float[Tensor, "c rank d"], covariance: Float[Tensor, "d d"], generator: Generator
 ) -> Float[Tensor, "c rank d"]:
     """Spans of clusters of the same size and spread whose directions follow a covariance.

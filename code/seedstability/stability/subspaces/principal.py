@@ -60,10 +60,10 @@ def principal_basis(x: Float[Tensor, "samples d"], centre: bool = True) -> Princ
     mean = x.mean(dim=0) if centre else torch.zeros_like(x[0])
     centred = x - mean
     covariance = centred.T @ centred / (len(x) - 1)
-    return basis_of_moments(mean, covariance, x.square().sum(dim=1).mean().item())
+    return principal_basis_from_moments(mean, covariance, x.square().sum(dim=1).mean().item())
 
 
-def basis_of_moments(
+def principal_basis_from_moments(
     mean: Float[Tensor, "d"], covariance: Float[Tensor, "d d"], mean_square: float
 ) -> PrincipalBasis:
     """As `principal_basis`, from moments in double precision taken of samples that were streamed.
@@ -87,10 +87,10 @@ def effective_rank(x: Float[Tensor, "samples d"]) -> EffectiveRank:
     Raises:
         UserError: when all samples are the same.
     """
-    return effective_rank_of(principal_basis(x))
+    return effective_rank_from_basis(principal_basis(x))
 
 
-def effective_rank_of(basis: PrincipalBasis) -> EffectiveRank:
+def effective_rank_from_basis(basis: PrincipalBasis) -> EffectiveRank:
     """As `effective_rank`, from components already at hand."""
     variances = basis.variances[: basis.rank]
     if len(variances) == 0:

@@ -9,13 +9,13 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from seedstability.stability.chance.null_models import GaugeBasis, gauge_scramble
-from seedstability.stability.cosine import normalise_rows
+from seedstability.stability.cosine import normalize_rows
 from seedstability.stability.subspaces.principal import leading_directions, second_moments
 
 
-def moments_of(W: Float[Tensor, "n d"]) -> Float[Tensor, "d d"]:
+def unit_row_moments(W: Float[Tensor, "n d"]) -> Float[Tensor, "d d"]:
     """Second moments of the rows at length one, in double precision."""
-    return second_moments(normalise_rows(W))
+    return second_moments(normalize_rows(W))
 
 
 def span(W: Float[Tensor, "n d"], k: int) -> Float[Tensor, "k d"]:
@@ -26,7 +26,7 @@ def span(W: Float[Tensor, "n d"], k: int) -> Float[Tensor, "k d"]:
     """
     if not 1 <= k <= min(W.shape):
         raise ValueError(f"{tuple(W.shape)} rows and columns have no {k}-dimensional span")
-    return leading_directions(moments_of(W), k)
+    return leading_directions(unit_row_moments(W), k)
 
 
 def overlap(A: Float[Tensor, "k_a d"], B: Float[Tensor, "k_b d"]) -> float:
@@ -42,13 +42,13 @@ def participation(moments: Float[Tensor, "d d"]) -> float:
     return (moments.trace().square() / moments.square().sum()).item()
 
 
-def holding(moments: Float[Tensor, "d d"], share: float) -> int:
+def dimensions_for_share(moments: Float[Tensor, "d d"], share: float) -> int:
     """Leading directions that together hold at least this share."""
     falling = torch.linalg.eigvalsh(moments).flip(0).clamp(min=0.0).cumsum(0)
     return int((falling < share * falling[-1]).sum()) + 1
 
 
-def with_partners_alone(
+def partners_only_null(
     A: Float[Tensor, "n_a d"], B: Float[Tensor, "n_b d"], gauge: GaugeBasis, generator: Generator
 ) -> Float[Tensor, "n_b d"]:
     """`B` as it would be if it had nothing in common with `A` but single partners.
@@ -66,11 +66,11 @@ def with_partners_alone(
     best = (A @ B.T).max(dim=0)
     partner, c = A[best.indices].double(), best.values.double()[:, None]
     rest = gauge_scramble(B.double() - c * partner, gauge, generator)
-    rest = normalise_rows(rest - (rest * partner).sum(dim=1, keepdim=True) * partner)
+    rest = normalize_rows(rest - (rest * partner).sum(dim=1, keepdim=True) * partner)
     return c * partner + (1 - c.square()).clamp(min=0.0).sqrt() * rest
 
 
-def left_over(
+def residual_moments(
     covariance: Float[Tensor, "d d"], basis: Float[Tensor, "k d"]
 ) -> Float[Tensor, "d d"]:
     """Second moments of what is left of the data when their part in a span is taken out."""

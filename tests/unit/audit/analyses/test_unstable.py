@@ -13,7 +13,7 @@ from audit.analyses.unstable.spans import LEVELS, unstable_spans
 from audit.training.stages import stacked
 from seedstability.dictionaries.config import TOPK
 from seedstability.dictionaries.sae import SAE
-from seedstability.stability.cosine import normalise_rows
+from seedstability.stability.cosine import normalize_rows
 from seedstability.stability.groups_config import GroupsConfig
 from seedstability.stability.matching.nearest import best_cosines
 
@@ -31,7 +31,7 @@ def blocks(first: int, draw: torch.Generator) -> torch.Tensor:
         start = first + RANK * (place // IN_BLOCK)
         W[place, start : start + RANK] = torch.randn(RANK, generator=draw)
         W[place, start] = W[place, start].abs() + 1.0
-    return normalise_rows(W)
+    return normalize_rows(W)
 
 
 def dictionaries(shared_block: bool = True) -> list[SAE]:

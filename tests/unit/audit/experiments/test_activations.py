@@ -5,10 +5,15 @@ import pytest
 from scipy import stats
 
 from audit.evaluation.behavior.config import CorrelationConfig
-from audit.evaluation.behavior.correlation import compared
+from audit.evaluation.behavior.correlation import agreement_statistics
 from audit.experiments.activations import experiment as activations
-from audit.experiments.activations import measurements as activations_measures
-from audit.experiments.activations.measurements import known, latent_weights, ring, weighted_means
+from audit.experiments.activations import measurements as measurements
+from audit.experiments.activations.measurements import (
+    has_interval,
+    latent_weights,
+    ring,
+    weighted_means,
+)
 from audit.experiments.language import experiment as language
 from audit.pipeline.graph.stage import in_order
 from audit.pipeline.results import Scalar, leaves
@@ -37,7 +42,7 @@ def correlations(gauge=0.2, shuffled=0.1):
     random = np.random.default_rng(0)
     spread = random.normal(scale=0.01, size=(SEEDS, SEEDS))
     spread += spread.T + np.diag([np.nan] * SEEDS)
-    names = (*activations_measures.MEANS, *activations_measures.SHARES, *activations_measures.RANKS)
+    names = (*measurements.MEANS, *measurements.SHARES, *measurements.RANKS)
     bins = np.linspace(-0.1, 0.9, 10)
     found = {
         level: dict.fromkeys(names, value + spread)
@@ -59,7 +64,7 @@ def ablations():
 
     def effects(slope):
         noise = random.normal(scale=0.05, size=cosine.shape)
-        return dict.fromkeys(activations_measures.ALIKE, slope * cosine + noise)
+        return dict.fromkeys(measurements.ABLATION_SIMILARITIES, slope * cosine + noise)
 
     return {
         "cosine": cosine,
@@ -74,12 +79,12 @@ def ablations():
 
 @pytest.fixture
 def correlation():
-    return activations_measures.correlation(config(), correlations())
+    return measurements.correlation(config(), correlations())
 
 
 @pytest.fixture
 def ablation():
-    return activations_measures.ablation(config(), ablations())
+    return measurements.ablation(config(), ablations())
 
 
 def test_every_stage_reads_the_centre(planned):
@@ -93,22 +98,22 @@ def test_every_stage_reads_the_centre(planned):
 def test_latents_are_removed_where_activations_were_read():
     for profile in activations.PROFILES.values():
         stage = activations.parts(profile)["ablation"].inputs["found"]
-        assert stage.config.hook == profile.centre.hook
-        assert stage.config.model == profile.centre.model
+        assert stage.config.hook == profile.base.hook
+        assert stage.config.model == profile.base.model
 
 
 def test_the_bins_of_the_measure_are_those_of_the_stage():
     parts = activations.parts(activations.paper)
     for part, field in (("correlation", "correlation"), ("ablation", "ablation")):
-        told = getattr(parts[part].config, field)
-        assert told == parts[part].inputs["found"].config
+        measurement = getattr(parts[part].config, field)
+        assert measurement == parts[part].inputs["found"].config
 
 
 def test_every_share_and_mean_stands_beside_its_levels(correlation):
-    for name in (*activations_measures.MEANS, *activations_measures.SHARES):
+    for name in (*measurements.MEANS, *measurements.SHARES):
         node = correlation[name]
         assert node["value"].low < node["value"].value < node["value"].high
-        if name not in activations_measures.CONDITIONAL:
+        if name not in measurements.CONDITIONAL:
             assert {"gauge", "kappa_gauge"} <= set(node), name
         assert ("shuffled" in node) == (name != "matched_cosine")
     assert correlation["same_partner"]["value"].unit == "%"
@@ -119,7 +124,7 @@ def test_every_share_and_mean_stands_beside_its_levels(correlation):
 
 
 def test_means_over_different_latents_have_no_kappa(correlation):
-    for name in activations_measures.CONDITIONAL:
+    for name in measurements.CONDITIONAL:
         assert "kappa_gauge" not in correlation[name]
     assert "gauge" in correlation["correlation_of_unlike"]
     same = correlation["same_by_decoder"]
@@ -134,7 +139,7 @@ def test_a_level_that_was_not_found_is_not_made_up(correlation):
 def test_what_no_pair_has_is_left_out():
     found = correlations()
     found["value"]["correlation_of_same"] = np.full((SEEDS, SEEDS), np.nan)
-    tree = activations_measures.correlation(config(), found)
+    tree = measurements.correlation(config(), found)
     assert "correlation_of_same" not in tree
     assert "correlation_of_unlike" in tree
 
@@ -148,7 +153,7 @@ def test_a_rank_correlation_says_what_it_could_have_seen(correlation, ablation):
 def test_curves_have_a_level_only_where_they_have_a_value():
     found = correlations()
     found["value"]["binned_correlation"][..., 9] = np.nan
-    curve = activations_measures.correlation(config(), found)["curve"]
+    curve = measurements.correlation(config(), found)["curve"]
     for name in ("value", "low", "high", "gauge", "shuffled"):
         assert np.isnan(curve[name].values).tolist() == [False] * 9 + [True], name
     np.testing.assert_allclose(curve["cosine"].values, np.arange(0.05, 1, 0.1))
@@ -206,20 +211,20 @@ def test_a_ring_gives_each_seed_its_two_neighbours():
 def test_an_interval_needs_every_seed_in_a_pair(gone, left):
     values = np.arange(5.0)
     values[list(gone)] = np.nan
-    assert known(ring(values)) == left
+    assert has_interval(ring(values)) == left
 
 
 def test_few_latents_above_the_threshold_leave_no_interval():
     found = ablations()
     high = found["cosine"] >= 0.7
     found["cosine"][high & (np.arange(SEEDS) != 0)[:, None]] = 0.6
-    tree = activations_measures.ablation(config(), found)
+    tree = measurements.ablation(config(), found)
     assert "same" not in tree
     assert {"all", "unlike"} <= set(tree)
 
 
 def test_all_values_can_be_printed(correlation, ablation):
-    settings = activations_measures.settings(config())
+    settings = measurements.settings(config())
     for tree in (correlation, ablation, settings):
         for address, leaf in leaves(tree):
             if isinstance(leaf, Scalar):
@@ -230,7 +235,9 @@ def test_all_values_can_be_printed(correlation, ablation):
 def test_the_names_of_statistics_are_those_that_are_measured():
     two = type("Two", (), {"cosine": np.eye(4), "correlation": np.eye(4)})
     stated = {
-        *activations_measures.MEANS, *activations_measures.SHARES, *activations_measures.RANKS,
+        *measurements.MEANS, *measurements.SHARES, *measurements.RANKS,
         "binned_correlation", "binned_share",
     }  # fmt: skip
-    assert set(compared(two, CorrelationConfig(config().correlation.dictionary))) == stated
+    assert (
+        set(agreement_statistics(two, CorrelationConfig(config().correlation.dictionary))) == stated
+    )

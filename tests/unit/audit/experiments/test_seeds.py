@@ -9,119 +9,123 @@ import torch
 from audit.analyses.partners_config import RecurrenceConfig
 from audit.analyses.recurrence import recurrence
 from audit.experiments.seeds import experiment as seeds
-from audit.experiments.seeds import measurements as seeds_measures
-from audit.experiments.seeds.recurrence import Ballot, Forecast
+from audit.experiments.seeds import measurements as measurements
+from audit.experiments.seeds.recurrence import Extrapolation, RecurrenceTable
 from helpers.seeds_data import planted, recurrence_of
 from seedstability.stability.matching.match import shared
-from seedstability.stability.recurrence import best_cosines, beta_binomial_fit, votes
+from seedstability.stability.recurrence import best_cosines, beta_binomial_fit, recurrence_counts
 from seedstability.stability.statistics.beta_binomial import BetaLaw
 
 torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="module")
-def table():
+def stage_result():
     return recurrence_of(seeds=5)
 
 
 def test_the_table_is_that_of_the_plain_functions():
     dictionaries, evaluation, activations = planted(seeds=4)
-    table = recurrence(RecurrenceConfig(), dictionaries, evaluation, activations)
+    stage_result = recurrence(RecurrenceConfig(), dictionaries, evaluation, activations)
     decoders, live = torch.from_numpy(dictionaries["decoder"]), torch.from_numpy(evaluation["live"])
-    np.testing.assert_allclose(table["best"], best_cosines(decoders).numpy(), atol=1e-6)
-    np.testing.assert_allclose(table["best_live"], best_cosines(decoders, live).numpy(), atol=1e-6)
+    np.testing.assert_allclose(stage_result["best"], best_cosines(decoders).numpy(), atol=1e-6)
+    np.testing.assert_allclose(
+        stage_result["best_live"], best_cosines(decoders, live).numpy(), atol=1e-6
+    )
     encoders = torch.from_numpy(dictionaries["encoder"])
     for s, t in ((0, 1), (1, 0), (3, 2)):
         plain = shared(decoders[s], decoders[t], encoders[s], encoders[t])
-        np.testing.assert_array_equal(table["shared"][s, t], plain.numpy())
+        np.testing.assert_array_equal(stage_result["shared"][s, t], plain.numpy())
 
 
-def test_chance_finds_hardly_any_of_what_is_found(table):
-    found, chance = (Ballot.of(table, kind, 0.7).found.mean() for kind in ("found", "gauge"))
+def test_chance_finds_hardly_any_of_what_is_found(stage_result):
+    found, chance = (
+        RecurrenceTable.of(stage_result, kind, 0.7).found.mean() for kind in ("found", "gauge")
+    )
     assert chance < 0.1 * found
 
 
-def test_ballots_count_as_the_plain_votes_do(table):
-    everybody = np.arange(5)
-    plain = votes(torch.from_numpy(table["best"]), 0.7).numpy()
+def test_ballots_count_as_the_plain_votes_do(stage_result):
+    all_seeds = np.arange(5)
+    plain = recurrence_counts(torch.from_numpy(stage_result["best"]), 0.7).numpy()
     np.testing.assert_array_equal(
-        Ballot.of(table, "found", 0.7).votes(everybody), plain.reshape(-1)
+        RecurrenceTable.of(stage_result, "found", 0.7).counts(all_seeds), plain.reshape(-1)
     )
-    alive = Ballot.of(table, "found_live", 0.7)
-    assert len(alive.votes(everybody)) == table["live"].sum()
+    alive = RecurrenceTable.of(stage_result, "found_live", 0.7)
+    assert len(alive.counts(all_seeds)) == stage_result["live"].sum()
     without = np.array([0, 2, 3])
-    assert len(alive.votes(without)) == table["live"][without].sum()
-    assert alive.votes(without).max() <= 2
+    assert len(alive.counts(without)) == stage_result["live"][without].sum()
+    assert alive.counts(without).max() <= 2
 
 
-def test_a_forecast_is_the_most_likely_law_of_each_choice_of_three(table):
-    ballot = Ballot.of(table, "found_live", 0.7)
-    forecast = Forecast(ballot)
-    assert len(forecast.laws) == len(list(combinations(range(5), 3)))
-    for triple, law in zip(forecast.triples, forecast.laws, strict=True):
-        fit = beta_binomial_fit(ballot.votes(triple), 2)
+def test_a_forecast_is_the_most_likely_law_of_each_choice_of_three(stage_result):
+    table = RecurrenceTable.of(stage_result, "found_live", 0.7)
+    extrapolation = Extrapolation(table)
+    assert len(extrapolation.laws) == len(list(combinations(range(5), 3)))
+    for triple, law in zip(extrapolation.triples, extrapolation.laws, strict=True):
+        fit = beta_binomial_fit(table.counts(triple), 2)
         plain = BetaLaw(fit.a, fit.b)
         assert law.unshared(4) == pytest.approx(plain.unshared(4), abs=5e-3)
 
 
-def drawn_ballot(law, seeds=20, latents=400):
+def exchangeable_seeds(law, seeds=20, latents=400):
     """Seeds that are exchangeable: each latent has a p of its own, and votes are coins."""
     rng = np.random.default_rng(0)
     p = rng.beta(law.a, law.b, size=(seeds, latents))
     found = rng.random((seeds, seeds, latents)) < p[:, None]
     found[np.arange(seeds), np.arange(seeds)] = False
-    return Ballot(found, np.ones((seeds, latents), bool))
+    return RecurrenceTable(found, np.ones((seeds, latents), bool))
 
 
 def test_three_exchangeable_seeds_foretell_twenty():
-    forecast = Forecast(drawn_ballot(BetaLaw(0.5, 0.4)))
-    everybody = np.arange(20)
+    extrapolation = Extrapolation(exchangeable_seeds(BetaLaw(0.5, 0.4)))
+    all_seeds = np.arange(20)
     for others in (4, 9, 19):
-        assert abs(forecast.error(everybody, others)) < 0.02
-        interval = forecast.ballot.interval(lambda s, m=others: forecast.error(s, m))
+        assert abs(extrapolation.error(all_seeds, others)) < 0.02
+        interval = extrapolation.table.interval(lambda s, m=others: extrapolation.error(s, m))
         assert interval.low < 0 < interval.high
 
 
 def test_what_no_law_of_three_can_be_is_fitted_at_the_edge():
     found = np.zeros((4, 4, 50), bool)
-    forecast = Forecast(Ballot(found, np.ones((4, 50), bool)))
-    assert forecast.mean(np.arange(4), 3) == pytest.approx(1.0, abs=0.01)
+    extrapolation = Extrapolation(RecurrenceTable(found, np.ones((4, 50), bool)))
+    assert extrapolation.mean(np.arange(4), 3) == pytest.approx(1.0, abs=0.01)
 
 
 def test_two_camps_that_are_no_beta_law_are_noticed():
     config = seeds.PROFILES["smoke"]
-    followed = seeds_measures._law(drawn_ballot(BetaLaw(0.5, 0.4)), config)
+    followed = measurements._law(exchangeable_seeds(BetaLaw(0.5, 0.4)), config)
     assert followed["misplaced"].value < 3 * followed["misplaced_by_luck"].value
     assert 0.3 < followed["misplaced_by_luck"].value < 3.0  # of 8,000 latents in twenty bins
-    odd = drawn_ballot(BetaLaw(0.5, 0.4))
+    odd = exchangeable_seeds(BetaLaw(0.5, 0.4))
     half = np.arange(20)[:, None] < 10
     odd.found[:, :, :200] = half.T[0][None, :, None]
-    broken = seeds_measures._law(odd, config)
+    broken = measurements._law(odd, config)
     assert broken["misplaced"].value > 5 * broken["misplaced_by_luck"].value
 
 
-def test_the_stable_share_falls_with_voters_and_the_fitted_one_does_not(table):
-    ballot = drawn_ballot(BetaLaw(0.5, 0.2))
-    everybody = np.arange(20)
-    raw = [ballot.shares(everybody, m)[1] for m in (4, 9, 19)]
+def test_the_stable_share_falls_with_voters_and_the_fitted_one_does_not(stage_result):
+    table = exchangeable_seeds(BetaLaw(0.5, 0.2))
+    all_seeds = np.arange(20)
+    raw = [table.shares(all_seeds, m)[1] for m in (4, 9, 19)]
     assert raw[0] > raw[1] > raw[2]
-    fitted = [ballot.law(np.arange(m + 1)).share_above(0.95) for m in (4, 9, 19)]
+    fitted = [table.law(np.arange(m + 1)).share_above(0.95) for m in (4, 9, 19)]
     assert np.ptp(fitted) < 0.05 < raw[0] - raw[2]
 
 
-def test_profiles_have_the_same_addresses(table):
+def test_profiles_have_the_same_addresses(stage_result):
     from audit.pipeline.results import leaves
 
     config = seeds.PROFILES["smoke"]
-    tree = seeds_measures.prediction(config, table)
+    tree = measurements.prediction(config, stage_result)
     names = {address for address, _ in leaves(tree)}
     assert {"shared.few.error", "found_live.all.foretold", "found.curve"} <= names
-    assert {address for address, _ in leaves(seeds_measures.report(config))} == {
-        address for address, _ in leaves(seeds_measures.report(seeds.paper))
+    assert {address for address, _ in leaves(measurements.report(config))} == {
+        address for address, _ in leaves(measurements.report(seeds.paper))
     }
 
 
 def test_the_fifth_reports_shares_are_printed_as_the_issue_has_them():
-    tree = seeds_measures.report(seeds.paper)
+    tree = measurements.report(seeds.paper)
     printed = [round(tree[place].value) for place in ("few", "more", "all")]
     assert printed == [25, 17, 12]

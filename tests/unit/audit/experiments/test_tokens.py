@@ -7,15 +7,15 @@ import torch
 from audit.analyses.partners import neighbours, partners
 from audit.analyses.partners_config import PartnersConfig
 from audit.experiments.tokens import experiment as tokens
-from audit.experiments.tokens import measurements as tokens_measures
-from audit.experiments.tokens.contrasts import contrast, loosened
-from audit.experiments.tokens.pair_tables import Measured, statistic, weights_to
-from audit.experiments.tokens.sweeps import measured_sweeps
+from audit.experiments.tokens import measurements as measurements
+from audit.experiments.tokens.contrasts import contrast, with_interval_tolerance
+from audit.experiments.tokens.pair_tables import MeasuredArm, frequency_weights, statistic
+from audit.experiments.tokens.sweeps import sweep_values
 from audit.pipeline.results import Array, Scalar, leaves
 from helpers.seeds_data import arm, planted
 from seedstability.errors import UserError
-from seedstability.similarity.chance_levels import closed_form
-from seedstability.stability.pairs import all_pairs
+from seedstability.similarity.chance_levels import isotropic_closed_form
+from seedstability.stability.pairs import similarity_matrices
 
 torch.set_num_threads(1)
 
@@ -28,14 +28,14 @@ def inputs():
 
 @pytest.fixture(scope="module")
 def centre(inputs):
-    return Measured.of(inputs, "centre")
+    return MeasuredArm.of(inputs, "centre")
 
 
 @pytest.mark.parametrize("scope", ["full", "live"])
 def test_tables_are_those_of_the_plain_functions(centre, scope):
     dictionaries, evaluation, _ = planted()
     live = torch.from_numpy(evaluation["live"]) if scope == "live" else None
-    plain = all_pairs(torch.from_numpy(dictionaries["decoder"]), live)
+    plain = similarity_matrices(torch.from_numpy(dictionaries["decoder"]), live)
     for ours, theirs in (
         ("max_cosine", "max_cosine"),
         ("matched_mean", "matched_mean"),
@@ -62,7 +62,7 @@ def test_partners_keep_the_numbers_that_latents_have_among_all(centre):
 def test_chance_of_live_latents_is_that_of_so_many(centre):
     counts = centre.evaluation["live"].sum(axis=1)
     for at, (i, j) in enumerate(centre.partners["chance_pairs"]):
-        expected = closed_form(counts[i], counts[j], 32)["max_cosine"]
+        expected = isotropic_closed_form(counts[i], counts[j], 32)["max_cosine"]
         assert centre.partners["live"]["isotropic"]["max_cosine"][at] == pytest.approx(expected)
 
 
@@ -82,10 +82,10 @@ def test_every_seed_has_a_neighbour_and_no_pair_comes_twice():
 def test_with_few_chance_pairs_their_mean_stands_for_all():
     made = planted(seeds=3)
     found = partners(PartnersConfig(complete=3, chance_pairs=1), *made)
-    few = Measured(made[1], found, 3)
+    few = MeasuredArm(made[1], found, 3)
     assert isinstance(few.chance("matched_mean", "gauge"), float)
     assert (
-        tokens_measures.whole(few)["live"]["matched_mean"]["kappa_gauge"].interval
+        measurements.arm_values(few)["live"]["matched_mean"]["kappa_gauge"].interval
         == "range of 3 seeds"
     )
 
@@ -117,14 +117,14 @@ def rated(rates, cosines):
         "live": np.ones((2, n), bool),
     }
     found = {"live": {"trained": rows}, "pairs": np.array([[0, 1]])}
-    return Measured(evaluation, found, 2)
+    return MeasuredArm(evaluation, found, 2)
 
 
 def test_frequency_matching_takes_out_what_firing_alone_makes():
     # Frequent latents have 0.9, rare ones 0.3, in both arms; the arms differ in their numbers only.
     frequent = rated([0.1] * 30 + [0.001] * 10, [0.9] * 30 + [0.3] * 10)
     rare = rated([0.1] * 10 + [0.001] * 30, [0.9] * 10 + [0.3] * 30)
-    ours, theirs, covered = weights_to(rare, frequent)
+    ours, theirs, covered = frequency_weights(rare, frequent)
     assert covered == 1.0
     assert np.nanmean(rare.table("matched_mean")) == pytest.approx(0.45)
     for name in ("matched_mean", "matched_median", "at_least_07"):
@@ -135,7 +135,7 @@ def test_frequency_matching_takes_out_what_firing_alone_makes():
 def test_rates_that_one_arm_has_alone_are_left_out_of_both():
     both = rated([0.1] * 20 + [0.001] * 20, [0.9] * 20 + [0.3] * 20)
     alone = rated([0.1] * 20, [0.8] * 20)
-    ours, theirs, covered = weights_to(alone, both)
+    ours, theirs, covered = frequency_weights(alone, both)
     assert covered == 0.5
     assert np.nanmean(both.table("matched_mean", weights=theirs)) == pytest.approx(0.9)
     assert np.nanmean(alone.table("matched_mean", weights=ours)) == pytest.approx(0.8)
@@ -149,7 +149,7 @@ def test_an_arm_against_itself_differs_by_nothing(centre):
 
 
 def test_dead_latents_deflate_the_full_median():
-    tree = tokens_measures.report(None, **arm("report", shared=18, dead=22))
+    tree = measurements.report(None, **arm("report", shared=18, dead=22))
     assert tree["deflation"]["matched_median"].low > 0
     assert {"highest", "lowest", "p_pair", "smallest_pair"} <= set(tree["pairs"])
 
@@ -157,7 +157,7 @@ def test_dead_latents_deflate_the_full_median():
 def sweep(inputs, *arms):
     values = tuple(range(1, len(arms) + 1))
     each = tokens.Sweep("equal_seen", values, arms, (1, 2))
-    return measured_sweeps(tokens.Sweeps((each,)), inputs)["equal_seen"]
+    return sweep_values(tokens.Sweeps((each,)), inputs)["equal_seen"]
 
 
 def test_a_sweep_rises_where_more_is_shared_and_then_levels_off(inputs):
@@ -185,7 +185,7 @@ def test_every_value_can_be_printed(inputs):
 
     centre = {name: each for name, each in inputs.items() if name.startswith("centre")}
     sizes = sweep(inputs, "less", "centre")
-    tree = {"tokens": {"sizes": sizes, "centre": tokens_measures.centre(None, **centre)}}
+    tree = {"tokens": {"sizes": sizes, "centre": measurements.centre(None, **centre)}}
     values = Values.from_tree(tree)
     assert len(values) == len(list(leaves(tree)))
 
@@ -194,7 +194,9 @@ def test_another_makers_processor_may_land_as_far_off_as_the_interval_is_wide():
     wide = Scalar(0.5, 3, low=0.4, high=0.7, interval="95% jackknife over 5 seeds")
     narrow = Scalar(0.5, 3, low=0.4999, high=0.5001, interval="95% jackknife over 5 seeds")
     few = Scalar(0.5, 3, low=0.4, high=0.7, interval="range of 3 seeds")
-    tree = loosened({"a": {"wide": wide, "narrow": narrow, "few": few, "text": "x"}})["a"]
+    tree = with_interval_tolerance(
+        {"a": {"wide": wide, "narrow": narrow, "few": few, "text": "x"}}
+    )["a"]
     assert tree["wide"].tolerance == pytest.approx(0.3)
     assert tree["narrow"].allowed_difference == pytest.approx(0.0015)
     assert tree["few"].tolerance is None

@@ -100,6 +100,6 @@ def test_series_differ_without_their_colour():
 
 
 def test_neighbouring_series_differ_in_greyscale():
-    light = [np.dot(to_rgb(each.colour), (0.2126, 0.7152, 0.0722)) for each in style.SERIES]
+    light = [np.dot(to_rgb(each.color), (0.2126, 0.7152, 0.0722)) for each in style.SERIES]
     steps = np.abs(np.diff(light[:5]))
     assert steps.min() > 0.03

@@ -120,14 +120,14 @@ def test_no_label_is_cut(drawn):
 
 
 def test_the_levels_differ_in_mark_and_line():
-    looks = [marks.of_trained(), *(marks.of_level(level) for level in marks.LEVELS)]
+    looks = [marks.trained_style(), *(marks.level_style(level) for level in marks.LEVELS)]
     for part in ("marker", "linestyle", "color"):
         assert len({look[part] for look in looks}) == len(looks)
 
 
 def test_what_was_trained_is_filled_and_a_chance_level_hollow():
-    assert "markerfacecolor" not in marks.of_trained()
-    assert {marks.of_level(level)["markerfacecolor"] for level in marks.LEVELS} == {"white"}
+    assert "markerfacecolor" not in marks.trained_style()
+    assert {marks.level_style(level)["markerfacecolor"] for level in marks.LEVELS} == {"white"}
 
 
 def test_each_arm_stands_in_its_own_panel():
@@ -183,7 +183,7 @@ def test_a_shorter_training_than_the_report_s_can_be_drawn():
 
 
 def test_what_was_trained_comes_first_in_a_legend():
-    _, labels = marks.entries(sizes.draw(SIZES).axes[0])
+    _, labels = marks.legend_entries(sizes.draw(SIZES).axes[0])
     assert labels == ["trained", *marks.LEVELS.values()]
 
 

@@ -83,8 +83,8 @@ def test_numbers_can_be_told_from_their_cell():
     """Light on dark and dark on light, at both ends of the scale."""
     values = np.array([[np.nan, 0.1], [0.9, np.nan]])
     figure = seed_pairs.draw({"names": ["a", "b"], "values": values, "what": "cosine"})
-    colours = {text.get_text(): text.get_color() for text in figure.axes[0].texts}
-    assert colours == {".100": "white", ".900": "black"}
+    colors = {text.get_text(): text.get_color() for text in figure.axes[0].texts}
+    assert colors == {".100": "white", ".900": "black"}
 
 
 def test_a_figure_in_a_page_has_a_size_and_says_what_it_shows():

@@ -272,7 +272,7 @@ def test_partners_are_those_of_the_matching_seen_from_both_sides():
 def test_a_latent_without_partner_has_none():
     arrays = example(2)[1]
     arrays["partner"][0, 3] = -1
-    columns = latents.listed(["a", "b"], arrays).columns["columns"]
+    columns = latents.latent_table(["a", "b"], arrays).columns["columns"]
     assert columns[-1]["key"] == "partner"
     assert columns[-1]["values"][3] is None
     assert columns[-2]["values"][3] is None
@@ -281,7 +281,7 @@ def test_a_latent_without_partner_has_none():
 
 def test_too_many_latents_are_shown_from_both_ends_of_each_dictionary():
     arrays = example(5, 64)[1]
-    found = latents.listed(list("abcde"), arrays, most=60)
+    found = latents.latent_table(list("abcde"), arrays, most=60)
     columns = {each["key"]: np.array(each["values"], float) for each in found.columns["columns"]}
     assert np.bincount(columns["seed"].astype(int)).tolist() == [12] * 5
     for seed in range(5):

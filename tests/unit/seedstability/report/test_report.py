@@ -15,7 +15,6 @@ from helpers.repository import ROOT
 from seedstability.errors import UserError
 from seedstability.report import report as reports
 from seedstability.report.compare import compare
-from seedstability.report.document import VERSION
 
 
 @pytest.fixture(scope="module")
@@ -120,8 +119,3 @@ def test_the_package_has_the_call_and_its_result_by_name(report):
     assert seedstability.compare is compare
     assert isinstance(report, seedstability.Report)
     assert report.summary == report.document["summary"]
-
-
-def test_the_version_is_that_of_the_project():
-    project = loads((ROOT / "pyproject.toml").read_text("utf-8"))
-    assert project["project"]["version"] == VERSION

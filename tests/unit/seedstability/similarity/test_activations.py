@@ -9,9 +9,9 @@ from helpers.comparison_data import activations, planted
 from seedstability.dictionaries.metrics import quality
 from seedstability.errors import UserError
 from seedstability.similarity import reconstruction as worths
-from seedstability.similarity.activations import opened, summed
+from seedstability.similarity.activations import accumulate_moments, open_activations
 from seedstability.similarity.chance_levels import covariance_of
-from seedstability.similarity.reconstruction import worth
+from seedstability.similarity.reconstruction import reconstruction_metrics
 from seedstability.stability.subspaces.principal import principal_basis
 
 torch.set_num_threads(1)
@@ -30,7 +30,7 @@ class Uneven:
 def test_moments_of_a_stream_are_those_of_all_samples_at_once():
     x = activations(3000, 12) + 100.0
     x[:, 11] = 100.5
-    found = summed(opened(Uneven(x), 12))
+    found = accumulate_moments(open_activations(Uneven(x), 12))
     basis = principal_basis(x)
     np.testing.assert_allclose(found.moments.components.variances, basis.variances, atol=1e-9)
     assert found.moments.components.rank == basis.rank == 11
@@ -44,8 +44,12 @@ def test_moments_of_a_stream_are_those_of_all_samples_at_once():
 def test_worth_of_a_stream_is_the_quality_of_all_samples_at_once(codes_at_once, monkeypatch):
     monkeypatch.setattr(worths, "_CODES_AT_ONCE", codes_at_once)
     x, saes = activations(1500, 16), planted(2, n=24, d=16, shared=8)
-    stream = opened(Uneven(x), 16)
-    for found, each in zip(worth(saes, stream, summed(stream).about_mean), saes, strict=True):
+    stream = open_activations(Uneven(x), 16)
+    for found, each in zip(
+        reconstruction_metrics(saes, stream, accumulate_moments(stream).about_mean),
+        saes,
+        strict=True,
+    ):
         expected = quality(each, x)
         assert found.explained_variance == pytest.approx(expected.explained_variance, abs=1e-6)
         assert found.l0 == expected.l0
@@ -61,9 +65,9 @@ def test_a_file_a_folder_and_a_tensor_are_the_same_activations(tmp_path):
     for number, part in enumerate(x.split(400)):
         np.save(tmp_path / "shards" / f"{number}.npy", part.numpy())
     for name in ("x.npy", "x.safetensors", "shards"):
-        found = opened(str(tmp_path / name), 6)
+        found = open_activations(str(tmp_path / name), 6)
         assert torch.equal(torch.cat(list(found.samples.parts())), x), name
-    described = opened(str(tmp_path / "shards"), 6).described()
+    described = open_activations(str(tmp_path / "shards"), 6).described()
     assert set(described["sha256"]) == {"0.npy", "1.npy", "2.npy"}
     assert described["samples"] == 900
 
@@ -71,7 +75,9 @@ def test_a_file_a_folder_and_a_tensor_are_the_same_activations(tmp_path):
 def test_half_precision_is_read_too(tmp_path):
     x = activations(50, 6).bfloat16()
     save_file({"x": x}, tmp_path / "x.safetensors")
-    assert torch.equal(next(opened(tmp_path / "x.safetensors", 6).samples.parts()), x.float())
+    assert torch.equal(
+        next(open_activations(tmp_path / "x.safetensors", 6).samples.parts()), x.float()
+    )
 
 
 def broken(kind: str, folder):
@@ -128,11 +134,11 @@ def broken(kind: str, folder):
 def test_bad_activations_are_refused_in_one_line_that_names_them(kind, said, tmp_path):
     file = broken(kind, tmp_path)
     with pytest.raises(UserError, match=said) as caught:
-        summed(opened(str(file), 6))
+        accumulate_moments(open_activations(str(file), 6))
     assert str(file.name) in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_activations_of_another_width_are_refused():
     with pytest.raises(UserError, match="width 6; the dictionaries have width 8"):
-        opened(activations(20, 6), 8)
+        open_activations(activations(20, 6), 8)

@@ -1,13 +1,13 @@
 """What is said of time and memory before a comparison begins."""
 
-from seedstability.similarity.config import ComparisonConfig, suited
-from seedstability.similarity.cost import announced
+from seedstability.similarity.config import ComparisonConfig, config_for_size
+from seedstability.similarity.cost import cost_message
 
 
 def said(n: int, d: int, n_seeds: int, samples: int = 0, started: bool = False) -> str | None:
     pairs = n_seeds * (n_seeds - 1) // 2
-    return announced(
-        suited(ComparisonConfig(), n, d, n_seeds, pairs), n, d, n_seeds, samples, started
+    return cost_message(
+        config_for_size(ComparisonConfig(), n, d, n_seeds, pairs), n, d, n_seeds, samples, started
     )
 
 

@@ -9,7 +9,7 @@ from helpers.comparison_data import normal, planted, sae
 from seedstability.dictionaries.formats.folder import save
 from seedstability.errors import UserError
 from seedstability.report.compare import compare
-from seedstability.similarity.dictionaries import labels, read
+from seedstability.similarity.dictionaries import read_dictionaries, short_labels
 
 
 @pytest.fixture
@@ -33,9 +33,9 @@ def refusal(*given, **more) -> str:
 
 
 def test_folders_of_any_format_are_read_named_and_hashed(folders):
-    inputs = read(folders)
+    inputs = read_dictionaries(folders)
     assert [each.format for each in inputs] == ["seedstability", "saelens", "sparsify"]
-    assert labels(inputs) == ["seed 0", "seed 1", "seed 2"]
+    assert short_labels(inputs) == ["seed 0", "seed 1", "seed 2"]
     listed = inputs[1].described("seed 1")
     assert set(listed["files"]) == {"cfg.json", "sae_weights.safetensors"}
     assert listed["folder"] == folders[1]
@@ -46,7 +46,9 @@ def test_long_or_equal_folder_names_become_numbers(tmp_path):
     for run in ("a", "b"):
         (tmp_path / run).mkdir()
         save(sae(normal(8, 4, seed=ord(run))), tmp_path / run / "layer_6")
-    assert labels(read([tmp_path / "a" / "layer_6", tmp_path / "b" / "layer_6"])) == [
+    assert short_labels(
+        read_dictionaries([tmp_path / "a" / "layer_6", tmp_path / "b" / "layer_6"])
+    ) == [
         "seed 0",
         "seed 1",
     ]

@@ -7,8 +7,8 @@ import torch
 from audit.analyses import similarity as stages
 from helpers.comparison_data import activations, complaints, normal, planted, sae
 from seedstability.report.compare import compare
-from seedstability.similarity.config import ComparisonConfig, suited
-from seedstability.similarity.pairs import statistics
+from seedstability.similarity.config import ComparisonConfig, config_for_size
+from seedstability.similarity.pairs import partner_statistics
 from seedstability.stability import pairs
 from seedstability.stability.chance import null_models
 from seedstability.stability.chance.closed_form import chance_level, chance_reproducibility
@@ -62,7 +62,7 @@ def test_a_users_dictionaries_are_measured_as_the_papers_are():
     report = compare(saes, activations=x, initial=initial)
     live = np.stack([row > 0 for row in report.arrays["firing"]])
     of_the_paper = stages.compare(
-        suited(ComparisonConfig(), 40, 16, 5, matched=10),
+        config_for_size(ComparisonConfig(), 40, 16, 5, matched=10),
         {
             "decoder": torch.stack([each.decoder for each in saes]).numpy(),
             "encoder": torch.stack([each.encoder for each in saes]).numpy(),
@@ -89,12 +89,12 @@ def test_a_users_dictionaries_are_measured_as_the_papers_are():
 
 def test_blocks_and_one_matrix_of_cosines_give_the_same_statistics(monkeypatch):
     A, B = (each.decoder for each in planted(2, n=300, d=24, shared=120, noise=0.7))
-    whole = pairs.look(A, B)
+    whole = pairs.find_partners(A, B)
     monkeypatch.setattr(pairs, "_COSINES_AT_ONCE", 0)
     monkeypatch.setattr(best, "_COSINES_AT_ONCE", 0)
     monkeypatch.setattr(matching, "_SMALL", 0)
-    in_blocks = pairs.look(A, B)
-    assert statistics(in_blocks) == pytest.approx(statistics(whole), abs=1e-6)
+    in_blocks = pairs.find_partners(A, B)
+    assert partner_statistics(in_blocks) == pytest.approx(partner_statistics(whole), abs=1e-6)
     assert in_blocks.matching.partner.tolist() == whole.matching.partner.tolist()
 
 
@@ -178,13 +178,13 @@ def test_every_curve_is_shares_of_one_whole():
 
 def test_every_level_is_drawn_of_as_many_latents_as_the_papers():
     config = ComparisonConfig()
-    assert suited(config, 1024, 128, 5, matched=10) == config
-    few = suited(config, 64, 16, 2, matched=1)
+    assert config_for_size(config, 1024, 128, 5, matched=10) == config
+    few = config_for_size(config, 64, 16, 2, matched=1)
     assert (few.chance_draws, few.gauge_draws, few.permutations) == (160, 160, 99)
-    middle = suited(config, 4096, 768, 5, matched=10)
+    middle = config_for_size(config, 4096, 768, 5, matched=10)
     assert (middle.chance_draws, middle.gauge_draws, middle.gauge_pairs) == (3, 1, None)
     assert middle.permutations == 0
-    large = suited(config, 131_072, 768, 5, matched=10)
+    large = config_for_size(config, 131_072, 768, 5, matched=10)
     assert (large.chance_draws, large.gauge_draws, large.gauge_pairs) == (1, 1, 1)
 
 

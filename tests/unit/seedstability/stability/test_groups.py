@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from seedstability.errors import UserError
-from seedstability.stability.groups import law_of, reproducibilities, two_groups, u_shape
+from seedstability.stability.groups import fit_beta_law, recurrence_rates, two_groups, u_shape
 from seedstability.stability.groups_config import GroupsConfig
 
 SEEDS, N = 6, 40
@@ -42,7 +42,7 @@ def test_camps_are_the_latents_that_nearly_always_and_nearly_never_come_back():
 def test_the_share_of_seeds_is_over_the_others():
     best = half_found(table(np.zeros(N)), slice(0, 1))
     # seeds 0, 2, 4 have it: three of five others find latents of the odd seeds, two of the even
-    assert reproducibilities(best, 0.7)[:, 0] == pytest.approx([0.4, 0.6] * 3)
+    assert recurrence_rates(best, 0.7)[:, 0] == pytest.approx([0.4, 0.6] * 3)
 
 
 def test_dead_latents_are_in_no_group():
@@ -78,10 +78,10 @@ def test_a_dictionary_without_quarters_is_refused_in_one_line():
 def test_the_shape_of_a_law_is_found_in_its_votes(a, b, expected):
     generator = np.random.default_rng(0)
     counts = generator.binomial(19, generator.beta(a, b, 20_000))
-    assert u_shape(law_of(counts, 19), counts) == pytest.approx(expected, abs=0.1)
+    assert u_shape(fit_beta_law(counts, 19), counts) == pytest.approx(expected, abs=0.1)
 
 
 @pytest.mark.parametrize("count", [0, 19])
 def test_votes_that_are_all_the_same_are_one_camp(count):
     counts = np.full(500, count)
-    assert u_shape(law_of(counts, 19), counts) == -1.0
+    assert u_shape(fit_beta_law(counts, 19), counts) == -1.0

@@ -12,8 +12,8 @@ from seedstability.stability.recurrence import (
     camps_over_seeds,
     firing,
     live,
+    recurrence_counts,
     reproducibility,
-    votes,
 )
 
 # Small products: a second thread costs more than it gives, above all on a shared machine.
@@ -34,8 +34,8 @@ def test_the_threshold_itself_counts():
     tilted = torch.tensor([[0.75, np.sqrt(1 - 0.75**2), 0.0]] * 3).float()
     best = best_cosines(torch.stack([EYE, tilted]))
     at = best[0, 1, 0].item()
-    assert votes(best, at)[0, 0] == 1
-    assert votes(best, at + 1e-6)[0, 0] == 0
+    assert recurrence_counts(best, at)[0, 0] == 1
+    assert recurrence_counts(best, at + 1e-6)[0, 0] == 0
     assert torch.isnan(best[0, 0]).all()
 
 
@@ -43,8 +43,8 @@ def test_dead_latents_are_nobodys_partner():
     decoders = torch.stack([EYE, EYE])
     alive = torch.tensor([[True, True, True], [True, True, False]])
     best = best_cosines(decoders, alive)
-    assert votes(best)[0].tolist() == [1, 1, 0]
-    assert votes(best)[1].tolist() == [1, 1, 1]
+    assert recurrence_counts(best)[0].tolist() == [1, 1, 0]
+    assert recurrence_counts(best)[1].tolist() == [1, 1, 1]
 
 
 def test_camps_of_all_and_of_the_live():

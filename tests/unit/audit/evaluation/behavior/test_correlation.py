@@ -7,14 +7,14 @@ from scipy import stats
 
 from audit.evaluation.behavior.config import CorrelationConfig
 from audit.evaluation.behavior.correlation import (
-    Two,
+    LatentSimilarities,
     _shuffled_tokens,
-    codes_of,
-    compared,
+    sparse_codes,
+    agreement_statistics,
     correlate,
     pearson,
-    turned_about,
-    two,
+    rotated_about,
+    latent_similarities,
 )
 from seedstability.dictionaries.config import DictionaryConfig
 from seedstability.dictionaries.sae import SAE
@@ -53,16 +53,16 @@ def stage_inputs(saes):
 def test_correlations_over_sparse_codes_are_those_over_dense_ones(architecture):
     config = DictionaryConfig(architecture=architecture, n_latents=N, k=4)
     a, b, x = dictionary(0, config), dictionary(1, config), samples()
-    ours = pearson(codes_of(a, x), codes_of(b, x))
+    ours = pearson(sparse_codes(a, x), sparse_codes(b, x))
     both = torch.cat([a.encode(x), b.encode(x)], dim=1).double().numpy()
     np.testing.assert_allclose(ours, np.corrcoef(both.T)[:N, N:], atol=1e-9)
 
 
 def test_samples_are_encoded_alike_in_whatever_batches(monkeypatch):
     x, sae = samples(), dictionary(0)
-    whole = codes_of(sae, x)
+    whole = sparse_codes(sae, x)
     monkeypatch.setattr("audit.evaluation.behavior.correlation._BATCH", 7)
-    parts = codes_of(sae, x)
+    parts = sparse_codes(sae, x)
     assert parts.values.shape == (len(x), N)
     np.testing.assert_allclose(parts.values.toarray(), whole.values.toarray(), atol=1e-6)
 
@@ -70,16 +70,19 @@ def test_samples_are_encoded_alike_in_whatever_batches(monkeypatch):
 def test_dead_latents_are_told_and_left_out():
     sae = dictionary(0)
     sae.encoder_bias[3] = -100.0
-    codes = codes_of(sae, samples())
+    codes = sparse_codes(sae, samples())
     assert list(np.flatnonzero(~codes.live)) == [3]
     assert not pearson(codes, codes)[3].any()
-    assert two(sae.decoder, sae.decoder, codes, codes).cosine.shape == (N - 1, N - 1)
+    assert latent_similarities(sae.decoder, sae.decoder, codes, codes).cosine.shape == (
+        N - 1,
+        N - 1,
+    )
 
 
 def test_firing_rates_are_shares_of_tokens():
     x, sae = samples(), dictionary(0)
     dense = sae.encode(x).numpy()
-    np.testing.assert_allclose(codes_of(sae, x).rate, (dense != 0).mean(axis=0))
+    np.testing.assert_allclose(sparse_codes(sae, x).rate, (dense != 0).mean(axis=0))
 
 
 def test_the_same_latents_in_another_order_are_all_found():
@@ -89,8 +92,10 @@ def test_the_same_latents_in_another_order_are_all_found():
         sae.encoder[order], sae.encoder_bias[order], sae.decoder[order], *(sae.decoder_bias,),
         sae.threshold, TOPK,
     )  # fmt: skip
-    found = compared(
-        two(sae.decoder, other.decoder, codes_of(sae, x), codes_of(other, x)),
+    found = agreement_statistics(
+        latent_similarities(
+            sae.decoder, other.decoder, sparse_codes(sae, x), sparse_codes(other, x)
+        ),
         CorrelationConfig(TOPK),
     )
     for name in ("matched_cosine", "matched_correlation", "partner_correlation", "same_partner"):
@@ -104,7 +109,7 @@ def test_latents_are_counted_by_what_looks_alike_and_what_fires_alike():
     correlation = np.full((4, 4), -0.1)
     correlation[[0, 1, 2, 3], [0, 2, 1, 3]] = [0.8, 0.4, 0.75, 0.3]
     correlation[1, 1] = 0.2
-    found = compared(Two(cosine, correlation), CorrelationConfig(TOPK))
+    found = agreement_statistics(LatentSimilarities(cosine, correlation), CorrelationConfig(TOPK))
     assert found["same_partner"] == 0.5
     assert found["both"] == 0.25
     assert found["decoder_only"] == 0.25
@@ -125,7 +130,7 @@ def test_the_second_dictionary_may_have_fewer_live_latents():
     cosine, correlation = np.full((6, 4), -0.5), np.full((6, 4), -0.5)
     cosine[[0, 1, 2, 3], [0, 1, 2, 3]] = 0.9
     correlation[[2, 3, 4, 5], [2, 3, 0, 1]] = [0.8, 0.4, 0.6, 0.6]
-    found = compared(Two(cosine, correlation), CorrelationConfig(TOPK))
+    found = agreement_statistics(LatentSimilarities(cosine, correlation), CorrelationConfig(TOPK))
     assert found["same_partner"] == 1.0
     assert found["matched_correlation"] == pytest.approx(0.6)
     assert found["both"] == found["decoder_only"] == 0.5
@@ -136,7 +141,7 @@ def test_turned_samples_keep_mean_and_covariance_but_are_others():
     basis = principal_basis(x)
     gauge = GaugeBasis.from_basis(basis, len(x))
     turn = gauge_scramble(torch.eye(D), gauge, torch.Generator().manual_seed(0))
-    turned = turned_about(x, basis.mean, turn)
+    turned = rotated_about(x, basis.mean, turn)
     torch.testing.assert_close(turned.mean(0), x.mean(0), atol=1e-3, rtol=0)
     torch.testing.assert_close(torch.cov(turned.T), torch.cov(x.T), atol=2e-2, rtol=0)
     assert (turned - x).abs().mean() > 0.1
@@ -152,9 +157,9 @@ def test_a_gauge_scrambled_dictionary_is_the_one_that_reads_turned_samples(monke
 
     def remember(A, B, a, b):
         seen[len(seen)] = (B, b)
-        return two(A, B, a, b)
+        return latent_similarities(A, B, a, b)
 
-    monkeypatch.setattr("audit.evaluation.behavior.correlation.two", remember)
+    monkeypatch.setattr("audit.evaluation.behavior.correlation.latent_similarities", remember)
     plain = [dictionary(seed) for seed in (0, 1)]
     saes, data = stage_inputs(plain)
     correlate(CorrelationConfig(TOPK), saes, data)
@@ -187,7 +192,7 @@ def test_each_pair_is_looked_at_and_no_seed_with_itself():
         assert np.isfinite(table[~np.eye(3, dtype=bool)]).all()
         np.testing.assert_array_equal(table, table.T)
     assert found["value"]["binned_share"].shape == (3, 3, 10)
-    live = [codes_of(dictionary(seed), samples()).live.sum() for seed in (0, 1, 2)]
+    live = [sparse_codes(dictionary(seed), samples()).live.sum() for seed in (0, 1, 2)]
     np.testing.assert_array_equal(found["live"], live)
 
 

@@ -10,7 +10,7 @@ from torch.nn.functional import normalize
 from helpers.stability_data import half_shared_with_hubs, nearly_all_shared, unrelated
 from seedstability.stability.matching import certified, passes
 from seedstability.stability.matching.blocks import Method
-from seedstability.stability.matching.certified import Solution, assign, largest_total
+from seedstability.stability.matching.certified import Solution, assign, best_assignment
 
 KINDS = (unrelated, half_shared_with_hubs, nearly_all_shared)
 
@@ -24,7 +24,7 @@ def best_total(S: np.ndarray) -> float:
 
 
 def solved(A: Tensor, B: Tensor, cores: int = 1) -> Solution:
-    return largest_total(A, B, cores, lambda share: None)
+    return best_assignment(A, B, cores, lambda share: None)
 
 
 def assert_proven(solution: Solution, A: Tensor, B: Tensor, slack: float = 1e-8) -> None:
@@ -173,6 +173,6 @@ def test_rows_of_zeros_get_no_column_that_would_have_to_be_paid_for():
 
 def test_progress_runs_from_nothing_to_nearly_all():
     seen: list[float] = []
-    largest_total(*half_shared_with_hubs(600, 16), 1, seen.append)
+    best_assignment(*half_shared_with_hubs(600, 16), 1, seen.append)
     assert all(0 <= share <= 1 for share in seen)
     assert seen[-1] > 0.9

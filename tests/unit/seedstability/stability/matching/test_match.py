@@ -8,10 +8,10 @@ import torch
 
 from helpers.stability_data import half_shared_with_hubs
 from seedstability.errors import UserError
-from seedstability.stability.cosine import cosines, max_abs_cosine, max_cosine, normalise_rows
+from seedstability.stability.cosine import cosines, max_abs_cosine, max_cosine, normalize_rows
 from seedstability.stability.matching import match as matching
 from seedstability.stability.matching.match import agreeing, match, shared, shared_decoder_only
-from seedstability.stability.pairs import all_pairs, pair_similarities
+from seedstability.stability.pairs import pair_similarities, similarity_matrices
 
 # Small products: a second thread costs more than it gives, above all on a shared machine.
 torch.set_num_threads(1)
@@ -54,7 +54,7 @@ def test_one_latent():
 
 def test_rows_of_zeros_resemble_nothing():
     A = torch.tensor([[0.0, 0.0], [1.0, 0.0]])
-    assert normalise_rows(A).tolist() == A.tolist()
+    assert normalize_rows(A).tolist() == A.tolist()
     assert max_cosine(A, A) == pytest.approx(0.5)
     assert match(A, A).partner.tolist() == [0, 1]
     assert match(A, A).total == pytest.approx(1.0)
@@ -62,7 +62,7 @@ def test_rows_of_zeros_resemble_nothing():
 
 def test_very_short_and_very_long_rows_keep_their_direction():
     for size in (1e-30, 1e-42, 1e30):
-        rows = normalise_rows(torch.tensor([[size, size]]))
+        rows = normalize_rows(torch.tensor([[size, size]]))
         torch.testing.assert_close(rows, torch.full((1, 2), math.sqrt(0.5)))
 
 
@@ -141,7 +141,7 @@ def test_one_matrix_of_cosines_gives_what_the_single_functions_give():
 def test_all_pairs_are_symmetric_and_leave_out_the_diagonal():
     generator = torch.Generator().manual_seed(0)
     decoders = torch.randn(4, 20, 6, generator=generator)
-    matrices = all_pairs(decoders)
+    matrices = similarity_matrices(decoders)
     for name, value in pair_similarities(decoders[2], decoders[3])._asdict().items():
         assert matrices[name].shape == (4, 4)
         assert matrices[name][2, 3] == matrices[name][3, 2] == value
@@ -152,12 +152,12 @@ def test_all_pairs_of_live_latents():
     generator = torch.Generator().manual_seed(0)
     decoders = torch.randn(2, 20, 6, generator=generator)
     live = torch.arange(20) < torch.tensor([[7], [12]])
-    only = all_pairs(decoders, live)["max_cosine"][0, 1]
+    only = similarity_matrices(decoders, live)["max_cosine"][0, 1]
     assert only == max_cosine(decoders[0, :7], decoders[1, :12])
     with pytest.raises(UserError, match="dictionary 1 has no live latent"):
-        all_pairs(decoders, live & torch.tensor([[True], [False]]))
+        similarity_matrices(decoders, live & torch.tensor([[True], [False]]))
     with pytest.raises(UserError, match="at least 2"):
-        all_pairs(decoders[:1])
+        similarity_matrices(decoders[:1])
 
 
 @pytest.mark.parametrize("small", [0, 1 << 40])
@@ -200,7 +200,7 @@ def test_a_proof_is_given_only_where_asked(monkeypatch):
 
 def test_prices_that_do_not_cover_all_pairs_are_raised_until_they_do(monkeypatch):
     poor = np.zeros(50), np.zeros(50)
-    monkeypatch.setattr(matching, "prices_of", lambda S, partner: poor)
+    monkeypatch.setattr(matching, "dual_prices", lambda S, partner: poor)
     A, B = half_shared_with_hubs(50, 8)
     found = match(A, B)
     S = cosines(A, B).double()

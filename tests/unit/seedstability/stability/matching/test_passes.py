@@ -12,18 +12,18 @@ from helpers.repository import CODE
 from helpers.stability_data import half_shared_with_hubs, unrelated
 from seedstability.stability.cosine import cosines, two_way_mean
 from seedstability.stability.matching.blocks import (
-    Rounded,
+    RoundedRows,
     faster_method,
-    growth,
-    rounded,
+    relative_rounding,
+    round_rows,
     stripes,
     visit_blocks,
     within_bounds,
 )
 from seedstability.stability.matching.nearest import best_cosines
 from seedstability.stability.matching.passes import Pairs, Passes
-from seedstability.stability.matching.prices import prices_of
-from seedstability.stability.matching.sparse import Assignment, Graph, merged
+from seedstability.stability.matching.prices import dual_prices
+from seedstability.stability.matching.sparse import Assignment, Graph, merge_pairs
 
 
 def ignore(share: float) -> None:
@@ -40,17 +40,19 @@ def rows_that_round_together() -> tuple[torch.Tensor, torch.Tensor]:
 @pytest.mark.parametrize("method", ["float32", "bfloat16"])
 def test_products_are_off_by_no_more_than_the_stated_bound(method):
     A, B = rows_that_round_together()
-    left, right = rounded(A, method), rounded(B, method)
+    left, right = round_rows(A, method), round_rows(B, method)
     computed = (left.rows @ right.rows.T).double()
     off = (computed - A.double() @ B.double().T).abs().numpy()
-    bound = left.margins[:, None] + right.margins + growth(method) * computed.abs().numpy()
+    bound = (
+        left.margins[:, None] + right.margins + relative_rounding(method) * computed.abs().numpy()
+    )
     assert (off <= bound).all()
     assert within_bounds(left, right, A, B, method)
 
 
 def test_each_part_of_the_bound_is_needed_and_enough():
     A, B = rows_that_round_together()
-    left, right = rounded(A, "bfloat16"), rounded(B, "bfloat16")
+    left, right = round_rows(A, "bfloat16"), round_rows(B, "bfloat16")
     exact = A.double() @ B.double().T
     of_rounded = left.rows.double() @ right.rows.double().T
     by_rows = (of_rounded - exact).abs().numpy()
@@ -59,14 +61,14 @@ def test_each_part_of_the_bound_is_needed_and_enough():
     assert by_rows[0, 0] > 0.8 * margins[0, 0]
     computed = (left.rows @ right.rows.T).double()
     by_result = (computed - of_rounded).abs()
-    assert (by_result <= growth("bfloat16") * computed.abs() + 2e-4).all()
-    assert (by_result / computed.abs()).max() > 0.4 * growth("bfloat16")
+    assert (by_result <= relative_rounding("bfloat16") * computed.abs() + 2e-4).all()
+    assert (by_result / computed.abs()).max() > 0.4 * relative_rounding("bfloat16")
 
 
 def test_a_product_that_breaks_its_bound_is_noticed_and_not_used(monkeypatch):
     A, B = unrelated(100, 32)
-    bad = Rounded(rounded(A, "bfloat16").rows * 1.5, rounded(A, "bfloat16").margins)
-    assert not within_bounds(bad, rounded(B, "bfloat16"), A, B, "bfloat16")
+    bad = RoundedRows(round_rows(A, "bfloat16").rows * 1.5, round_rows(A, "bfloat16").margins)
+    assert not within_bounds(bad, round_rows(B, "bfloat16"), A, B, "bfloat16")
     monkeypatch.setattr("seedstability.stability.matching.passes.within_bounds", lambda *_: False)
     assert Passes(A, B, "bfloat16", 1).method == "float32"
 
@@ -84,7 +86,7 @@ def test_blocks_cover_all_products_once():
         assert np.isnan(seen[i, j]).all()
         seen[i, j] = block
 
-    left, right = rounded(A, "float32"), rounded(B, "float32")
+    left, right = round_rows(A, "float32"), round_rows(B, "float32")
     visit_blocks(left, right, [visit] * len(stripes(1200)), 2, ignore)
     np.testing.assert_allclose(seen, (A @ B.T).numpy(), atol=1e-6)
 
@@ -98,7 +100,7 @@ def test_a_fault_in_one_thread_ends_the_others_and_is_told():
         if i.start == 0:
             raise KeyboardInterrupt
 
-    left, right = rounded(A, "float32"), rounded(B, "float32")
+    left, right = round_rows(A, "float32"), round_rows(B, "float32")
     threads = torch.get_num_threads()
     torch.set_num_threads(3)
     try:
@@ -187,11 +189,11 @@ def test_going_on_with_more_pairs_is_as_good_as_starting_with_them():
     S, pairs = sparse_problem(60, 60, 9)
     few = pairs.kept((pairs.rows + pairs.columns) % 3 == 0)
     diagonal = pairs.kept(pairs.rows == pairs.columns)
-    first = merged(few, diagonal, 60)
+    first = merge_pairs(few, diagonal, 60)
     assignment = Assignment(60, np.zeros(60))
     assignment.solve(Graph.of(first, 60))
     before = assignment.prices.copy()
-    whole = merged(first, pairs, 60)
+    whole = merge_pairs(first, pairs, 60)
     assert len(whole.rows) == len(pairs.rows)
     assignment.solve(Graph.of(whole, 60))
     best = S[linear_sum_assignment(S, maximize=True)].sum()
@@ -231,7 +233,7 @@ def test_prices_lifted_together_come_back_as_far_as_the_graph_allows():
 def test_prices_found_afterwards_prove_scipys_assignment(shape):
     S = np.round(np.random.default_rng(1).normal(size=shape), 1)
     partner = linear_sum_assignment(S, maximize=True)[1]
-    u, v = prices_of(S, partner)
+    u, v = dual_prices(S, partner)
     assert (S - u[:, None] - v).max() <= 1e-12
     assert u.sum() + v.sum() == pytest.approx(S[np.arange(shape[0]), partner].sum())
     assert v.min() >= 0 or shape[0] == shape[1]
@@ -256,7 +258,7 @@ def test_best_cosines_in_blocks_are_those_of_the_whole_matrix(monkeypatch):
 PEAK = """
 import resource, torch
 from seedstability import match
-from seedstability.stability.best import best_cosines
+from seedstability.stability.matching.nearest import best_cosines
 A, B = (torch.randn(16384, 8, generator=torch.Generator().manual_seed(s)) for s in (0, 1))
 match(A[:3000], B[:3000])
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -7,7 +7,7 @@ from scipy.optimize import linear_sum_assignment, linprog
 from seedstability.errors import UserError
 from seedstability.stability.matching.transport import (
     barycentric_cosine,
-    partners_used,
+    effective_partners,
     sinkhorn,
     transported_cosine,
 )
@@ -46,7 +46,7 @@ def test_with_little_entropy_the_plan_is_the_assignment():
     best, columns = matched()
     assert transported_cosine(found.plan, S) == pytest.approx(best, abs=1e-3)
     assert (found.plan.argmax(axis=1) == columns).all()
-    assert partners_used(found.plan) < 1.2
+    assert effective_partners(found.plan) < 1.2
 
 
 def test_the_plan_is_the_optimum_of_its_own_problem():
@@ -78,7 +78,7 @@ def test_a_mixture_of_partners_may_be_nearer_than_any():
     plan = np.array([[0.5, 0.5]])
     assert transported_cosine(plan, target @ around.T) == pytest.approx(np.cos(0.5))
     assert barycentric_cosine(plan, target, around) == pytest.approx(1.0)
-    assert partners_used(plan) == pytest.approx(2.0)
+    assert effective_partners(plan) == pytest.approx(2.0)
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from seedstability.errors import UserError
 from seedstability.stability.statistics.beta_binomial import (
     BetaLaw,
     law_from_unshared,
-    misplaced,
-    shares_by_others,
+    total_variation_distance,
+    unshared_and_unanimous_shares,
 )
 
 
@@ -52,15 +52,17 @@ def test_shares_with_fewer_seeds_are_the_mean_over_all_choices_of_them():
         chosen = [found[:, list(some)] for some in combinations(range(6), m)]
         none = np.mean([~some.any(axis=1) for some in chosen])
         every = np.mean([some.all(axis=1) for some in chosen])
-        assert shares_by_others(votes, 6, m) == pytest.approx((none, every))
+        assert unshared_and_unanimous_shares(votes, 6, m) == pytest.approx((none, every))
 
 
 @pytest.mark.parametrize("others", [0, 7])
 def test_more_seeds_than_voted_are_refused(others):
     with pytest.raises(UserError, match="1 to 6 voted"):
-        shares_by_others(np.array([1, 2]), 6, others)
+        unshared_and_unanimous_shares(np.array([1, 2]), 6, others)
 
 
 def test_misplaced_is_the_share_that_would_have_to_move():
-    assert misplaced(np.array([0.5, 0.3, 0.2]), np.array([0.4, 0.3, 0.3])) == pytest.approx(0.1)
-    assert misplaced(np.array([1.0, 0.0]), np.array([0.0, 1.0])) == 1.0
+    assert total_variation_distance(
+        np.array([0.5, 0.3, 0.2]), np.array([0.4, 0.3, 0.3])
+    ) == pytest.approx(0.1)
+    assert total_variation_distance(np.array([1.0, 0.0]), np.array([0.0, 1.0])) == 1.0

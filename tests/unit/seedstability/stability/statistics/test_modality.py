@@ -112,7 +112,7 @@ def test_a_density_integrates_to_one():
 
 
 def test_more_values_see_a_smaller_separation():
-    few, many = (mixture.smallest_separation(n, draws=40) for n in (32, 1024))
+    few, many = (mixture.detectable_separation(n, draws=40) for n in (32, 1024))
     assert 2.0 < many < few
 
 

@@ -12,9 +12,9 @@ from seedstability.stability.statistics.significance import (
     equivalent,
     flip_signs,
     holm,
+    minimum_detectable_effect,
     p_value_against_chance,
     permute_seeds,
-    smallest_detectable,
 )
 
 
@@ -147,18 +147,18 @@ def test_equivalence_needs_both_ends_inside():
 
 def test_what_five_and_twenty_seeds_can_see():
     # definitions.md §3: 1.7 and 2.0 sd, 0.67 and 0.91 (paired at twenty: 0.660 by noncentral t).
-    assert smallest_detectable(1.0, 5, paired=True) == pytest.approx(1.7, abs=0.03)
-    assert smallest_detectable(1.0, 5, paired=False) == pytest.approx(2.0, abs=0.03)
-    assert smallest_detectable(1.0, 20, paired=True) == pytest.approx(0.67, abs=0.011)
-    assert smallest_detectable(1.0, 20, paired=False) == pytest.approx(0.91, abs=0.005)
-    assert smallest_detectable(0.01, 5, paired=True) == pytest.approx(0.0168, abs=0.0001)
-    assert smallest_detectable(0.0, 5, paired=True) == 0.0
+    assert minimum_detectable_effect(1.0, 5, paired=True) == pytest.approx(1.7, abs=0.03)
+    assert minimum_detectable_effect(1.0, 5, paired=False) == pytest.approx(2.0, abs=0.03)
+    assert minimum_detectable_effect(1.0, 20, paired=True) == pytest.approx(0.67, abs=0.011)
+    assert minimum_detectable_effect(1.0, 20, paired=False) == pytest.approx(0.91, abs=0.005)
+    assert minimum_detectable_effect(0.01, 5, paired=True) == pytest.approx(0.0168, abs=0.0001)
+    assert minimum_detectable_effect(0.0, 5, paired=True) == 0.0
 
 
 @pytest.mark.parametrize("paired", [True, False])
 def test_the_smallest_detectable_difference_is_detected_in_80_percent(paired):
     generator, seeds = rng(5), 6
-    difference = smallest_detectable(1.0, seeds, paired)
+    difference = minimum_detectable_effect(1.0, seeds, paired)
     first = generator.normal(difference, size=(4000, seeds))
     second = np.zeros((4000, seeds)) if paired else generator.normal(size=(4000, seeds))
     test = stats.ttest_rel if paired else stats.ttest_ind
@@ -170,7 +170,7 @@ def test_a_design_that_is_none_is_refused():
     for bad in ({"seeds": 1}, {"power": 0.01}, {"power": 1.0}, {"alpha": 0.0}, {"sd": -1.0}):
         settings = {"sd": 1.0, "seeds": 5, "paired": True} | bad
         with pytest.raises(ValueError, match="at least 2 seeds"):
-            smallest_detectable(**settings)
+            minimum_detectable_effect(**settings)
 
 
 def test_statistics_need_no_torch():

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from seedstability.stability.statistics.jackknife import jackknife
-from seedstability.stability.statistics.significance import smallest_detectable
-from seedstability.stability.statistics.strata import mean_of_strata, smallest_seen
+from seedstability.stability.statistics.significance import minimum_detectable_effect
+from seedstability.stability.statistics.strata import minimum_detectable_mean, stratified_mean
 
 
 def groups(sizes, level=0.0, seed=0):
@@ -15,28 +15,32 @@ def groups(sizes, level=0.0, seed=0):
 
 def test_one_group_is_itself():
     (alone,) = groups([8])
-    pooled = mean_of_strata([alone], [8])
+    pooled = stratified_mean([alone], [8])
     for name in ("mean", "low", "high", "low90", "high90", "standard_error", "label"):
         assert getattr(pooled, name) == pytest.approx(getattr(alone, name)), name
     sd = alone.standard_error * 8**0.5
-    assert smallest_seen([alone], [8]) == pytest.approx(smallest_detectable(sd, 8, paired=True))
+    assert minimum_detectable_mean([alone], [8]) == pytest.approx(
+        minimum_detectable_effect(sd, 8, paired=True)
+    )
 
 
 def test_groups_count_alike_whatever_their_size():
     found = groups([5, 20])
-    assert mean_of_strata(found, [5, 20]).mean == pytest.approx((found[0].mean + found[1].mean) / 2)
+    assert stratified_mean(found, [5, 20]).mean == pytest.approx(
+        (found[0].mean + found[1].mean) / 2
+    )
 
 
 def test_the_interval_covers_as_often_as_it_says():
     sizes = [10, 5, 5]
     hits = 0
     for seed in range(400):
-        interval = mean_of_strata(groups(sizes, 0.3, seed), sizes)
+        interval = stratified_mean(groups(sizes, 0.3, seed), sizes)
         hits += interval.low <= 0.3 <= interval.high
     assert 0.92 <= hits / 400 <= 0.98
 
 
 def test_groups_without_any_spread_have_an_interval_of_no_width():
     still = [jackknife(np.full(5, 0.5))] * 2
-    pooled = mean_of_strata(still, [5, 5])
+    pooled = stratified_mean(still, [5, 5])
     assert pooled.low == pooled.high == 0.5

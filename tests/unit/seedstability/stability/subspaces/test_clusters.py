@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from seedstability.stability.cosine import normalise_rows
+from seedstability.stability.cosine import normalize_rows
 from seedstability.stability.subspaces.clusters import (
     best_overlaps,
-    cluster_of,
-    clusters_of,
-    same_spread,
+    make_cluster,
+    random_spans_like,
+    select_clusters,
     stacked_bases,
     ward_labels,
 )
@@ -26,11 +26,11 @@ def planted(seed: int, each: int = 14, noise: float = 0.0) -> tuple[torch.Tensor
         within[0] = within[0].abs() + 1.0
         W[place, RANK * number : RANK * (number + 1)] = within
     W += noise * torch.randn(W.shape, generator=generator)
-    return normalise_rows(W), block
+    return normalize_rows(W), block
 
 
 def clusters(W, labels):
-    return clusters_of(W, np.arange(len(W)) % 4, labels, fewest=6, fewest_seeds=2)
+    return select_clusters(W, np.arange(len(W)) % 4, labels, fewest=6, fewest_seeds=2)
 
 
 def test_wards_clusters_are_the_planted_blocks():
@@ -71,17 +71,17 @@ def test_small_clusters_and_those_of_few_seeds_are_left_out():
     W, block = planted(0, each=8)
     seeds = np.where(block == 1, 0, np.arange(len(W)) % 4)
     labels = np.where((block == 2) & (np.arange(len(W)) % 2 == 0), 9, block)
-    kept = clusters_of(W, seeds, labels, fewest=6, fewest_seeds=3)
+    kept = select_clusters(W, seeds, labels, fewest=6, fewest_seeds=3)
     assert [int(block[c.members[0]]) for c in kept] == [0, 3, 4]
 
 
 def test_dimension_is_the_participation_of_the_members():
     W = torch.eye(D)[:4].repeat(3, 1)
-    cluster = cluster_of(W, np.arange(12))
+    cluster = make_cluster(W, np.arange(12))
     assert cluster.participation == pytest.approx(4.0)
     assert cluster.dimension == 4
     # nine rows along one direction and one along another: 10² / (9² + 1²)
-    uneven = cluster_of(torch.eye(D)[[0] * 9 + [1]], np.arange(10))
+    uneven = make_cluster(torch.eye(D)[[0] * 9 + [1]], np.arange(10))
     assert uneven.participation == pytest.approx(100 / 82)
 
 
@@ -90,7 +90,7 @@ def test_clusters_of_the_same_spread_are_orthonormal_and_lie_where_the_data_lie(
     bases = stacked_bases(clusters(W, block), 8)
     covariance = torch.zeros(D, D)
     covariance[:20, :20] = torch.eye(20)
-    drawn = same_spread(bases, covariance, torch.Generator().manual_seed(0))
+    drawn = random_spans_like(bases, covariance, torch.Generator().manual_seed(0))
     assert drawn.shape == bases.shape
     for one, other in zip(drawn, bases, strict=True):
         assert torch.allclose(one @ one.T, other @ other.T, atol=1e-6)

@@ -9,7 +9,7 @@ from seedstability.errors import UserError
 from seedstability.stability.subspaces.principal import (
     chance_subspace_overlap,
     effective_rank,
-    effective_rank_of,
+    effective_rank_from_basis,
     principal_angles,
     principal_basis,
     project_on_span,
@@ -52,7 +52,7 @@ def test_effective_ranks_of_a_known_spectrum():
     basis = principal_basis(normal(20, 4))._replace(
         variances=torch.tensor([0.9, 0.085, 0.01, 0.005], dtype=torch.float64)
     )
-    ranks = effective_rank_of(basis)
+    ranks = effective_rank_from_basis(basis)
     assert ranks.participation == pytest.approx(1 / (0.81 + 0.085**2 + 1e-4 + 2.5e-5))
     entropy = -sum(v * math.log(v) for v in (0.9, 0.085, 0.01, 0.005))
     assert ranks.entropy == pytest.approx(math.exp(entropy))

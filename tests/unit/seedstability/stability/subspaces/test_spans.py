@@ -4,16 +4,16 @@ import pytest
 import torch
 
 from seedstability.stability.chance.null_models import GaugeBasis, isotropic
-from seedstability.stability.cosine import normalise_rows
+from seedstability.stability.cosine import normalize_rows
 from seedstability.stability.subspaces.principal import subspace_overlap
 from seedstability.stability.subspaces.spans import (
-    holding,
-    left_over,
-    moments_of,
+    dimensions_for_share,
     overlap,
     participation,
+    partners_only_null,
+    residual_moments,
     span,
-    with_partners_alone,
+    unit_row_moments,
 )
 
 D = 48
@@ -32,7 +32,7 @@ def block(n, dimensions, seed):
     """`n` directions in the first coordinates alone."""
     W = torch.zeros(n, D)
     W[:, :dimensions] = torch.randn(n, dimensions, generator=generator(seed))
-    return normalise_rows(W)
+    return normalize_rows(W)
 
 
 def test_the_fast_overlap_is_the_mean_squared_cosine_of_principal_angles():
@@ -44,14 +44,14 @@ def test_the_fast_overlap_is_the_mean_squared_cosine_of_principal_angles():
 def test_bases_that_differ_within_one_subspace_overlap_wholly():
     A, B = (span(block(20, 6, seed), 6) for seed in (0, 1))
     assert overlap(A, B) == pytest.approx(1.0, abs=1e-9)
-    assert (normalise_rows(block(20, 6, 0)) @ block(20, 6, 1).T).abs().mean() < 0.5
+    assert (normalize_rows(block(20, 6, 0)) @ block(20, 6, 1).T).abs().mean() < 0.5
 
 
 def test_dimensions_of_directions_that_are_known():
-    moments = moments_of(torch.eye(D)[:10].repeat(7, 1) * 3.0)
+    moments = unit_row_moments(torch.eye(D)[:10].repeat(7, 1) * 3.0)
     assert participation(moments) == pytest.approx(10.0)
-    assert holding(moments, 0.85) == 9
-    assert holding(moments, 0.95) == 10
+    assert dimensions_for_share(moments, 0.85) == 9
+    assert dimensions_for_share(moments, 0.95) == 10
 
 
 def test_more_dimensions_than_rows_are_refused():
@@ -61,7 +61,7 @@ def test_more_dimensions_than_rows_are_refused():
 
 def test_partners_keep_their_cosines_and_the_rest_is_turned():
     A, B = isotropic(30, D, generator(0)), isotropic(30, D, generator(1))
-    alone = with_partners_alone(A, B, gauge(), generator(2))
+    alone = partners_only_null(A, B, gauge(), generator(2))
     best = (A @ B.T).max(dim=0)
     kept = (A[best.indices].double() * alone).sum(dim=1)
     assert torch.allclose(kept, best.values.double(), atol=1e-6)
@@ -71,14 +71,14 @@ def test_partners_keep_their_cosines_and_the_rest_is_turned():
 
 def test_a_dictionary_that_shares_whole_latents_is_what_its_partners_make_it():
     A = isotropic(20, D, generator(0))
-    alone = with_partners_alone(A, A.flip(0), gauge(), generator(1))
+    alone = partners_only_null(A, A.flip(0), gauge(), generator(1))
     assert torch.allclose(alone, A.flip(0).double(), atol=1e-3)
 
 
 def test_a_shared_subspace_without_shared_latents_is_not_made_of_partners():
     A, B = block(14, 12, 0), block(14, 12, 1)
     shared = overlap(span(A, 12), span(B, 12))
-    alone = with_partners_alone(A, B, gauge(), generator(2))
+    alone = partners_only_null(A, B, gauge(), generator(2))
     assert shared == pytest.approx(1.0, abs=1e-6)
     assert overlap(span(A, 12), span(alone.float(), 12)) < 0.9
 
@@ -87,7 +87,7 @@ def test_nothing_is_left_over_inside_the_span_and_everything_outside():
     root = torch.randn(D, D, generator=generator(), dtype=torch.float64)
     covariance = root @ root.T
     basis = torch.eye(D, dtype=torch.float64)[:10]
-    rest = left_over(covariance, basis)
+    rest = residual_moments(covariance, basis)
     assert rest[:10].abs().max() == 0.0
     assert rest[:, :10].abs().max() == 0.0
     assert torch.equal(rest[10:, 10:], covariance[10:, 10:])
