@@ -9,7 +9,7 @@ from numpy import ndarray
 from scipy import stats
 
 from audit.experiments.common.summary import difference, estimate, scalar
-from audit.experiments.common.tolerance import steady
+from audit.experiments.common.tolerance import with_platform_tolerance
 from audit.experiments.interventions.rules import TRUTHS, VERDICTS, adjusted, truth_verdict, verdict
 from audit.pipeline.results import Array, Scalar
 from seedstability.stability.statistics.jackknife import (
@@ -110,7 +110,7 @@ def rows(config, language: dict, planted: dict) -> dict:
         if drawn and not shared
     ]
     summary = _summary(tree, first) | {"moved": _moved(free)}
-    return steady(tree, _FLOOR) | {"summary": summary, "figure": _figure(tree)}
+    return with_platform_tolerance(tree, _FLOOR) | {"summary": summary, "figure": _figure(tree)}
 
 
 def drift(config, **inputs: dict) -> dict:
@@ -144,7 +144,7 @@ def drift(config, **inputs: dict) -> dict:
                 3,
             ),
         }
-    return steady(tree, _FLOOR) | {"figure": _curves(tree, epochs)}
+    return with_platform_tolerance(tree, _FLOOR) | {"figure": _curves(tree, epochs)}
 
 
 def transport(config, alignments: dict) -> dict:
@@ -167,7 +167,7 @@ def transport(config, alignments: dict) -> dict:
             change = difference(both[0], matched[0], True, both[1], matched[1])
             node[name]["less_matched"] = _digits(change["value"], 3)
         tree[strength] = node
-    return steady(tree, _FLOOR)
+    return with_platform_tolerance(tree, _FLOOR)
 
 
 def _row(model: Mapping, truth: Mapping) -> dict:

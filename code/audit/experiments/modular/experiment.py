@@ -8,7 +8,7 @@ L0 or explained variance, subject seed, and controls that no training, or no sub
 from dataclasses import dataclass, replace
 
 from audit.evaluation.config import FourierConfig
-from audit.experiments.common.arms import Arm, activations, arm, measured
+from audit.experiments.common.arms import Arm, activations, arm, measurement_inputs
 from audit.pipeline.graph.stage import Stage
 from audit.subjects.modular_addition.config import (
     Subject,
@@ -30,11 +30,11 @@ from seedstability.similarity.config import ComparisonConfig
 REPORT_SEEDS = (42, 123, 456, 789, 1011)
 ARCHITECTURES = {"topk": HUSAI_TOPK, "relu": HUSAI_RELU}
 SUBJECTS: tuple[Subject, ...] = ("leaky", "clean")
-HERE = "audit.experiments.modular.measurements"
+MEASUREMENTS = "audit.experiments.modular.measurements"
 
 
 @dataclass(frozen=True)
-class Settings:
+class ModularSettings:
     """What varies in this section."""
 
     seeds: tuple[int, ...] = (*REPORT_SEEDS, *range(1, 16))
@@ -76,7 +76,7 @@ class Settings:
     """Gauge scrambles behind each p-value at the centre."""
 
 
-paper = Settings()
+paper = ModularSettings()
 PROFILES = {
     "paper": paper,
     "smoke": replace(
@@ -104,66 +104,68 @@ PROFILES = {
 }
 
 
-def parts(settings: Settings) -> dict[str, Stage]:
+def parts(settings: ModularSettings) -> dict[str, Stage]:
     """The parts of the section, each with the stages it measures."""
-    centre = centre_arms(settings)
+    base = base_arms(settings)
     return {
         "subjects": _subjects(settings),
-        "headline": _measure("headline", measured(centre)),
-        "layers": _measure("layers", measured(_other_layer(settings))),
-        "conventions": _measure("conventions", measured(_conventions(settings))),
+        "headline": _measure("headline", measurement_inputs(base)),
+        "layers": _measure("layers", measurement_inputs(_other_layer(settings))),
+        "conventions": _measure("conventions", measurement_inputs(_conventions(settings))),
         "architecture": _measure(
             "architecture",
-            measured(
-                centre
-                | _equal_arms(settings, centre)
+            measurement_inputs(
+                base
+                | _equal_arms(settings, base)
                 | {f"literature_{name}": each for name, each in _conventions(settings).items()}
             ),
             settings,
         ),
-        "sizes": _measure("sizes", measured(centre | _sizes(settings)), settings),
+        "sizes": _measure("sizes", measurement_inputs(base | _sizes(settings)), settings),
         "length": _length(settings),
-        "fourier": _fourier(settings, centre),
-        "controls": _measure("controls", measured(centre | _controls(settings))),
+        "fourier": _fourier(settings, base),
+        "controls": _measure("controls", measurement_inputs(base | _controls(settings))),
         "subject_seeds": _measure(
-            "subject_seeds", measured(centre | _subject_seeds(settings)), settings
+            "subject_seeds", measurement_inputs(base | _subject_seeds(settings)), settings
         ),
-        "settings": Stage("modular/settings", f"{HERE}:settings", settings),
+        "settings": Stage("modular/settings", f"{MEASUREMENTS}:settings", settings),
     }
 
 
 def _measure(part: str, inputs: dict[str, Stage], config: object = None) -> Stage:
-    return Stage(f"modular/{part}", f"{HERE}:{part}", config or _Nothing(), inputs)
+    return Stage(f"modular/{part}", f"{MEASUREMENTS}:{part}", config or _NoSettings(), inputs)
 
 
 @dataclass(frozen=True)
-class _Nothing:
+class _NoSettings:
     """Settings of a measuring stage that has none of its own."""
 
 
-def centre_arms(settings: Settings) -> dict[str, Arm]:
+def base_arms(settings: ModularSettings) -> dict[str, Arm]:
     """The centre's arms by architecture and subject, the same stages for whoever asks."""
     many: dict[Subject, tuple[int, ...]] = {
         "leaky": settings.seeds,
         "clean": settings.clean_seeds,
     }
-    return _four(settings, "centre", ARCHITECTURES, many, permutations=settings.permutations)
+    return _both_architectures(
+        settings, "centre", ARCHITECTURES, many, permutations=settings.permutations
+    )
 
 
-def _other_layer(settings: Settings) -> dict[str, Arm]:
+def _other_layer(settings: ModularSettings) -> dict[str, Arm]:
     layer = settings.other_layer
     few = dict.fromkeys(SUBJECTS, settings.fewest_seeds)
-    return _four(settings, f"layer{layer}", ARCHITECTURES, few, layer=layer)
+    return _both_architectures(settings, f"layer{layer}", ARCHITECTURES, few, layer=layer)
 
 
-def _conventions(settings: Settings) -> dict[str, Arm]:
+def _conventions(settings: ModularSettings) -> dict[str, Arm]:
     """The architectures as the literature trains them, over batches that all seeds share."""
     few = dict.fromkeys(SUBJECTS, settings.few_seeds)
-    return _four(settings, "conventions", {"topk": TOPK, "relu": RELU}, few)
+    return _both_architectures(settings, "conventions", {"topk": TOPK, "relu": RELU}, few)
 
 
-def _four(
-    settings: Settings,
+def _both_architectures(
+    settings: ModularSettings,
     place: str,
     presets: dict[str, DictionaryConfig],
     seeds: dict[Subject, tuple[int, ...]],
@@ -184,7 +186,7 @@ def _four(
     }
 
 
-def _equal_arms(settings: Settings, centre: dict[str, Arm]) -> dict[str, Arm]:
+def _equal_arms(settings: ModularSettings, base: dict[str, Arm]) -> dict[str, Arm]:
     """TopK at the L0 and at the explained variance of a ReLU; centre arms where they serve."""
     arms: dict[str, Arm] = {}
     for i, subject in enumerate(SUBJECTS):
@@ -193,7 +195,7 @@ def _equal_arms(settings: Settings, centre: dict[str, Arm]) -> dict[str, Arm]:
             "topk_equal_variance": _with_k(settings.equal_variance_k[i], settings),
             "relu_equal": replace(HUSAI_RELU, l1=settings.equal_l1[i]),
         }
-        known = [*(centre[f"{name}_{subject}"] for name in ARCHITECTURES)]
+        known = [*(base[f"{name}_{subject}"] for name in ARCHITECTURES)]
         for name, preset in presets.items():
             preset = replace(preset, n_latents=settings.n_latents, epochs=settings.epochs)
             same = [each for each in known if each.train.config.dictionary == preset]
@@ -203,13 +205,13 @@ def _equal_arms(settings: Settings, centre: dict[str, Arm]) -> dict[str, Arm]:
     return arms
 
 
-def _with_k(k: int, settings: Settings) -> DictionaryConfig:
+def _with_k(k: int, settings: ModularSettings) -> DictionaryConfig:
     # the report's weight of its auxiliary term is one over k
     k = min(k, settings.n_latents // 2)
     return replace(HUSAI_TOPK, k=k, suppression=1 / k)
 
 
-def _sizes(settings: Settings) -> dict[str, Arm]:
+def _sizes(settings: ModularSettings) -> dict[str, Arm]:
     """TopK on the clean subject at other sizes; at most a quarter of the latents is kept."""
     points = [(size, settings.few_seeds) for size in settings.sizes]
     points.append((settings.large, settings.fewest_seeds))
@@ -226,7 +228,7 @@ def _sizes(settings: Settings) -> dict[str, Arm]:
     return arms
 
 
-def _length(settings: Settings) -> Stage:
+def _length(settings: ModularSettings) -> Stage:
     inputs = {}
     for subject in SUBJECTS:
         data = activations(subject, 0, settings.layer)
@@ -252,7 +254,7 @@ def _length(settings: Settings) -> Stage:
     return _measure("length", inputs)
 
 
-def _fourier(settings: Settings, centre: dict[str, Arm]) -> Stage:
+def _fourier(settings: ModularSettings, base: dict[str, Arm]) -> Stage:
     inputs = {}
     for subject in SUBJECTS:
         data = activations(subject, 0, settings.layer)
@@ -267,12 +269,12 @@ def _fourier(settings: Settings, centre: dict[str, Arm]) -> Stage:
                 f"modular/fourier/{name}",
                 "audit.evaluation.stages:fourier",
                 FourierConfig(replace(preset, n_latents=settings.n_latents), first=5),
-                {"dictionaries": centre[name].train, "activations": data, "logits": logits},
+                {"dictionaries": base[name].train, "activations": data, "logits": logits},
             )
     return _measure("fourier", inputs)
 
 
-def _controls(settings: Settings) -> dict[str, Arm]:
+def _controls(settings: ModularSettings) -> dict[str, Arm]:
     """Dictionaries that nobody trained, or trained on a subject that nobody trained."""
     data = activations("clean", 0, settings.layer)
     seeds = settings.few_seeds
@@ -299,7 +301,7 @@ def _controls(settings: Settings) -> dict[str, Arm]:
     }
 
 
-def _subject_seeds(settings: Settings) -> dict[str, Arm]:
+def _subject_seeds(settings: ModularSettings) -> dict[str, Arm]:
     preset = replace(HUSAI_TOPK, n_latents=settings.n_latents, epochs=settings.epochs)
     return {
         f"{subject}{seed}": _arm(
@@ -315,7 +317,7 @@ def _subject_seeds(settings: Settings) -> dict[str, Arm]:
     }
 
 
-def _subjects(settings: Settings) -> Stage:
+def _subjects(settings: ModularSettings) -> Stage:
     inputs = {
         f"{subject}{seed}": Stage(
             f"subjects/{subject}{seed}",
@@ -331,14 +333,16 @@ def _subjects(settings: Settings) -> Stage:
         reading_config("untrained", 0),
     )
     inputs["learning"] = Stage(
-        "subjects/learning", "audit.subjects.modular_addition.stages:learning_curves", first_epochs(0)
+        "subjects/learning",
+        "audit.subjects.modular_addition.stages:learning_curves",
+        first_epochs(0),
     )
     return _measure("subjects", inputs)
 
 
 def _arm(
     name: str,
-    settings: Settings,
+    settings: ModularSettings,
     dictionary: DictionaryConfig,
     subject: Subject,
     *,
