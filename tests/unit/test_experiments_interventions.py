@@ -54,10 +54,10 @@ def test_few_seeds_have_no_interval_for_equivalence():
         (UP, DOWN, UP, False, "raises, not confirmed"),
         (UP, TINY, UP, False, "raises, not confirmed"),
         # one start for all: κ begins at 1, and what it gains cannot be asked
-        (UP, UP, None, True, "shared information, and more"),
-        (UP, WIDE, None, True, "shared information, no more seen"),
+        (UP, UP, None, True, "shared, and more"),
+        (UP, WIDE, None, True, "shared, no more seen"),
         # drawn together from separate starts
-        (UP, UP, UP, True, "shared information, and more"),
+        (UP, UP, UP, True, "shared, and more"),
         # alike before training, and less so after it
         (UP, UP, DOWN, False, "inherited, and more"),
         (UP, WIDE, DOWN, False, "inherited, no more seen"),
@@ -140,11 +140,11 @@ def test_rows_get_the_verdict_that_their_numbers_ask_for(tree):
     said = {row: tree[row]["verdict"]["quoted"] for row in CONFIG.names[1:]}
     assert said == {
         "longer": "raises, confirmed",
-        "same_start": "shared information, no more seen",
-        "consistency": "shared information, and more",
+        "same_start": "shared, no more seen",
+        "consistency": "shared, and more",
         "relu": "lowers",
         "data_points": "inherited, no more seen",
-        "data_points_shared": "shared information, and more",
+        "data_points_shared": "shared, and more",
     }
     assert tree["longer"]["truth_verdict"]["quoted"] == "more of it"
     assert tree["consistency"]["truth_verdict"]["quoted"] == "less of it"
@@ -186,7 +186,7 @@ def test_what_sharing_brings_is_against_the_row_with_its_own(tree):
 def test_the_summary_lists_rows_by_verdict(tree):
     found = tree["summary"]
     shared = f"{NAMES['consistency']}; {NAMES['data_points_shared']}"
-    assert found["shared_information_and_more"]["quoted"] == shared
+    assert found["shared_and_more"]["quoted"] == shared
     assert found["raises_confirmed"]["quoted"] == NAMES["longer"]
     assert found["no_change_seen"]["quoted"] == "none"
     less = ("consistency", "data_points", "data_points_shared")

@@ -17,8 +17,8 @@ RISES, FALLS, EQUIVALENT, NOT_SEEN = "rises", "falls", "equivalent", "no change 
 VERDICTS = (
     "raises, confirmed",
     "raises, not confirmed",
-    "shared information, and more",
-    "shared information, no more seen",
+    "shared, and more",
+    "shared, no more seen",
     "inherited, and more",
     "inherited, no more seen",
     EQUIVALENT,
@@ -61,10 +61,10 @@ def verdict(
     if said != RISES:
         return "lowers" if said == FALLS else said
     seen = direction(reference) == RISES
-    if shared:
-        return "shared information, and more" if seen else "shared information, no more seen"
-    if gained is not None and direction(gained) == FALLS:
-        return "inherited, and more" if seen else "inherited, no more seen"
+    inherited = gained is not None and direction(gained) == FALLS
+    if shared or inherited:
+        source = "shared" if shared else "inherited"
+        return f"{source}, and more" if seen else f"{source}, no more seen"
     return "raises, confirmed" if seen else "raises, not confirmed"
 
 
