@@ -331,7 +331,9 @@ def _subjects(settings: Settings) -> Stage:
         reading_config("untrained", 0),
     )
     inputs["learning"] = Stage(
-        "subjects/learning", "audit.subjects.modular_addition.stages:learning_curves", first_epochs(0)
+        "subjects/learning",
+        "audit.subjects.modular_addition.stages:learning_curves",
+        first_epochs(0),
     )
     return _measure("subjects", inputs)
 

@@ -3,7 +3,6 @@
 import copy
 import hashlib
 import json
-from tomllib import loads
 
 import numpy as np
 import pytest
@@ -11,7 +10,6 @@ from jsonschema import Draft202012Validator
 
 import seedstability
 from helpers.comparison_data import SCHEMA, activations, complaints, planted
-from helpers.repository import ROOT
 from seedstability.errors import UserError
 from seedstability.report import report as reports
 from seedstability.report.compare import compare
