@@ -12,7 +12,10 @@ from audit.ledger.quantities import with_unit
 _ADDRESS = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+){2,}")
 _PRINTED = re.compile(r"-?\d+(\.\d+)?")
 SIGNS = ("positive", "negative", "not_positive", "not_negative")
-OPERATIONS = ("interval_above", "interval_below", "equivalent", "inside", "product")
+OPERATIONS = ("interval_above", "interval_below", "equivalent", "inside")
+SUBJECTS = ("small", "public", "modular addition")
+"""What a check can have been made on where the report's own model is another: the small language
+model of this repository, a public one, the transformer that adds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +29,8 @@ class Check:
     """The report's figure as printed, or what it says in our words."""
     unit: str = ""
     """Unit of the report's figure, of margins and of tolerances."""
+    subject: str = ""
+    """Where the report's own model is another: the subject that stands in for it here."""
     chance: str = ""
     """Address of the chance level that stands beside our value."""
     kappa: tuple[str, ...] = ()
@@ -47,9 +52,16 @@ class Check:
         """Every address that the check reads."""
         return self.judged + ((self.chance,) if self.chance else ())
 
+    @property
+    def untested(self) -> str:
+        """Why nobody can judge this check, empty where somebody can."""
+        return ""
+
     def __post_init__(self) -> None:
         for address in self.addresses:
             require_address(address)
+        if self.subject:
+            _one_of("subject", self.subject, SUBJECTS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,11 +79,26 @@ class Figure(Check):
     """Address of our value."""
     mended: str = ""
     """Address of the same value without the defect, where a defect may have made it."""
+    rests_on: str = ""
+    """What the figure rests on that the report does not publish; then ours stands beside theirs
+    and is not judged."""
 
     @property
     def judged(self) -> tuple[str, ...]:
         """See `Check`."""
+        if self.rests_on:
+            return ()
         return (self.ours, *((self.mended,) if self.mended else ()), *self.kappa)
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """See `Check`."""
+        return (self.ours, *super().addresses)
+
+    @property
+    def untested(self) -> str:
+        """See `Check`."""
+        return f"rests on {self.rests_on}" if self.rests_on else ""
 
     @property
     def stated(self) -> str:
@@ -130,6 +157,9 @@ class Direction(Check):
     """Level from which the sign is counted."""
     margin: float = 0.0
     """Largest change that counts as none, for the two negated signs."""
+    test: bool = False
+    """Whether the value is a test statistic less what it must exceed: on the claimed side the test
+    rejects; on the other it does not, and that shows nothing."""
     reason: str
     """Why this sign, level and margin stand for the claim."""
     ours: tuple[str, ...]
@@ -192,28 +222,19 @@ class Arm:
     """The arm as it is named when it fails."""
     op: str
     """`interval_above` or `interval_below` the first bound, `equivalent` within ± the first
-    bound, `inside` both bounds; `product`: the report's own factors multiplied, over
-    `divisor`, lie inside both bounds."""
+    bound, `inside` both bounds."""
     bounds: tuple[float, ...]
-    """One number, or two for `inside` and `product`."""
+    """One number, or two for `inside`."""
     reason: str
     """Why these bounds."""
-    address: str = ""
-    """Address of the value; none for `product`."""
-    factors: tuple[float, ...] = ()
-    """For `product`: the report's own numbers."""
-    divisor: float = 1.0
-    """For `product`: what turns their product into the unit of the claim."""
-    digits: int = 3
-    """For `product`: decimals with which the result is printed."""
+    address: str
+    """Address of the value."""
 
     def __post_init__(self) -> None:
         _one_of("op", self.op, OPERATIONS)
-        wanted = 2 if self.op in ("inside", "product") else 1
+        wanted = 2 if self.op == "inside" else 1
         if len(self.bounds) != wanted:
             raise ValueError(f"bounds of {self.op} must be {wanted}, not {len(self.bounds)}")
-        if (self.op == "product") != bool(self.factors) or bool(self.address) == bool(self.factors):
-            raise ValueError("an arm has an address, or is a product and has factors")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -227,7 +248,7 @@ class Inference(Check):
     @property
     def judged(self) -> tuple[str, ...]:
         """See `Check`."""
-        return tuple(arm.address for arm in self.arms if arm.address) + self.kappa
+        return tuple(arm.address for arm in self.arms) + self.kappa
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -257,8 +278,35 @@ class Cost(Check):
             raise ValueError("a cost has stages, or addresses of what was measured, and not both")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Shown(Check):
+    """Theirs beside ours in a note; ours is a result, or the report's own numbers multiplied."""
+
+    kind: ClassVar[str] = "shown"
+    ours: str = ""
+    """Address of our value."""
+    factors: tuple[float, ...] = ()
+    """The report's own numbers."""
+    divisor: float = 1.0
+    """What turns their product into the unit of the note."""
+    digits: int = 3
+    """Decimals with which the product is printed."""
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """See `Check`."""
+        return super().addresses + ((self.ours,) if self.ours else ())
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if bool(self.ours) == bool(self.factors):
+            raise ValueError("what is shown has an address in ours, or factors, and not both")
+
+
+UNJUDGED = (Cost, Shown)
+"""What stands in notes: theirs beside ours."""
 CHECKS: dict[str, type[Check]] = {
-    check.kind: check for check in (Figure, Equality, Direction, Chance, Inference, Cost)
+    check.kind: check for check in (Figure, Equality, Direction, Chance, Inference, Cost, Shown)
 }
 
 

@@ -3,9 +3,12 @@
 import re
 from dataclasses import dataclass
 
-from audit.ledger.checks import Check, require_address
+from audit.ledger.checks import UNJUDGED, Check, require_address
 
-_ID = re.compile(r"C\d\d")
+_ID = re.compile(r"C\d\d[a-z]?")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_DATE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d")
+SCOPES = ("own", "model", "general")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +41,7 @@ class Claim:
     """One claim of one report."""
 
     id: str
-    """As in `C01`; never given twice."""
+    """As in `C01`, or `C05a` for one of several things that a claim says; never given twice."""
     says: str
     """The claim in our own words."""
     report: str
@@ -53,8 +56,35 @@ class Claim:
     """What is shown besides."""
     elsewhere: Elsewhere | None = None
     """Where it can be tested when this profile has no results for it."""
+    scope: str = "own"
+    """Where it is stated: in a setting that is the report's own and ours (`own`), on a language
+    model that is not ours (`model`), or of anything whatever (`general`)."""
+    rule_commit: str = ""
+    """Commit at which the checks were last changed in what they judge by."""
+    rule_date: str = ""
+    """Its date in UTC, as in `2026-01-31 23:59`."""
+    results_commit: str = ""
+    """Commit that first locked values of an experiment that the checks judge; empty where none
+    did."""
+    results_date: str = ""
+    """Its date in UTC."""
     notes: str = ""
     """What a reader of the verdict should know."""
+
+    @property
+    def base(self) -> str:
+        """Its id without the letter."""
+        return self.id[:3]
+
+    @property
+    def is_note(self) -> bool:
+        """Whether it stands beside the ledger and gets no verdict."""
+        return False
+
+    @property
+    def changed_after_results(self) -> bool:
+        """Whether the rule is not older than the first results it judges."""
+        return bool(self.results_date) and self.rule_date >= self.results_date
 
     @property
     def kind(self) -> str:
@@ -69,6 +99,43 @@ class Claim:
 
     def __post_init__(self) -> None:
         if not _ID.fullmatch(self.id):
-            raise ValueError(f"id is {self.id!r}; it must be like C01")
+            raise ValueError(f"id is {self.id!r}; it must be like C01 or C01a")
         if not self.check:
             raise ValueError("check is empty; a claim is judged by at least one")
+        if self.scope not in SCOPES:
+            raise ValueError(f"scope is {self.scope!r}; it must be one of {', '.join(SCOPES)}")
+        _of_kinds(self)
+        _of_subjects(self)
+        for name in ("rule", "results"):
+            _dated(name, getattr(self, f"{name}_commit"), getattr(self, f"{name}_date"))
+
+
+class Note(Claim):
+    """What a report says and no verdict is passed on: a cost, or what a study would need."""
+
+    @property
+    def is_note(self) -> bool:
+        """See `Claim`."""
+        return True
+
+
+def _of_kinds(claim: Claim) -> None:
+    for check in claim.check:
+        if isinstance(check, UNJUDGED) != claim.is_note:
+            belongs = "a claim" if claim.is_note else "a note"
+            raise ValueError(f"check of kind {check.kind} belongs to {belongs}")
+
+
+def _of_subjects(claim: Claim) -> None:
+    for check in claim.check:
+        if claim.scope == "model" and not (check.subject or check.untested):
+            raise ValueError(f"check {check.what!r} names no subject, but the scope is model")
+        if claim.scope != "model" and check.subject:
+            raise ValueError(f"check {check.what!r} names a subject, but the scope is not model")
+
+
+def _dated(name: str, commit: str, date: str) -> None:
+    if bool(commit) != bool(date):
+        raise ValueError(f"{name}_commit and {name}_date stand together or not at all")
+    if commit and not (_COMMIT.fullmatch(commit) and _DATE.fullmatch(date)):
+        raise ValueError(f"{name}_commit must be a whole hash, {name}_date like 2026-01-31 23:59")

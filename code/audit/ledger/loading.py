@@ -12,14 +12,14 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from audit.folders import DATA
 from audit.ledger.checks import CHECKS, Check
-from audit.ledger.claims import Claim
+from audit.ledger.claims import Claim, Note
 from seedstability.errors import UserError
 
 FOLDER = DATA / "claims"
 
 
 def load_claims(folder: Path = FOLDER) -> list[Claim]:
-    """All claims, by id.
+    """All claims and notes, by id.
 
     Raises:
         UserError: naming file, entry and field, when a file is damaged or an id stands twice.
@@ -44,15 +44,22 @@ def load_claims(folder: Path = FOLDER) -> list[Claim]:
 def select(claims: Iterable[Claim], ids: Sequence[str]) -> list[Claim]:
     """The claims with these ids, in the ledger's order; all of them when no id is given.
 
+    Upper or lower case does not matter, and an id without its letter means all that have it.
+
     Raises:
         UserError: naming near ids, when there is no such claim.
     """
-    by_id = {claim.id: claim for claim in claims}
+    claims = list(claims)
+    names = {name.casefold() for claim in claims for name in (claim.id, claim.base)}
     for wanted in ids:
-        if wanted not in by_id:
-            near = get_close_matches(wanted.upper(), by_id, n=3, cutoff=0.5) or list(by_id)
+        if wanted.casefold() not in names:
+            bases = list(dict.fromkeys(claim.base for claim in claims))
+            near = get_close_matches(wanted.upper(), bases, n=3, cutoff=0.5) or bases
             raise UserError(f"there is no claim {wanted!r}; near: {', '.join(near)}")
-    return [claim for id, claim in by_id.items() if not ids or id in ids]
+    asked = {wanted.casefold() for wanted in ids}
+    return [
+        claim for claim in claims if not ids or {claim.id.casefold(), claim.base.casefold()} & asked
+    ]
 
 
 def _load_file(file: Path) -> list[Claim]:
@@ -63,18 +70,20 @@ def _load_file(file: Path) -> list[Claim]:
             f"{_shown(file)} cannot be read ({problem}); restore it from the repository"
         ) from None
     try:
-        _only({"report", "citation", "claim"}, content)
+        _only({"report", "citation", "claim", "note"}, content)
         shared = {name: _converted(content.get(name), str, name) for name in ("report", "citation")}
         entries = _converted(content.get("claim"), list, "claim")
+        notes = _converted(content["note"], list, "note") if "note" in content else []
     except ValueError as problem:
         raise UserError(f"{_shown(file)}: {problem}") from None
-    return [_claim(file, number, entry, shared) for number, entry in enumerate(entries, 1)]
+    kinds = [(Claim, entry) for entry in entries] + [(Note, entry) for entry in notes]
+    return [_claim(kind, file, n, entry, shared) for n, (kind, entry) in enumerate(kinds, 1)]
 
 
-def _claim(file: Path, number: int, entry: Any, shared: dict[str, str]) -> Claim:
+def _claim(kind: type[Claim], file: Path, number: int, entry: Any, shared: dict[str, str]) -> Claim:
     name = entry.get("id", f"entry {number}") if isinstance(entry, dict) else f"entry {number}"
     try:
-        return _built(Claim, entry, given=shared)
+        return _built(kind, entry, given=shared)
     except ValueError as problem:
         raise UserError(f"{_shown(file)}: {name}: {problem}") from None
 
@@ -154,5 +163,5 @@ _ARTICLES = {
     float: "a finite number",
     int: "a whole number",
     bool: "true or false",
-    list: "a list of [[claim]] entries",
+    list: "a list of [[claim]] or [[note]] entries",
 }

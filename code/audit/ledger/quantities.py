@@ -1,6 +1,6 @@
 """Values as the rules need them: with the interval they may be judged by, and as text."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -86,21 +86,39 @@ def difference(values: Values, addresses: Sequence[str], unit: str = "") -> Scal
         return first
     second = read(values, addresses[1], unit)
     bare = replace(
-        first, value=first.value - second.value, low=None, high=None, chance=None, tolerance=None
+        first,
+        value=first.value - second.value,
+        low=None,
+        high=None,
+        interval="",
+        chance=None,
+        tolerance=None,
     )
     ours, theirs = interval(first), interval(second)
     if ours is None or theirs is None:
         return bare
-    return replace(bare, low=ours.low - theirs.high, high=ours.high - theirs.low)
+    named = joined_names([first.interval, second.interval])
+    return replace(bare, low=ours.low - theirs.high, high=ours.high - theirs.low, interval=named)
+
+
+def joined_names(names: Iterable[str]) -> str:
+    """What several intervals are, each said once."""
+    return "; ".join(dict.fromkeys(each for name in names if name for each in name.split("; ")))
+
+
+def interval_name(*scalars: Scalar) -> str:
+    """What the intervals of these values are, empty where none has one."""
+    return joined_names(scalar.interval for scalar in scalars if scalar.low is not None)
 
 
 def printed(scalar: Scalar) -> str:
-    """A value as text with its interval or range: `0.2864 [0.2855, 0.2873]`."""
+    """A value as text with its interval or range and what that is: `0.29 [0.28, 0.30] (95%)`."""
     text = number(scalar.value, scalar.digits, scalar.unit)
     if scalar.low is None or scalar.high is None:
         return text
     low, high = number(scalar.low, scalar.digits), number(scalar.high, scalar.digits)
-    return f"{text} [{low}, {high}]"
+    level = "/".join(dict.fromkeys(each.split()[0] for each in scalar.interval.split("; ") if each))
+    return f"{text} [{low}, {high}]" + (f" ({level})" if level else "")
 
 
 def number(value: float, digits: int, unit: str = "") -> str:

@@ -6,17 +6,30 @@ are statements about an interval and stay undecided without one.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from math import prod
 from typing import Any
 
-from audit.ledger.checks import Arm, Chance, Check, Cost, Direction, Equality, Figure, Inference
+from audit.ledger.checks import (
+    Arm,
+    Chance,
+    Check,
+    Cost,
+    Direction,
+    Equality,
+    Figure,
+    Inference,
+    Shown,
+)
 from audit.ledger.quantities import (
     Costs,
     Interval,
     Values,
     difference,
     interval,
+    interval_name,
+    joined_names,
     number,
     printed,
     read,
@@ -44,19 +57,23 @@ def judge(check: Check, values: Values, costs: Costs) -> Judgement:
     """
     if isinstance(check, Cost):
         return cost(check, values, costs)
-    return RULES[type(check)](check, values)
+    return replace(RULES[type(check)](check, values), subject=check.subject)
 
 
 def figure(check: Figure, values: Values) -> Judgement:
     """Inside the tolerance, with the defect alone if there is an arm without it, or outside."""
     ours = read(values, check.ours, check.unit)
     text = printed(ours)
+    if check.untested:
+        return _judgement(check, values, text, Verdict.NOT_TESTABLE, check.untested)
+    name = interval_name(ours)
     low, high = check.band
     band = f"{number(low, ours.digits)} to {number(high, ours.digits)}"
     if low <= ours.value <= high:
         verdict, because = _reproduced(check, values, f"inside {band}")
         if check.mended:
             mended = read(values, check.mended, check.unit)
+            name = interval_name(ours, mended)
             text += f"; without the defect {printed(mended)}"
             if span(mended).clear_of(low, high):
                 verdict, because = Verdict.DEFECT, f"inside {band} with the defect alone"
@@ -67,13 +84,13 @@ def figure(check: Figure, values: Values) -> Judgement:
         verdict, because = Verdict.CONTRADICTED, f"all of it outside {band}"
     else:
         verdict, because = Verdict.UNDECIDED, f"outside {band}, its interval reaches into it"
-    return Judgement(check.what, check.stated, text, _chance(check, values), verdict, because)
+    return _judgement(check, values, text, verdict, because, name)
 
 
 def equality(check: Equality, values: Values) -> Judgement:
     """Equivalent within the margin; with the defect alone, where mending it makes a difference."""
     ours = difference(values, check.ours, check.unit)
-    text = printed(ours)
+    text, name = printed(ours), interval_name(ours)
     state = _equivalence(interval(ours), check.margin)
     margin = f"±{with_unit(f'{check.margin:g}', check.unit)}"
     if state is FAILS:
@@ -84,6 +101,7 @@ def equality(check: Equality, values: Values) -> Judgement:
         verdict, because = _reproduced(check, values, f"difference inside {margin}")
     if check.mended:
         mended = difference(values, check.mended, check.unit)
+        name = interval_name(ours, mended)
         text += f"; without the defect {printed(mended)}"
         without = _equivalence(interval(mended), check.margin)
         if state is HOLDS and without is FAILS:
@@ -91,7 +109,7 @@ def equality(check: Equality, values: Values) -> Judgement:
         elif state is HOLDS and without is OPEN:
             verdict = Verdict.UNDECIDED
             because = f"inside {margin}; without the defect neither inside nor clear of it"
-    return Judgement(check.what, check.stated, text, _chance(check, values), verdict, because)
+    return _judgement(check, values, text, verdict, because, name)
 
 
 def direction(check: Direction, values: Values) -> Judgement:
@@ -106,12 +124,13 @@ def direction(check: Direction, values: Values) -> Judgement:
         verdict, because = Verdict.UNDECIDED, "no interval, so no sign"
     elif found.low > bound if up else found.high < bound:
         verdict, because = _reproduced(check, values, f"all of the interval {side} {at}")
+    elif check.test:
+        verdict, because = Verdict.UNDECIDED, "the test does not reject, which shows nothing"
     elif found.high < bound if up else found.low > bound:
         verdict, because = Verdict.CONTRADICTED, f"all of the interval {other} {at}"
     else:
         verdict, because = Verdict.UNDECIDED, f"the interval holds {at}"
-    text = printed(ours)
-    return Judgement(check.what, check.stated, text, _chance(check, values), verdict, because)
+    return _judgement(check, values, printed(ours), verdict, because, interval_name(ours))
 
 
 def chance(check: Chance, values: Values) -> Judgement:
@@ -126,26 +145,28 @@ def chance(check: Chance, values: Values) -> Judgement:
     else:
         verdict, because = Verdict.UNDECIDED, "the level's interval reaches the report's"
     text = printed(ours)
-    return Judgement(check.what, check.stated, text, text, verdict, because)
+    return replace(
+        _judgement(check, values, text, verdict, because, interval_name(ours)), chance=text
+    )
 
 
 def inference(check: Inference, values: Values) -> Judgement:
     """All arms must hold; one that fails contradicts, and is named."""
-    found = [_arm(arm, values, check.unit) for arm in check.arms]
+    found = [read(values, arm.address, check.unit) for arm in check.arms]
     text = "; ".join(
-        f"{arm.name} {ours}" if len(found) > 1 else ours
-        for arm, (_, ours) in zip(check.arms, found, strict=True)
+        f"{arm.name} {printed(ours)}" if len(found) > 1 else printed(ours)
+        for arm, ours in zip(check.arms, found, strict=True)
     )
     names: dict[str, list[str]] = {HOLDS: [], OPEN: [], FAILS: []}
-    for arm, (state, _) in zip(check.arms, found, strict=True):
-        names[state].append(arm.name)
+    for arm, ours in zip(check.arms, found, strict=True):
+        names[_condition(arm, ours)].append(arm.name)
     if names[FAILS]:
         verdict, because = Verdict.CONTRADICTED, f"fails: {'; '.join(names[FAILS])}"
     elif names[OPEN]:
         verdict, because = Verdict.UNDECIDED, f"open: {'; '.join(names[OPEN])}"
     else:
         verdict, because = _reproduced(check, values, f"holds: {'; '.join(names[HOLDS])}")
-    return Judgement(check.what, check.stated, text, _chance(check, values), verdict, because)
+    return _judgement(check, values, text, verdict, because, interval_name(*found))
 
 
 def cost(check: Cost, values: Values, costs: Costs) -> Judgement:
@@ -159,12 +180,24 @@ def cost(check: Cost, values: Values, costs: Costs) -> Judgement:
     return Judgement(check.what, check.stated, ours, "", Verdict.NO_VERDICT, because)
 
 
+def shown(check: Shown, values: Values) -> Judgement:
+    """Theirs beside ours, or beside what the report's own numbers give; nothing is judged."""
+    if check.factors:
+        ours = Scalar(prod(check.factors) / check.divisor, check.digits, check.unit)
+        because = "the report's own numbers multiplied; notes are not judged"
+    else:
+        ours = read(values, check.ours, check.unit)
+        because = "notes are not judged"
+    return _judgement(check, values, printed(ours), Verdict.NO_VERDICT, because)
+
+
 RULES: dict[type, Callable[[Any, Values], Judgement]] = {
     Figure: figure,
     Equality: equality,
     Direction: direction,
     Chance: chance,
     Inference: inference,
+    Shown: shown,
 }
 
 
@@ -199,20 +232,11 @@ def _equivalence(found: Interval | None, margin: float) -> str:
     return FAILS if found.clear_of(-margin, margin) else OPEN
 
 
-def _arm(arm: Arm, values: Values, unit: str) -> tuple[str, str]:
-    """Whether a condition holds, and our value as text."""
-    if arm.op == "product":
-        result = Scalar(prod(arm.factors) / arm.divisor, arm.digits, unit)
-    else:
-        result = read(values, arm.address, unit)
-    return _condition(arm, result), printed(result)
-
-
 def _condition(arm: Arm, result: Scalar) -> str:
     if arm.op == "equivalent":
         return _equivalence(interval(result), arm.bounds[0])
     found = span(result)
-    if arm.op in ("inside", "product"):
+    if arm.op == "inside":
         low, high = arm.bounds
         if low <= result.value <= high:
             return HOLDS
@@ -223,5 +247,11 @@ def _condition(arm: Arm, result: Scalar) -> str:
     return HOLDS if found.low > bound else FAILS if found.high < bound else OPEN
 
 
-def _chance(check: Check, values: Values) -> str:
-    return printed(values.scalar(check.chance)) if check.chance else ""
+def _judgement(
+    check: Check, values: Values, text: str, verdict: Verdict, because: str, name: str = ""
+) -> Judgement:
+    chance = printed(values.scalar(check.chance)) if check.chance else ""
+    if verdict is Verdict.AT_CHANCE:
+        kappas = interval_name(*(values.scalar(address) for address in check.kappa))
+        name = joined_names([name, f"κ: {kappas}"])
+    return Judgement(check.what, check.stated, text, chance, verdict, because, name)

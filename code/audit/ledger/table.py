@@ -6,15 +6,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass
 from typing import TextIO
 
+from audit.ledger.claims import Claim
 from audit.ledger.verdicts import Judgement, Verdict
-from audit.ledger.verify import Verified
+from audit.ledger.verify import Verified, tally
 
 COLUMNS = ("id", "claim", "theirs", "ours", "chance", "verdict")
 _COLORS = {
     Verdict.REPRODUCED: "green",
+    Verdict.TRANSFERS: "green",
     Verdict.AT_CHANCE: "yellow",
     Verdict.DEFECT: "yellow",
     Verdict.CONTRADICTED: "red",
+    Verdict.DOES_NOT_TRANSFER: "red",
+    Verdict.MIXED: "yellow",
     Verdict.UNDECIDED: "magenta",
 }
 
@@ -62,48 +66,90 @@ def rows(each: Verified) -> list[Row]:
 def print_table(verified: Sequence[Verified], stream: TextIO | None = None) -> None:
     """The table, colored on a terminal and aligned when piped, then which values were judged.
 
-    A claim that stands alone is explained: what each verdict rests on, where the claim stands in
-    its report, and what a reader should know.
+    What was asked for by its id is explained: what each verdict rests on, where the claim stands in
+    its report, and what a reader should know. Notes stand behind the claims, the tally at the end.
     """
     stream = stream or sys.stdout
+    ordered = sorted(verified, key=lambda each: each.claim.is_note)
     if stream.isatty():
-        _write_rich(verified, stream)
+        _write_rich(ordered, stream)
     else:
-        _write_plain(verified, stream)
-    if len(verified) == 1:
-        stream.write("\n" + explanation(verified[0]))
-    stream.write("\n" + basis(verified) + "\n")
+        _write_plain(ordered, stream)
+    if len({each.claim.base for each in ordered}) == 1:
+        for each in ordered:
+            stream.write("\n" + explanation(each))
+    stream.write("\n" + basis(ordered) + "\n")
+    if len(ordered) > 1:
+        stream.write("\n".join([*changed(ordered), tallied(ordered)]) + "\n")
 
 
 def explanation(each: Verified) -> str:
     """Why one claim got its verdict, a line a fact."""
-    judgements = each.shown.judgements
-    lines = [
-        f"{judgement.what}: {judgement.verdict}: {judgement.because}" for judgement in judgements
-    ]
+    lines = [_reasoned(judgement) for judgement in each.shown.judgements]
+    by_subject = each.shown.by_subject
+    lines += [f"on the subject {name}: {verdict}" for name, verdict in by_subject.items()]
     lines += [f"beside: {shown}" for shown in each.shown.beside]
-    lines += [f"source: {source(each)}", *([each.claim.notes] if each.claim.notes else [])]
-    return "\n".join(lines) + "\n"
+    lines += [*_history(each.claim), f"source: {source(each)}"]
+    lines += [each.claim.notes] if each.claim.notes else []
+    return "\n".join([f"{each.claim.id}: {each.shown.verdict}", *lines]) + "\n"
+
+
+def tallied(verified: Iterable[Verified]) -> str:
+    """How many claims have each verdict, as one line."""
+    found = {verdict: number for verdict, number in tally(verified).items() if number}
+    counted = "; ".join(f"{number} {verdict}" for verdict, number in found.items())
+    return f"tally of {sum(found.values())} claims: {counted or 'none has a verdict'}"
+
+
+def changed(verified: Iterable[Verified]) -> list[str]:
+    """A line that names the claims whose rule is not older than the results it judges."""
+    late = [each.claim.id for each in verified if each.claim.changed_after_results]
+    if not late:
+        return []
+    return [f"rule not older than the first results it judges: {', '.join(late)}"]
+
+
+def _reasoned(judgement: Judgement) -> str:
+    on = f" ({judgement.subject})" if judgement.subject else ""
+    rests = f"; interval: {judgement.interval}" if judgement.interval else ""
+    return f"{judgement.what}{on}: {judgement.verdict}: {judgement.because}{rests}"
+
+
+def _history(claim: Claim) -> list[str]:
+    if not claim.rule_commit:
+        return []
+    line = f"rule of {claim.rule_date} ({claim.rule_commit[:7]})"
+    if not claim.results_commit:
+        return [f"{line}; no results yet"]
+    late = ", not older than they are" if claim.changed_after_results else ""
+    return [f"{line}; first results {claim.results_date} ({claim.results_commit[:7]}){late}"]
 
 
 def basis(verified: Sequence[Verified]) -> str:
     """Which values were judged, and every verdict that is not as locked."""
-    here = sum(each.here is not None for each in verified)
-    claims = f"{len(verified)} claim" + ("s" if len(verified) != 1 else "")
+    judged = [each for each in verified if not each.claim.is_note]
+    if not judged:
+        return "notes alone; nothing is judged."
+    here = sum(each.here is not None for each in judged)
+    claims = f"{len(judged)} claim" + ("s" if len(judged) != 1 else "")
     if not here:
         return f"{claims} judged on locked values; this machine's store holds no results for them."
-    text = (
-        f"{claims}: {here} judged on this machine's values, {len(verified) - here} on locked ones"
-    )
-    differing = [each for each in verified if each.differs]
+    text = f"{claims}: {here} judged on this machine's values, {len(judged) - here} on locked ones"
+    differing = [each for each in judged if each.differs]
     if not differing:
         return f"{text}; every verdict is as locked."
     return "\n".join([f"{text}; not as locked:", *map(_difference, differing)])
 
 
 def as_json(verified: Iterable[Verified]) -> str:
-    """The ledger for programs: a list under `claims`, each with `id` and `verdict`."""
-    return json.dumps({"claims": [_entry(each) for each in verified]}, ensure_ascii=False, indent=2)
+    """The ledger for programs: `claims`, each with `id` and `verdict`, `notes` and the `tally`."""
+    verified = list(verified)
+    ledger = {
+        "claims": [_entry(each) for each in verified if not each.claim.is_note],
+        "notes": [_entry(each) for each in verified if each.claim.is_note],
+        "tally": tally(verified),
+    }
+    return json.dumps(ledger, ensure_ascii=False, indent=2)
 
 
 def source(each: Verified) -> str:
@@ -118,6 +164,11 @@ def _entry(each: Verified) -> dict:
         "verdict": row.verdict,
         "judged_on": "locked values" if each.here is None else "this machine's values",
         "locked_verdict": each.locked.verdict,
+        "verdict_by_subject": each.shown.by_subject,
+        "scope": each.claim.scope,
+        "rule": {"commit": each.claim.rule_commit, "date": each.claim.rule_date},
+        "first_results": {"commit": each.claim.results_commit, "date": each.claim.results_date},
+        "rule_not_older_than_results": each.claim.changed_after_results,
         "kind": each.claim.kind,
         "claim": row.claim,
         "theirs": row.theirs,

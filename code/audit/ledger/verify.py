@@ -1,12 +1,13 @@
 """Judges the claims: on the locked values, and on this machine's where its store has them."""
 
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from audit.ledger.claims import Claim
-from audit.ledger.quantities import Costs, Values, printed
+from audit.ledger.quantities import Costs, Values, joined_names, printed
 from audit.ledger.rules import judge
-from audit.ledger.verdicts import Judgement, Verdict, weakest
+from audit.ledger.verdicts import Judgement, Verdict, over_subjects, transferred, weakest
 from seedstability.errors import UserError
 
 NOTHING_SPENT: Costs = {}
@@ -23,8 +24,24 @@ class Ruling:
 
     @property
     def verdict(self) -> Verdict:
-        """The weakest of the checks' verdicts."""
+        """The weakest of the checks' verdicts; over subjects, where each has one of its own."""
+        if self.by_subject:
+            return over_subjects(self.by_subject)
         return weakest(judgement.verdict for judgement in self.judgements)
+
+    @property
+    def intervals(self) -> str:
+        """What the intervals are that it rests on, each said once."""
+        return joined_names(each.interval for each in self.judgements)
+
+    @property
+    def by_subject(self) -> dict[str, Verdict]:
+        """The verdict on each subject that stands in for the report's own; empty without any."""
+        named = dict.fromkeys(each.subject for each in self.judgements if each.subject)
+        return {
+            subject: weakest(each.verdict for each in self.judgements if each.subject == subject)
+            for subject in named
+        }
 
     @property
     def verdicts(self) -> tuple[Verdict, ...]:
@@ -86,6 +103,21 @@ def exit_status(verified: Iterable[Verified]) -> int:
     return int(any(each.differs for each in verified))
 
 
+def tally(verified: Iterable[Verified], locked: bool = False) -> dict[Verdict, int]:
+    """How many claims have each verdict, all verdicts in their order; notes are not counted.
+
+    Args:
+        verified: claims with their rulings.
+        locked: whether the locked rulings are counted, and not those that are shown.
+    """
+    counted = Counter(
+        (each.locked if locked else each.shown).verdict
+        for each in verified
+        if not each.claim.is_note
+    )
+    return {verdict: counted[verdict] for verdict in Verdict if verdict is not Verdict.NO_VERDICT}
+
+
 def parts_needed(claim: Claim) -> set[tuple[str, str]]:
     """The experiments' parts that a claim's results come from, as (experiment, part).
 
@@ -102,13 +134,19 @@ def _ruling(claim: Claim, values: Values, costs: Costs) -> Ruling:
     if claim.elsewhere is not None and not _holds_all(claim, values):
         return _not_testable(claim)
     try:
-        judgements = tuple(judge(check, values, costs) for check in claim.check)
+        judgements = tuple(_scoped(claim, judge(check, values, costs)) for check in claim.check)
         beside = tuple(
             f"{shown.what}: {printed(values.scalar(shown.address))}" for shown in claim.beside
         )
     except UserError as problem:
         raise UserError(f"claim {claim.id}: {problem}") from None
     return Ruling(judgements, beside)
+
+
+def _scoped(claim: Claim, judgement: Judgement) -> Judgement:
+    if claim.scope != "model":
+        return judgement
+    return replace(judgement, verdict=transferred(judgement.verdict))
 
 
 def _not_testable(claim: Claim) -> Ruling:

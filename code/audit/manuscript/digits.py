@@ -9,7 +9,7 @@ Digits may stand in these places, and in no others:
 3. typesetting: optional arguments, column specifications, lengths, `\cmidrule`, the first
    arguments of `\multicolumn` and `\setcounter`, the file `paper/macros.tex`, and all in
    `manuscript.tex` that precedes `\begin{document}`;
-4. ids of claims, such as C01;
+4. ids of claims, such as C01 or C05a;
 5. formulae: the integers 0, 1 and 2, which are bounds, exponents and halves there;
 6. in templates: strings (they are addresses) and subscripts inside the delimiters, and the
    integers 0, 1 and 2 in what prints nothing.
@@ -32,7 +32,7 @@ _ARGUMENT = r"\s*\{[^{}]*\}"
 _OPTION = r"\s*\[[^\[\]]*\]"
 _COMMANDS_NEVER_PRINTED = (
     r"label|ref|eqref|pageref|autoref|nameref|cite[a-z]*\*?|input|include|includegraphics|url|href"
-    r"|result|resultinterval|resultintervalname|resultchance|resulttext|claimed|edition"
+    r"|result|resultinterval|resultintervalname|resultchance|resulttext|claimed|edition|tally"
     r"|paperfigure|papertable|madeby|cmidrule|multicolumn|multirow|setcounter|addtocounter"
     r"|vspace\*?|hspace\*?|bibliography|bibliographystyle|begin|end|hypertarget|hyperlink"
 )
@@ -47,7 +47,7 @@ _ALLOWED = [
     re.compile(r"\\renewcommand\{\\arraystretch\}" + _ARGUMENT),
     re.compile(r"\\\\" + _OPTION),
     re.compile(r"\\(?!item|caption|(?:sub)*section|paragraph)[A-Za-z]+" + _OPTION),
-    re.compile(r"\bC\d\d\b"),
+    re.compile(r"\bC\d\d[a-z]?\b"),
 ]
 _FORMULA = re.compile(
     r"\\begin\{(equation|align|gather|multline)(\*?)\}.*?\\end\{\1\2\}"

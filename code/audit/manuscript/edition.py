@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from audit.ledger.verify import Verified
+from audit.ledger.verify import Verified, tally
 from audit.pipeline.results import Scalar
 
 
@@ -84,6 +84,17 @@ class Edition:
             "profile": self.profile,
             "environment": ", ".join(f"{name} {v}" for name, v in self.environment.items()),
         }
+
+    @property
+    def tally(self) -> dict[str, str]:
+        """What `\\tally{…}` can print: how many claims have a verdict, by its name, how many
+        `claims` and `notes` there are, and `late` rules, not older than the results they judge."""
+        claims = [each for each in self.claims if not each.claim.is_note]
+        counts = {str(verdict): n for verdict, n in tally(claims, locked=True).items()}
+        counts["claims"] = len(claims)
+        counts["notes"] = len(self.claims) - len(claims)
+        counts["late"] = sum(each.claim.changed_after_results for each in claims)
+        return {name: str(count) for name, count in counts.items()}
 
     @property
     def claimed(self) -> dict[str, str]:

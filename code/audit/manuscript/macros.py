@@ -2,9 +2,10 @@ r"""`\result{address}` and its relatives: every number in the text by its addres
 
 `\result` prints the value, `\resultinterval` its interval, `\resultintervalname` what the
 interval is, `\resultchance` the chance level, `\resulttext` a string, `\claimed{C01}` a
-report's own figure from the ledger, `\claim{C01}` a claim's id, `\edition{date}` a fact about the
-locked run. Whatever the text uses is looked up before TeX runs and written to one file,
-`values.tex`; what cannot be found stops the build and names the line that asks for it.
+report's own figure from the ledger, `\claim{C01}` a claim's id, with its letter or without,
+`\tally{transfers}` how many claims have a verdict, `\edition{date}` a fact about the locked run.
+Whatever the text uses is looked up before TeX runs and written to one file, `values.tex`; what
+cannot be found stops the build and names the line that asks for it.
 """
 
 import difflib
@@ -17,7 +18,7 @@ from audit.manuscript.latex import Latex, escaped, line_of, number, unit_behind,
 from seedstability.errors import UserError
 
 _USE = re.compile(
-    r"\\(result|resultinterval|resultintervalname|resultchance|resulttext|claimed|claim|edition)"
+    r"\\(result|resultinterval|resultintervalname|resultchance|resulttext|claimed|claim|tally|edition)"
     r"\s*\{([^{}]*)\}"
 )
 
@@ -80,8 +81,10 @@ def printed(use: Use, edition: Edition) -> Latex:
         if use.macro == "claimed":
             return escaped(_named(use.address, edition.claimed, "figure of a claim"))
         if use.macro == "claim":
-            known = {each.claim.id: each.claim.id for each in edition.claims}
-            return escaped(_named(use.address, known, "claim"))
+            ids = {id: id for each in edition.claims for id in (each.claim.id, each.claim.base)}
+            return escaped(_named(use.address, ids, "claim"))
+        if use.macro == "tally":
+            return escaped(_named(use.address, edition.tally, "count of the ledger"))
         if use.macro == "edition":
             return escaped(_named(use.address, edition.facts, "fact about the locked run"))
         return RENDERERS[use.macro](edition.values, use.address)

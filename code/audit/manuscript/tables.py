@@ -26,6 +26,7 @@ _MODULAR, _CONSISTENCY, _MATCHING = (
 COMMANDS = {
     "headline": "invoke experiments --only chance",
     "ledger": "invoke verify",
+    "ledger_rules": "invoke verify --json",
     "stages": "invoke paper",
     "subjects": _MODULAR,
     "centre": _MODULAR,

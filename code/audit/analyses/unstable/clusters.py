@@ -19,7 +19,7 @@ from scipy import sparse
 from torch import Generator, Tensor
 
 from audit.analyses.unstable.config import ClustersConfig
-from audit.evaluation.groups.codes import sparse_columns, correlations
+from audit.evaluation.groups.codes import correlations, sparse_columns
 from audit.training.stages import saes
 from seedstability.progress import report
 from seedstability.similarity.chance_levels import covariance_of

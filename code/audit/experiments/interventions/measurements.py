@@ -8,9 +8,15 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy import stats
 
-from audit.experiments.common.summary import difference, estimate, scalar
+from audit.experiments.common.summary import difference, estimate, interval90, scalar
 from audit.experiments.common.tolerance import with_platform_tolerance
-from audit.experiments.interventions.rules import TRUTHS, VERDICTS, adjusted, truth_verdict, verdict
+from audit.experiments.interventions.rules import (
+    CONFIDENCE,
+    TRUTHS,
+    VERDICTS,
+    truth_verdict,
+    verdict,
+)
 from audit.pipeline.results import Array, Scalar
 from seedstability.stability.statistics.jackknife import (
     Interval,
@@ -51,6 +57,10 @@ NAMES = {
     "mfr": "mutual features",
 }
 """Rows as texts and figures call them."""
+ONE_START = ("start", "samples", "centroids")
+"""What seeds share that makes their starts one and the same, so that κ begins at 1."""
+OWN = {"data_points_shared": "data_points", "archetypal_shared": "archetypal"}
+"""Rows that differ from another in sharing alone, with the one whose seeds have their own."""
 STRENGTHS = ("weak", "middle", "strong")
 """The strengths of the entropy, ascending."""
 
@@ -91,19 +101,16 @@ def settings(config) -> dict:
 def rows(config, language: dict, planted: dict) -> dict:
     """Every intervention beside plain training."""
     of_model, of_truth = language, planted
-    first, *others = config.names
-    changes = [_change(of_model[name], of_model[first]) for name in others]
-    seeds = len(of_model[first]["explained_variance"])
-    p_values = dict(zip(others, adjusted(changes, seeds), strict=True))
+    first = config.names[0]
     tree: dict = {}
     for name, shared in zip(config.names, config.shared, strict=True):
         model, truth = of_model[name], of_truth[name]
         tree[name] = {"name": NAMES[name], "shared": shared or "nothing"}
         tree[name] |= _row(model, truth)
         if name != first:
-            tree[name] |= _beside(
-                model, truth, of_model[first], of_truth[first], p_values[name], bool(shared)
-            )
+            tree[name] |= _beside(model, truth, of_model[first], of_truth[first], shared)
+        if OWN.get(name) in config.names:
+            tree[name]["less_own"] = _less_own(model, of_model[OWN[name]])
     free = [
         tree[name]
         for name, shared, drawn in zip(config.names, config.shared, config.drawn, strict=True)
@@ -200,14 +207,28 @@ def _row(model: Mapping, truth: Mapping) -> dict:
 
 
 def _beside(
-    model: Mapping, truth: Mapping, plain: Mapping, plain_truth: Mapping, p: float, shared: bool
+    model: Mapping, truth: Mapping, plain: Mapping, plain_truth: Mapping, shared: str
 ) -> dict:
     """What the row has besides, against the plain one."""
-    change = _change(model, plain)
-    judge = jackknife_difference(
-        model["judge"], plain["judge"], True, model["judge_gauge"], plain["judge_gauge"]
-    )
+    between, reference = _change(model, plain), _reference_change(model, plain)
     found = jackknife_difference(truth["truth"], plain_truth["truth"], True)
+    gained = None if shared in ONE_START else _gained(model)
+    node = {
+        "difference": _difference(model, plain),
+        "matched_difference": scalar(_change(model, plain, "matched_mean"), 3),
+        "judge_difference": scalar(reference, 3),
+        "judge_ninety": interval90(reference, 3),
+        "truth_difference": scalar(found, 3),
+        "planted_difference": scalar(_change(truth, plain_truth), 3),
+        # Words may turn where a number moves within its tolerance; the numbers are compared.
+        "verdict": {"quoted": verdict(between, reference, gained, bool(shared))},
+        "truth_verdict": {"quoted": truth_verdict(found)},
+    }
+    return node if gained is None else node | {"gained": scalar(gained, 3)}
+
+
+def _difference(model: Mapping, plain: Mapping) -> dict:
+    """Of κ between seeds, with both intervals and the smallest that would have been seen."""
     node = difference(
         model["full"][HEADLINE],
         plain["full"][HEADLINE],
@@ -217,37 +238,45 @@ def _beside(
     )
     node.pop("equivalent")  # whoever reads the 90% interval can see both ends
     smallest = node["smallest_seen"]
-    # A standard error of five seeds is itself known to a third or so, and so is its p-value.
+    # A standard error of five seeds is itself known to a third or so.
     node["smallest_seen"] = replace(smallest, tolerance=smallest.value + 1e-3)
-    matched = jackknife_difference(
-        model["full"]["matched_mean"],
-        plain["full"]["matched_mean"],
-        True,
-        model["gauge"]["matched_mean"],
-        plain["gauge"]["matched_mean"],
-    )
-    above = jackknife_kappa(model["full"][HEADLINE], model["untrained"][HEADLINE])
+    return {name: _digits(value, 3) for name, value in node.items()}
+
+
+def _less_own(model: Mapping, own: Mapping) -> dict:
+    """What sharing itself brings, against the same training whose seeds share nothing."""
     return {
-        "difference": {name: _digits(value, 3) for name, value in node.items()},
-        "p_holm": Scalar(p, 3, tolerance=max(0.02, p)),
-        "matched_difference": scalar(matched, 3),
-        "judge_difference": scalar(judge, 3),
-        "truth_difference": scalar(found, 3),
-        "planted_difference": scalar(_change(truth, plain_truth), 3),
-        # Words may turn where a number moves within its tolerance; the numbers are compared.
-        "verdict": {"quoted": verdict(change, p, shared, above, judge)},
-        "truth_verdict": {"quoted": truth_verdict(found)},
+        "between": scalar(_change(model, own), 3),
+        "judge": scalar(_reference_change(model, own), 3),
     }
 
 
-def _change(model: Mapping, plain: Mapping) -> Interval:
-    """Of κ between seeds over the gauge level."""
+def _gained(model: Mapping) -> Interval:
+    """κ between seeds less that of the same dictionaries before training."""
     return jackknife_difference(
         model["full"][HEADLINE],
-        plain["full"][HEADLINE],
+        model["untrained"][HEADLINE],
         True,
         model["gauge"][HEADLINE],
-        plain["gauge"][HEADLINE],
+        model["start_gauge"][HEADLINE],
+    )
+
+
+def _reference_change(model: Mapping, plain: Mapping) -> Interval:
+    """Of κ with the reference dictionaries."""
+    return jackknife_difference(
+        model["judge"], plain["judge"], True, model["judge_gauge"], plain["judge_gauge"]
+    )
+
+
+def _change(model: Mapping, plain: Mapping, statistic: str = HEADLINE) -> Interval:
+    """Of κ between seeds over the gauge level."""
+    return jackknife_difference(
+        model["full"][statistic],
+        plain["full"][statistic],
+        True,
+        model["gauge"][statistic],
+        plain["gauge"][statistic],
     )
 
 
@@ -275,20 +304,34 @@ def _with_chance(values: ndarray, chance: ndarray) -> dict:
 
 def _summary(tree: Mapping, first: str) -> dict:
     """Which rows got which verdict, as lists that a sentence can hold."""
+    others = [node for row, node in tree.items() if row != first]
 
     def named(what: str, wanted: str) -> str:
-        found = [node["name"] for row, node in tree.items() if row != first]
-        kept = [node[what]["quoted"] for row, node in tree.items() if row != first]
-        chosen = [name for name, said in zip(found, kept, strict=True) if said == wanted]
+        chosen = [node["name"] for node in others if node[what]["quoted"] == wanted]
         return "; ".join(chosen) or "none"
 
     return {
-        "rows": len(tree) - 1,
-        **{said.replace(" ", "_"): {"quoted": named("verdict", said)} for said in VERDICTS},
-        "truth": {
-            said.replace(" ", "_"): {"quoted": named("truth_verdict", said)} for said in TRUTHS
+        "rows": len(others),
+        "excluding_zero": {
+            "between": _excluding([node["difference"]["value"] for node in others]),
+            "judge": _excluding([node["judge_difference"] for node in others]),
+            "truth": _excluding([node["truth_difference"] for node in others]),
         },
+        "by_luck": Scalar((1 - CONFIDENCE) * len(others), 1),
+        **{_key(said): {"quoted": named("verdict", said)} for said in VERDICTS},
+        "truth": {_key(said): {"quoted": named("truth_verdict", said)} for said in TRUTHS},
     }
+
+
+def _excluding(changes: list[Scalar]) -> Scalar:
+    """How many of the intervals lie on one side of zero."""
+    ends = [(_part(change, "low"), _part(change, "high")) for change in changes]
+    return Scalar(sum(low > 0 or high < 0 for low, high in ends), 0, tolerance=4)
+
+
+def _key(said: str) -> str:
+    """A verdict as part of an address."""
+    return said.replace(",", "").replace(" ", "_")
 
 
 def _moved(free: list[Mapping]) -> dict:

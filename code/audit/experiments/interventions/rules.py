@@ -1,57 +1,72 @@
-"""What the table of interventions says in words, by rules that were written before it was made.
+"""What the table of interventions says in words.
 
-Every change is against the plain row, in κ of the max cosine over the gauge level, with its p-value
-adjusted for the number of rows (Holm).
+Three facts are kept apart, each with its own interval over seeds and none adjusted for the number
+of rows: the change of κ between the seeds of a row; the change of κ with independent reference
+dictionaries, which share nothing with the row but the data; and what κ between the seeds has gained
+since before training, which can be asked only where their starts are not one and the same.
+
+These rules replaced others after the results had been seen. The first ones asked whether seeds that
+share their start are more alike than before training, and none can be: there κ begins at 1.
 """
 
-import numpy as np
-from jaxtyping import Float
-from numpy import ndarray
-from scipy import stats
-
 from seedstability.stability.statistics.jackknife import Interval
-from seedstability.stability.statistics.significance import holm
+from seedstability.stability.statistics.significance import equivalent
 
-LEVEL = 0.05
-"""Of the whole family of rows."""
-VERDICTS = ("raises", "shared information only", "no effect seen", "lowers")
+CONFIDENCE = 0.95
+"""Of the intervals that must lie on one side of zero."""
+RISES, FALLS, EQUIVALENT, NOT_SEEN = "rises", "falls", "equivalent", "no change seen"
+VERDICTS = (
+    "raises, confirmed",
+    "raises, not confirmed",
+    "shared, and more",
+    "shared, no more seen",
+    "inherited, and more",
+    "inherited, no more seen",
+    EQUIVALENT,
+    NOT_SEEN,
+    "lowers",
+)
 TRUTHS = ("more of it", "no change seen", "less of it")
 
 
-def adjusted(changes: list[Interval], seeds: int) -> Float[ndarray, " rows"]:
-    """Two-sided p-values of the changes, by Student's law over the seeds, adjusted after Holm."""
-    sizes, errors = (
-        np.array([abs(getattr(change, what)) for change in changes])
-        for what in ("mean", "standard_error")
-    )
-    # Without any spread a change is certain, and no change is none.
-    t = np.divide(sizes, errors, out=np.where(sizes > 0, np.inf, 0.0), where=errors > 0)
-    return holm(2 * stats.t.sf(t, seeds - 1))
+def direction(change: Interval) -> str:
+    """Where a change of κ points.
+
+    As in all sections, a change is none when its 90% interval lies within the margin of
+    equivalence, even if it can be told from zero; beyond that the 95% interval decides.
+    """
+    if equivalent(change.low90, change.high90):
+        return EQUIVALENT
+    if change.low > 0:
+        return RISES
+    return FALLS if change.high < 0 else NOT_SEEN
 
 
 def verdict(
-    change: Interval, p: float, shared: bool, above_untrained: Interval, judge: Interval
+    between: Interval, reference: Interval, gained: Interval | None, shared: bool = False
 ) -> str:
     """What an intervention does to stability, one of `VERDICTS`.
 
-    A rise among seeds that share nothing but the data is a rise. Seeds that share information, or
-    were drawn together, must besides be more alike than that information makes them before
-    training, and independent plain dictionaries must agree more with them than with plain ones.
+    Seeds may agree more because they share information or are drawn together, or because they were
+    alike before training already and training has only taken from it: that agreement is shared, or
+    inherited, whatever its size. Whether there is more to it, or whether a rise among seeds that
+    have nothing in common is confirmed, the independent reference dictionaries say.
 
     Args:
-        change: of κ between seeds.
-        p: its adjusted p-value.
-        shared: whether the seeds share information besides the data.
-        above_untrained: κ between seeds over the untrained level.
-        judge: change of κ with the judges.
+        between: change of κ between the seeds, against plain training.
+        reference: change of κ with the reference dictionaries, against plain training.
+        gained: κ between the seeds less that before training; None where they start as one.
+        shared: whether the seeds share information besides the data, or are drawn together.
     """
-    if not p < LEVEL:
-        return "no effect seen"
-    if change.mean < 0:
-        return "lowers"
-    if shared and not (above_untrained.low > 0 and judge.low > 0):
-        return "shared information only"
-    return "raises"
+    said = direction(between)
+    if said != RISES:
+        return "lowers" if said == FALLS else said
+    seen = direction(reference) == RISES
+    inherited = gained is not None and direction(gained) == FALLS
+    if shared or inherited:
+        source = "shared" if shared else "inherited"
+        return f"{source}, and more" if seen else f"{source}, no more seen"
+    return "raises, confirmed" if seen else "raises, not confirmed"
 
 
 def truth_verdict(change: Interval) -> str:

@@ -11,14 +11,14 @@ from seedstability.report.figures import style
 
 _COLUMNS = (
     ("kappa_gauge", "between seeds", style.SERIES[0]),
-    ("judge", "with independent plain seeds", style.SERIES[1]),
+    ("judge", "with independent reference dictionaries", style.SERIES[1]),
 )
 _ASIDE = 0.17
 
 
 @style.printed
 def draw(data: Mapping[str, Any]) -> Figure:
-    """κ between seeds beside κ with outside judges, one row an intervention; and the truth found.
+    """κ between seeds beside κ with independent references, one row an intervention; and the truth.
 
     Args:
         data: in `figure` the names of R rows joined by `, ` at `names.quoted`, what the seeds of

@@ -62,17 +62,36 @@ def write(folder: Path, text: str, name: str = "000.toml") -> Path:
 def test_the_ledger_holds_the_claims_of_this_paper():
     claims = load_claims()
     ids = [*range(1, 8), *range(10, 18), *range(20, 29), *range(30, 36), *range(40, 50)]
-    assert [claim.id for claim in claims] == [f"C{id:02d}" for id in ids]
+    bases = list(dict.fromkeys(claim.base for claim in claims))
+    assert bases == [f"C{id:02d}" for id in ids]
+    split = {claim.base: claim.id[3:] for claim in claims if claim.id != claim.base}
+    assert split == {
+        **dict.fromkeys(("C03", "C05", "C26", "C33", "C48"), "b"),
+        **dict.fromkeys(("C32", "C46", "C49"), "c"),
+    }
     bibliography = (ROOT / "paper/references.bib").read_text("utf-8")
     assert not [claim.id for claim in claims if f"{{{claim.citation}," not in bibliography]
 
 
 def test_kinds_are_those_of_the_audit():
     kinds = {claim.id: claim.kind for claim in load_claims()}
-    assert kinds["C03"] == "figure, equality"
+    assert (kinds["C03a"], kinds["C03b"]) == ("figure", "equality")
     assert kinds["C16"] == "figure, inference"
     assert (kinds["C06"], kinds["C17"], kinds["C47"]) == ("cost",) * 3
+    assert (kinds["C27"], kinds["C28"]) == ("shown",) * 2
     assert kinds["C22"] == "chance"
+
+
+def test_claims_about_language_models_name_their_subjects():
+    claims = {claim.id: claim for claim in load_claims()}
+    own = {"C34"} | {id for id in claims if id < "C20"}
+    own |= {"C20", "C40", "C41"}  # figures, judged on the report's model or not at all
+    scopes = {id: claim.scope for id, claim in claims.items() if not claim.is_note}
+    assert {id for id, scope in scopes.items() if scope == "own"} == own & set(scopes)
+    assert {id for id, scope in scopes.items() if scope == "general"} == {"C22"}
+    subjects = {id: {check.subject for check in claims[id].check} for id in scopes}
+    assert subjects["C30"] == {"small", "modular addition"}
+    assert subjects["C24"] == {"small"}
 
 
 def test_no_address_is_named_in_code():
@@ -100,7 +119,7 @@ def test_what_an_entry_becomes(tmp_path):
     [
         ('says = "It is so"', "", "C01: says is missing"),
         ('id = "C01"', "", "entry 1: id is missing"),
-        ('id = "C01"', 'id = "1"', "1: id is '1'; it must be like C01"),
+        ('id = "C01"', 'id = "1"', "1: id is '1'; it must be like C01 or C01a"),
         ('id = "C02"', 'id = "C01"', "C01 stands also in"),
         (
             "tolerance = 0.005",
@@ -118,9 +137,23 @@ def test_what_an_entry_becomes(tmp_path):
         ('["a.b.c", "a.b.d"]', '["a.b.c", "a.b.d", "a.b.e"]', "ours has 3 addresses"),
         ('op = "inside"', 'op = "within"', "check 2: arms 1: op is 'within'; it must be one of"),
         ("bounds = [0, 1]", "bounds = [0]", "bounds of inside must be 2, not 1"),
-        ('address = "a.b.e"', "", "an arm has an address, or is a product"),
+        ('address = "a.b.e"', "", "check 2: arms 1: address is missing"),
         ('citation = "stability000"', "", "citation is None; it must be a text"),
         ("[[claim]]", "[[claim]", "cannot be read"),
+        (
+            'where = "Results"',
+            'where = "R"\nscope = "all"',
+            "scope is 'all'; it must be one of own",
+        ),
+        ('where = "Results"', 'where = "R"\nscope = "model"', "names no subject, but the scope"),
+        ('what = "the value"', 'what = "v"\nsubject = "small"', "the scope is not model"),
+        ('what = "the value"', 'what = "v"\nsubject = "tiny"', "subject is 'tiny'; it must be"),
+        ('where = "Results"', 'where = "R"\nrule_commit = "abc"', "stand together or not at all"),
+        (
+            'where = "Results"',
+            'where = "R"\nrule_commit = "abc"\nrule_date = "2026-01-31 23:59"',
+            "rule_commit must be a whole hash",
+        ),
     ],
 )
 def test_a_damaged_file_is_refused_in_one_line(tmp_path, there, instead, said):
@@ -154,7 +187,37 @@ def test_an_unknown_claim_names_near_ones():
     with pytest.raises(UserError, match=r"no claim 'C08'; near: C\d\d, "):
         select(load_claims(), ["C08"])
     assert [claim.id for claim in select(load_claims(), ["C10", "C02"])] == ["C02", "C10"]
-    assert len(select(load_claims(), [])) == 40
+    assert select(load_claims(), []) == load_claims()
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ("C05", ["C05a", "C05b"]),
+        ("c05", ["C05a", "C05b"]),
+        ("C05a", ["C05a"]),
+        ("C05B", ["C05b"]),
+        ("c22", ["C22"]),
+    ],
+)
+def test_an_id_without_its_letter_means_all_that_have_it_in_any_case(asked, found):
+    assert [claim.id for claim in select(load_claims(), [asked])] == found
+
+
+def test_notes_and_claims_are_not_mixed(tmp_path):
+    note = WHOLE + '\n[[note]]\nid = "C03"\nsays = "It takes long"\nwhere = "Results"\n'
+    check = '[[note.check]]\nkind = "{}"\nwhat = "time"\ntheirs = "3 h"\n{}\n'
+    shown = check.format("shown", "factors = [1, 2.5]\nunit = 'h'")
+    (_, _, kept) = load_claims(write(tmp_path, note + shown))
+    assert (kept.id, kept.is_note) == ("C03", True)
+    chance = check.format("chance", 'tolerance = 1\nreason = "r"\nours = "a.b.c"')
+    with pytest.raises(UserError, match="C03: check of kind chance belongs to a claim"):
+        load_claims(write(tmp_path, note + chance.replace("3 h", "3")))
+    moved = shown.replace("note.check", "claim.check")
+    with pytest.raises(UserError, match="C02: check of kind shown belongs to a note"):
+        load_claims(write(tmp_path, WHOLE + moved))
+    with pytest.raises(UserError, match="has an address in ours, or factors, and not both"):
+        load_claims(write(tmp_path, note + check.format("shown", "")))
 
 
 def test_parts_needed_come_from_the_addresses():

@@ -2,9 +2,19 @@
 
 import pytest
 
-from audit.ledger.checks import Arm, Chance, Check, Cost, Direction, Equality, Figure, Inference
+from audit.ledger.checks import (
+    Arm,
+    Chance,
+    Check,
+    Cost,
+    Direction,
+    Equality,
+    Figure,
+    Inference,
+    Shown,
+)
 from audit.ledger.rules import judge
-from audit.ledger.verdicts import Verdict, weakest
+from audit.ledger.verdicts import Verdict, over_subjects, transferred, weakest
 from audit.pipeline.results import Scalar
 from seedstability.errors import UserError
 
@@ -236,17 +246,58 @@ def test_a_contradicted_inference_names_the_failing_arm():
 
 
 def test_the_reports_own_numbers_are_multiplied():
-    arm = Arm(
-        name="hours",
-        op="product",
-        factors=(1200.0, 5.0),
-        divisor=3600.0,
-        digits=2,
-        bounds=(7.5, 12.5),
-        reason="r",
+    check = Shown(
+        what="x", theirs="10 h", unit="h", factors=(1200.0, 5.0), divisor=3600.0, digits=2
     )
-    judged = judge(Inference(what="x", theirs="10 h", unit="h", arms=(arm,)), Held(), {})
-    assert (judged.verdict, judged.ours) == (Verdict.CONTRADICTED, "1.67 h")
+    judged = judge(check, Held(), {})
+    assert (judged.verdict, judged.ours) == (Verdict.NO_VERDICT, "1.67 h")
+
+
+def test_a_note_shows_a_result_and_does_not_judge_it():
+    check = Shown(what="x", theirs="20+ seeds", ours=OURS)
+    assert check.addresses == (OURS,)
+    judged = judge(check, Held({OURS: Scalar(3.0, 0)}), {})
+    assert (judged.verdict, judged.ours) == (Verdict.NO_VERDICT, "3")
+
+
+@pytest.mark.parametrize("low", [-0.02, -0.01])
+def test_a_test_that_does_not_reject_shows_nothing(low):
+    """Not rejecting one mode is not showing one mode."""
+    assert verdict(direction("positive", test=True), ours=between(low, -0.001)) is Verdict.UNDECIDED
+    assert verdict(direction("positive"), ours=between(low, -0.001)) is Verdict.CONTRADICTED
+    found = between(0.01, 0.02)
+    assert verdict(direction("positive", test=True), ours=found) is Verdict.REPRODUCED
+
+
+def test_a_figure_on_what_nobody_published_is_shown_and_not_judged():
+    check = figure(rests_on="weights that are not published", mended=MENDED)
+    for value in (0.3, 0.9):
+        judged = judge(check, Held({OURS: Scalar(value)}), {})
+        assert judged.verdict is Verdict.NOT_TESTABLE
+        assert judged.because == "rests on weights that are not published"
+        assert judged.ours == f"{value:.3f}"
+    assert check.judged == ()
+    assert check.addresses == (OURS,)
+
+
+def test_a_judgement_says_which_interval_it_rests_on():
+    ninety, other = "90% jackknife over 5 seeds", "95% jackknife over 9 seeds"
+    values = Held({OURS: between(0.0, 0.01, ninety), OTHER: between(0.0, 0.01, other)})
+    judged = judge(equality(), values, {})
+    assert judged.interval == ninety
+    assert judged.ours.endswith("(90%)")
+    judged = judge(equality(ours=(OURS, OTHER)), values, {})
+    assert judged.interval == f"{ninety}; {other}"
+    assert judged.ours.endswith("(90%/95%)")
+    judged = judge(equality(mended=(OTHER,)), values, {})
+    assert judged.interval == f"{ninety}; {other}"
+    judged = judge(figure(), Held({OURS: between(0.299, 0.301, "range of 3 seeds")}), {})
+    assert judged.interval == "range of 3 seeds"
+    assert judged.ours.endswith("(range)")
+    at_chance = Held({OURS: between(0.299, 0.301, other), KAPPA: between(-0.01, 0.01, ninety)})
+    judged = judge(figure(kappa=(KAPPA,)), at_chance, {})
+    assert judged.interval == f"{other}; κ: {ninety}"
+    assert judge(figure(), Held({OURS: Scalar(0.3)}), {}).interval == ""
 
 
 def test_costs_stand_side_by_side_and_are_not_judged():
@@ -284,9 +335,10 @@ def test_percent_is_not_mixed_with_plain_numbers():
 
 def test_text_has_the_interval_and_a_real_minus():
     judged = judge(equality(), Held({OURS: between(-0.012, 0.008)}), {})
-    assert judged.ours == "−0.0020 [−0.0120, 0.0080]"
+    assert judged.ours == "−0.0020 [−0.0120, 0.0080] (95%)"
     assert (
-        judge(equality(), Held({OURS: between(-1e-9, 1e-9)}), {}).ours == "0.0000 [0.0000, 0.0000]"
+        judge(equality(), Held({OURS: between(-1e-9, 1e-9)}), {}).ours
+        == "0.0000 [0.0000, 0.0000] (95%)"
     )
 
 
@@ -297,3 +349,29 @@ def test_the_weakest_verdict_counts():
     )
     assert weakest([Verdict.REPRODUCED, Verdict.NO_VERDICT]) is Verdict.REPRODUCED
     assert weakest([Verdict.NO_VERDICT]) is Verdict.NO_VERDICT
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "expected"),
+    [
+        (["transfers"], "transfers"),
+        (["does not transfer"], "does not transfer"),
+        (["transfers", "transfers"], "transfers"),
+        (["transfers", "does not transfer"], "mixed"),
+        (["transfers", "does not transfer", "undecided"], "mixed"),
+        (["transfers", "undecided"], "undecided"),
+        (["does not transfer", "undecided"], "undecided"),
+        (["transfers", "not testable here"], "transfers"),
+        (["not testable here"], "not testable here"),
+    ],
+)
+def test_the_verdict_over_subjects(verdicts, expected):
+    named = {f"subject {n}": Verdict(each) for n, each in enumerate(verdicts)}
+    assert over_subjects(named) is Verdict(expected)
+
+
+def test_only_what_was_settled_is_renamed_on_another_model():
+    assert transferred(Verdict.REPRODUCED) is Verdict.TRANSFERS
+    assert transferred(Verdict.CONTRADICTED) is Verdict.DOES_NOT_TRANSFER
+    for verdict in (Verdict.UNDECIDED, Verdict.NOT_TESTABLE):
+        assert transferred(verdict) is verdict

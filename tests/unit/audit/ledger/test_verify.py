@@ -9,12 +9,12 @@ from dataclasses import replace
 
 import pytest
 
-from audit.ledger.checks import Figure
+from audit.ledger.checks import Direction, Figure
 from audit.ledger.claims import Claim, Elsewhere
 from audit.ledger.loading import load_claims, select
-from audit.ledger.table import as_json, print_table, rows, summary
+from audit.ledger.table import as_json, changed, explanation, print_table, rows, summary
 from audit.ledger.verdicts import Verdict
-from audit.ledger.verify import exit_status, verify
+from audit.ledger.verify import exit_status, tally, verify
 from audit.pipeline.locking.values import Values
 from audit.pipeline.results import Scalar
 from seedstability.errors import UserError
@@ -136,11 +136,103 @@ def test_a_terminal_gets_a_table_with_brackets_intact():
     assert "[0.290" in stream.getvalue()
 
 
-def test_the_hours_of_the_proposed_grid_are_not_ten():
+def direction(subject: str, address: str) -> Direction:
+    return Direction(
+        what="it rises", theirs="up", sign="positive", reason="r", ours=(address,), subject=subject
+    )
+
+
+ELSEWHERE_STATED = replace(
+    CLAIM,
+    id="C02a",
+    scope="model",
+    check=(direction("small", ADDRESSES[0]), direction("public", ADDRESSES[1])),
+)
+
+
+def signed(*signs: int) -> Values:
+    scalars = (Scalar(0.3 * sign, low=0.3 * sign - 0.1, high=0.3 * sign + 0.1) for sign in signs)
+    return Values(dict(zip(ADDRESSES, scalars, strict=True)))
+
+
+@pytest.mark.parametrize(
+    ("signs", "expected"),
+    [
+        ((1, 1), Verdict.TRANSFERS),
+        ((-1, -1), Verdict.DOES_NOT_TRANSFER),
+        ((1, -1), Verdict.MIXED),
+        ((1, 0), Verdict.UNDECIDED),
+    ],
+)
+def test_a_direction_on_another_model_is_never_contradicted(signs, expected):
+    (each,) = verify(signed(*signs), None, [ELSEWHERE_STATED])
+    assert each.locked.verdict is expected
+    assert list(each.locked.by_subject) == ["small", "public"]
+    assert Verdict.CONTRADICTED not in each.locked.verdicts
+    (entry,) = json.loads(as_json([each]))["claims"]
+    assert entry["verdict_by_subject"] == each.locked.by_subject
+    own = replace(ELSEWHERE_STATED, scope="own", check=(replace(CLAIM.check[0], theirs="9"),))
+    (each,) = verify(signed(*signs), None, [own])
+    assert each.locked.verdict is Verdict.CONTRADICTED
+
+
+def test_one_subject_has_the_weakest_of_its_checks():
+    checks = (direction("small", ADDRESSES[0]), direction("small", ADDRESSES[1]))
+    (each,) = verify(signed(1, -1), None, [replace(ELSEWHERE_STATED, check=checks)])
+    assert each.locked.verdict is Verdict.DOES_NOT_TRANSFER
+
+
+def test_the_tally_counts_claims_and_no_notes():
+    found = verify(held(second=0.4), None, [CLAIM, *select(load_claims(), ["C28"])])
+    found += verify(signed(1, 1), None, [ELSEWHERE_STATED])
+    counted = tally(found)
+    assert sum(counted.values()) == 2
+    assert (counted[Verdict.CONTRADICTED], counted[Verdict.TRANSFERS]) == (1, 1)
+    assert Verdict.NO_VERDICT not in counted
+    stream = io.StringIO()
+    print_table(found, stream)
+    last = stream.getvalue().splitlines()[-1]
+    assert last == "tally of 2 claims: 1 transfers; 1 contradicted"
+    shown = json.loads(as_json(found))
+    assert [entry["id"] for entry in shown["notes"]] == ["C28"]
+    assert shown["tally"]["transfers"] == 1
+
+
+def test_the_tally_of_locked_rulings_is_not_that_of_this_machine():
+    found = verify(held(), held(first=0.4), [CLAIM])
+    assert tally(found)[Verdict.CONTRADICTED] == 1
+    assert tally(found, locked=True)[Verdict.CONTRADICTED] == 0
+
+
+@pytest.mark.parametrize(
+    ("rule", "late"),
+    [("2026-01-01 09:59", False), ("2026-01-01 10:00", True), ("2026-01-01 10:01", True)],
+)
+def test_a_rule_that_is_not_older_than_its_results_is_marked(rule, late):
+    dated = replace(
+        CLAIM,
+        rule_commit="a" * 40,
+        rule_date=rule,
+        results_commit="b" * 40,
+        results_date="2026-01-01 10:00",
+    )
+    assert dated.changed_after_results is late
+    (each,) = verify(held(), None, [dated])
+    text = explanation(each)
+    assert f"rule of {rule} (aaaaaaa); first results 2026-01-01 10:00 (bbbbbbb)" in text
+    assert ("not older than they are" in text) is late
+    assert bool(changed([each])) is late
+    without = replace(dated, results_commit="", results_date="")
+    assert not without.changed_after_results
+
+
+def test_the_proposed_grid_is_a_note_that_is_not_judged():
     (each,) = verify(Values({}), None, select(load_claims(), ["C28"]))
     assert summary(each).ours == "1.67 h"
-    assert each.shown.verdict is Verdict.CONTRADICTED
-    assert each.shown.judgements[0].because == "fails: runs times seconds"
+    assert each.shown.verdict is Verdict.NO_VERDICT
+    stream = io.StringIO()
+    print_table([each], stream)
+    assert stream.getvalue().splitlines()[-1] == "notes alone; nothing is judged."
 
 
 def test_verifying_loads_neither_torch_nor_transformer_lens():

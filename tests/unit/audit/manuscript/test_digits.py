@@ -46,7 +46,7 @@ def test_typed_figures_are_found(text, digits):
         r"\includegraphics[width=0.5\textwidth]{figures/f1.pdf}",
         r"\begin{tabular}{@{}p{0.3\textwidth}lr@{}} \cmidrule(lr){2-3} \multicolumn{3}{c}{x}",
         "a & b \\\\[4pt] \\vspace{-4pt} \\setlength{\\tabcolsep}{3pt}",
-        "claim C01 and \\claim{C28}",
+        "claim C01 and \\claim{C28} and C05a and \\tally{late}",
         r"$\frac{1}{2} \ell_2 \mathbb{R}^2 [0, 1]$ and $S - 1$",
         r"\begin{align*} 1 - \int_{-1}^{1} F(t)^n \, dt &= 0 \\ \end{align*}",
         '<< result("chance.n1024.d128") >> <% if loop.index == 1 %> << figures[0] >> <# 42 #>',

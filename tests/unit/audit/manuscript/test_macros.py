@@ -66,3 +66,20 @@ def test_a_report_s_figures_come_from_the_ledger():
     assert r"\definevalue{claim}{C01}{C01}" in written
     assert r"\definevalue{claimed}{C01}{0.2864}" in written
     assert r"{15.6\%}" in written
+
+
+def test_the_tally_and_claims_without_their_letter_come_from_the_ledger():
+    edition = edition_of(Values({}), {}, claims=load_claims())
+    text = r"\claim{C05} \claim{C05b} \tally{not testable here} \tally{mixed} \tally{notes}"
+    text += r" \tally{late}"
+    written = values_tex([Source("a.tex", text)], edition)
+    assert r"\definevalue{claim}{C05}{C05}" in written
+    assert r"\definevalue{claim}{C05b}{C05b}" in written
+    claims = [claim for claim in load_claims() if not claim.is_note]
+    assert rf"\definevalue{{tally}}{{not testable here}}{{{len(claims)}}}" in written
+    assert r"\definevalue{tally}{mixed}{0}" in written
+    assert r"\definevalue{tally}{notes}{5}" in written
+    late = sum(claim.changed_after_results for claim in claims)
+    assert rf"\definevalue{{tally}}{{late}}{{{late}}}" in written
+    with pytest.raises(UserError, match=r"a\.tex:1: .*no count of the ledger of this name; near: "):
+        values_tex([Source("a.tex", r"\tally{transfer}")], edition)

@@ -9,12 +9,12 @@ from audit.evaluation.behavior.config import CorrelationConfig
 from audit.evaluation.behavior.correlation import (
     LatentSimilarities,
     _shuffled_tokens,
-    sparse_codes,
     agreement_statistics,
     correlate,
+    latent_similarities,
     pearson,
     rotated_about,
-    latent_similarities,
+    sparse_codes,
 )
 from seedstability.dictionaries.config import DictionaryConfig
 from seedstability.dictionaries.sae import SAE
