@@ -33,7 +33,7 @@ class Image:
 
 
 def caller() -> tuple[int, int]:
-    """Somebody who is not root."""
+    """A user who is not root."""
     return (os.getuid(), os.getgid()) if os.getuid() else (STRANGER, STRANGER)
 
 

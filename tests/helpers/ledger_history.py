@@ -21,6 +21,8 @@ CLAIMS, LOCKED = "data/claims", "data/locked/paper"
 # What names, explains or stands beside; all else of a check is what it judges by.
 _BESIDE = {"what", "reason", "chance", "subject", "name"}
 _THEIRS_COUNTS = {"figure", "chance"}
+# Fields that were renamed since; another name is no other rule.
+_RENAMED = {"mended": "without_defect"}
 _FIELDS = ("rule_commit", "rule_date", "results_commit", "results_date")
 
 
@@ -105,7 +107,9 @@ def _judging(check: dict) -> dict:
     beside = _BESIDE | (set() if check.get("kind") in _THEIRS_COUNTS else {"theirs"})
     return {
         name: [_judging(each) for each in value] if name == "arms" else _several(value)
-        for name, value in sorted(check.items())
+        for name, value in sorted(
+            (_RENAMED.get(name, name), value) for name, value in check.items()
+        )
         if name not in beside
     }
 

@@ -67,15 +67,20 @@ def values_of(check: Check, supports: bool) -> dict[str, Scalar]:
     return {}
 
 
-def mended_values(check: Check, supports: bool) -> dict[str, Scalar]:
-    """A mended arm that shows the defect, or one that shows there was none."""
-    if isinstance(check, Figure) and check.mended:
+def values_without_defect(check: Check, supports: bool) -> dict[str, Scalar]:
+    """An arm without the defect that shows it, or one that shows there was none."""
+    if isinstance(check, Figure) and check.without_defect:
         low, high = check.band
         away = 3 * (high - low) if supports else 0.0
-        return {check.mended: around((low + high) / 2 + away, (high - low) / 20, check.unit)}
-    if isinstance(check, Equality) and check.mended:
+        return {
+            check.without_defect: around((low + high) / 2 + away, (high - low) / 20, check.unit)
+        }
+    if isinstance(check, Equality) and check.without_defect:
         return two(
-            check.mended, 5 * check.margin if supports else 0.0, check.margin / 8, check.unit
+            check.without_defect,
+            5 * check.margin if supports else 0.0,
+            check.margin / 8,
+            check.unit,
         )
     return {}
 
@@ -98,7 +103,7 @@ def supporting(claim: Claim) -> Held:
     for check in claim.check:
         if check.chance:
             values[check.chance] = Scalar(0.28, 4)
-        values |= kappas(check, True) | mended_values(check, True) | values_of(check, True)
+        values |= kappas(check, True) | values_without_defect(check, True) | values_of(check, True)
     return values
 
 
@@ -109,7 +114,7 @@ def changed(claim: Claim, address: str, value: Scalar) -> Held:
 def expected(claim: Claim, check: Check) -> Verdict:
     if check.untested:
         return Verdict.NOT_TESTABLE
-    if getattr(check, "mended", ()):
+    if getattr(check, "without_defect", ()):
         return Verdict.DEFECT
     if claim.scope == "model":
         return Verdict.TRANSFERS
@@ -148,15 +153,15 @@ def test_a_changed_number_changes_the_verdict(claim, number, address):
     check = claim.check[number]
     before = ruling(claim, supporting(claim))
     against = values_of(check, False)
-    contrary = kappas(check, False) | mended_values(check, False) | against
+    contrary = kappas(check, False) | values_without_defect(check, False) | against
     if isinstance(check, (Equality, Direction)) and check.ours[1:] == (address,):
         # Of two values that are subtracted each alone has to be noticed, so the second falls
         # by what the first would have risen.
         first, second = (supporting(claim)[each] for each in check.ours)
         shift = against[check.ours[0]].value - first.value
         contrary[address] = around(second.value - shift, 1e-4, check.unit)
-    if isinstance(check, Equality) and check.mended[1:] == (address,):
-        contrary[address] = supporting(claim)[check.mended[0]]
+    if isinstance(check, Equality) and check.without_defect[1:] == (address,):
+        contrary[address] = supporting(claim)[check.without_defect[0]]
     after = ruling(claim, changed(claim, address, contrary[address]))
     assert after.verdicts[number] is not before.verdicts[number]
     if address in against:

@@ -54,7 +54,7 @@ class Check:
 
     @property
     def untested(self) -> str:
-        """Why nobody can judge this check, empty where somebody can."""
+        """Why this check cannot be judged; empty where it can."""
         return ""
 
     def __post_init__(self) -> None:
@@ -77,7 +77,7 @@ class Figure(Check):
     """Why this tolerance."""
     ours: str
     """Address of our value."""
-    mended: str = ""
+    without_defect: str = ""
     """Address of the same value without the defect, where a defect may have made it."""
     rests_on: str = ""
     """What the figure rests on that the report does not publish; then ours stands beside theirs
@@ -88,7 +88,7 @@ class Figure(Check):
         """See `Check`."""
         if self.rests_on:
             return ()
-        return (self.ours, *((self.mended,) if self.mended else ()), *self.kappa)
+        return (self.ours, *((self.without_defect,) if self.without_defect else ()), *self.kappa)
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -129,20 +129,20 @@ class Equality(Check):
     """Why this margin."""
     ours: tuple[str, ...]
     """Address of the difference, or of the two values whose difference is meant."""
-    mended: tuple[str, ...] = ()
+    without_defect: tuple[str, ...] = ()
     """The same difference without the defect, where a defect may have made the equality."""
 
     @property
     def judged(self) -> tuple[str, ...]:
         """See `Check`."""
-        return self.ours + self.mended + self.kappa
+        return self.ours + self.without_defect + self.kappa
 
     def __post_init__(self) -> None:
         super().__post_init__()
         _positive("margin", self.margin)
         _one_or_two("ours", self.ours)
-        if self.mended:
-            _one_or_two("mended", self.mended)
+        if self.without_defect:
+            _one_or_two("without_defect", self.without_defect)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Reads `data/claims` and refuses whatever is not exactly as `claims` says."""
+"""Read `data/claims` and refuse whatever is not exactly as `claims` says."""
 
 import tomllib
 from collections.abc import Iterable, Sequence

@@ -71,13 +71,13 @@ def figure(check: Figure, values: Values) -> Judgement:
     band = f"{number(low, ours.digits)} to {number(high, ours.digits)}"
     if low <= ours.value <= high:
         verdict, because = _reproduced(check, values, f"inside {band}")
-        if check.mended:
-            mended = read(values, check.mended, check.unit)
-            name = interval_name(ours, mended)
-            text += f"; without the defect {printed(mended)}"
-            if span(mended).clear_of(low, high):
+        if check.without_defect:
+            without_defect = read(values, check.without_defect, check.unit)
+            name = interval_name(ours, without_defect)
+            text += f"; without the defect {printed(without_defect)}"
+            if span(without_defect).clear_of(low, high):
                 verdict, because = Verdict.DEFECT, f"inside {band} with the defect alone"
-            elif not low <= mended.value <= high:
+            elif not low <= without_defect.value <= high:
                 verdict = Verdict.UNDECIDED
                 because = f"inside {band}; without the defect the interval reaches into it"
     elif span(ours).clear_of(low, high):
@@ -99,11 +99,11 @@ def equality(check: Equality, values: Values) -> Judgement:
         verdict, because = Verdict.UNDECIDED, f"difference neither inside {margin} nor clear of it"
     else:
         verdict, because = _reproduced(check, values, f"difference inside {margin}")
-    if check.mended:
-        mended = difference(values, check.mended, check.unit)
-        name = interval_name(ours, mended)
-        text += f"; without the defect {printed(mended)}"
-        without = _equivalence(interval(mended), check.margin)
+    if check.without_defect:
+        without_defect = difference(values, check.without_defect, check.unit)
+        name = interval_name(ours, without_defect)
+        text += f"; without the defect {printed(without_defect)}"
+        without = _equivalence(interval(without_defect), check.margin)
         if state is HOLDS and without is FAILS:
             verdict, because = Verdict.DEFECT, f"inside {margin} with the defect alone"
         elif state is HOLDS and without is OPEN:

@@ -17,7 +17,7 @@ class Verdict(StrEnum):
     TRANSFERS = "transfers"
     """A direction stated on another model, and it holds on the subjects that stand in for it."""
     NOT_TESTABLE = "not testable here"
-    """The setting needs weights or tokens that this profile has not, or that nobody published."""
+    """The setting needs weights or tokens that this profile has not, or that were not published."""
     UNDECIDED = "undecided"
     """Our interval includes both, or a test did not reject, which shows nothing."""
     MIXED = "mixed"

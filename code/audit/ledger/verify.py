@@ -1,4 +1,4 @@
-"""Judges the claims: on the locked values, and on this machine's where its store has them."""
+"""Judge the claims: on the locked values, and on this machine's where its store has them."""
 
 from collections import Counter
 from collections.abc import Iterable

@@ -45,7 +45,7 @@ class Calibrated:
 class Settings:
     """What varies in this section."""
 
-    centre: language.Settings = language.PROFILES["paper"]
+    centre: language.LanguageSettings = language.PROFILES["paper"]
     """Model, hook, latents, k and learning rate."""
     tokens: int = 32_768
     """Distinct training tokens: a quarter of the centre's, so that all rows fit into their time."""
@@ -246,7 +246,7 @@ FAMILIES = (
     ("falling_k", "temperature", "batch_topk", "relu", "jumprelu"),
     ("orthogonality", "consistency", "mfr"),
 )
-"""Rows that are trained in one stage: so many processes less to start."""
+"""Rows that are trained in one stage: fewer processes to start."""
 _CALIBRATED = {"language": "language", "planted": "synthetic"}
 
 

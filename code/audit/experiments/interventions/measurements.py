@@ -236,7 +236,7 @@ def _difference(model: Mapping, plain: Mapping) -> dict:
         model["gauge"][HEADLINE],
         plain["gauge"][HEADLINE],
     )
-    node.pop("equivalent")  # whoever reads the 90% interval can see both ends
+    node.pop("equivalent")  # both ends of the 90% interval say it
     smallest = node["smallest_seen"]
     # A standard error of five seeds is itself known to a third or so.
     node["smallest_seen"] = replace(smallest, tolerance=smallest.value + 1e-3)

@@ -18,7 +18,7 @@ from audit.ledger.verdicts import Verdict, over_subjects, transferred, weakest
 from audit.pipeline.results import Scalar
 from seedstability.errors import UserError
 
-OURS, MENDED, KAPPA, OTHER = "a.b.ours", "a.b.mended", "a.b.kappa", "a.b.other"
+OURS, WITHOUT_DEFECT, KAPPA, OTHER = "a.b.ours", "a.b.without_defect", "a.b.kappa", "a.b.other"
 
 
 class Held(dict):
@@ -99,7 +99,7 @@ def test_at_chance_takes_every_kappa():
 
 
 @pytest.mark.parametrize(
-    ("mended", "expected"),
+    ("without_defect", "expected"),
     [
         (between(0.40, 0.42), Verdict.DEFECT),
         (Scalar(0.40), Verdict.DEFECT),
@@ -107,13 +107,18 @@ def test_at_chance_takes_every_kappa():
         (between(0.304, 0.320), Verdict.UNDECIDED),
     ],
 )
-def test_a_figure_that_needs_its_defect(mended, expected):
-    assert verdict(figure(mended=MENDED), ours=Scalar(0.3), mended=mended) is expected
+def test_a_figure_that_needs_its_defect(without_defect, expected):
+    assert (
+        verdict(
+            figure(without_defect=WITHOUT_DEFECT), ours=Scalar(0.3), without_defect=without_defect
+        )
+        is expected
+    )
 
 
 def test_a_figure_outside_even_with_the_defect_is_contradicted():
-    check = figure(mended=MENDED)
-    assert verdict(check, ours=Scalar(0.5), mended=Scalar(0.3)) is Verdict.CONTRADICTED
+    check = figure(without_defect=WITHOUT_DEFECT)
+    assert verdict(check, ours=Scalar(0.5), without_defect=Scalar(0.3)) is Verdict.CONTRADICTED
 
 
 def test_relative_tolerance_is_a_share_of_theirs():
@@ -137,7 +142,7 @@ def test_equality_is_a_test_of_equivalence(ours, expected):
 
 
 @pytest.mark.parametrize(
-    ("mended", "expected"),
+    ("without_defect", "expected"),
     [
         (between(0.1, 0.2), Verdict.DEFECT),
         (between(-0.01, 0.01), Verdict.REPRODUCED),
@@ -145,9 +150,9 @@ def test_equality_is_a_test_of_equivalence(ours, expected):
         (Scalar(0.15), Verdict.UNDECIDED),
     ],
 )
-def test_an_equality_that_needs_its_defect(mended, expected):
-    check = equality(mended=(MENDED,))
-    assert verdict(check, ours=between(0.0, 0.0), mended=mended) is expected
+def test_an_equality_that_needs_its_defect(without_defect, expected):
+    check = equality(without_defect=(WITHOUT_DEFECT,))
+    assert verdict(check, ours=between(0.0, 0.0), without_defect=without_defect) is expected
 
 
 def test_the_difference_of_two_values_is_as_uncertain_as_both():
@@ -269,8 +274,8 @@ def test_a_test_that_does_not_reject_shows_nothing(low):
     assert verdict(direction("positive", test=True), ours=found) is Verdict.REPRODUCED
 
 
-def test_a_figure_on_what_nobody_published_is_shown_and_not_judged():
-    check = figure(rests_on="weights that are not published", mended=MENDED)
+def test_a_figure_on_unpublished_weights_is_shown_and_not_judged():
+    check = figure(rests_on="weights that are not published", without_defect=WITHOUT_DEFECT)
     for value in (0.3, 0.9):
         judged = judge(check, Held({OURS: Scalar(value)}), {})
         assert judged.verdict is Verdict.NOT_TESTABLE
@@ -289,7 +294,7 @@ def test_a_judgement_says_which_interval_it_rests_on():
     judged = judge(equality(ours=(OURS, OTHER)), values, {})
     assert judged.interval == f"{ninety}; {other}"
     assert judged.ours.endswith("(90%/95%)")
-    judged = judge(equality(mended=(OTHER,)), values, {})
+    judged = judge(equality(without_defect=(OTHER,)), values, {})
     assert judged.interval == f"{ninety}; {other}"
     judged = judge(figure(), Held({OURS: between(0.299, 0.301, "range of 3 seeds")}), {})
     assert judged.interval == "range of 3 seeds"

@@ -236,7 +236,7 @@ def test_the_proposed_grid_is_a_note_that_is_not_judged():
 
 
 def test_verifying_loads_neither_torch_nor_transformer_lens():
-    """Whoever only asks for verdicts should not wait seconds for libraries."""
+    """Verdicts alone should not wait seconds for libraries."""
     code = (
         "import sys; import audit.ledger.table, audit.ledger.loading;"
         "sys.exit(any(name in sys.modules for name in ('torch', 'transformer_lens', 'rich')))"
