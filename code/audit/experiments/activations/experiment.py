@@ -13,14 +13,14 @@ from audit.experiments.language import experiment as language
 from audit.pipeline.graph.stage import Stage
 from audit.subjects.language_model.config import weights_sha256
 
-HERE = "audit.experiments.activations.measurements"
+MEASUREMENTS = "audit.experiments.activations.measurements"
 
 
 @dataclass(frozen=True)
-class Settings:
+class ActivationsSettings:
     """What varies in this section."""
 
-    centre: language.Settings = language.paper
+    base: language.LanguageSettings = language.paper
     """The dictionaries, and the text on which they are held against each other."""
     first: int = 5
     """Seeds that are compared, from the centre's first on: as few as still give an interval."""
@@ -36,28 +36,28 @@ class Settings:
     """Inner edges, in decoder cosine, of the strata from which removed latents are drawn."""
 
 
-paper = Settings()
+paper = ActivationsSettings()
 PROFILES = {
     "paper": paper,
     # So short a training leaves all cosines low; these edges have latents on both sides.
     "smoke": replace(
         paper,
-        centre=language.PROFILES["smoke"],
+        base=language.PROFILES["smoke"],
         latents=12,
         contexts=2,
         threshold=0.22,
         unlike=0.2,
         strata=(0.15, 0.2, 0.22, 0.25),
     ),
-    "full": replace(paper, centre=language.PROFILES["full"], first=20, latents=256, contexts=16),
+    "full": replace(paper, base=language.PROFILES["full"], first=20, latents=256, contexts=16),
 }
 
 
 @dataclass(frozen=True)
-class Measured:
+class ActivationsMeasurementConfig:
     """What the measuring stage is told."""
 
-    centre: language.Settings
+    base: language.LanguageSettings
     """The centre's settings, of which the text names some."""
     correlation: CorrelationConfig
     """Thresholds and bins."""
@@ -65,31 +65,31 @@ class Measured:
     """Strata, and how many latents."""
 
 
-def parts(settings: Settings) -> dict[str, Stage]:
+def parts(settings: ActivationsSettings) -> dict[str, Stage]:
     """The parts of the section, each with the stages it measures."""
-    centre = settings.centre
-    arm = language.centre(centre)
-    dictionary = language.dictionary(centre)
+    base = settings.base
+    arm = language.base_arm(base)
+    dictionary = language.dictionary(base)
     correlation = CorrelationConfig(
         dictionary, first=settings.first, threshold=settings.threshold, unlike=settings.unlike
     )
     ablation = AblationConfig(
         dictionary,
-        model=centre.model,
-        weights_sha256=weights_sha256(centre.model),
-        hook=centre.hook,
+        model=base.model,
+        weights_sha256=weights_sha256(base.model),
+        hook=base.hook,
         first=settings.first,
         latents=settings.latents,
         contexts=settings.contexts,
         strata=settings.strata,
     )
-    told = Measured(centre, correlation, ablation)
+    measurement = ActivationsMeasurementConfig(base, correlation, ablation)
     return {
         "correlation": _measure(
-            "correlation", told, _stage("correlate", "correlation", correlation, arm)
+            "correlation", measurement, _stage("correlate", "correlation", correlation, arm)
         ),
-        "ablation": _measure("ablation", told, _stage("ablate", "ablation", ablation, arm)),
-        "settings": Stage("activations/settings", f"{HERE}:settings", told),
+        "ablation": _measure("ablation", measurement, _stage("ablate", "ablation", ablation, arm)),
+        "settings": Stage("activations/settings", f"{MEASUREMENTS}:settings", measurement),
     }
 
 
@@ -103,5 +103,5 @@ def _stage(name: str, module: str, config: CorrelationConfig | AblationConfig, a
     )
 
 
-def _measure(part: str, config: Measured, stage: Stage) -> Stage:
-    return Stage(f"activations/{part}", f"{HERE}:{part}", config, {"found": stage})
+def _measure(part: str, config: ActivationsMeasurementConfig, stage: Stage) -> Stage:
+    return Stage(f"activations/{part}", f"{MEASUREMENTS}:{part}", config, {"found": stage})

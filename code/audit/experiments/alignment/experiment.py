@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from audit.analyses.modes_config import ModesConfig
 from audit.evaluation.config import EvaluationConfig
-from audit.experiments.common.arms import Arm, arm, measured
+from audit.experiments.common.arms import Arm, arm, measurement_inputs
 from audit.experiments.language import experiment as language
 from audit.pipeline.graph.stage import Stage
 from audit.subjects.language_model.config import OURS
@@ -23,7 +23,7 @@ from seedstability.dictionaries.config import (
 )
 from seedstability.similarity.config import ComparisonConfig
 
-HERE = "audit.experiments.alignment.measurements"
+MEASUREMENTS = "audit.experiments.alignment.measurements"
 PLACES = ("smallest", "small", "large", "largest")
 """Names of the sizes, so that every profile has the same addresses."""
 PYTHIA = "pythia-160m"
@@ -31,7 +31,7 @@ PYTHIA = "pythia-160m"
 
 
 @dataclass(frozen=True)
-class Settings:
+class AlignmentSettings:
     """What varies in this section."""
 
     model: str = OURS
@@ -82,7 +82,7 @@ class Settings:
     """The report's model where the profile may load it, in its own setting but for the tokens."""
 
 
-paper = Settings()
+paper = AlignmentSettings()
 PROFILES = {
     "paper": paper,
     "smoke": replace(
@@ -108,25 +108,27 @@ PROFILES = {
 }
 
 
-def parts(settings: Settings) -> dict[str, Stage]:
+def parts(settings: AlignmentSettings) -> dict[str, Stage]:
     """The parts of the section, each with the stages it measures."""
     sizes = {place: size_arm(settings, n) for place, n in zip(PLACES, settings.sizes, strict=True)}
     compared = _compared(settings)
     return {
-        "sizes": _measure("sizes", measured(sizes), settings),
+        "sizes": _measure("sizes", measurement_inputs(sizes), settings),
         "modes": _modes(settings, sizes | {"long": compared["topk"]}),
         "frequency": _measure(
             "frequency",
-            measured({"long": compared["topk"], "short": _short(settings), "wide": sizes["small"]}),
+            measurement_inputs(
+                {"long": compared["topk"], "short": _short(settings), "wide": sizes["small"]}
+            ),
             settings,
         ),
-        "architectures": _measure("architectures", measured(compared), settings),
-        "hub": _measure("hub", measured(_hub(settings)), settings),
+        "architectures": _measure("architectures", measurement_inputs(compared), settings),
+        "hub": _measure("hub", measurement_inputs(_hub(settings)), settings),
         "settings": _measure("settings", {}, settings),
     }
 
 
-def size_arm(settings: Settings, n_latents: int) -> Arm:
+def size_arm(settings: AlignmentSettings, n_latents: int) -> Arm:
     """TopK dictionaries of one size, the same stages for whoever asks."""
     few = n_latents == max(settings.sizes)
     seeds = settings.fewest_seeds if few else settings.seeds
@@ -135,7 +137,7 @@ def size_arm(settings: Settings, n_latents: int) -> Arm:
     )
 
 
-def data(settings: Settings) -> Stage:
+def data(settings: AlignmentSettings) -> Stage:
     """Activations that all of this section reads."""
     return language.read(
         settings.hook,
@@ -145,7 +147,7 @@ def data(settings: Settings) -> Stage:
     )
 
 
-def _compared(settings: Settings) -> dict[str, Arm]:
+def _compared(settings: AlignmentSettings) -> dict[str, Arm]:
     """The architectures at equal L0 or explained variance, at the smallest size."""
     start, width = settings.jumprelu_start
     jumprelu = replace(JUMPRELU, threshold_init=start, bandwidth=width)
@@ -174,14 +176,16 @@ def _compared(settings: Settings) -> dict[str, Arm]:
     }
 
 
-def _short(settings: Settings) -> Arm:
+def _short(settings: AlignmentSettings) -> Arm:
     """As `topk` among the architectures, but with a fraction of the tokens seen."""
     seen = settings.compared_epochs * settings.tokens // settings.short
     preset = _dictionary(settings, TOPK, n_latents=settings.sizes[0], epochs=1)
     return _arm("short", settings, preset, settings.seeds, samples=seen)
 
 
-def _dictionary(settings: Settings, preset: DictionaryConfig, **changes) -> DictionaryConfig:
+def _dictionary(
+    settings: AlignmentSettings, preset: DictionaryConfig, **changes
+) -> DictionaryConfig:
     """A preset with this section's training; what it warms up takes a tenth of the steps."""
     epochs = changes.get("epochs", settings.epochs)
     steps = epochs * -(-settings.tokens // settings.batch_size)
@@ -203,7 +207,7 @@ def _dictionary(settings: Settings, preset: DictionaryConfig, **changes) -> Dict
 
 def _arm(
     name: str,
-    settings: Settings,
+    settings: AlignmentSettings,
     preset: DictionaryConfig,
     seeds: tuple[int, ...],
     samples: int | None = None,
@@ -238,7 +242,7 @@ def _comparison(n_latents: int) -> ComparisonConfig:
     return ComparisonConfig(permutations=0, complete=3, chance_draws=2, gauge_pairs=few)
 
 
-def _modes(settings: Settings, arms: dict[str, Arm]) -> Stage:
+def _modes(settings: AlignmentSettings, arms: dict[str, Arm]) -> Stage:
     tested = {
         place: Stage(
             f"alignment/{place}/modes",
@@ -251,7 +255,7 @@ def _modes(settings: Settings, arms: dict[str, Arm]) -> Stage:
     return _measure("modes", tested, settings)
 
 
-def _hub(settings: Settings) -> dict[str, Arm]:
+def _hub(settings: AlignmentSettings) -> dict[str, Arm]:
     """The report's own model and number of latents; in the profile `full` alone."""
     arms = {}
     for model in settings.hub:
@@ -269,5 +273,5 @@ def _hub(settings: Settings) -> dict[str, Arm]:
     return arms
 
 
-def _measure(part: str, inputs: dict[str, Stage], config: Settings) -> Stage:
-    return Stage(f"alignment/{part}", f"{HERE}:{part}", config, inputs)
+def _measure(part: str, inputs: dict[str, Stage], config: AlignmentSettings) -> Stage:
+    return Stage(f"alignment/{part}", f"{MEASUREMENTS}:{part}", config, inputs)

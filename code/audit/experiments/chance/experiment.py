@@ -48,7 +48,7 @@ class Headline:
 
 
 @dataclass(frozen=True)
-class Settings:
+class ChanceSettings:
     """What varies in this section."""
 
     sizes: tuple[int, ...] = (16, 64, 256, 1024, 2048)
@@ -63,7 +63,7 @@ class Settings:
     """Width of the space in which the rank falls."""
     rank_latents: int = 1024
     """Latents of the dictionaries drawn there."""
-    rank_voters: int = 5
+    rank_dictionaries: int = 5
     """Dictionaries drawn at each rank, so that chance reproducibility has votes to count."""
     headline_draws: int = 40
     """Pairs of dictionaries drawn for each headline figure."""
@@ -83,7 +83,7 @@ class HeadlineSettings:
     """Seed of the draws."""
 
 
-paper = Settings()
+paper = ChanceSettings()
 PROFILES = {
     "paper": paper,
     "smoke": replace(
@@ -99,7 +99,7 @@ PROFILES = {
 }
 
 
-def parts(settings: Settings) -> dict[str, Stage]:
+def parts(settings: ChanceSettings) -> dict[str, Stage]:
     """The three parts; none needs another stage."""
     here = "audit.experiments.chance.experiment"
     headlines = HeadlineSettings(reported_figures(), settings.headline_draws, settings.seed)
@@ -125,7 +125,7 @@ def reported_figures(file: Path = _REPORTED) -> tuple[Headline, ...]:
         ) from problem
 
 
-def closed_form(settings: Settings) -> dict:
+def closed_form(settings: ChanceSettings) -> dict:
     """Closed form and drawn mean of both best-partner cosines, at every size and width."""
     from scipy import stats
 
@@ -172,7 +172,7 @@ def closed_form(settings: Settings) -> dict:
     return tree
 
 
-def falling_rank(settings: Settings) -> dict:
+def falling_rank(settings: ChanceSettings) -> dict:
     """Chance levels when the data fill only the first dimensions of the space.
 
     The data's variance falls as 1/k along the k-th direction and is zero beyond the rank.
@@ -195,16 +195,16 @@ def falling_rank(settings: Settings) -> dict:
         spectrum = torch.zeros(d)
         spectrum[:rank] = 1.0 / torch.arange(1, rank + 1)
         falling, flat = torch.diag(spectrum), torch.diag((spectrum > 0).float())
-        ours = [data_directions(n, falling, generator) for _ in range(settings.rank_voters)]
+        ours = [data_directions(n, falling, generator) for _ in range(settings.rank_dictionaries)]
         basis = GaugeBasis.from_covariance(falling)
         pairs = list(pairwise(ours))
         levels["data"].append(_mean(max_cosine(a, b) for a, b in pairs))
         levels["gauge"].append(
             _mean(max_cosine(a, gauge_scramble(b, basis, generator)) for a, b in pairs)
         )
-        voters = [data_directions(n, flat, generator) for _ in range(settings.rank_voters)]
-        levels["flat"].append(_mean(max_cosine(a, b) for a, b in pairwise(voters)))
-        levels["reproducibility"].append(float(reproducibility(torch.stack(voters)).mean()))
+        unrelated = [data_directions(n, flat, generator) for _ in range(settings.rank_dictionaries)]
+        levels["flat"].append(_mean(max_cosine(a, b) for a, b in pairwise(unrelated)))
+        levels["reproducibility"].append(float(reproducibility(torch.stack(unrelated)).mean()))
 
     isotropic = chance_level(n, d, "max_cosine")
     return {

@@ -45,10 +45,10 @@ def arm(
         training,
         {"activations": data},
     )
-    return compared(name, data, train, training.dictionary, comparison)
+    return evaluated_arm(name, data, train, training.dictionary, comparison)
 
 
-def compared(
+def evaluated_arm(
     name: str,
     data: Stage,
     made: Stage,
@@ -71,7 +71,7 @@ def compared(
     return Arm(made, evaluate, compare)
 
 
-def measured(arms: dict[str, Arm]) -> dict[str, Stage]:
+def measurement_inputs(arms: dict[str, Arm]) -> dict[str, Stage]:
     """Inputs of a measuring stage: each arm's evaluation and comparison, under the arm's name."""
     return {
         f"{name}__{what}": stage

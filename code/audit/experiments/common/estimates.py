@@ -13,16 +13,16 @@ from seedstability.dictionaries.config import TrainingConfig
 from seedstability.similarity.config import ComparisonConfig
 from seedstability.similarity.cost import estimate_cost as comparison_cost
 
-_SECONDS_A_SAMPLE = 2.2e-6
+_SECONDS_PER_SAMPLE = 2.2e-6
 """Of training, whatever the size: moving data, choosing latents."""
-_SECONDS_A_NUMBER = 3.8e-11
+_SECONDS_PER_SAMPLE_AND_WEIGHT = 3.8e-11
 """Of training, for each number of the decoder and sample: 81 µs at 16,384 latents of width 128."""
-_PRODUCTS_A_SECOND = 2e10
+_MULTIPLY_ADDS_PER_SECOND = 2e10
 """Multiplications with their additions in a transformer's forward pass, attention included."""
-_SECONDS_OF_TEXT = 20.0
-_AT_ALL = 0.5e9
+_TEXT_SECONDS = 20.0
+_PROCESS_BYTES = 0.5e9
 """Bytes of a process without any data."""
-_SAMPLE = 32_768
+_STORED_SAMPLES = 32_768
 """Rows of activations that a result holds."""
 
 
@@ -30,7 +30,7 @@ def estimate(stage: Stage) -> Expected | None:
     """What a stage on a language model may take; nothing for stages of other kinds."""
     config = stage.config
     if isinstance(config, TextConfig):
-        return Expected(_SECONDS_OF_TEXT, 1.5e9)
+        return Expected(_TEXT_SECONDS, 1.5e9)
     if isinstance(config, ActivationsConfig):
         return _activations(config)
     data = stage.inputs.get("activations")
@@ -43,13 +43,13 @@ def estimate(stage: Stage) -> Expected | None:
         return _training(config, data.config, d)
     if "dictionaries" not in stage.inputs:
         return None
-    made = stage.inputs["dictionaries"].config
-    made = made.training if isinstance(made, FinetuneConfig) else made
-    if isinstance(config, EvaluationConfig) and isinstance(made, TrainingConfig):
-        return _evaluation(made, data.config, d)
-    if isinstance(config, ComparisonConfig) and isinstance(made, TrainingConfig):
-        n, seeds = made.dictionary.n_latents, len(made.seeds)
-        seconds, memory = comparison_cost(config, n, d, seeds, _SAMPLE, True)
+    training = stage.inputs["dictionaries"].config
+    training = training.training if isinstance(training, FinetuneConfig) else training
+    if isinstance(config, EvaluationConfig) and isinstance(training, TrainingConfig):
+        return _evaluation(training, data.config, d)
+    if isinstance(config, ComparisonConfig) and isinstance(training, TrainingConfig):
+        n, seeds = training.dictionary.n_latents, len(training.seeds)
+        seconds, memory = comparison_cost(config, n, d, seeds, _STORED_SAMPLES, True)
         return Expected(seconds, memory)
     return None
 
@@ -58,23 +58,29 @@ def _activations(config: ActivationsConfig) -> Expected:
     n_layers, d = shape_of(config.model)
     blocks = min(int(config.hook.split(".")[1]) + 1, n_layers)
     tokens = config.tokens + config.heldout_contexts * SMALL.corpus.context
-    seconds = tokens * blocks * 12 * d * d / _PRODUCTS_A_SECOND
+    seconds = tokens * blocks * 12 * d * d / _MULTIPLY_ADDS_PER_SECOND
     # GPT-2's and Pythia's vocabularies come along with their weights.
     weights = 4 * (n_layers * 12 * d * d + (50_304 if config.model in HUB else 4_096) * d * 2)
-    return Expected(seconds, _AT_ALL + 2 * weights + 0.3e9, 4 * config.tokens * d)
+    return Expected(seconds, _PROCESS_BYTES + 2 * weights + 0.3e9, 4 * config.tokens * d)
 
 
 def _training(config: TrainingConfig, data: ActivationsConfig, d: int) -> Expected:
     settings, seeds = config.dictionary, len(config.seeds)
     samples = (config.samples or data.tokens) * settings.epochs
-    numbers = settings.n_latents * d
-    seconds = seeds * samples * (_SECONDS_A_SAMPLE + _SECONDS_A_NUMBER * numbers)
+    weights_per_matrix = settings.n_latents * d
+    seconds = (
+        seeds
+        * samples
+        * (_SECONDS_PER_SAMPLE + _SECONDS_PER_SAMPLE_AND_WEIGHT * weights_per_matrix)
+    )
     # Encoder, decoder and the start of each seed; of the one at work also Adam's two moments.
-    memory = 4 * numbers * (3 * seeds + 6) + 4 * _SAMPLE * d
-    return Expected(seconds, _AT_ALL + memory, dictionaries=seeds)
+    memory = 4 * weights_per_matrix * (3 * seeds + 6) + 4 * _STORED_SAMPLES * d
+    return Expected(seconds, _PROCESS_BYTES + memory, dictionaries=seeds)
 
 
-def _evaluation(made: TrainingConfig, data: ActivationsConfig, d: int) -> Expected:
-    n, seeds = made.dictionary.n_latents, len(made.seeds)
-    samples = _SAMPLE + data.heldout_contexts * SMALL.corpus.context
-    return Expected(2 * seeds * samples * n * d / _PRODUCTS_A_SECOND, _AT_ALL + 12 * seeds * n * d)
+def _evaluation(training: TrainingConfig, data: ActivationsConfig, d: int) -> Expected:
+    n, seeds = training.dictionary.n_latents, len(training.seeds)
+    samples = _STORED_SAMPLES + data.heldout_contexts * SMALL.corpus.context
+    return Expected(
+        2 * seeds * samples * n * d / _MULTIPLY_ADDS_PER_SECOND, _PROCESS_BYTES + 12 * seeds * n * d
+    )

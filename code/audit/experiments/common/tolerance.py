@@ -11,19 +11,21 @@ FINE = 0.01
 """Of means over hundreds of latents, whose seeds agree closely."""
 
 
-def steady(tree: Mapping, floor: float = _FLOOR) -> dict:
+def with_platform_tolerance(tree: Mapping, floor: float = _FLOOR) -> dict:
     """Each estimate with a tolerance as wide as its interval, or as a range is given, and a floor.
 
     Training is chaotic: another maker's processor draws new dictionaries in effect, and of a share
     near 0 or 1 the few seeds here may all agree.
     """
     return {
-        name: steady(leaf, floor) if isinstance(leaf, Mapping) else _loose(leaf, floor)
+        name: with_platform_tolerance(leaf, floor)
+        if isinstance(leaf, Mapping)
+        else _with_tolerance(leaf, floor)
         for name, leaf in tree.items()
     }
 
 
-def _loose(leaf, floor: float):
+def _with_tolerance(leaf, floor: float):
     if not isinstance(leaf, Scalar) or leaf.tolerance is not None or leaf.low is None:
         return leaf
     width = leaf.high - leaf.low if leaf.high is not None else 0.0

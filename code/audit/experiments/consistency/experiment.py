@@ -18,7 +18,7 @@ from seedstability.errors import UserError
 from seedstability.similarity.config import ComparisonConfig
 
 SUBJECTS: tuple[Subject, ...] = ("leaky", "clean")
-HERE = "audit.experiments.consistency.measurements"
+MEASUREMENTS = "audit.experiments.consistency.measurements"
 _REPORTED = DATA / "reported" / "consistency_trace.toml"
 
 
@@ -37,14 +37,14 @@ class ReportedTrace:
 
 
 @dataclass(frozen=True)
-class Settings:
+class ConsistencySettings:
     """What varies in this section."""
 
     pairs: tuple[tuple[int, int], ...] = ((42, 123), (1, 2), (3, 4), (5, 6), (7, 8))
     """Seeds of the pairs; the first is the report's."""
     few_pairs: int = 3
     """Pairs in the arms beside the question: start and order, twice the steps, the other term."""
-    judges: tuple[int, ...] = (101, 102, 103, 104, 105)
+    reference_seeds: tuple[int, ...] = (101, 102, 103, 104, 105)
     """Seeds of the independent dictionaries, one a pair."""
     layer: int = 0
     """Residual stream after this block, the report's."""
@@ -62,14 +62,14 @@ class Settings:
     """Weights of mutual feature regularisation."""
 
 
-paper = Settings()
+paper = ConsistencySettings()
 PROFILES = {
     "paper": paper,
     "smoke": replace(paper, n_latents=64, epochs=3),
     "full": replace(
         paper,
         pairs=((42, 123), *((2 * i + 1, 2 * i + 2) for i in range(19))),
-        judges=tuple(range(101, 121)),
+        reference_seeds=tuple(range(101, 121)),
         few_pairs=20,
         clean_weights=paper.weights,
         mfr_weights=paper.weights[1:],
@@ -77,7 +77,7 @@ PROFILES = {
 }
 
 
-def parts(settings: Settings) -> dict[str, Stage]:
+def parts(settings: ConsistencySettings) -> dict[str, Stage]:
     """The parts of the section, each with the stages it measures."""
     few = replace(settings, pairs=settings.pairs[: settings.few_pairs])
     plain = {subject: _pairs(settings, subject, "connected", 0.0) for subject in SUBJECTS}
@@ -119,9 +119,9 @@ def parts(settings: Settings) -> dict[str, Stage]:
             "sweep", settings, "leaky", {"w0": plain["leaky"], "twice": twice}, part="twice"
         ),
         "reported_trace": Stage(
-            "consistency/reported_trace", f"{HERE}:reported_trace", reported_trace()
+            "consistency/reported_trace", f"{MEASUREMENTS}:reported_trace", reported_trace()
         ),
-        "settings": Stage("consistency/settings", f"{HERE}:settings", settings),
+        "settings": Stage("consistency/settings", f"{MEASUREMENTS}:settings", settings),
     }
 
 
@@ -149,7 +149,7 @@ def _name(weight: float) -> str:
 
 def _measure(
     function: str,
-    settings: Settings,
+    settings: ConsistencySettings,
     subject: Subject,
     arms: dict[str, Stage],
     part: str | None = None,
@@ -159,10 +159,10 @@ def _measure(
     dictionary = replace(
         HUSAI_TOPK, n_latents=settings.n_latents, epochs=settings.epochs, order="shared"
     )
-    judges = Stage(
+    references = Stage(
         f"consistency/judges/{subject}",
         "audit.training.stages:train",
-        TrainingConfig(dictionary, settings.judges),
+        TrainingConfig(dictionary, settings.reference_seeds),
         {"activations": data},
     )
     inputs = {}
@@ -172,18 +172,26 @@ def _measure(
             training.name.replace("/train", "/compare"),
             "audit.analyses.trace:compare_pairs",
             ComparisonConfig(),
-            {"pairs": training, "judges": judges, "activations": data},
+            {"pairs": training, "judges": references, "activations": data},
         )
-    return Stage(f"consistency/{part or function}", f"{HERE}:{function}", _Nothing(), inputs)
+    return Stage(
+        f"consistency/{part or function}", f"{MEASUREMENTS}:{function}", _NoSettings(), inputs
+    )
 
 
 @dataclass(frozen=True)
-class _Nothing:
+class _NoSettings:
     """Settings of a measuring stage that has none of its own."""
 
 
 def _pairs(
-    settings: Settings, subject: Subject, arm: str, weight: float, *, epochs: int = 0, **changes
+    settings: ConsistencySettings,
+    subject: Subject,
+    arm: str,
+    weight: float,
+    *,
+    epochs: int = 0,
+    **changes,
 ) -> Stage:
     """Training of all pairs in one arm."""
     dictionary = replace(HUSAI_TOPK, n_latents=settings.n_latents, epochs=epochs or settings.epochs)

@@ -9,7 +9,7 @@ from audit.experiments.common.summary import (
     SIMILARITIES,
     difference,
     estimate,
-    ninety,
+    interval90,
     similarity,
 )
 from audit.pipeline.results import Array, Scalar
@@ -81,7 +81,7 @@ def report(config, w0__training: dict, w0__comparison: dict) -> dict:
 
 def sweep(config, **inputs: dict) -> dict:
     """Arms beside the one without the term: similarity, quality, judge, and what changed."""
-    tree = {name: _against_plain(inputs, name, "w0") for name in _names(inputs)}
+    tree = {name: _beside_baseline(inputs, name, "w0") for name in _names(inputs)}
     return tree | {"figure": _figure(tree)}
 
 
@@ -90,7 +90,7 @@ def design(config, **inputs: dict) -> dict:
 
     `own_shared` is the report's cell, beside which the other three stand.
     """
-    return {name: _against_plain(inputs, name, "own_shared") for name in _names(inputs)}
+    return {name: _beside_baseline(inputs, name, "own_shared") for name in _names(inputs)}
 
 
 def _names(inputs: Mapping[str, dict]) -> list[str]:
@@ -137,11 +137,11 @@ def _nodes(comparison: dict, values: str, gauge: str, untrained: bool = True) ->
     return nodes
 
 
-def _against_plain(inputs: Mapping[str, dict], name: str, beside: str) -> dict:
-    arm, plain = inputs[f"{name}__comparison"], inputs[f"{beside}__comparison"]
-    training, plain_training = inputs[f"{name}__training"], inputs[f"{beside}__training"]
+def _beside_baseline(inputs: Mapping[str, dict], name: str, baseline: str) -> dict:
+    arm, plain = inputs[f"{name}__comparison"], inputs[f"{baseline}__comparison"]
+    training, plain_training = inputs[f"{name}__training"], inputs[f"{baseline}__training"]
     node = _arm(training, arm)
-    if name == beside:
+    if name == baseline:
         return node
     # The level is that of the arm without the term in both: a term that moved chance as well as the
     # similarity shows in the nodes' own κ.
@@ -151,18 +151,18 @@ def _against_plain(inputs: Mapping[str, dict], name: str, beside: str) -> dict:
     ours = {who: arm[who][HEADLINE] for who in ("pair", "judge", "judge_gauge")}
     theirs = {who: plain[who][HEADLINE][:n_pairs] for who in ours}
     change = difference(ours["pair"], theirs["pair"], True, level, level)
-    judged = difference(ours["judge"], theirs["judge"], True, level, level)
+    reference_change = difference(ours["judge"], theirs["judge"], True, level, level)
     above_gauge = difference(
         ours["judge"], theirs["judge"], True, ours["judge_gauge"], theirs["judge_gauge"]
     )
     variance = _last(training, "explained_variance")
     variance = variance - _last(plain_training, "explained_variance")[:n_pairs]
     return node | {
-        f"difference_from_{beside}": change["ninety"],
+        f"difference_from_{baseline}": change["ninety"],
         **{name: change[name] for name in ("smallest_seen", "equivalent") if name in change},
-        "judged_gain": judged["ninety"],
+        "judged_gain": reference_change["ninety"],
         "judged_gain_above_gauge": above_gauge["ninety"],
-        "explained_variance_change": ninety(jackknife(variance)),
+        "explained_variance_change": interval90(jackknife(variance)),
         "same_bits": _same_bits(training, plain_training),
     }
 

@@ -6,49 +6,49 @@ those that see both, and are the stable latents of the one stable in the other?
 
 from dataclasses import dataclass
 
-from audit.experiments.common.arms import Arm, arm, measured
+from audit.experiments.common.arms import Arm, arm, measurement_inputs
 from audit.experiments.language import experiment as language
 from audit.pipeline.graph.stage import Stage
 from audit.subjects.language_model.config import DOMAINS, Domain
 from seedstability.dictionaries.config import TrainingConfig
 from seedstability.similarity.config import ComparisonConfig
 
-HERE = "audit.experiments.domains.measurements"
+MEASUREMENTS = "audit.experiments.domains.measurements"
 
 
 @dataclass(frozen=True)
-class Settings:
+class DomainsSettings:
     """What varies in this section: nothing but the text."""
 
-    centre: language.Settings = language.paper
+    base: language.LanguageSettings = language.paper
     """The centre."""
 
 
-paper = Settings()
-PROFILES = {name: Settings(settings) for name, settings in language.PROFILES.items()}
+paper = DomainsSettings()
+PROFILES = {name: DomainsSettings(settings) for name, settings in language.PROFILES.items()}
 
 
-def parts(settings: Settings) -> dict[str, Stage]:
+def parts(settings: DomainsSettings) -> dict[str, Stage]:
     """The parts of the section, each with the stages it measures."""
-    alone = {domain: _alone(settings.centre, domain) for domain in DOMAINS}
-    everything = alone | {"both": language.centre(settings.centre)}
+    alone = {domain: _alone(settings.base, domain) for domain in DOMAINS}
+    everything = alone | {"both": language.base_arm(settings.base)}
     return {
-        "within": _measure("within", measured(everything), settings),
+        "within": _measure("within", measurement_inputs(everything), settings),
         "across": _measure("across", {"pairs": _across(alone)}, settings),
         "settings": _measure("settings", {}, settings),
     }
 
 
-def _alone(centre: language.Settings, domain: Domain) -> Arm:
+def _alone(base: language.LanguageSettings, domain: Domain) -> Arm:
     """The centre's dictionaries, few seeds, on one kind of text."""
     data = language.read(
-        centre.hook,
-        centre.tokens,
+        base.hook,
+        base.tokens,
         domains=(domain,),
-        heldout_contexts=centre.heldout_contexts,
-        model=centre.model,
+        heldout_contexts=base.heldout_contexts,
+        model=base.model,
     )
-    training = TrainingConfig(language.dictionary(centre), centre.few_seeds, samples=centre.tokens)
+    training = TrainingConfig(language.dictionary(base), base.few_seeds, samples=base.tokens)
     return arm(f"domains/{domain}", data, training, ComparisonConfig(permutations=0))
 
 
@@ -67,5 +67,5 @@ def _across(alone: dict[Domain, Arm]) -> Stage:
     )
 
 
-def _measure(part: str, inputs: dict[str, Stage], config: Settings) -> Stage:
-    return Stage(f"domains/{part}", f"{HERE}:{part}", config, inputs)
+def _measure(part: str, inputs: dict[str, Stage], config: DomainsSettings) -> Stage:
+    return Stage(f"domains/{part}", f"{MEASUREMENTS}:{part}", config, inputs)

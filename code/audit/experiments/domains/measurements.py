@@ -11,7 +11,7 @@ from scipy import stats
 from audit.experiments.common.summary import (
     difference,
     estimate,
-    ninety,
+    interval90,
     quality,
     scalar,
     similarities,
@@ -28,34 +28,34 @@ SHARES = ("shared", "shared_decoder_only", "agreeing")
 
 def settings(config) -> dict:
     """The settings that the text mentions."""
-    centre = config.centre
+    base = config.base
     return {
-        "seeds": len(centre.few_seeds),
-        "latents": centre.n_latents,
-        "tokens": centre.tokens,
-        "epochs": centre.epochs,
+        "seeds": len(base.few_seeds),
+        "latents": base.n_latents,
+        "tokens": base.tokens,
+        "epochs": base.epochs,
     }
 
 
 def within(config, **inputs: dict) -> dict:
     """Similarity of dictionaries of one kind of text, beside those of both."""
-    few = slice(0, len(config.centre.few_seeds))
+    few = slice(0, len(config.base.few_seeds))
     tree: dict = {}
     for name in (*KINDS, "both"):
         evaluation, comparison = inputs[f"{name}__evaluation"], inputs[f"{name}__comparison"]
-        votes = comparison["reproducibility"][few]
+        recurrence = comparison["reproducibility"][few]
         tree[name] = {
             **similarities(comparison, few, names=NAMES),
             "live": similarities(comparison, few, "live", names=NAMES),
             "quality": quality(evaluation, few),
             "rank": {kind: Scalar(float(value), 1) for kind, value in comparison["rank"].items()},
-            "reproducibility": estimate(votes.mean(axis=1), 3),
+            "reproducibility": estimate(recurrence.mean(axis=1), 3),
             "cosine_with_start": estimate(comparison["cosine_with_start"][few], 3),
         }
     return tree | {
-        "code_less_both": _less(inputs, "code", "both", few),
-        "prose_less_both": _less(inputs, "prose", "both", few),
-        "code_less_prose": _less(inputs, "code", "prose", few),
+        "code_less_both": _kappa_difference(inputs, "code", "both", few),
+        "prose_less_both": _kappa_difference(inputs, "prose", "both", few),
+        "code_less_prose": _kappa_difference(inputs, "code", "prose", few),
     }
 
 
@@ -73,16 +73,16 @@ def across(config, pairs: dict) -> dict:
             "loss": scalar(
                 _over_seeds(best, lambda v: float((v["within"] - v["across"]).mean())), 3
             ),
-            "stable_found": scalar(_over_seeds(best, _found(stable=True)), 1, "%"),
-            "unstable_found": scalar(_over_seeds(best, _found(stable=False)), 1, "%"),
-            "stable_found_gauge": scalar(_over_seeds(best, _found(True, "gauge")), 1, "%"),
+            "stable_found": scalar(_over_seeds(best, _share_found(stable=True)), 1, "%"),
+            "unstable_found": scalar(_over_seeds(best, _share_found(stable=False)), 1, "%"),
+            "stable_found_gauge": scalar(_over_seeds(best, _share_found(True, "gauge")), 1, "%"),
             "stable": scalar(_over_seeds(best, lambda v: float((v["p"] >= 0.95).mean())), 1, "%"),
             "figure": _figure(best),
         }
     return tree
 
 
-def _less(inputs: Mapping, first: str, second: str, few: slice) -> dict:
+def _kappa_difference(inputs: Mapping, first: str, second: str, few: slice) -> dict:
     """Difference in κ against the gauge; the seeds, not the samples, are the same."""
     found = {}
     for name in ("max_cosine", "matched_mean", "shared"):
@@ -117,7 +117,7 @@ def _of_pairs(pairs: Mapping, name: str) -> dict:
         "gauge": estimate(level, digits, scale),
         "same_start": estimate(np.diag(pairs[name]).copy(), digits, scale),
     }
-    return node | {"kappa_gauge": ninety(jackknife_kappa(values, level))}
+    return node | {"kappa_gauge": interval90(jackknife_kappa(values, level))}
 
 
 Values = dict[str, Float[ndarray, "latents"]]
@@ -154,7 +154,7 @@ def _rank_correlation(kind: str) -> Callable[[Values], float]:
     return lambda values: float(stats.spearmanr(values["within"], values[kind]).statistic)
 
 
-def _found(stable: bool, kind: str = "across") -> Callable[[Values], float]:
+def _share_found(stable: bool, kind: str = "across") -> Callable[[Values], float]:
     """Of the latents stable, or unstable, within: the share found in a dictionary of the other."""
 
     def share(values: Values) -> float:

@@ -14,17 +14,17 @@ from audit.experiments.language import experiment as language
 from audit.pipeline.graph.stage import Stage
 from audit.subjects.language_model.config import weights_sha256
 
-HERE = "audit.experiments.explanations.measurements"
-THERE = "audit.evaluation.explanation.stages"
+MEASUREMENTS = "audit.experiments.explanations.measurements"
+STAGES = "audit.evaluation.explanation.stages"
 SIZE = alignment.PLACES.index("small")
 """The dictionaries that are explained: sixteen latents for each dimension in the paper profile."""
 
 
 @dataclass(frozen=True)
-class Settings:
+class ExplanationsSettings:
     """What varies in this section."""
 
-    aligned: alignment.Settings = alignment.PROFILES["paper"]
+    aligned: alignment.AlignmentSettings = alignment.PROFILES["paper"]
     """The section on alignment: model, hook point, dictionaries and their seeds."""
     heldout_contexts: int = 1200
     """Held-out contexts, half to learn from and half to score on."""
@@ -40,7 +40,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Measured:
+class ExplanationsMeasurementConfig:
     """What a measuring stage has to know."""
 
     n_latents: int
@@ -59,7 +59,7 @@ class Measured:
     """Bins of a figure."""
 
 
-paper = Settings()
+paper = ExplanationsSettings()
 PROFILES = {
     "paper": paper,
     "smoke": replace(
@@ -73,10 +73,10 @@ PROFILES = {
 }
 
 
-def parts(settings: Settings) -> dict[str, Stage]:
+def parts(settings: ExplanationsSettings) -> dict[str, Stage]:
     """The parts of the section, each with the stages it measures."""
     train = alignment.size_arm(settings.aligned, settings.n_latents).train
-    measured = Measured(
+    measured = ExplanationsMeasurementConfig(
         settings.n_latents,
         settings.heldout_contexts,
         settings.latents,
@@ -94,12 +94,12 @@ def parts(settings: Settings) -> dict[str, Stage]:
         "settings": {},
     }
     return {
-        part: Stage(f"explanations/{part}", f"{HERE}:{part}", measured, needed)
+        part: Stage(f"explanations/{part}", f"{MEASUREMENTS}:{part}", measured, needed)
         for part, needed in inputs.items()
     }
 
 
-def _explained(settings: Settings, train: Stage) -> Stage:
+def _explained(settings: ExplanationsSettings, train: Stage) -> Stage:
     model = settings.aligned.model
     # Far more held-out text than elsewhere, and of training tokens no more than have to be.
     text = language.read(
@@ -116,11 +116,13 @@ def _explained(settings: Settings, train: Stage) -> Stage:
     )
     return Stage(
         "explanations/explain",
-        f"{THERE}:explain",
+        f"{STAGES}:explain",
         config,
         {"dictionaries": train, "activations": text},
     )
 
 
 def _aligned(train: Stage) -> Stage:
-    return Stage("explanations/align", f"{THERE}:align", AlignmentConfig(), {"dictionaries": train})
+    return Stage(
+        "explanations/align", f"{STAGES}:align", AlignmentConfig(), {"dictionaries": train}
+    )

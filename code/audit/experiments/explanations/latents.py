@@ -7,7 +7,7 @@ import numpy as np
 from numpy import ndarray
 
 
-class Drawn(NamedTuple):
+class ExplainedLatents(NamedTuple):
     """The explained latents of one seed, one entry each."""
 
     latent: ndarray
@@ -28,10 +28,10 @@ class Drawn(NamedTuple):
     """Length of its rule."""
 
 
-class Against(NamedTuple):
+class AlignedLatents(NamedTuple):
     """The explained latents of one seed, held against another seed."""
 
-    of: Drawn
+    of: ExplainedLatents
     """The latents."""
     cosine: ndarray
     """Alignment of each with its partner."""
@@ -39,42 +39,44 @@ class Against(NamedTuple):
     """Whether that is above the threshold."""
 
 
-def drawn_of(explained: dict) -> list[Drawn]:
+def explained_latents(explained: dict) -> list[ExplainedLatents]:
     """The tables of a stage, seed by seed, without what fills them up."""
-    tables = [explained[name] for name in Drawn._fields]
+    tables = [explained[name] for name in ExplainedLatents._fields]
     return [
-        Drawn(*(table[seed][row >= 0] for table in tables))
+        ExplainedLatents(*(table[seed][row >= 0] for table in tables))
         for seed, row in enumerate(explained["latent"])
     ]
 
 
-def each(drawn: list[Drawn], measure: Callable[[Drawn], float]) -> ndarray:
+def per_seed(
+    drawn: list[ExplainedLatents], measure: Callable[[ExplainedLatents], float]
+) -> ndarray:
     """A measure of every seed."""
     return np.array([float(measure(d)) for d in drawn])
 
 
-class Pairs(NamedTuple):
+class SeedPairs(NamedTuple):
     """Explained latents and their alignment to every other seed."""
 
-    drawn: list[Drawn]
+    drawn: list[ExplainedLatents]
     """Of each seed."""
     alignment: ndarray
     """[S, S, n], of all latents."""
     threshold: float
     """Alignment above which a latent counts as shared."""
 
-    def rows(self) -> Iterator[list[Against]]:
+    def rows(self) -> Iterator[list[AlignedLatents]]:
         """For each seed its latents, held against each of the others."""
         seeds = range(len(self.drawn))
         for s in seeds:
             yield [self.against(s, t) for t in seeds if t != s]
 
-    def against(self, s: int, t: int) -> Against:
+    def against(self, s: int, t: int) -> AlignedLatents:
         """The latents of s, held against t."""
         cosine = self.alignment[s, t, self.drawn[s].latent]
-        return Against(self.drawn[s], cosine, cosine > self.threshold)
+        return AlignedLatents(self.drawn[s], cosine, cosine > self.threshold)
 
-    def table(self, measure: Callable[[Against], float]) -> ndarray:
+    def table(self, measure: Callable[[AlignedLatents], float]) -> ndarray:
         """[S, S] of a measure, the mean of both ways; NaN on the diagonal."""
         seeds = range(len(self.drawn))
         table = np.full((len(seeds),) * 2, np.nan)
@@ -90,7 +92,7 @@ def above_median(values: ndarray, score: ndarray) -> ndarray:
     return np.where(np.isnan(values), np.nan, values > np.median(score))
 
 
-def mean_of(values: ndarray, where: ndarray) -> float:
+def masked_mean(values: ndarray, where: ndarray) -> float:
     """Mean of what is a number there; of all if that is nothing, so that no group stands out."""
     there = values[where & ~np.isnan(values)]
     return float(there.mean() if len(there) else np.nanmean(values))
@@ -99,7 +101,7 @@ def mean_of(values: ndarray, where: ndarray) -> float:
 def lowest_tenth(score: ndarray, rate: ndarray) -> float:
     """Median rate of the tenth with the lowest scores, over that of the rest; without NaN."""
     rate = rate[~np.isnan(score)]
-    places = ordered(score[~np.isnan(score)])
+    places = stable_order(score[~np.isnan(score)])
     tenth = max(1, len(places) // 10)
     return float(np.median(rate[places[:tenth]]) / np.median(rate[places[tenth:]]))
 
@@ -119,14 +121,14 @@ def partial_spearman(x: ndarray, y: ndarray, given: ndarray) -> float:
     return (xy - xz * yz) / max(float(np.sqrt((1 - xz**2) * (1 - yz**2))), 1e-9)
 
 
-def binned(by: ndarray, columns: list[ndarray], bins: int) -> ndarray:
+def binned_means(by: ndarray, columns: list[ndarray], bins: int) -> ndarray:
     """[columns, bins] means over bins of equally many latents, in order of `by`."""
-    parts = np.array_split(ordered(by), bins)
+    parts = np.array_split(stable_order(by), bins)
     inside = [np.isin(np.arange(len(by)), part) for part in parts]
-    return np.array([[mean_of(column, part) for part in inside] for column in columns])
+    return np.array([[masked_mean(column, part) for part in inside] for column in columns])
 
 
-def ordered(values: ndarray) -> ndarray:
+def stable_order(values: ndarray) -> ndarray:
     """Places in ascending order, equals as they come."""
     return np.argsort(values, kind="stable")
 

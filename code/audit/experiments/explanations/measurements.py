@@ -7,19 +7,19 @@ a direction without meaning would get is the score of random directions that fir
 import numpy as np
 from numpy import ndarray
 
-from audit.experiments.common.summary import difference, ninety
+from audit.experiments.common.summary import difference, interval90
 from audit.experiments.explanations.latents import (
-    Drawn,
-    Pairs,
+    ExplainedLatents,
+    SeedPairs,
     above_median,
-    binned,
-    drawn_of,
-    each,
+    binned_means,
+    explained_latents,
     lowest_tenth,
-    mean_of,
-    ordered,
+    masked_mean,
     partial_spearman,
+    per_seed,
     spearman,
+    stable_order,
 )
 from audit.pipeline.results import RANGE, WIDTHS_OF_A_RANGE, Array, Scalar
 from seedstability.stability.statistics.jackknife import Interval, jackknife, jackknife_kappa
@@ -47,38 +47,38 @@ def settings(config) -> dict:
 
 def scores(config, explained: dict) -> dict:
     """How well rules foretell where latents fire (C46), beside chance and controls."""
-    drawn = drawn_of(explained)
+    drawn = explained_latents(explained)
     mean, random = (
-        each(drawn, lambda d: d.score.mean()),
-        each(drawn, lambda d: np.nanmean(d.random)),
+        per_seed(drawn, lambda d: d.score.mean()),
+        per_seed(drawn, lambda d: np.nanmean(d.random)),
     )
     return {
         "mean": _estimate(mean, chance=float(random.mean())),
-        "quartile_low": _estimate(each(drawn, lambda d: np.quantile(d.score, 0.25))),
-        "median": _estimate(each(drawn, lambda d: np.median(d.score))),
-        "quartile_high": _estimate(each(drawn, lambda d: np.quantile(d.score, 0.75))),
+        "quartile_low": _estimate(per_seed(drawn, lambda d: np.quantile(d.score, 0.25))),
+        "median": _estimate(per_seed(drawn, lambda d: np.median(d.score))),
+        "quartile_high": _estimate(per_seed(drawn, lambda d: np.quantile(d.score, 0.75))),
         "random": _estimate(random),
-        "kappa_random": _steady(ninety(jackknife_kappa(mean, random), 3)),
+        "kappa_random": _with_platform_tolerance(interval90(jackknife_kappa(mean, random), 3)),
         "gain": _effect(mean, random),
-        "swapped": _estimate(each(drawn, lambda d: d.swapped.mean())),
+        "swapped": _estimate(per_seed(drawn, lambda d: d.swapped.mean())),
         "strong": _strong(drawn),
         "control_tokens": _control(explained, "tokens"),
         "control_pairs": _control(explained, "pairs"),
-        "predicates": _estimate(each(drawn, lambda d: d.predicates.mean()), 1),
-        "no_rule": _estimate(100 * each(drawn, lambda d: (d.predicates == 0).mean()), 1, "%"),
+        "predicates": _estimate(per_seed(drawn, lambda d: d.predicates.mean()), 1),
+        "no_rule": _estimate(100 * per_seed(drawn, lambda d: (d.predicates == 0).mean()), 1, "%"),
         "explained": sum(len(d.latent) for d in drawn),
-        **_counted(config, explained),
+        **_unscored(config, explained),
     }
 
 
 def alignment(config, explained: dict, aligned: dict) -> dict:
     """Scores against alignment with another seed (C46)."""
-    pairs = Pairs(drawn_of(explained), aligned["alignment"], config.threshold)
+    pairs = SeedPairs(explained_latents(explained), aligned["alignment"], config.threshold)
     tables = {
-        "shared": pairs.table(lambda p: mean_of(p.of.score, p.shared)),
-        "shared_random": pairs.table(lambda p: mean_of(p.of.random, p.shared)),
-        "unshared": pairs.table(lambda p: mean_of(p.of.score, ~p.shared)),
-        "unshared_random": pairs.table(lambda p: mean_of(p.of.random, ~p.shared)),
+        "shared": pairs.table(lambda p: masked_mean(p.of.score, p.shared)),
+        "shared_random": pairs.table(lambda p: masked_mean(p.of.random, p.shared)),
+        "unshared": pairs.table(lambda p: masked_mean(p.of.score, ~p.shared)),
+        "unshared_random": pairs.table(lambda p: masked_mean(p.of.random, ~p.shared)),
     }
     unshared, chance = tables["unshared"], tables["unshared_random"]
     return {
@@ -90,7 +90,9 @@ def alignment(config, explained: dict, aligned: dict) -> dict:
         "alignment_with_rate": _correlation(pairs.table(lambda p: spearman(p.cosine, p.of.rate))),
         "shared_share": _estimate(100 * pairs.table(lambda p: p.shared.mean()), 1, "%"),
         **{name: _estimate(table) for name, table in tables.items()},
-        "unshared_kappa": _steady(ninety(jackknife_kappa(unshared, chance), 3)),
+        "unshared_kappa": _with_platform_tolerance(
+            interval90(jackknife_kappa(unshared, chance), 3)
+        ),
         "gap": _effect(tables["shared"], unshared),
         "above_median": _above_median(pairs),
     }
@@ -98,11 +100,11 @@ def alignment(config, explained: dict, aligned: dict) -> dict:
 
 def frequency(config, explained: dict) -> dict:
     """Scores against firing rate (C49), beside those of random directions that fire as often."""
-    drawn = drawn_of(explained)
-    latents = each(drawn, lambda d: spearman(d.score, d.rate))
-    random = each(drawn, lambda d: spearman(d.random, d.rate))
-    ratio = each(drawn, lambda d: lowest_tenth(d.score, d.rate))
-    ratio_random = each(drawn, lambda d: lowest_tenth(d.random, d.rate))
+    drawn = explained_latents(explained)
+    latents = per_seed(drawn, lambda d: spearman(d.score, d.rate))
+    random = per_seed(drawn, lambda d: spearman(d.random, d.rate))
+    ratio = per_seed(drawn, lambda d: lowest_tenth(d.score, d.rate))
+    ratio_random = per_seed(drawn, lambda d: lowest_tenth(d.random, d.rate))
     return {
         "spearman": _correlation(latents),
         "spearman_random": _correlation(random),
@@ -119,12 +121,12 @@ def rules(config, explained: dict, aligned: dict) -> dict:
     What is printed of single latents may be anything on another machine: tolerances are the whole
     range, and the text of a rule is a quotation.
     """
-    first = drawn_of(explained)[0]
+    first = explained_latents(explained)[0]
     texts = explained["rules"]["seed0"].split("\n")
     cosine = aligned["alignment"][0, 1, first.latent]
     tree: dict = {}
-    for third, places in zip(THIRDS, np.array_split(ordered(cosine), 3), strict=True):
-        ranked = places[ordered(first.score[places])]
+    for third, places in zip(THIRDS, np.array_split(stable_order(cosine), 3), strict=True):
+        ranked = places[stable_order(first.score[places])]
         tree[third] = {
             name: _printed_rule(first, cosine, texts, ranked[int(share * len(ranked))])
             for name, share in PLACES.items()
@@ -134,20 +136,24 @@ def rules(config, explained: dict, aligned: dict) -> dict:
 
 def figure(config, explained: dict, aligned: dict) -> dict:
     """Score by alignment and by firing rate, and how scores are distributed."""
-    drawn = drawn_of(explained)
+    drawn = explained_latents(explained)
     bins = min([config.bins, *(len(d.latent) for d in drawn)])
-    rows = Pairs(drawn, aligned["alignment"], config.threshold).rows()
+    rows = SeedPairs(drawn, aligned["alignment"], config.threshold).rows()
     by_alignment = np.array(
         [
             np.mean(
-                [binned(p.cosine, [p.cosine, p.of.score, p.of.strong], bins) for p in row], axis=0
+                [binned_means(p.cosine, [p.cosine, p.of.score, p.of.strong], bins) for p in row],
+                axis=0,
             )
             for row in rows
         ]
     )
     columns = ("score", "random", "strong", "strong_random")
     by_rate = np.array(
-        [binned(d.rate, [np.log10(d.rate), *(getattr(d, c) for c in columns)], bins) for d in drawn]
+        [
+            binned_means(d.rate, [np.log10(d.rate), *(getattr(d, c) for c in columns)], bins)
+            for d in drawn
+        ]
     )
     shares = {
         name: _curve(np.array([_histogram(getattr(d, name)) for d in drawn]))
@@ -167,27 +173,29 @@ def figure(config, explained: dict, aligned: dict) -> dict:
     }
 
 
-def _strong(drawn: list[Drawn]) -> dict:
+def _strong(drawn: list[ExplainedLatents]) -> dict:
     """Scores where the active windows are the strongest, as those are that a rule is learnt from.
 
     Not part of the report's measure. Added after the scores above turned out to be those of random
     directions, to see whether it is weak firing that no rule foretells.
     """
-    latents = each(drawn, lambda d: d.strong.mean())
-    random = each(drawn, lambda d: np.nanmean(d.strong_random))
+    latents = per_seed(drawn, lambda d: d.strong.mean())
+    random = per_seed(drawn, lambda d: np.nanmean(d.strong_random))
     return {
         "mean": _estimate(latents, chance=float(random.mean())),
         "random": _estimate(random),
         "gain": _effect(latents, random),
-        "with_rate": _correlation(each(drawn, lambda d: spearman(d.strong, d.rate))),
-        "with_rate_random": _correlation(each(drawn, lambda d: spearman(d.strong_random, d.rate))),
+        "with_rate": _correlation(per_seed(drawn, lambda d: spearman(d.strong, d.rate))),
+        "with_rate_random": _correlation(
+            per_seed(drawn, lambda d: spearman(d.strong_random, d.rate))
+        ),
     }
 
 
-def _strong_by_alignment(pairs: Pairs) -> dict:
+def _strong_by_alignment(pairs: SeedPairs) -> dict:
     """These against alignment."""
-    shared = pairs.table(lambda p: mean_of(p.of.strong, p.shared))
-    unshared = pairs.table(lambda p: mean_of(p.of.strong, ~p.shared))
+    shared = pairs.table(lambda p: masked_mean(p.of.strong, p.shared))
+    unshared = pairs.table(lambda p: masked_mean(p.of.strong, ~p.shared))
     return {
         "spearman": _correlation(pairs.table(lambda p: spearman(p.of.strong, p.cosine))),
         "spearman_given_rate": _correlation(
@@ -199,13 +207,17 @@ def _strong_by_alignment(pairs: Pairs) -> dict:
     }
 
 
-def _above_median(pairs: Pairs) -> dict:
+def _above_median(pairs: SeedPairs) -> dict:
     """Of the unshared latents, how many score above the median of all; the same by chance.
 
     Chance are the random directions that fire as often as these latents.
     """
-    latents = 100 * pairs.table(lambda p: mean_of(above_median(p.of.score, p.of.score), ~p.shared))
-    random = 100 * pairs.table(lambda p: mean_of(above_median(p.of.random, p.of.score), ~p.shared))
+    latents = 100 * pairs.table(
+        lambda p: masked_mean(above_median(p.of.score, p.of.score), ~p.shared)
+    )
+    random = 100 * pairs.table(
+        lambda p: masked_mean(above_median(p.of.random, p.of.score), ~p.shared)
+    )
     return {
         "unshared": _estimate(latents, 1, "%", chance=float(np.nanmean(random))),
         "random": _estimate(random, 1, "%"),
@@ -216,10 +228,10 @@ def _above_median(pairs: Pairs) -> dict:
 def _estimate(values: ndarray, digits: int = 3, unit: str = "", **more) -> Scalar:
     interval: Interval = jackknife(values)
     ends = (interval.low, interval.high, interval.label)
-    return _steady(Scalar(interval.mean, digits, unit, *ends, **more))
+    return _with_platform_tolerance(Scalar(interval.mean, digits, unit, *ends, **more))
 
 
-def _steady(value: Scalar) -> Scalar:
+def _with_platform_tolerance(value: Scalar) -> Scalar:
     """With a tolerance that holds what other trainings would give.
 
     Another processor's last bits lead to other dictionaries, in effect to other seeds. Means over
@@ -236,17 +248,21 @@ def _steady(value: Scalar) -> Scalar:
 def _correlation(values: ndarray) -> dict:
     """A correlation, whose chance level is 0, and the smallest that would be seen."""
     nothing = np.where(np.isnan(values), np.nan, 0.0)
-    return {"value": _estimate(values, 2, chance=0.0)} | _smallest(values, nothing, 2)
+    return {"value": _estimate(values, 2, chance=0.0)} | _minimum_detectable_effect(
+        values, nothing, 2
+    )
 
 
 def _effect(first: ndarray, second: ndarray, digits: int = 3, unit: str = "") -> dict:
     """Difference of paired values, and the smallest one that would be seen."""
-    return {"value": _estimate(first - second, digits, unit)} | _smallest(
+    return {"value": _estimate(first - second, digits, unit)} | _minimum_detectable_effect(
         first, second, digits, unit
     )
 
 
-def _smallest(first: ndarray, second: ndarray, digits: int, unit: str = "") -> dict:
+def _minimum_detectable_effect(
+    first: ndarray, second: ndarray, digits: int, unit: str = ""
+) -> dict:
     node = difference(first, second, paired=True)
     if "smallest_seen" not in node:
         return {}
@@ -261,7 +277,7 @@ def _control(explained: dict, kind: str) -> Scalar:
     return Scalar(float(explained["control"][kind].mean()), 3, tolerance=5e-3)
 
 
-def _counted(config, explained: dict) -> dict:
+def _unscored(config, explained: dict) -> dict:
     """Of the latents that fire, those that could not be scored; and the dead."""
     live = explained["live"]
     unscored = {name: 100 * explained[name] / live for name in ("rare", "common")}
@@ -271,7 +287,7 @@ def _counted(config, explained: dict) -> dict:
     }
 
 
-def _printed_rule(drawn: Drawn, cosine: ndarray, texts: list[str], place: int) -> dict:
+def _printed_rule(drawn: ExplainedLatents, cosine: ndarray, texts: list[str], place: int) -> dict:
     return {
         "quoted": texts[place],
         "score": Scalar(float(drawn.score[place]), 2, tolerance=1.0),

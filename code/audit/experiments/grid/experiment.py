@@ -6,8 +6,8 @@ report calls for. The small model alone is in `smoke`, so that the way is tried 
 
 from dataclasses import dataclass, replace
 
-from audit.experiments.common.arms import Arm, arm, measured
-from audit.experiments.language.experiment import MEASURES, read
+from audit.experiments.common.arms import Arm, arm, measurement_inputs
+from audit.experiments.language.experiment import MEASUREMENTS, read
 from audit.pipeline.graph.stage import Stage
 from audit.subjects.language_model.config import OURS, shape_of
 from seedstability.dictionaries.config import TOPK, TrainingConfig
@@ -59,7 +59,11 @@ def parts(config: GridConfig) -> dict[str, Stage]:
     """Every point of the grid, measured together; nothing where there are no models."""
     if not config.models:
         return {}
-    return {"points": Stage("grid/points", f"{MEASURES}:grid", config, measured(arms(config)))}
+    return {
+        "points": Stage(
+            "grid/points", f"{MEASUREMENTS}:grid", config, measurement_inputs(arms(config))
+        )
+    }
 
 
 def hooks(model: str, layers: int) -> list[str]:

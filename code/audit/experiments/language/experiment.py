@@ -24,12 +24,12 @@ from audit.subjects.language_model.config import (
 from seedstability.dictionaries.config import TOPK, DictionaryConfig, TrainingConfig
 from seedstability.similarity.config import ComparisonConfig
 
-HERE = "audit.subjects.language_model.stages"
-MEASURES = "audit.experiments.language.measurements"
+STAGES = "audit.subjects.language_model.stages"
+MEASUREMENTS = "audit.experiments.language.measurements"
 
 
 @dataclass(frozen=True)
-class Settings:
+class LanguageSettings:
     """What the sections on language models share."""
 
     model: str = OURS
@@ -58,7 +58,7 @@ class Settings:
     """Held-out contexts on which all dictionaries are measured."""
 
 
-paper = Settings()
+paper = LanguageSettings()
 PROFILES = {
     "paper": paper,
     "smoke": replace(
@@ -77,7 +77,7 @@ PROFILES = {
 def text(model: str = OURS) -> Stage:
     """The corpus in a model's tokens, the same stage for whoever asks."""
     # A profile that names a model of the hub allows that it is fetched.
-    return Stage(f"text/{_short(model)}", f"{HERE}:text", text_config(model, model in HUB))
+    return Stage(f"text/{_short(model)}", f"{STAGES}:text", text_config(model, model in HUB))
 
 
 def read(
@@ -98,22 +98,22 @@ def read(
         allow_download=model in HUB,
     )
     name = f"{_short(model)}_{hook}_{tokens}_{'_'.join(domains)}_{heldout_contexts}"
-    return Stage(f"activations/{name}", f"{HERE}:activations", config, {"text": text(model)})
+    return Stage(f"activations/{name}", f"{STAGES}:activations", config, {"text": text(model)})
 
 
-def dictionary(settings: Settings, **changes) -> DictionaryConfig:
+def dictionary(settings: LanguageSettings, **changes) -> DictionaryConfig:
     """TopK as at the centre, but for `changes`."""
-    at_centre = replace(
+    base = replace(
         TOPK,
         n_latents=settings.n_latents,
         k=settings.k,
         epochs=settings.epochs,
         learning_rate=settings.learning_rate,
     )
-    return replace(at_centre, **changes)
+    return replace(base, **changes)
 
 
-def centre(settings: Settings) -> Arm:
+def base_arm(settings: LanguageSettings) -> Arm:
     """The centre's dictionaries, one for each of `seeds`, the same stages for whoever asks."""
     return arm(
         "language/centre",
@@ -133,20 +133,20 @@ def _short(model: str) -> str:
     return model.rstrip("/").rpartition("/")[2]
 
 
-def parts(settings: Settings) -> dict[str, Stage]:
+def parts(settings: LanguageSettings) -> dict[str, Stage]:
     """What is said of the model itself, and, where the profile has it, the grid."""
     return {
         "subject": Stage(
             "language/subject",
-            f"{MEASURES}:subject",
+            f"{MEASUREMENTS}:subject",
             SMALL.corpus,
             {"text": text(), "statistics": statistics()},
         ),
-        "settings": Stage("language/settings", f"{MEASURES}:settings", settings),
+        "settings": Stage("language/settings", f"{MEASUREMENTS}:settings", settings),
     }
 
 
 def statistics() -> Stage:
     """How well the small model predicts, beside n-gram models."""
     config = StatisticsConfig(weights_sha256(OURS))
-    return Stage("text/statistics", f"{HERE}:statistics", config, {"text": text()})
+    return Stage("text/statistics", f"{STAGES}:statistics", config, {"text": text()})

@@ -17,7 +17,7 @@ from audit.folders import DATA
 from audit.pipeline.graph.stage import Stage
 from seedstability.errors import UserError
 
-HERE = "audit.experiments.matching.measurements"
+MEASUREMENTS = "audit.experiments.matching.measurements"
 KINDS: tuple[Kind, ...] = get_args(Kind)
 SOLVERS = ("ours", "scipy")
 _MEASURED = DATA / "measured" / "matching.json"
@@ -25,7 +25,7 @@ _REPORTED = DATA / "reported" / "matching.toml"
 
 
 @dataclass(frozen=True)
-class Reported:
+class ReportedCost:
     """What the fifth report says that SciPy's assignment took."""
 
     latents: int
@@ -39,7 +39,7 @@ class Reported:
 
 
 @dataclass(frozen=True)
-class Machine:
+class BenchmarkMachine:
     """Where the benchmark ran."""
 
     processor: str
@@ -59,7 +59,7 @@ class Machine:
 
 
 @dataclass(frozen=True)
-class Run:
+class SolverRun:
     """One solver on one pair of dictionaries."""
 
     solver: str
@@ -87,21 +87,21 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Measured:
+class BenchmarkResults:
     """What `benchmarks/matching` wrote."""
 
-    machine: Machine
+    machine: BenchmarkMachine
     """Where it ran."""
     d: int
     """Width of the activations."""
-    runs: tuple[Run, ...]
+    runs: tuple[SolverRun, ...]
     """Each solver on each problem."""
     growth_from: int = 16384
     """Latents from which the growth of our solver is fitted; below, what is done once counts."""
 
 
 @dataclass(frozen=True)
-class Settings:
+class MatchingSettings:
     """What varies in this section."""
 
     n_latents: int = 4096
@@ -112,7 +112,7 @@ class Settings:
     """Seed of the draws."""
 
 
-paper = Settings()
+paper = MatchingSettings()
 PROFILES = {
     "paper": paper,
     "smoke": replace(paper, n_latents=600),
@@ -120,7 +120,7 @@ PROFILES = {
 }
 
 
-def parts(settings: Settings) -> dict[str, Stage]:
+def parts(settings: MatchingSettings) -> dict[str, Stage]:
     """The three parts; only the first computes."""
     solved: dict[str, Stage] = {
         kind: Stage(
@@ -131,27 +131,27 @@ def parts(settings: Settings) -> dict[str, Stage]:
         for kind in KINDS
     }
     return {
-        "exact": Stage("matching/exact", f"{HERE}:exact", settings, solved),
-        "measured": Stage("matching/measured", f"{HERE}:measured", measured_runs()),
-        "reported": Stage("matching/reported", f"{HERE}:reported", reported_cost()),
+        "exact": Stage("matching/exact", f"{MEASUREMENTS}:exact", settings, solved),
+        "measured": Stage("matching/measured", f"{MEASUREMENTS}:measured", benchmark_results()),
+        "reported": Stage("matching/reported", f"{MEASUREMENTS}:reported", reported_cost()),
     }
 
 
-def reported_cost(file: Path = _REPORTED) -> Reported:
+def reported_cost(file: Path = _REPORTED) -> ReportedCost:
     """The report's figures, from `data/reported`.
 
     Raises:
         UserError: when the file is missing or damaged, naming what is wrong.
     """
     try:
-        return Reported(**tomllib.loads(file.read_text(encoding="utf-8")))
+        return ReportedCost(**tomllib.loads(file.read_text(encoding="utf-8")))
     except (OSError, tomllib.TOMLDecodeError, TypeError) as problem:
         raise UserError(
             f"data/reported/{file.name} cannot be read ({problem}); restore it from the repository"
         ) from problem
 
 
-def measured_runs(file: Path = _MEASURED) -> Measured:
+def benchmark_results(file: Path = _MEASURED) -> BenchmarkResults:
     """The benchmark's runs, from `data/measured`.
 
     Raises:
@@ -159,8 +159,10 @@ def measured_runs(file: Path = _MEASURED) -> Measured:
     """
     try:
         entries = dict(json.loads(file.read_text(encoding="utf-8")))
-        runs = tuple(Run(**entry) for entry in entries.pop("runs"))
-        measured = Measured(Machine(**entries.pop("machine")), runs=runs, **entries)
+        runs = tuple(SolverRun(**entry) for entry in entries.pop("runs"))
+        measured = BenchmarkResults(
+            BenchmarkMachine(**entries.pop("machine")), runs=runs, **entries
+        )
         _require_whole(measured)
     except (OSError, ValueError, KeyError, TypeError) as problem:
         raise UserError(
@@ -170,7 +172,7 @@ def measured_runs(file: Path = _MEASURED) -> Measured:
     return measured
 
 
-def _require_whole(measured: Measured) -> None:
+def _require_whole(measured: BenchmarkResults) -> None:
     """Refuse runs that no growth can be fitted to, with a `ValueError`."""
     for run in measured.runs:
         if run.solver not in SOLVERS or run.kind not in KINDS:
@@ -189,6 +191,6 @@ def _require_whole(measured: Measured) -> None:
             )
 
 
-def sizes(measured: Measured, solver: str, kind: str) -> list[int]:
+def sizes(measured: BenchmarkResults, solver: str, kind: str) -> list[int]:
     """Latents at which a solver ran on a kind, ascending."""
     return sorted(run.n for run in measured.runs if (run.solver, run.kind) == (solver, kind))

@@ -46,7 +46,7 @@ def measured(config) -> dict:
         "width": config.d,
         "growth_from": config.growth_from,
         **curves,
-        **_beside(config.runs),
+        **_speedup(config.runs),
         **_at_the_largest(config.runs),
     }
 
@@ -55,9 +55,9 @@ def reported(config) -> dict:
     """What the report says that SciPy's solver took."""
     return {
         "latents": config.latents,
-        "hours": _read(config.hours, 0, "h"),
-        "seconds": _read(3600 * config.hours, 0, "s"),
-        "peak_gb": _read(config.gigabytes, 0, "GB"),
+        "hours": _exact_scalar(config.hours, 0, "h"),
+        "seconds": _exact_scalar(3600 * config.hours, 0, "s"),
+        "peak_gb": _exact_scalar(config.gigabytes, 0, "GB"),
     }
 
 
@@ -98,14 +98,14 @@ def _curve(runs: list, fitted: list) -> dict:
 def _point(run) -> dict:
     point = {
         "latents": run.n,
-        "seconds": _three_figures(run.seconds),
-        "peak_gb": _read(run.peak_gb, 1 if run.peak_gb >= 1 else 2),
-        "mean_cosine": _read(run.mean_cosine, 3),
+        "seconds": _three_significant_digits(run.seconds),
+        "peak_gb": _exact_scalar(run.peak_gb, 1 if run.peak_gb >= 1 else 2),
+        "mean_cosine": _exact_scalar(run.mean_cosine, 3),
     }
     if run.passes:
-        point["passes"] = _read(run.passes, 2)
+        point["passes"] = _exact_scalar(run.passes, 2)
     if run.bound is not None:
-        point["bound"] = _read(run.bound / BILLIONTH, 1)
+        point["bound"] = _exact_scalar(run.bound / BILLIONTH, 1)
     return point
 
 
@@ -115,7 +115,7 @@ def _exponent(runs: list) -> float:
     return float(slope)
 
 
-def _beside(runs) -> dict:
+def _speedup(runs) -> dict:
     """By how much ours is faster, at the largest number of latents that both solved."""
     seconds = {(run.solver, run.kind, run.n): run.seconds for run in runs}
     solved = {
@@ -144,12 +144,12 @@ def _at_the_largest(runs) -> dict:
         "largest": largest,
         "largest_scipy": max(run.n for run in runs if run.solver == "scipy"),
         "slowest_kind": slowest.kind,
-        "slowest_seconds": _three_figures(slowest.seconds, "s"),
-        "most_gb": _read(max(run.peak_gb for run in there), 1, MEMORY),
-        "worst_bound": _read(max(run.bound for run in there) / BILLIONTH, 1),
+        "slowest_seconds": _three_significant_digits(slowest.seconds, "s"),
+        "most_gb": _exact_scalar(max(run.peak_gb for run in there), 1, MEMORY),
+        "worst_bound": _exact_scalar(max(run.bound for run in there) / BILLIONTH, 1),
         "product": slowest.product,
         # eight bytes a cosine
-        "matrix_gb": _read(8 * largest**2 / 2**30, 0, MEMORY),
+        "matrix_gb": _exact_scalar(8 * largest**2 / 2**30, 0, MEMORY),
     }
 
 
@@ -157,7 +157,7 @@ def _machine(machine) -> dict:
     return {
         "processor": machine.processor,
         "cores": machine.cores,
-        "memory_gb": _read(machine.memory_gb, 0, MEMORY),
+        "memory_gb": _exact_scalar(machine.memory_gb, 0, MEMORY),
         "torch": machine.torch,
         "python": machine.python,
         "date": machine.date,
@@ -165,10 +165,10 @@ def _machine(machine) -> dict:
     }
 
 
-def _three_figures(value: float, unit: str = "") -> Scalar:
-    return _read(value, max(0, 2 - floor(log10(value))), unit)
+def _three_significant_digits(value: float, unit: str = "") -> Scalar:
+    return _exact_scalar(value, max(0, 2 - floor(log10(value))), unit)
 
 
-def _read(value: float, digits: int, unit: str = "") -> Scalar:
+def _exact_scalar(value: float, digits: int, unit: str = "") -> Scalar:
     """A number from a file: every machine reads the same."""
     return Scalar(value, digits, unit, tolerance=0.0)

@@ -8,7 +8,7 @@ from audit.experiments.common.summary import (
     chance_levels,
     difference,
     estimate,
-    ninety,
+    interval90,
     quality,
     similarities,
 )
@@ -20,7 +20,7 @@ REPORT = slice(0, 5)
 SUBJECTS = ("leaky", "clean")
 HEADLINE = "max_abs_cosine"
 """The statistic of the second report."""
-SHORT = ("max_cosine", "max_abs_cosine", "matched_mean", "matched_median")
+STATISTICS = ("max_cosine", "max_abs_cosine", "matched_mean", "matched_median")
 
 
 def settings(config) -> dict:
@@ -99,18 +99,18 @@ def headline(config, **inputs: dict) -> dict:
 
 def layers(config, **inputs: dict) -> dict:
     """The other layer, with few seeds."""
-    return _short_arms(inputs)
+    return _values_by_arm(inputs)
 
 
 def conventions(config, **inputs: dict) -> dict:
     """The architectures as the literature trains them."""
-    return _short_arms(inputs)
+    return _values_by_arm(inputs)
 
 
 def controls(config, **inputs: dict) -> dict:
     """Dictionaries that no training, or no trained subject, made; beside the clean centre."""
     wanted = ("topk_clean", "frozen_decoder", "untrained", "data_points", "kmeans", "ica")
-    return _short_arms({k: v for k, v in inputs.items() if k.split("__")[0] in wanted})
+    return _values_by_arm({k: v for k, v in inputs.items() if k.split("__")[0] in wanted})
 
 
 def subject_seeds(config, **inputs: dict) -> dict:
@@ -119,7 +119,7 @@ def subject_seeds(config, **inputs: dict) -> dict:
     for kind in SUBJECTS:
         arms = {f"seed{seed}": f"{kind}{seed}" for seed in config.subject_seeds}
         arms["seed0"] = f"topk_{kind}"
-        nodes = {short: _short(inputs, arm, REPORT) for short, arm in sorted(arms.items())}
+        nodes = {short: _arm_values(inputs, arm, REPORT) for short, arm in sorted(arms.items())}
         kappas = [node[HEADLINE]["kappa_gauge"].value for node in nodes.values()]
         tree[kind] = nodes | {
             "lowest_kappa": Scalar(min(kappas), 4, tolerance=0.01),
@@ -153,7 +153,7 @@ def sizes(config, **inputs: dict) -> dict:
     points["topk_clean"] = config.n_latents
     names = sorted(points, key=points.__getitem__)
     tree: dict = {"size": Array(np.array([points[name] for name in names], float), 0)}
-    nodes = [_short(inputs, name, REPORT) for name in names]
+    nodes = [_arm_values(inputs, name, REPORT) for name in names]
     # Named by place, not by size, so that every profile has the same addresses.
     return tree | {"smallest": nodes[0], "largest": nodes[-1]} | _curves(nodes)
 
@@ -165,7 +165,7 @@ def length(config, **inputs: dict) -> dict:
         training, comparison = inputs[f"{subject}__training"], inputs[f"{subject}__comparison"]
         epochs = comparison["epoch"]
         tree[subject] = {"epoch": Array(epochs.astype(float), 0)}
-        for name in SHORT:
+        for name in STATISTICS:
             chance = {
                 "isotropic": comparison["isotropic"][name],
                 "data": comparison["data"][name],
@@ -186,8 +186,8 @@ def length(config, **inputs: dict) -> dict:
             for t in (0, -1)
         ]
         tree[subject] |= {
-            "kappa_short": ninety(kappas[0]),
-            "kappa_long": ninety(kappas[1]),
+            "kappa_short": interval90(kappas[0]),
+            "kappa_long": interval90(kappas[1]),
             "kappa_gain": Scalar(kappas[1].mean - kappas[0].mean, 4, tolerance=0.02),
             "explained_variance_long": Scalar(float(variance[-1]), 3, tolerance=0.01),
         }
@@ -210,7 +210,7 @@ def fourier(config, **inputs: dict) -> dict:
             node[f"{name}_chance"] = Scalar(float(found["chance"].mean()), 3, tolerance=5e-3)
             if "control" in found:
                 node[f"{name}_control"] = Scalar(found["control"], 3, tolerance=0.02)
-            node[f"kappa_{name}"] = ninety(jackknife_kappa(found["value"], found["chance"]))
+            node[f"kappa_{name}"] = interval90(jackknife_kappa(found["value"], found["chance"]))
         node["kappa_naive"] = node.pop("kappa_naive_overlap")
         node["naive_chance_sd"] = Scalar(measured["naive"]["chance_spread"], 3)
         tree[arm] = node
@@ -225,14 +225,14 @@ def _arms(inputs: dict[str, dict]) -> Iterator[tuple[str, dict, dict]]:
             yield name, inputs[f"{name}__evaluation"], inputs[key]
 
 
-def _short_arms(inputs: dict[str, dict]) -> dict:
-    return {name: _short(inputs, name, REPORT) for name, _, _ in _arms(inputs)}
+def _values_by_arm(inputs: dict[str, dict]) -> dict:
+    return {name: _arm_values(inputs, name, REPORT) for name, _, _ in _arms(inputs)}
 
 
-def _short(inputs: dict[str, dict], name: str, seeds: slice) -> dict:
+def _arm_values(inputs: dict[str, dict], name: str, seeds: slice) -> dict:
     """An arm away from the centre: similarities of decoders, and what they are worth."""
     comparison, evaluation = inputs[f"{name}__comparison"], inputs[f"{name}__evaluation"]
-    return similarities(comparison, seeds, names=SHORT) | {
+    return similarities(comparison, seeds, names=STATISTICS) | {
         "live": similarities(comparison, seeds, "live", names=(HEADLINE, "matched_mean")),
         "quality": quality(evaluation, seeds),
         "cosine_with_start": estimate(comparison["cosine_with_start"][seeds], 3),
@@ -257,11 +257,11 @@ def _report_dead(evaluation: dict) -> dict:
 
 
 def _reproducibility(comparison: dict) -> dict:
-    votes = comparison["reproducibility"]
+    recurrence = comparison["reproducibility"]
     return {
-        "mean": Scalar(float(votes.mean()), 3, tolerance=0.01),
-        "stable": Scalar(100 * float((votes >= 0.95).mean()), 1, "%", tolerance=1.0),
-        "unstable": Scalar(100 * float((votes <= 0.05).mean()), 1, "%", tolerance=1.0),
+        "mean": Scalar(float(recurrence.mean()), 3, tolerance=0.01),
+        "stable": Scalar(100 * float((recurrence >= 0.95).mean()), 1, "%", tolerance=1.0),
+        "unstable": Scalar(100 * float((recurrence <= 0.05).mean()), 1, "%", tolerance=1.0),
     }
 
 
@@ -316,7 +316,7 @@ def _architectures(inputs: dict[str, dict], first: str, second: str, whole: bool
 def _curves(nodes: list[dict]) -> dict:
     """Arrays of a figure over the points of a sweep."""
     curves: dict = {}
-    for name in SHORT:
+    for name in STATISTICS:
         columns = {
             level: np.array([node[name][level].value for node in nodes])
             for level in ("value", "isotropic", "untrained", "data", "gauge")

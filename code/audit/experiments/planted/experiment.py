@@ -16,7 +16,7 @@ from audit.training.song_config import SongConfig
 from seedstability.dictionaries.config import TOPK, DictionaryConfig, TrainingConfig
 from seedstability.similarity.config import ComparisonConfig
 
-HERE = "audit.experiments.planted.measurements"
+MEASUREMENTS = "audit.experiments.planted.measurements"
 FACTORS = {
     "rank": ("one", "two", "four", "eight"),
     "noise": ("low", "middle", "high"),
@@ -37,7 +37,7 @@ _SONG = SongConfig(learning_rate=1e-3, steps=3000)
 
 
 @dataclass(frozen=True)
-class Settings:
+class PlantedSettings:
     """What varies in this section."""
 
     truth: PlantedConfig = _TRUTH
@@ -82,7 +82,7 @@ class Settings:
     """The same for TopK."""
 
 
-paper = Settings()
+paper = PlantedSettings()
 # Levels that are alike are one stage: smoke asks for every address, not for every arm.
 smoke = replace(
     paper,
@@ -106,20 +106,20 @@ PROFILES = {
 }
 
 
-def parts(settings: Settings) -> dict[str, Stage]:
+def parts(settings: PlantedSettings) -> dict[str, Stage]:
     """The parts of the section, each with the stages it measures."""
-    centre = {"centre": _arm(settings.truth, settings, seeds=settings.seeds)}
+    base = {"base": _arm(settings.truth, settings, seeds=settings.seeds)}
     arms = sweeps(settings)
     others = _of_other_truth(settings)
     ranks = {f"fitted__{level}": arms[f"rank__{level}"] for level in FACTORS["rank"]}
-    judged = {f"judged__{level}": arm for level, arm in others.items()}
+    other_truth = {f"judged__{level}": arm for level, arm in others.items()}
     return {
-        "blocks": _measure("blocks", centre, settings),
-        "singles": _measure("singles", centre, settings),
-        "quality": _measure("quality", centre, settings),
-        "frequency": _measure("frequency", centre, settings),
+        "blocks": _measure("blocks", base, settings),
+        "singles": _measure("singles", base, settings),
+        "quality": _measure("quality", base, settings),
+        "frequency": _measure("frequency", base, settings),
         "sweeps": _measure("sweeps", arms, settings),
-        "prediction": _measure("prediction", ranks | judged, settings),
+        "prediction": _measure("prediction", ranks | other_truth, settings),
         "song": Stage(
             "planted/song/measured",
             "audit.experiments.planted.song:song",
@@ -130,7 +130,7 @@ def parts(settings: Settings) -> dict[str, Stage]:
     }
 
 
-def sweeps(settings: Settings) -> dict[str, Stage]:
+def sweeps(settings: PlantedSettings) -> dict[str, Stage]:
     """One arm for each level of each factor, as `factor__level`."""
     truth = settings.truth
     steps = truth.samples * settings.epochs
@@ -145,17 +145,17 @@ def sweeps(settings: Settings) -> dict[str, Stage]:
         "latents": [_arm(truth, settings, width=width) for width in settings.widths],
     }
     # The centre has more seeds than the other levels, and all of them count.
-    centre = _arm(truth, settings, seeds=settings.seeds)
-    shared = replace(centre.config.training, seeds=settings.seeds[: settings.few])
-    alike = replace(centre.config, training=shared)
+    base = _arm(truth, settings, seeds=settings.seeds)
+    shared = replace(base.config.training, seeds=settings.seeds[: settings.few])
+    alike = replace(base.config, training=shared)
     return {
-        f"{factor}__{level}": centre if arm.config == alike else arm
+        f"{factor}__{level}": base if arm.config == alike else arm
         for factor, levels in FACTORS.items()
         for level, arm in zip(levels, made[factor], strict=True)
     }
 
 
-def _of_other_truth(settings: Settings) -> dict[str, Stage]:
+def _of_other_truth(settings: PlantedSettings) -> dict[str, Stage]:
     truth = replace(settings.truth, seed=settings.other_truth_seed)
     return {
         level: _arm(replace(truth, rank=rank), settings)
@@ -165,7 +165,7 @@ def _of_other_truth(settings: Settings) -> dict[str, Stage]:
 
 def _arm(
     truth: PlantedConfig,
-    settings: Settings,
+    settings: PlantedSettings,
     seeds: tuple[int, ...] = (),
     epochs: int | None = None,
     width: int | None = None,
@@ -187,7 +187,7 @@ def _arm(
 
 
 def _dictionary(
-    truth: PlantedConfig, settings: Settings, width: int, epochs: int
+    truth: PlantedConfig, settings: PlantedSettings, width: int, epochs: int
 ) -> DictionaryConfig:
     return replace(
         TOPK,
@@ -198,7 +198,7 @@ def _dictionary(
     )
 
 
-def _song(settings: Settings) -> dict[str, Stage]:
+def _song(settings: PlantedSettings) -> dict[str, Stage]:
     """Data, and for each architecture its training, evaluation and comparison."""
     data = Stage(
         "planted/song/samples", "audit.subjects.synthetic.song:song_samples", settings.song_samples
@@ -239,5 +239,5 @@ def _song(settings: Settings) -> dict[str, Stage]:
     return inputs
 
 
-def _measure(part: str, inputs: dict[str, Stage], config: Settings) -> Stage:
-    return Stage(f"planted/{part}", f"{HERE}:{part}", config, inputs)
+def _measure(part: str, inputs: dict[str, Stage], config: PlantedSettings) -> Stage:
+    return Stage(f"planted/{part}", f"{MEASUREMENTS}:{part}", config, inputs)

@@ -7,12 +7,12 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy import optimize, special
 
-from audit.experiments.planted.recurrence import Found
+from audit.experiments.planted.recurrence import PlantedArm
 
 _PENALTY = 1e-5
 
 
-class Ballots(NamedTuple):
+class OwnedLatents(NamedTuple):
     """Latents that belong to some unit, with what is known of it and what seeds said."""
 
     frequency: Float[ndarray, " N"]
@@ -31,12 +31,12 @@ class Logistic(NamedTuple):
     coefficients: Float[ndarray, "3"]
     """b."""
 
-    def predict(self, ballots: Ballots) -> Float[ndarray, " N"]:
+    def predict(self, owned_latents: OwnedLatents) -> Float[ndarray, " N"]:
         """p of each latent."""
-        return special.expit(_design(ballots) @ self.coefficients)
+        return special.expit(_design(owned_latents) @ self.coefficients)
 
 
-def ballots(arms: list[Found], seeds: ndarray, threshold: float) -> Ballots:
+def owned_latents(arms: list[PlantedArm], seeds: ndarray, threshold: float) -> OwnedLatents:
     """All owned latents of these seeds of several arms."""
     columns = []
     for arm in arms:
@@ -50,10 +50,10 @@ def ballots(arms: list[Found], seeds: ndarray, threshold: float) -> Ballots:
                 arm.each("expected", seeds)[owned],
             )
         )
-    return Ballots(*(np.concatenate(parts) for parts in zip(*columns, strict=True)))
+    return OwnedLatents(*(np.concatenate(parts) for parts in zip(*columns, strict=True)))
 
 
-def fit(given: Ballots) -> Logistic:
+def fit_logistic(given: OwnedLatents) -> Logistic:
     """The law under which the votes are most likely, latents of one arm and seed counting alike.
 
     Votes of a latent enter by their share p̂: −Σ p̂ log p + (1 − p̂) log (1 − p). A penalty on
@@ -73,10 +73,10 @@ def fit(given: Ballots) -> Logistic:
     return Logistic(found.x)
 
 
-def error(predicted: ndarray | float, given: Ballots) -> float:
+def mean_squared_error(predicted: ndarray | float, given: OwnedLatents) -> float:
     """Mean squared error of p̂."""
     return float(np.mean((given.p - predicted) ** 2))
 
 
-def _design(given: Ballots) -> Float[ndarray, "N 3"]:
+def _design(given: OwnedLatents) -> Float[ndarray, "N 3"]:
     return np.stack([np.ones_like(given.p), np.log10(given.frequency), np.log2(given.rank)], axis=1)

@@ -15,7 +15,7 @@ KINDS: tuple[Kind, ...] = ("singles", "blocks")
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class PlantedArm:
     """One arm of `analyses.planted.stages:planted_arm`, asked about some of its seeds."""
 
     result: Mapping

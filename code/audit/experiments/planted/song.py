@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from audit.experiments.common.summary import estimate, quality, similarities
-from audit.experiments.common.tolerance import steady
+from audit.experiments.common.tolerance import with_platform_tolerance
 from audit.experiments.planted.experiment import SONG
 from audit.pipeline.results import Array, Scalar
 from seedstability.stability.chance.closed_form import corrected_for_chance
@@ -37,7 +37,7 @@ def song(config, samples: dict, **inputs: dict) -> dict:
         between, low, high = (Scalar(value, 3, tolerance=0.0) for value in printed)
         kappa = Scalar(corrected_for_chance(printed[0], level), 3, tolerance=0.02)
         tree[name]["published"] = {"between": between, "low": low, "high": high, "kappa": kappa}
-    return steady(tree)
+    return with_platform_tolerance(tree)
 
 
 def with_directions(decoders: np.ndarray, directions: np.ndarray) -> np.ndarray:

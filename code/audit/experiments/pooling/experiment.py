@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from audit.evaluation.recovery_config import RecoveryConfig
-from audit.experiments.common.arms import Arm, arm, compared
+from audit.experiments.common.arms import Arm, arm, evaluated_arm
 from audit.experiments.language import experiment as language
 from audit.pipeline.graph.stage import Stage
 from audit.subjects.language_model.config import HUB, weights_sha256
@@ -18,17 +18,17 @@ from audit.training.pooling_config import FinetuneConfig, PoolingConfig
 from seedstability.dictionaries.config import TrainingConfig
 from seedstability.similarity.config import ComparisonConfig
 
-HERE = "audit.experiments.pooling.measurements"
+MEASUREMENTS = "audit.experiments.pooling.measurements"
 CHOICES: tuple[Literal["votes", "average", "drawn"], ...] = ("votes", "average", "drawn")
 
 TRUTH = PlantedConfig()
 
 
 @dataclass(frozen=True)
-class Settings:
+class PoolingSettings:
     """What varies in this section."""
 
-    centre: language.Settings = language.paper
+    base: language.LanguageSettings = language.paper
     """The language model's centre, whose seeds are pooled."""
     seeds: tuple[int, ...] = language.paper.seeds
     """Seeds that are pooled."""
@@ -48,12 +48,12 @@ class Settings:
     """Latents kept for each sample there; on average two planted features are at work."""
 
 
-paper = Settings()
+paper = PoolingSettings()
 PROFILES = {
     "paper": paper,
     "smoke": replace(
         paper,
-        centre=language.PROFILES["smoke"],
+        base=language.PROFILES["smoke"],
         seeds=tuple(range(10)),
         group_size=2,
         epochs=1,
@@ -61,11 +61,11 @@ PROFILES = {
         planted=PlantedConfig(d=16, singles=8, blocks=2, rank=2, samples=2048, heldout=512),
         planted_latents=24,
     ),
-    "full": replace(paper, centre=language.PROFILES["full"], seeds=language.PROFILES["full"].seeds),
+    "full": replace(paper, base=language.PROFILES["full"], seeds=language.PROFILES["full"].seeds),
 }
 
 
-def parts(settings: Settings) -> dict[str, Stage]:
+def parts(settings: PoolingSettings) -> dict[str, Stage]:
     """The parts of the section, each with the stages it measures."""
     return {
         "language": _measure("language", _language(settings), settings),
@@ -74,16 +74,16 @@ def parts(settings: Settings) -> dict[str, Stage]:
     }
 
 
-def _language(settings: Settings) -> dict[str, Stage]:
-    centre = settings.centre
-    arms = _arms(settings, "language", _singles(settings), centre.tokens)
+def _language(settings: PoolingSettings) -> dict[str, Stage]:
+    base = settings.base
+    arms = _arms(settings, "language", _singles(settings), base.tokens)
     recovery = RecoveryConfig(
-        language.dictionary(centre),
-        centre.model,
-        weights_sha256(centre.model),
-        centre.hook,
+        language.dictionary(base),
+        base.model,
+        weights_sha256(base.model),
+        base.hook,
         settings.contexts,
-        allow_download=centre.model in HUB,
+        allow_download=base.model in HUB,
     )
     losses = {
         f"{name}__recovery": Stage(
@@ -97,11 +97,11 @@ def _language(settings: Settings) -> dict[str, Stage]:
     return _inputs(arms) | losses
 
 
-def _singles(settings: Settings) -> Arm:
+def _singles(settings: PoolingSettings) -> Arm:
     """The seeds that are pooled; the centre's own stages, where these are its seeds."""
-    centre = settings.centre
-    trained = language.centre(centre)
-    if settings.seeds == centre.seeds:
+    base = settings.base
+    trained = language.base_arm(base)
+    if settings.seeds == base.seeds:
         return trained
     training = replace(trained.train.config, seeds=settings.seeds)
     return arm(
@@ -109,12 +109,12 @@ def _singles(settings: Settings) -> Arm:
     )
 
 
-def _planted(settings: Settings) -> dict[str, Stage]:
+def _planted(settings: PoolingSettings) -> dict[str, Stage]:
     data = Stage(
         "pooling/planted/truth", "audit.subjects.synthetic.planted:planted", settings.planted
     )
     dictionary = language.dictionary(
-        settings.centre, n_latents=settings.planted_latents, k=settings.planted_k
+        settings.base, n_latents=settings.planted_latents, k=settings.planted_k
     )
     single = arm(
         "pooling/planted/single",
@@ -130,7 +130,9 @@ def _planted(settings: Settings) -> dict[str, Stage]:
 _COMPARISON = ComparisonConfig(permutations=0)
 
 
-def _arms(settings: Settings, subject: str, single: Arm, samples: int | None) -> dict[str, Arm]:
+def _arms(
+    settings: PoolingSettings, subject: str, single: Arm, samples: int | None
+) -> dict[str, Arm]:
     """Single seeds and what stands beside them, of which there is one for each pool."""
     data, dictionary = single.train.inputs["activations"], single.train.config.dictionary
     pools = tuple(range(len(single.train.config.seeds) // settings.group_size))
@@ -141,22 +143,22 @@ def _arms(settings: Settings, subject: str, single: Arm, samples: int | None) ->
         "single": single,
         "long": arm(f"pooling/{subject}/long", data, long, _COMPARISON),
     }
-    on = replace(dictionary, epochs=settings.epochs)
+    finetuned = replace(dictionary, epochs=settings.epochs)
     for choose in CHOICES:
         config = PoolingConfig(dictionary, settings.group_size, choose, settings.cosine)
         pooled = _stage(f"{subject}/{choose}/pool", "pooling:pool", config, single.train, data)
         if choose == "votes":
-            arms["untrained_on"] = compared(
+            arms["untrained_on"] = evaluated_arm(
                 f"pooling/{subject}/{choose}/pool", data, pooled, dictionary, _COMPARISON
             )
         trained = _stage(
             f"{subject}/{choose}/train",
             "finetune:finetune",
-            FinetuneConfig(TrainingConfig(on, pools, samples=samples)),
+            FinetuneConfig(TrainingConfig(finetuned, pools, samples=samples)),
             pooled,
             data,
         )
-        arms[choose] = compared(
+        arms[choose] = evaluated_arm(
             f"pooling/{subject}/{choose}", data, trained, dictionary, _COMPARISON
         )
     return arms
@@ -180,5 +182,5 @@ def _inputs(arms: dict[str, Arm]) -> dict[str, Stage]:
     return found
 
 
-def _measure(part: str, inputs: dict[str, Stage], config: Settings) -> Stage:
-    return Stage(f"pooling/{part}", f"{HERE}:{part}", config, inputs)
+def _measure(part: str, inputs: dict[str, Stage], config: PoolingSettings) -> Stage:
+    return Stage(f"pooling/{part}", f"{MEASUREMENTS}:{part}", config, inputs)

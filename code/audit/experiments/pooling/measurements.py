@@ -6,31 +6,31 @@ from dataclasses import replace
 import numpy as np
 
 from audit.experiments.common.summary import difference, estimate, quality, similarities
-from audit.experiments.tokens.contrasts import loosened
+from audit.experiments.tokens.contrasts import with_interval_tolerance
 from audit.pipeline.results import Array, Scalar
 from seedstability.stability.statistics.jackknife import jackknife, jackknife_kappa
 
 NAMES = ("max_cosine", "matched_mean", "shared")
 POOLED = "votes"
 ARMS = ("single", "long", "drawn", "average", "untrained_on", "votes")
-AGAINST = ("single", "long", "average", "drawn")
-_OF_KAPPA = "matched_mean"
+BASELINES = ("single", "long", "average", "drawn")
+_KAPPA_STATISTIC = "matched_mean"
 """Of the similarities this one is judged: one to one, so that latents that a dictionary has twice
 do not count twice."""
 
 
 def settings(config) -> dict:
     """The settings that the text mentions."""
-    centre = config.centre
+    base = config.base
     pools = len(config.seeds) // config.group_size
     return {
         "seeds": len(config.seeds),
         "group_size": config.group_size,
         "pools": pools,
         "epochs": config.epochs,
-        "long_epochs": config.group_size * centre.epochs + config.epochs,
+        "long_epochs": config.group_size * base.epochs + config.epochs,
         "cosine": Scalar(config.cosine, 1, tolerance=0.0),
-        "latents": centre.n_latents,
+        "latents": base.n_latents,
         "contexts": config.contexts,
         "planted_latents": config.planted_latents,
     }
@@ -46,13 +46,13 @@ def language(config, pool: Mapping, **inputs: Mapping) -> dict:
             "recovered_zero": estimate(found["recovered_zero"], 2, "%"),
             "recovered_mean": estimate(found["recovered_mean"], 2, "%"),
         }
-    for other in AGAINST:
+    for other in BASELINES:
         ours, theirs = (inputs[f"{name}__recovery"] for name in (POOLED, other))
         node = difference(ours["recovered_mean"], theirs["recovered_mean"], False)
-        tree[f"pooled_less_{other}"] |= _flat("recovered_mean", node)
+        tree[f"pooled_less_{other}"] |= _prefixed("recovered_mean", node)
     found = inputs["single__recovery"]
     levels = {name: Scalar(float(found[name]), 3) for name in ("clean", "zero", "mean")}
-    return loosened(tree) | {"levels": levels, "figure": _figure(inputs)}
+    return with_interval_tolerance(tree) | {"levels": levels, "figure": _figure(inputs)}
 
 
 def planted(config, pool: Mapping, truth: Mapping, **inputs: Mapping) -> dict:
@@ -65,11 +65,11 @@ def planted(config, pool: Mapping, truth: Mapping, **inputs: Mapping) -> dict:
     }
     for name, values in found.items():
         tree[name]["truth"] = estimate(values, 3)
-    for other in AGAINST:
-        tree[f"pooled_less_{other}"] |= _flat(
+    for other in BASELINES:
+        tree[f"pooled_less_{other}"] |= _prefixed(
             "truth", difference(found[POOLED], found[other], False)
         )
-    return loosened(tree) | {"figure": _figure(inputs)}
+    return with_interval_tolerance(tree) | {"figure": _figure(inputs)}
 
 
 def _names(inputs: Mapping) -> list[str]:
@@ -86,17 +86,19 @@ def _arms(inputs: Mapping) -> dict:
 
 def _figure(inputs: Mapping) -> dict:
     """Stability over worth, one point an arm."""
-    kappas, worths = [], []
+    kappas, explained = [], []
     for name in ARMS:
         compared = inputs[f"{name}__comparison"]
-        kappas.append(jackknife_kappa(compared["full"][_OF_KAPPA], compared["gauge"][_OF_KAPPA]))
+        kappas.append(
+            jackknife_kappa(compared["full"][_KAPPA_STATISTIC], compared["gauge"][_KAPPA_STATISTIC])
+        )
         heldout = inputs[f"{name}__evaluation"]["heldout"]
-        worths.append(jackknife(heldout["explained_variance"]))
+        explained.append(jackknife(heldout["explained_variance"]))
     columns = {
         "kappa": [each.mean for each in kappas],
         "low": [each.low for each in kappas],
         "high": [each.high for each in kappas],
-        "explained_variance": [each.mean for each in worths],
+        "explained_variance": [each.mean for each in explained],
     }
     return {name: Array(np.array(column), 4, tolerance=0.05) for name, column in columns.items()}
 
@@ -104,22 +106,24 @@ def _figure(inputs: Mapping) -> dict:
 def _differences(inputs: Mapping) -> dict:
     """Pooled dictionaries less each of the others, in κ against the gauge and in worth."""
     tree = {}
-    for other in AGAINST:
+    for other in BASELINES:
         ours, theirs = (inputs[f"{name}__comparison"] for name in (POOLED, other))
         kappa = difference(
-            ours["full"][_OF_KAPPA],
-            theirs["full"][_OF_KAPPA],
+            ours["full"][_KAPPA_STATISTIC],
+            theirs["full"][_KAPPA_STATISTIC],
             False,
-            ours["gauge"][_OF_KAPPA],
-            theirs["gauge"][_OF_KAPPA],
+            ours["gauge"][_KAPPA_STATISTIC],
+            theirs["gauge"][_KAPPA_STATISTIC],
         )
         ours, theirs = (inputs[f"{name}__evaluation"]["heldout"] for name in (POOLED, other))
-        worth = difference(ours["explained_variance"], theirs["explained_variance"], False)
-        tree[f"pooled_less_{other}"] = _flat("kappa", kappa) | _flat("explained_variance", worth)
+        variance = difference(ours["explained_variance"], theirs["explained_variance"], False)
+        tree[f"pooled_less_{other}"] = _prefixed("kappa", kappa) | _prefixed(
+            "explained_variance", variance
+        )
     return tree
 
 
-def _flat(name: str, node: dict) -> dict:
+def _prefixed(name: str, node: dict) -> dict:
     """A difference under its own name, what could have been seen beside it."""
     found = {name: node["value"], f"{name}_ninety": node["ninety"]}
     if "smallest_seen" in node:
@@ -133,12 +137,12 @@ def _flat(name: str, node: dict) -> dict:
 
 def _pools(pool: Mapping, group_size: int) -> dict:
     """How much the seeds of a group have in common, and what was kept of it."""
-    votes = pool["votes"]
-    shares = np.stack([(votes == count).mean(axis=1) for count in range(1, group_size + 1)])
+    recurrence = pool["votes"]
+    shares = np.stack([(recurrence == count).mean(axis=1) for count in range(1, group_size + 1)])
     return {
         "clusters": estimate(pool["clusters"].astype(float), 0),
         "pooled": estimate(pool["pooled"].astype(float), 0),
-        "mean_votes": estimate(votes.mean(axis=1), 2),
+        "mean_votes": estimate(recurrence.mean(axis=1), 2),
         "unanimous": estimate(shares[-1], 1, "%"),
         "alone": estimate(shares[0], 1, "%"),
         "shares": Array(100 * shares.mean(axis=1), 1, tolerance=2.0),

@@ -11,14 +11,14 @@ from audit.analyses.partners_config import RecurrenceConfig
 from audit.experiments.language import experiment as language
 from audit.pipeline.graph.stage import Stage
 
-HERE = "audit.experiments.seeds.measurements"
+MEASUREMENTS = "audit.experiments.seeds.measurements"
 
 
 @dataclass(frozen=True)
-class Settings:
+class SeedsSettings:
     """What varies in this section."""
 
-    centre: language.Settings = language.PROFILES["paper"]
+    base: language.LanguageSettings = language.PROFILES["paper"]
     """The dictionaries: all seeds of the centre."""
     others: tuple[int, int, int] = (4, 9, 19)
     """Numbers of other seeds at which shares are given: with five, ten and twenty seeds."""
@@ -36,35 +36,35 @@ class Settings:
     """Draws them."""
 
 
-paper = Settings()
+paper = SeedsSettings()
 PROFILES = {
     "paper": paper,
-    "smoke": replace(paper, centre=language.PROFILES["smoke"], others=(2, 3, 4), draws=20),
-    "full": replace(paper, centre=language.PROFILES["full"]),
+    "smoke": replace(paper, base=language.PROFILES["smoke"], others=(2, 3, 4), draws=20),
+    "full": replace(paper, base=language.PROFILES["full"]),
 }
 
 
-def parts(settings: Settings) -> dict[str, Stage]:
+def parts(settings: SeedsSettings) -> dict[str, Stage]:
     """The parts of the section; all read one table of which latent comes back where."""
     table = {"recurrence": _recurrence(settings)}
     return {
-        part: Stage(f"seeds/{part}", f"{HERE}:{part}", settings, table)
+        part: Stage(f"seeds/{part}", f"{MEASUREMENTS}:{part}", settings, table)
         for part in ("votes", "prediction")
     } | {
-        "report": Stage("seeds/report", f"{HERE}:report", settings),
-        "settings": Stage("seeds/settings", f"{HERE}:settings", settings),
+        "report": Stage("seeds/report", f"{MEASUREMENTS}:report", settings),
+        "settings": Stage("seeds/settings", f"{MEASUREMENTS}:settings", settings),
     }
 
 
-def _recurrence(settings: Settings) -> Stage:
-    centre = language.centre(settings.centre)
+def _recurrence(settings: SeedsSettings) -> Stage:
+    base = language.base_arm(settings.base)
     return Stage(
         "seeds/recurrence",
         "audit.analyses.recurrence:recurrence",
         RecurrenceConfig(settings.threshold),
         {
-            "dictionaries": centre.train,
-            "evaluation": centre.evaluate,
-            "activations": centre.train.inputs["activations"],
+            "dictionaries": base.train,
+            "evaluation": base.evaluate,
+            "activations": base.train.inputs["activations"],
         },
     )

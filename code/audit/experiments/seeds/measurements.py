@@ -108,7 +108,7 @@ def _law(table: RecurrenceTable, config) -> dict:
     law, found = table.law(all_seeds), table.counts(all_seeds)
     trials = table.n_seeds - 1
     observed = np.bincount(found, minlength=trials + 1) / len(found)
-    expected = law.votes(trials)
+    expected = law.counts_pmf(trials)
     fitted = _fitted(table)
     return {
         "a": scalar(table.interval(lambda s: fitted(s).a), 2),
@@ -135,7 +135,7 @@ def _fitted(table: RecurrenceTable) -> Callable[[np.ndarray], BetaLaw]:
 
 def _expected_misfit(law: BetaLaw, trials: int, latents: int, config) -> float:
     """Mean share misplaced when the votes of as many latents do follow the law."""
-    generator, expected = np.random.default_rng(config.seed), law.votes(trials)
+    generator, expected = np.random.default_rng(config.seed), law.counts_pmf(trials)
     drawn = generator.multinomial(latents, expected / expected.sum(), size=config.draws) / latents
     return float(np.mean([total_variation_distance(each, expected) for each in drawn]))
 

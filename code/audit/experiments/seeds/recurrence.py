@@ -8,9 +8,9 @@ from itertools import combinations
 import numpy as np
 
 from seedstability.errors import UserError
-from seedstability.stability.recurrence import beta_binomial_fit
 from seedstability.stability.statistics.beta_binomial import (
     BetaLaw,
+    beta_binomial_fit,
     law_from_unshared,
     unshared_and_unanimous_shares,
 )

@@ -11,7 +11,7 @@ from audit.experiments.seeds.recurrence import RecurrenceTable
 from audit.pipeline.results import Array, Scalar
 from seedstability.stability.chance.closed_form import chance_reproducibility
 from seedstability.stability.groups import fit_beta_law, two_groups, u_shape
-from seedstability.stability.recurrence import STABLE, UNSTABLE
+from seedstability.stability.statistics.beta_binomial import STABLE, UNSTABLE
 from seedstability.stability.statistics.jackknife import Interval, jackknife_statistic
 from seedstability.stability.statistics.modality import detectable_separation, dip_excess
 

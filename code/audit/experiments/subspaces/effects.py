@@ -7,26 +7,26 @@ import numpy as np
 from audit.evaluation.groups.contribution import CONTROLLED, WHOLE
 from audit.evaluation.groups.responses import MEASURES
 from audit.experiments.common.summary import difference, estimate
-from audit.experiments.common.tolerance import FINE, steady
+from audit.experiments.common.tolerance import FINE, with_platform_tolerance
 from audit.pipeline.results import Scalar
 
 SIGN = {"explained_variance": -1.0, "loss": 1.0, "accuracy": -1.0}
 """What is lost grows where explained variance and accuracy fall, and where the loss rises."""
-UNITS = {"explained_variance": 4, "loss": 4, "accuracy": 4}
+DIGITS = {"explained_variance": 4, "loss": 4, "accuracy": 4}
 
 
 def worth(config, **found: Mapping) -> dict:
     """What is lost without each group of latents."""
-    tree: dict = {name: _worth(each) for name, each in found.items()}
-    return steady(tree, FINE)
+    tree: dict = {name: _contribution(each) for name, each in found.items()}
+    return with_platform_tolerance(tree, FINE)
 
 
 def responses(config, **found: Mapping) -> dict:
     """What unstable latents respond to, less what stable ones do."""
-    return steady({name: _responses(each) for name, each in found.items()}, FINE)
+    return with_platform_tolerance({name: _responses(each) for name, each in found.items()}, FINE)
 
 
-def _worth(found: Mapping) -> dict:
+def _contribution(found: Mapping) -> dict:
     whole = found["nothing"]
     kinds = [kind for kind in SIGN if kind in whole]
 
@@ -36,7 +36,7 @@ def _worth(found: Mapping) -> dict:
     removals = [*WHOLE, *(f"{way}_{group}" for way in CONTROLLED for group in _GROUPS)]
     tree: dict = {
         removal: {
-            **{kind: estimate(lost(removal, kind), UNITS[kind]) for kind in kinds},
+            **{kind: estimate(lost(removal, kind), DIGITS[kind]) for kind in kinds},
             "size": estimate(found[removal]["size"], 1),
             "rate": estimate(100 * found[removal]["rate"], 2, ""),
         }
@@ -47,20 +47,20 @@ def _worth(found: Mapping) -> dict:
         for kind in kinds:
             node = difference(lost(f"{way}_stable", kind), lost(f"{way}_unstable", kind), True)
             tree[way][kind] = node["value"]
-            tree[way][f"{kind}_smallest"] = _seen(node)
+            tree[way][f"{kind}_smallest"] = _minimum_detectable_effect(node)
     tree |= {
         "whole": {kind: estimate(whole[kind], 4) for kind in kinds},
         "groups": found["kind"],
     }
     if "loss_clean" in found:
-        tree |= _ends(found)
+        tree |= _loss_recovered(found)
     return tree
 
 
 _GROUPS = ("stable", "unstable")
 
 
-def _ends(found: Mapping) -> dict:
+def _loss_recovered(found: Mapping) -> dict:
     """Loss with nothing changed and with all replaced by the mean, and what is recovered."""
     clean, mean = float(found["loss_clean"]), float(found["loss_mean"])
 
@@ -81,7 +81,7 @@ def _ends(found: Mapping) -> dict:
 def _responses(found: Mapping) -> dict:
     stable = found["stable"]
     tree: dict = {
-        "log_frequency": _contrast(found, found["log_frequency"], None, 3),
+        "log_frequency": _group_difference(found, found["log_frequency"], None, 3),
         "groups": found["kind"],
         "n_stable": estimate((stable == 1).sum(axis=1).astype(float), 0),
         "n_unstable": estimate((stable == 0).sum(axis=1).astype(float), 0),
@@ -90,11 +90,13 @@ def _responses(found: Mapping) -> dict:
         "rare_stable": estimate(found["rare"][:, 1], 1, "%"),
     }
     for name in MEASURES:
-        tree[name] = _contrast(found, found[name], found["random"][name], 3)
+        tree[name] = _group_difference(found, found[name], found["random"][name], 3)
     return tree
 
 
-def _contrast(found: Mapping, values: np.ndarray, random: np.ndarray | None, digits: int) -> dict:
+def _group_difference(
+    found: Mapping, values: np.ndarray, random: np.ndarray | None, digits: int
+) -> dict:
     """Unstable less stable: all of them, and pairs that fire equally often.
 
     `random` says the same of random directions that fire as often as the latents of each group: the
@@ -107,12 +109,12 @@ def _contrast(found: Mapping, values: np.ndarray, random: np.ndarray | None, dig
     }
     sources = {"": values} | ({"random_": random} if random is not None else {})
     for prefix, table in sources.items():
-        for way, of in (("difference", _all_latents), ("matched", _pairs_alone)):
+        for way, of in (("difference", _all_latents), ("matched", _matched_pairs)):
             node = difference(*of(found, table), paired=True)
             tree[f"{prefix}{way}"] = node["value"]
             if not prefix:
-                tree[f"{way}_smallest"] = _seen(node)
-    tree["measured_pairs"] = estimate(_count(found, values), 1)
+                tree[f"{way}_smallest"] = _minimum_detectable_effect(node)
+    tree["measured_pairs"] = estimate(_pair_counts(found, values), 1)
     return tree
 
 
@@ -133,18 +135,18 @@ def _all_latents(found: Mapping, values: np.ndarray) -> tuple[np.ndarray, np.nda
     return _means(values, stable == 0), _means(values, stable == 1)
 
 
-def _pairs_alone(found: Mapping, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _matched_pairs(found: Mapping, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """[S] of unstable and of stable latents in pairs of which both were measured."""
-    whole = _whole_pairs(found, values)
+    whole = _complete_pairs(found, values)
     stable = found["stable"]
     return _means(values, whole & (stable == 0)), _means(values, whole & (stable == 1))
 
 
-def _count(found: Mapping, values: np.ndarray) -> np.ndarray:
-    return (_whole_pairs(found, values) & (found["stable"] == 1)).sum(axis=1).astype(float)
+def _pair_counts(found: Mapping, values: np.ndarray) -> np.ndarray:
+    return (_complete_pairs(found, values) & (found["stable"] == 1)).sum(axis=1).astype(float)
 
 
-def _whole_pairs(found: Mapping, values: np.ndarray) -> np.ndarray:
+def _complete_pairs(found: Mapping, values: np.ndarray) -> np.ndarray:
     """[S, latents]: in a pair of which both latents were measured."""
     inside = np.zeros(values.shape, bool)
     for row, (pair, measured) in enumerate(zip(found["pair"], values, strict=True)):
@@ -154,7 +156,7 @@ def _whole_pairs(found: Mapping, values: np.ndarray) -> np.ndarray:
     return inside
 
 
-def _seen(node: Mapping) -> Scalar:
+def _minimum_detectable_effect(node: Mapping) -> Scalar:
     """The smallest difference that so many seeds would have shown, 0 below five of them."""
     smallest = node.get("smallest_seen", Scalar(0.0, 4))
     return Scalar(smallest.value, 4, tolerance=smallest.value + 1e-3)

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from audit.analyses.unstable.config import THRESHOLDS, CampsConfig, ClustersConfig, SpansConfig
 from audit.evaluation.explanation.config import ExplanationConfig
 from audit.evaluation.groups.config import (
-    LanguageWorthConfig,
+    AdditionContributionConfig,
+    ContributionConfig,
+    LanguageContributionConfig,
     ResponsesConfig,
-    SubjectWorthConfig,
-    WorthConfig,
 )
 from audit.experiments.common.arms import Arm
 from audit.experiments.language import experiment as language
@@ -24,9 +24,9 @@ from audit.subjects.language_model.config import weights_sha256
 from audit.subjects.modular_addition.config import reading_config
 from seedstability.stability.groups_config import CAMPS, GroupsConfig
 
-HERE = "audit.experiments.subspaces.measurements"
-CAMPS_HERE = "audit.experiments.subspaces.camps"
-EFFECTS = "audit.experiments.subspaces.effects"
+MEASUREMENTS = "audit.experiments.subspaces.measurements"
+CAMPS_MODULE = "audit.experiments.subspaces.camps"
+EFFECTS_MODULE = "audit.experiments.subspaces.effects"
 ARMS = {
     "clean": "topk_clean",
     "leaky": "topk_leaky",
@@ -38,12 +38,12 @@ SPANNED = ("language", "clean", "leaky")
 
 
 @dataclass(frozen=True)
-class Settings:
+class SubspacesSettings:
     """What varies in this section. All of it was fixed before any result was seen."""
 
-    centre: language.Settings = language.paper
+    base: language.LanguageSettings = language.paper
     """The language model's dictionaries."""
-    addition: modular.Settings = modular.paper
+    addition: modular.ModularSettings = modular.paper
     """Those of modular addition."""
     groups: GroupsConfig = CAMPS
     """Which latents are stable, and which unstable."""
@@ -53,9 +53,9 @@ class Settings:
     """Dimensions at which spans are compared besides the main one."""
     caliper: float = 0.1
     """Largest difference of log10 firing rates in a pair of a stable and an unstable latent."""
-    worth_seeds: int = 10
+    contribution_seeds: int = 10
     """Dictionaries in which groups of latents are removed."""
-    worth_contexts: int = 16
+    contribution_contexts: int = 16
     """Held-out contexts on which the language model then predicts."""
     response_seeds: int = 10
     """Dictionaries whose latents' responses are measured."""
@@ -75,18 +75,18 @@ class Settings:
     """Held-out contexts on which co-activation is taken."""
 
 
-paper = Settings()
+paper = SubspacesSettings()
 PROFILES = {
     "paper": paper,
     # So short a training leaves all cosines low and few latents that fire equally often.
     "smoke": replace(
         paper,
-        centre=language.PROFILES["smoke"],
+        base=language.PROFILES["smoke"],
         addition=modular.PROFILES["smoke"],
         dimensions=(2, 4, 8),
         caliper=1.0,
-        worth_seeds=5,
-        worth_contexts=4,
+        contribution_seeds=5,
+        contribution_contexts=4,
         response_seeds=5,
         firings=8,
         rules=4,
@@ -96,9 +96,9 @@ PROFILES = {
     ),
     "full": replace(
         paper,
-        centre=language.PROFILES["full"],
+        base=language.PROFILES["full"],
         addition=modular.PROFILES["full"],
-        worth_seeds=20,
+        contribution_seeds=20,
         response_seeds=20,
         rules=1000,
     ),
@@ -106,7 +106,7 @@ PROFILES = {
 
 
 @dataclass(frozen=True)
-class Measured:
+class SubspacesMeasurementConfig:
     """What a measuring stage is told."""
 
     groups: GroupsConfig
@@ -127,22 +127,22 @@ class Measured:
     """Latents in a cluster, on average."""
 
 
-def parts(settings: Settings) -> dict[str, Stage]:
+def parts(settings: SubspacesSettings) -> dict[str, Stage]:
     """The parts of the section, each with the stages it measures."""
     arms = _arms(settings)
     camps = {name: _camps(name, each, settings) for name, each in arms.items()}
-    worth = {
-        "language": _language_worth(arms["language"], camps["language"], settings),
-        "clean": _subject_worth(arms["clean"], camps["clean"], settings),
+    contributions = {
+        "language": _language_contribution(arms["language"], camps["language"], settings),
+        "clean": _addition_contribution(arms["clean"], camps["clean"], settings),
     }
     inputs = {
         "camps": camps,
-        "worth": worth,
+        "worth": contributions,
         "responses": {"language": _responses(arms["language"], camps["language"], settings)},
         "spans": {name: _spans(name, arms[name], camps[name], settings) for name in SPANNED},
         "clusters": {"language": _clusters(arms["language"], camps["language"], settings)},
     }
-    told = Measured(
+    config = SubspacesMeasurementConfig(
         settings.groups,
         settings.camps,
         settings.caliper,
@@ -150,17 +150,19 @@ def parts(settings: Settings) -> dict[str, Stage]:
         settings.scored,
         settings.parts,
     )
-    modules = {"camps": CAMPS_HERE, "worth": EFFECTS, "responses": EFFECTS}
+    modules = {"camps": CAMPS_MODULE, "worth": EFFECTS_MODULE, "responses": EFFECTS_MODULE}
     return {
-        part: Stage(f"subspaces/{part}", f"{modules.get(part, HERE)}:{part}", told, stages)
+        part: Stage(
+            f"subspaces/{part}", f"{modules.get(part, MEASUREMENTS)}:{part}", config, stages
+        )
         for part, stages in inputs.items()
-    } | {"settings": Stage("subspaces/settings", f"{HERE}:settings", settings)}
+    } | {"settings": Stage("subspaces/settings", f"{MEASUREMENTS}:settings", settings)}
 
 
-def _arms(settings: Settings) -> dict[str, Arm]:
-    centre = modular.centre_arms(settings.addition)
-    return {"language": language.centre(settings.centre)} | {
-        name: centre[arm] for name, arm in ARMS.items()
+def _arms(settings: SubspacesSettings) -> dict[str, Arm]:
+    base = modular.base_arms(settings.addition)
+    return {"language": language.base_arm(settings.base)} | {
+        name: base[arm] for name, arm in ARMS.items()
     }
 
 
@@ -168,7 +170,7 @@ def _data(arm: Arm) -> Stage:
     return arm.train.inputs["activations"]
 
 
-def _camps(name: str, arm: Arm, settings: Settings) -> Stage:
+def _camps(name: str, arm: Arm, settings: SubspacesSettings) -> Stage:
     return Stage(
         f"subspaces/{name}/camps",
         "audit.analyses.unstable.camps:camps",
@@ -177,7 +179,7 @@ def _camps(name: str, arm: Arm, settings: Settings) -> Stage:
     )
 
 
-def _spans(name: str, arm: Arm, camps: Stage, settings: Settings) -> Stage:
+def _spans(name: str, arm: Arm, camps: Stage, settings: SubspacesSettings) -> Stage:
     config = SpansConfig(
         settings.groups,
         dimensions=settings.dimensions,
@@ -191,7 +193,7 @@ def _spans(name: str, arm: Arm, camps: Stage, settings: Settings) -> Stage:
     )
 
 
-def _clusters(arm: Arm, camps: Stage, settings: Settings) -> Stage:
+def _clusters(arm: Arm, camps: Stage, settings: SubspacesSettings) -> Stage:
     config = ClustersConfig(
         arm.train.config.dictionary,
         settings.groups,
@@ -208,45 +210,45 @@ def _clusters(arm: Arm, camps: Stage, settings: Settings) -> Stage:
     )
 
 
-def _worth(arm: Arm, settings: Settings) -> WorthConfig:
-    return WorthConfig(
-        arm.train.config.dictionary, settings.groups, settings.caliper, settings.worth_seeds
+def _contribution(arm: Arm, settings: SubspacesSettings) -> ContributionConfig:
+    return ContributionConfig(
+        arm.train.config.dictionary, settings.groups, settings.caliper, settings.contribution_seeds
     )
 
 
-def _language_worth(arm: Arm, camps: Stage, settings: Settings) -> Stage:
-    centre = settings.centre
-    config = LanguageWorthConfig(
-        _worth(arm, settings),
-        centre.model,
-        weights_sha256(centre.model),
-        centre.hook,
-        settings.worth_contexts,
+def _language_contribution(arm: Arm, camps: Stage, settings: SubspacesSettings) -> Stage:
+    base = settings.base
+    config = LanguageContributionConfig(
+        _contribution(arm, settings),
+        base.model,
+        weights_sha256(base.model),
+        base.hook,
+        settings.contribution_contexts,
     )
     return Stage(
         "subspaces/language/worth",
-        "audit.evaluation.groups.contribution:in_language",
+        "audit.evaluation.groups.contribution:contribution_in_language_model",
         config,
         {"dictionaries": arm.train, "activations": _data(arm), "camps": camps},
     )
 
 
-def _subject_worth(arm: Arm, camps: Stage, settings: Settings) -> Stage:
+def _addition_contribution(arm: Arm, camps: Stage, settings: SubspacesSettings) -> Stage:
     return Stage(
         "subspaces/clean/worth",
-        "audit.evaluation.groups.contribution:in_addition",
-        SubjectWorthConfig(_worth(arm, settings), reading_config("clean", 0)),
+        "audit.evaluation.groups.contribution:contribution_in_addition",
+        AdditionContributionConfig(_contribution(arm, settings), reading_config("clean", 0)),
         {"dictionaries": arm.train, "activations": _data(arm), "camps": camps},
     )
 
 
-def _responses(arm: Arm, camps: Stage, settings: Settings) -> Stage:
-    centre = settings.centre
+def _responses(arm: Arm, camps: Stage, settings: SubspacesSettings) -> Stage:
+    base = settings.base
     config = ResponsesConfig(
         ExplanationConfig(
             arm.train.config.dictionary,
-            centre.model,
-            weights_sha256(centre.model),
+            base.model,
+            weights_sha256(base.model),
             shown=settings.scored,
             contrast=4 * settings.scored,
             scored=settings.scored,
@@ -265,6 +267,6 @@ def _responses(arm: Arm, camps: Stage, settings: Settings) -> Stage:
             "dictionaries": arm.train,
             "activations": _data(arm),
             "camps": camps,
-            "text": language.text(centre.model),
+            "text": language.text(base.model),
         },
     )

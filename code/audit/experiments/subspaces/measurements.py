@@ -6,11 +6,11 @@ import numpy as np
 
 from audit.analyses.unstable.spans import LEVELS
 from audit.experiments.common.summary import difference, estimate, scalar
-from audit.experiments.common.tolerance import FINE, steady
+from audit.experiments.common.tolerance import FINE, with_platform_tolerance
 from audit.pipeline.results import Array, Scalar
 from seedstability.stability.statistics.jackknife import jackknife_kappa, jackknife_statistic
 
-AGAINST = ("random", "covariance", "stable", "components", "gauge", "anybody")
+COMPARED_LEVELS = ("random", "covariance", "stable", "components", "gauge", "anybody")
 """What the overlap of unstable spans is held against."""
 MECHANISMS = ("partners", "leftover")
 """What it might come from. These two were added after the overlaps had been seen."""
@@ -20,20 +20,20 @@ EIGHT = 8
 
 def settings(config) -> dict:
     """The settings that the text mentions."""
-    centre, addition = config.centre, config.addition
+    base, addition = config.base, config.addition
     return {
-        "seeds": len(centre.seeds),
+        "seeds": len(base.seeds),
         "leaky_seeds": len(addition.seeds),
         "clean_seeds": len(addition.clean_seeds),
-        "latents": centre.n_latents,
+        "latents": base.n_latents,
         "addition_latents": addition.n_latents,
         "threshold": Scalar(config.groups.threshold, 1, tolerance=0.0),
         "fewest": config.groups.fewest,
         "caliper": Scalar(config.caliper, 1, tolerance=0.0),
         "caliper_percent": Scalar(100 * (10**config.caliper - 1), 0, "%", tolerance=0.0),
-        "worth_seeds": min(config.worth_seeds, len(centre.seeds)),
-        "worth_contexts": config.worth_contexts,
-        "response_seeds": min(config.response_seeds, len(centre.seeds)),
+        "worth_seeds": min(config.contribution_seeds, len(base.seeds)),
+        "worth_contexts": config.contribution_contexts,
+        "response_seeds": min(config.response_seeds, len(base.seeds)),
         "firings": config.firings,
         "rules": config.rules,
         "scored": config.scored,
@@ -48,7 +48,7 @@ def spans(config, **found: Mapping) -> dict:
     tree: dict = {name: _spans(each) for name, each in found.items()}
     tree["eight_dimensions"] = EIGHT
     tree["share"] = Scalar(100 * config.share, 0, "%", tolerance=0.0)
-    return steady(tree, FINE)
+    return with_platform_tolerance(tree, FINE)
 
 
 def clusters(config, **found: Mapping) -> dict:
@@ -59,16 +59,16 @@ def clusters(config, **found: Mapping) -> dict:
         for name, each in found.items()
     }
     tree["size"] = config.cluster_size
-    return steady(tree, FINE)
+    return with_platform_tolerance(tree, FINE)
 
 
 def _spans(found: Mapping) -> dict:
     """Overlaps at the main dimension, at eight, and over all."""
     dimensions = found["dimensions"]
     eight = int(np.flatnonzero(dimensions == EIGHT)[-1])
-    tree: dict = _at(found, 0)
+    tree: dict = _at_dimension(found, 0)
     tree |= {
-        "eight": _at(found, eight),
+        "eight": _at_dimension(found, eight),
         "main_dimension": Scalar(float(dimensions[0]), 0, tolerance=3.0),
         "dimension": _dimensions(found, "participation", 1),
         "ninety": _dimensions(found, "ninety", 1),
@@ -88,25 +88,25 @@ def _dimensions(found: Mapping, what: str, digits: int) -> dict[str, Scalar]:
     } | {"data": Scalar(data, digits, tolerance=1.0)}
 
 
-def _at(found: Mapping, place: int) -> dict:
+def _at_dimension(found: Mapping, place: int) -> dict:
     """Overlap at one dimension, each level, and what is left above it."""
     own = found["found"][place]
     tables = {level: found[level][place] for level in LEVELS}
     tables["random"] = np.full_like(own, found["random"][place])
     tree: dict = {
         "overlap": estimate(own, 3, chance=float(found["random"][place])),
-        "level": {level: estimate(tables[level], 3) for level in (*AGAINST, *MECHANISMS)},
+        "level": {level: estimate(tables[level], 3) for level in (*COMPARED_LEVELS, *MECHANISMS)},
         "among_stable": estimate(tables["among_stable"], 3),
     }
-    tree |= _beside_members(own, tables["gauge"], found["member"], found["member_gauge"])
-    for level in (*AGAINST, *MECHANISMS):
+    tree |= _span_and_member_kappas(own, tables["gauge"], found["member"], found["member_gauge"])
+    for level in (*COMPARED_LEVELS, *MECHANISMS):
         node = difference(own, tables[level], paired=True)
         tree[f"excess_{level}"] = node["value"]
-        tree[f"smallest_{level}"] = _seen(node)
+        tree[f"smallest_{level}"] = _minimum_detectable_effect(node)
     return tree
 
 
-def _beside_members(
+def _span_and_member_kappas(
     span: np.ndarray, span_gauge: np.ndarray, member: np.ndarray, member_gauge: np.ndarray
 ) -> dict:
     """κ of spans and of single latents' lines, both squared cosines, against the gauge."""
@@ -119,7 +119,7 @@ def _beside_members(
     }
 
 
-def _seen(node: Mapping) -> Scalar:
+def _minimum_detectable_effect(node: Mapping) -> Scalar:
     """The smallest difference that so many seeds would have shown, 0 below five of them."""
     smallest = node.get("smallest_seen", Scalar(0.0, 4))
     # A standard error of few seeds is itself known to a third or so.
@@ -149,10 +149,12 @@ def _clusters(found: Mapping) -> dict:
     return {
         "overlap": estimate(found["found"], 3),
         "level": {level: estimate(found[level], 3) for level in _NULLS},
-        "span_excess": scalar(_above_both(found), 4),
+        "span_excess": scalar(_above_higher_level(found), 4),
         **{f"span_excess_{level}": node["value"] for level, node in against.items()},
-        "smallest_seen": _seen(against["gauge"]),
-        **_beside_members(found["found"], found["gauge"], found["square"], found["square_gauge"]),
+        "smallest_seen": _minimum_detectable_effect(against["gauge"]),
+        **_span_and_member_kappas(
+            found["found"], found["gauge"], found["square"], found["square_gauge"]
+        ),
         "member_cosine": estimate(found["member"], 3),
         "member_cosine_gauge": estimate(found["member_gauge"], 3),
         "member_excess": member["value"],
@@ -168,7 +170,7 @@ def _clusters(found: Mapping) -> dict:
 _NULLS = ("gauge", "covariance")
 
 
-def _above_both(found: Mapping):
+def _above_higher_level(found: Mapping):
     """Overlap less the higher of the two levels."""
 
     def statistic(groups: np.ndarray) -> float:

@@ -12,16 +12,16 @@ from audit.experiments.modular import experiment as modular
 from audit.pipeline.graph.stage import Stage
 from seedstability.dictionaries.config import RELU, DictionaryConfig, TrainingConfig
 
-HERE = "audit.experiments.symmetry.measurements"
-MOVED = "literature"
+MEASUREMENTS = "audit.experiments.symmetry.measurements"
+LITERATURE = "literature"
 """ReLU as the literature trains it: dictionaries that did leave their random start."""
 
 
 @dataclass(frozen=True)
-class Settings:
+class SymmetrySettings:
     """What varies in this section."""
 
-    centre: modular.Settings = modular.PROFILES["paper"]
+    base: modular.ModularSettings = modular.PROFILES["paper"]
     """Subject zero's dictionaries, all seeds, and the recipe of all others."""
     subjects: tuple[int, ...] = (1, 2)
     """Seeds of the other clean transformers."""
@@ -39,12 +39,12 @@ class Settings:
     """Relabellings behind the chance level of the activations' own invariance."""
 
 
-paper = Settings()
+paper = SymmetrySettings()
 PROFILES = {
     "paper": paper,
     "smoke": replace(
         paper,
-        centre=modular.PROFILES["smoke"],
+        base=modular.PROFILES["smoke"],
         queries=6,
         candidates=4,
         units=8,
@@ -53,7 +53,7 @@ PROFILES = {
     ),
     "full": replace(
         paper,
-        centre=modular.PROFILES["full"],
+        base=modular.PROFILES["full"],
         seeds=modular.PROFILES["full"].clean_seeds,
         queries=128,
         candidates=32,
@@ -63,7 +63,7 @@ PROFILES = {
 }
 
 
-def parts(settings: Settings) -> dict[str, Stage]:
+def parts(settings: SymmetrySettings) -> dict[str, Stage]:
     """The parts of the section, each with the stages it measures."""
     searches = {
         architecture: {
@@ -75,62 +75,65 @@ def parts(settings: Settings) -> dict[str, Stage]:
     moved = {"clean0": _literature(settings)}
     everything = {
         f"{name}__{subject}": stage
-        for name, arm in (searches | {MOVED: moved}).items()
+        for name, arm in (searches | {LITERATURE: moved}).items()
         for subject, stage in arm.items()
     }
     return {
         **{
-            name: _measure(name, "pooled", arm) for name, arm in (searches | {MOVED: moved}).items()
+            name: _measure(name, "pooled", arm)
+            for name, arm in (searches | {LITERATURE: moved}).items()
         },
         "subjects": _measure("subjects", "subjects", everything),
         "figure": _measure("figure", "figure", everything),
         "example": _measure("example", "example", {"search": searches["topk"]["clean0"]}),
         "invariance": _measure("invariance", "invariance", _invariance(settings)),
-        "settings": Stage("symmetry/settings", f"{HERE}:settings", settings),
+        "settings": Stage("symmetry/settings", f"{MEASUREMENTS}:settings", settings),
     }
 
 
 @dataclass(frozen=True)
-class _Nothing:
+class _NoSettings:
     """Settings of a measuring stage that has none of its own."""
 
 
 def _measure(part: str, function: str, inputs: dict[str, Stage]) -> Stage:
-    return Stage(f"symmetry/{part}", f"{HERE}:{function}", _Nothing(), inputs)
+    return Stage(f"symmetry/{part}", f"{MEASUREMENTS}:{function}", _NoSettings(), inputs)
 
 
-def _search(settings: Settings, architecture: str, subject: int) -> Stage:
-    centre = settings.centre
+def _search(settings: SymmetrySettings, architecture: str, subject: int) -> Stage:
+    base = settings.base
     preset = replace(
-        modular.ARCHITECTURES[architecture], n_latents=centre.n_latents, epochs=centre.epochs
+        modular.ARCHITECTURES[architecture], n_latents=base.n_latents, epochs=base.epochs
     )
     name = f"{architecture}_clean{subject}"
     if subject == 0:
-        train = _trained_already(settings, "headline", f"{architecture}_clean")
+        train = _modular_training(settings, "headline", f"{architecture}_clean")
     else:
         train = Stage(
             f"symmetry/{name}/train",
             "audit.training.stages:train",
             TrainingConfig(preset, settings.seeds),
-            {"activations": activations("clean", subject, centre.layer)},
+            {"activations": activations("clean", subject, base.layer)},
         )
-    return _searched(settings, name, preset, train)
+    return _search_stage(settings, name, preset, train)
 
 
-def _literature(settings: Settings) -> Stage:
-    centre = settings.centre
-    preset = replace(RELU, n_latents=centre.n_latents, epochs=centre.epochs)
-    train = _trained_already(settings, "conventions", "relu_clean")
-    return _searched(settings, f"{MOVED}_clean0", preset, train)
+def _literature(settings: SymmetrySettings) -> Stage:
+    base = settings.base
+    preset = replace(RELU, n_latents=base.n_latents, epochs=base.epochs)
+    train = _modular_training(settings, "conventions", "relu_clean")
+    return _search_stage(settings, f"{LITERATURE}_clean0", preset, train)
 
 
-def _trained_already(settings: Settings, part: str, arm: str) -> Stage:
+def _modular_training(settings: SymmetrySettings, part: str, arm: str) -> Stage:
     """Dictionaries that the section on modular addition has trained."""
-    compared = modular.parts(settings.centre)[part].inputs[f"{arm}__comparison"]
+    compared = modular.parts(settings.base)[part].inputs[f"{arm}__comparison"]
     return compared.inputs["dictionaries"]
 
 
-def _searched(settings: Settings, name: str, preset: DictionaryConfig, train: Stage) -> Stage:
+def _search_stage(
+    settings: SymmetrySettings, name: str, preset: DictionaryConfig, train: Stage
+) -> Stage:
     return Stage(
         f"symmetry/{name}/search",
         "audit.analyses.symmetry.stages:search",
@@ -145,13 +148,13 @@ def _searched(settings: Settings, name: str, preset: DictionaryConfig, train: St
     )
 
 
-def _invariance(settings: Settings) -> dict[str, Stage]:
+def _invariance(settings: SymmetrySettings) -> dict[str, Stage]:
     return {
         f"clean{subject}": Stage(
             f"symmetry/clean{subject}/invariance",
             "audit.analyses.symmetry.stages:invariance",
             InvarianceConfig(draws=settings.draws),
-            {"activations": activations("clean", subject, settings.centre.layer)},
+            {"activations": activations("clean", subject, settings.base.layer)},
         )
         for subject in (0, *settings.subjects)
     }

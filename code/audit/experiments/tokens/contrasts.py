@@ -11,56 +11,58 @@ from audit.experiments.tokens.pair_tables import (
     SCOPES,
     STATISTICS,
     THRESHOLDS,
-    Measured,
-    weights_to,
+    MeasuredArm,
+    frequency_weights,
 )
 from audit.pipeline.results import RANGE, Scalar
 
 HEADLINE = "matched_median"
 """The statistic of the third report."""
-STEPS = ("matched_mean", HEADLINE)
+STEP_STATISTICS = ("matched_mean", HEADLINE)
 """What a sweep is judged by; a mean is steadier than a median that crosses a gap."""
 
 
-def contrast(first: Measured, second: Measured) -> dict:
+def contrast(first: MeasuredArm, second: MeasuredArm) -> dict:
     """The first arm less the second, paired by seed: raw, in κ, and frequency-matched."""
-    first, second = alike(first, second)
+    first, second = over_common_seeds(first, second)
     tree: dict = {
-        scope: {name: paired(first, second, name, scope) for name in STATISTICS} for scope in SCOPES
+        scope: {name: paired_difference(first, second, name, scope) for name in STATISTICS}
+        for scope in SCOPES
     }
     tree["dead_fraction"] = _percent(_dead(first), _dead(second))
     if "own" in first.evaluation and "own" in second.evaluation:
         tree["dead_on_own"] = _percent(_dead(first, "own"), _dead(second, "own"))
-    ours, theirs, covered = weights_to(first, second)
+    ours, theirs, covered = frequency_weights(first, second)
     tree["frequency_matched"] = {
-        name: paired(first, second, name, "live", ours, theirs) for name in FREQUENCY_MATCHED
+        name: paired_difference(first, second, name, "live", ours, theirs)
+        for name in FREQUENCY_MATCHED
     } | {"covered": Scalar(100 * covered, 0, "%", tolerance=15.0)}
     return tree
 
 
-def deflation(arm: Measured) -> dict:
+def deflation(arm: MeasuredArm) -> dict:
     """Live less full, of the same pairs: what dead latents take from a figure."""
     return {
         name: difference(arm.table(name, scope="live"), arm.table(name, scope="full"), True)[
             "value"
         ]
-        for name in STEPS
+        for name in STEP_STATISTICS
     }
 
 
-def loosened(tree: Mapping) -> dict:
+def with_interval_tolerance(tree: Mapping) -> dict:
     """Each estimate with a tolerance as wide as its interval.
 
     Training is chaotic: another maker's processor draws new dictionaries in effect. Two estimates
     of one truth lie apart by √2 standard errors; five seeds' interval is 5.6 wide.
     """
     return {
-        name: loosened(leaf) if isinstance(leaf, Mapping) else _loose(leaf)
+        name: with_interval_tolerance(leaf) if isinstance(leaf, Mapping) else _with_tolerance(leaf)
         for name, leaf in tree.items()
     }
 
 
-def _loose(leaf):
+def _with_tolerance(leaf):
     if not isinstance(leaf, Scalar) or leaf.tolerance is not None or leaf.low is None:
         return leaf
     if leaf.interval.startswith(RANGE) or leaf.high is None:
@@ -68,14 +70,14 @@ def _loose(leaf):
     return replace(leaf, tolerance=max(leaf.high - leaf.low, 1.5 * 10.0**-leaf.digits))
 
 
-def alike(first: Measured, second: Measured) -> tuple[Measured, Measured]:
+def over_common_seeds(first: MeasuredArm, second: MeasuredArm) -> tuple[MeasuredArm, MeasuredArm]:
     """Both with the seeds that both have."""
     seeds = min(first.seeds, second.seeds)
     return first.first(seeds), second.first(seeds)
 
 
-def paired(
-    first: Measured, second: Measured, name: str, scope: str, ours=None, theirs=None
+def paired_difference(
+    first: MeasuredArm, second: MeasuredArm, name: str, scope: str, ours=None, theirs=None
 ) -> dict:
     """First less second, paired by seed, raw and in κ against gauge."""
     tables = (
@@ -104,5 +106,5 @@ def _percent(first: np.ndarray, second: np.ndarray) -> Scalar:
     return _in_percent(difference(first, second, paired=True)["value"])
 
 
-def _dead(arm: Measured, samples: str = "heldout") -> np.ndarray:
+def _dead(arm: MeasuredArm, samples: str = "heldout") -> np.ndarray:
     return arm.evaluation[samples]["dead_fraction"][arm.slice]

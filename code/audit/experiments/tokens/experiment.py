@@ -16,14 +16,14 @@ from seedstability.dictionaries.config import TOPK
 from seedstability.errors import UserError
 from seedstability.similarity.config import ComparisonConfig
 
-HERE = "audit.experiments.tokens.measurements"
+MEASUREMENTS = "audit.experiments.tokens.measurements"
 
 
 @dataclass(frozen=True)
-class Settings:
+class TokensSettings:
     """What varies in this section."""
 
-    centre: language.Settings = language.PROFILES["paper"]
+    base: language.LanguageSettings = language.PROFILES["paper"]
     """The centre: model, layer, size, tokens, epochs and seeds."""
     first_hook: str = "blocks.0.hook_resid_pre"
     """The report's layer 0: token and position embeddings, before any block."""
@@ -38,7 +38,7 @@ class Settings:
     seen_distinct: tuple[int, ...] = (1_024, 32_768, 524_288)
     """Distinct tokens while the tokens seen stay the centre's; the centre's stands between them."""
     epochs_distinct: tuple[int, ...] = (1_024, 8_192, 32_768)
-    """Distinct tokens while the epochs stay the centre's; again without the centre's own."""
+    """Distinct tokens at the base configuration's epochs, besides its own number."""
     most: int = 1_048_576
     """The most distinct tokens, at the centre's epochs, with the fewest seeds."""
     scaled: tuple[int, int] = (1_024, 32_768)
@@ -88,11 +88,11 @@ class Sweeps:
     """Seeds of an arm, the first of the centre's."""
 
 
-paper = Settings()
+paper = TokensSettings()
 PROFILES = {
     "paper": paper,
-    "smoke": Settings(
-        centre=language.PROFILES["smoke"],
+    "smoke": TokensSettings(
+        base=language.PROFILES["smoke"],
         sizes=(32, 96),
         large=128,
         compared=(32, 64),
@@ -106,7 +106,7 @@ PROFILES = {
     ),
     "full": replace(
         paper,
-        centre=language.PROFILES["full"],
+        base=language.PROFILES["full"],
         sizes=(128, 256, 1024, 2048),
         large=16_384,
         seen_distinct=(1_024, 8_192, 32_768, 524_288),
@@ -117,7 +117,7 @@ PROFILES = {
 
 
 @dataclass(frozen=True)
-class Measured:
+class ArmStages:
     """The stages of an arm that the measuring stages read."""
 
     evaluation: Stage
@@ -126,57 +126,60 @@ class Measured:
     """The partner of each latent."""
 
 
-def parts(settings: Settings) -> dict[str, Stage]:
+def parts(settings: TokensSettings) -> dict[str, Stage]:
     """The parts of the section, each with the stages it measures."""
-    few = len(settings.centre.few_seeds)
-    centre = centre_arm(settings.centre)
+    few = len(settings.base.few_seeds)
+    base_stages = base_arm(settings.base)
     layers = {
         name: _arm(f"layers/{name}", settings, hook=hook)
         for name, hook in (("first", settings.first_hook), ("last", settings.last_hook))
     }
     layers["slow"] = _arm("layers/slow", settings, rate=settings.preset_rate)
     return {
-        "centre": _measure("centre", {"centre": centre}),
-        "layers": _measure("layers", {"centre": centre, **layers}, Sweeps(seeds=few)),
-        "sizes": _sizes(settings, centre),
-        "amounts": _amounts(settings, centre),
+        "centre": _measure("centre", {"centre": base_stages}),
+        "layers": _measure("layers", {"centre": base_stages, **layers}, Sweeps(seeds=few)),
+        "sizes": _sizes(settings, base_stages),
+        "amounts": _amounts(settings, base_stages),
         "report": _measure("report", {**_report(settings), **_conditions(settings)}),
-        "settings": Stage("tokens/settings", f"{HERE}:settings", settings),
+        "settings": Stage("tokens/settings", f"{MEASUREMENTS}:settings", settings),
     }
 
 
-def centre_arm(centre: language.Settings) -> Measured:
+def base_arm(base: language.LanguageSettings) -> ArmStages:
     """The centre with the partners of all its pairs of seeds."""
-    each = language.centre(centre)
+    each = language.base_arm(base)
     data = each.train.inputs["activations"]
-    return Measured(each.evaluate, _partners("centre", each.train, each.evaluate, data))
+    return ArmStages(each.evaluate, _partners("centre", each.train, each.evaluate, data))
 
 
-def _sizes(settings: Settings, centre: Measured) -> Stage:
+def _sizes(settings: TokensSettings, base_stages: ArmStages) -> Stage:
     """Sizes at equal tokens, and at equal updates a latent; the largest is the same in both."""
-    own, each_latent = settings.centre, settings.centre.tokens // settings.large
-    arms = {"centre": centre, "large": _arm("sizes/large", settings, n=settings.large, few=True)}
+    base, each_latent = settings.base, settings.base.tokens // settings.large
+    arms = {
+        "centre": base_stages,
+        "large": _arm("sizes/large", settings, n=settings.large, few=True),
+    }
     points: dict[str, dict[int, str]] = {
-        "equal_tokens": {own.n_latents: "centre", settings.large: "large"},
+        "equal_tokens": {base.n_latents: "centre", settings.large: "large"},
         "equal_updates": {settings.large: "large"},
     }
     for n in settings.sizes:
         points["equal_tokens"][n] = f"tokens{n}"
         arms[f"tokens{n}"] = _arm(f"sizes/tokens{n}", settings, n=n)
-    for n in (*settings.sizes, own.n_latents):
+    for n in (*settings.sizes, base.n_latents):
         points["equal_updates"][n] = f"updates{n}"
         arms[f"updates{n}"] = _arm(f"sizes/updates{n}", settings, n=n, distinct=n * each_latent)
     return _measure("sizes", arms, _sweeps(points, settings.compared, settings))
 
 
-def _amounts(settings: Settings, centre: Measured) -> Stage:
+def _amounts(settings: TokensSettings, base_stages: ArmStages) -> Stage:
     """Distinct tokens at equal epochs, and at equal tokens seen."""
-    own = settings.centre
+    base = settings.base
     most = _arm("amounts/most", settings, distinct=settings.most, few=True)
-    arms = {"centre": centre, "most": most}
+    arms = {"centre": base_stages, "most": most}
     points = {
-        "equal_epochs": {own.tokens: "centre", settings.most: "most"},
-        "equal_seen": {own.tokens: "centre"},
+        "equal_epochs": {base.tokens: "centre", settings.most: "most"},
+        "equal_seen": {base.tokens: "centre"},
     }
     for distinct in settings.epochs_distinct:
         points["equal_epochs"][distinct] = f"epochs{distinct}"
@@ -187,7 +190,7 @@ def _amounts(settings: Settings, centre: Measured) -> Stage:
             f"amounts/seen{distinct}",
             settings,
             distinct=distinct,
-            epochs=_epochs(own.tokens * own.epochs, distinct),
+            epochs=_epochs(base.tokens * base.epochs, distinct),
         )
     return _measure("amounts", arms, _sweeps(points, settings.scaled, settings))
 
@@ -202,19 +205,19 @@ def _epochs(seen: int, distinct: int) -> int:
 
 
 def _sweeps(
-    points: dict[str, dict[int, str]], compared: tuple[int, int], settings: Settings
+    points: dict[str, dict[int, str]], compared: tuple[int, int], settings: TokensSettings
 ) -> Sweeps:
     sweeps = (
         Sweep(name, tuple(sorted(found)), tuple(found[at] for at in sorted(found)), compared)
         for name, found in points.items()
     )
-    return Sweeps(tuple(sweeps), len(settings.centre.few_seeds))
+    return Sweeps(tuple(sweeps), len(settings.base.few_seeds))
 
 
-def _report(settings: Settings) -> dict[str, Measured]:
+def _report(settings: TokensSettings) -> dict[str, ArmStages]:
     """The report's own setting, as far as it says, on our model: it names no learning rate, so once
     with the preset's and once with the centre's."""
-    rates = {"report": settings.preset_rate, "faster": settings.centre.learning_rate}
+    rates = {"report": settings.preset_rate, "faster": settings.base.learning_rate}
     return {
         name: _arm(
             f"report/{name}",
@@ -242,11 +245,11 @@ CONDITIONS = {
 epochs. Its text is another; ours is the corpus of all sections."""
 
 
-def _conditions(settings: Settings) -> dict[str, Measured]:
+def _conditions(settings: TokensSettings) -> dict[str, ArmStages]:
     """The report's conditions on its own model, where the profile has it."""
     if not settings.report_model:
         return {}
-    there = replace(settings, centre=replace(settings.centre, model=settings.report_model))
+    there = replace(settings, base=replace(settings.base, model=settings.report_model))
     return {
         name: _arm(
             f"report/{name}",
@@ -265,7 +268,7 @@ def _conditions(settings: Settings) -> dict[str, Measured]:
 
 def _arm(
     name: str,
-    settings: Settings,
+    settings: TokensSettings,
     *,
     hook: str = "",
     n: int = 0,
@@ -276,41 +279,43 @@ def _arm(
     rate: float = 0.0,
     few: bool = False,
     live_on_own: bool = False,
-) -> Measured:
+) -> ArmStages:
     """An arm that differs from the centre in what is given."""
-    own = settings.centre
-    centre = language.centre(own).train.config
-    n, distinct = n or own.n_latents, distinct or own.tokens
+    base = settings.base
+    base_training = language.base_arm(base).train.config
+    n, distinct = n or base.n_latents, distinct or base.tokens
     dictionary = replace(
-        centre.dictionary,
+        base_training.dictionary,
         n_latents=n,
-        k=k or min(own.k, n // settings.smallest_share),
-        epochs=epochs or own.epochs,
-        batch_size=batch or centre.dictionary.batch_size,
-        learning_rate=rate or own.learning_rate,
+        k=k or min(base.k, n // settings.smallest_share),
+        epochs=epochs or base.epochs,
+        batch_size=batch or base_training.dictionary.batch_size,
+        learning_rate=rate or base.learning_rate,
     )
-    hook = hook or own.hook
-    judged = _read(own, hook, own.tokens)
+    hook = hook or base.hook
+    evaluation_text = _read(base, hook, base.tokens)
     # What is no more than the centre's is the front of the same store.
-    data = judged if distinct <= own.tokens else _read(own, hook, settings.most)
-    seeds = own.fewest_seeds if few else own.few_seeds
-    training = replace(centre, dictionary=dictionary, seeds=seeds, samples=distinct)
+    data = evaluation_text if distinct <= base.tokens else _read(base, hook, settings.most)
+    seeds = base.fewest_seeds if few else base.few_seeds
+    training = replace(base_training, dictionary=dictionary, seeds=seeds, samples=distinct)
     train = arm(f"tokens/{name}", data, training, ComparisonConfig(permutations=0)).train
     own_samples = distinct if distinct <= settings.own_samples else 0
     quality = HeldoutConfig(dictionary, own_samples, live_on_own)
-    return _judged(name, train, judged, quality, few)
+    return _evaluated(name, train, evaluation_text, quality, few)
 
 
-def _read(own: language.Settings, hook: str, tokens: int) -> Stage:
+def _read(base: language.LanguageSettings, hook: str, tokens: int) -> Stage:
     return language.read(
         hook,
         tokens,
-        heldout_contexts=own.heldout_contexts,
-        model=own.model,
+        heldout_contexts=base.heldout_contexts,
+        model=base.model,
     )
 
 
-def _judged(name: str, train: Stage, data: Stage, quality: HeldoutConfig, few: bool) -> Measured:
+def _evaluated(
+    name: str, train: Stage, data: Stage, quality: HeldoutConfig, few: bool
+) -> ArmStages:
     """Evaluation and partners on the centre's text, whatever text the arm was trained on."""
     evaluate = Stage(
         f"tokens/{name}/evaluate",
@@ -318,7 +323,7 @@ def _judged(name: str, train: Stage, data: Stage, quality: HeldoutConfig, few: b
         quality,
         {"dictionaries": train, "activations": data},
     )
-    return Measured(evaluate, _partners(name, train, evaluate, data, few))
+    return ArmStages(evaluate, _partners(name, train, evaluate, data, few))
 
 
 def _partners(name: str, train: Stage, evaluate: Stage, data: Stage, few: bool = False) -> Stage:
@@ -333,14 +338,14 @@ def _partners(name: str, train: Stage, evaluate: Stage, data: Stage, few: bool =
 
 
 @dataclass(frozen=True)
-class _Nothing:
+class _NoSettings:
     """Settings of a measuring stage that has none of its own."""
 
 
-def _measure(part: str, arms: dict[str, Measured], config: object = None) -> Stage:
+def _measure(part: str, arms: dict[str, ArmStages], config: object = None) -> Stage:
     inputs = {
         f"{name}__{what}": stage
         for name, each in arms.items()
         for what, stage in (("evaluation", each.evaluation), ("partners", each.partners))
     }
-    return Stage(f"tokens/{part}", f"{HERE}:{part}", config or _Nothing(), inputs)
+    return Stage(f"tokens/{part}", f"{MEASUREMENTS}:{part}", config or _NoSettings(), inputs)

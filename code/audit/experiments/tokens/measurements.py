@@ -3,38 +3,43 @@
 import numpy as np
 
 from audit.experiments.common.summary import estimate, similarity
-from audit.experiments.tokens.contrasts import HEADLINE, contrast, deflation, loosened
-from audit.experiments.tokens.pair_tables import SCOPES, STATISTICS, THRESHOLDS, Measured
-from audit.experiments.tokens.sweeps import measured_sweeps, point, quality
+from audit.experiments.tokens.contrasts import (
+    HEADLINE,
+    contrast,
+    deflation,
+    with_interval_tolerance,
+)
+from audit.experiments.tokens.pair_tables import SCOPES, STATISTICS, THRESHOLDS, MeasuredArm
+from audit.experiments.tokens.sweeps import quality, sweep_point, sweep_values
 from audit.pipeline.results import Scalar
 from seedstability.stability.statistics.pair_effects import pair_effects
 
 
 def settings(config) -> dict:
     """The settings that the text mentions."""
-    own = config.centre
+    base = config.base
     return {
-        "latents": own.n_latents,
-        "k": own.k,
-        "tokens": own.tokens,
-        "epochs": own.epochs,
-        "seen": own.tokens * own.epochs,
-        "seeds": len(own.seeds),
-        "few_seeds": len(own.few_seeds),
-        "fewest_seeds": len(own.fewest_seeds),
-        "heldout_contexts": own.heldout_contexts,
+        "latents": base.n_latents,
+        "k": base.k,
+        "tokens": base.tokens,
+        "epochs": base.epochs,
+        "seen": base.tokens * base.epochs,
+        "seeds": len(base.seeds),
+        "few_seeds": len(base.few_seeds),
+        "fewest_seeds": len(base.fewest_seeds),
+        "heldout_contexts": base.heldout_contexts,
         "smallest": min(config.sizes),
         "large": config.large,
         "compared_small": config.compared[0],
         "compared_large": config.compared[1],
-        "tokens_each_latent": own.tokens // config.large,
+        "tokens_each_latent": base.tokens // config.large,
         "fewest_tokens": min(config.epochs_distinct),
         "most_tokens": config.most,
         "scaled_few": config.scaled[0],
         "scaled_many": config.scaled[1],
         "times": config.scaled[1] // config.scaled[0],
         **{name: Scalar(value, 1, tolerance=0.0) for name, value in THRESHOLDS.items()},
-        "rate": Scalar(own.learning_rate, 3, tolerance=0.0),
+        "rate": Scalar(base.learning_rate, 3, tolerance=0.0),
         "preset_rate": Scalar(config.preset_rate, 4, tolerance=0.0),
         "report_latents": config.report_latents,
         "report_k": config.report_k,
@@ -46,22 +51,22 @@ def settings(config) -> dict:
 
 def centre(config, **inputs: dict) -> dict:
     """The centre, over all its seeds; and which pairs of them stand out (C21, C23)."""
-    arm = Measured.of(inputs, "centre")
-    tree = whole(arm) | {"seeds": arm.seeds, "deflation": deflation(arm)}
+    arm = MeasuredArm.of(inputs, "centre")
+    tree = arm_values(arm) | {"seeds": arm.seeds, "deflation": deflation(arm)}
     for scope in SCOPES:
         tree[f"pairs_{scope}"] = _pairs(arm.table(HEADLINE, scope=scope))
-    return loosened(tree)
+    return with_interval_tolerance(tree)
 
 
 def layers(config, **inputs: dict) -> dict:
     """First and last layer, and the preset's learning rate, beside the centre (C24)."""
     names = ("first", "centre", "last", "slow")
-    arms = {name: Measured.of(inputs, name, config.seeds) for name in names}
-    tree: dict = {name: whole(arm) for name, arm in arms.items()}
-    tree["points"] = {name: point(arm) for name, arm in arms.items()}
+    arms = {name: MeasuredArm.of(inputs, name, config.seeds) for name in names}
+    tree: dict = {name: arm_values(arm) for name, arm in arms.items()}
+    tree["points"] = {name: sweep_point(arm) for name, arm in arms.items()}
     for name in ("first", "last", "slow"):
         tree[f"{name}_less_centre"] = contrast(arms[name], arms["centre"])
-    return loosened(tree)
+    return with_interval_tolerance(tree)
 
 
 def report(config, **inputs: dict) -> dict:
@@ -70,26 +75,26 @@ def report(config, **inputs: dict) -> dict:
     for key in inputs:
         name, _, what = key.partition("__")
         if what == "partners":
-            arm = Measured.of(inputs, name)
-            tree[name] = whole(arm) | {
+            arm = MeasuredArm.of(inputs, name)
+            tree[name] = arm_values(arm) | {
                 "deflation": deflation(arm),
                 "pairs": _pairs(arm.table(HEADLINE, scope="full")),
             }
     own = tree.pop("report")
-    return loosened(own | tree)
+    return with_interval_tolerance(own | tree)
 
 
 def sizes(config, **inputs: dict) -> dict:
     """Sizes at equal tokens and at equal updates a latent (C25)."""
-    return loosened(measured_sweeps(config, inputs))
+    return with_interval_tolerance(sweep_values(config, inputs))
 
 
 def amounts(config, **inputs: dict) -> dict:
     """Distinct tokens at equal epochs and at equal tokens seen (C26)."""
-    return loosened(measured_sweeps(config, inputs))
+    return with_interval_tolerance(sweep_values(config, inputs))
 
 
-def whole(arm: Measured) -> dict:
+def arm_values(arm: MeasuredArm) -> dict:
     """Every statistic over all and over live latents, beside all chance levels."""
     tree: dict = {
         scope: {
@@ -125,6 +130,6 @@ def _pairs(table: np.ndarray) -> dict:
     }
 
 
-def _highest(arm: Measured) -> float:
+def _highest(arm: MeasuredArm) -> float:
     pairs = arm.partners["pairs"].max(axis=1) < arm.seeds
     return float(np.nanmax(arm.partners["full"]["trained"]["cosine"][pairs]))

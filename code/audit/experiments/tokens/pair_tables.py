@@ -22,12 +22,12 @@ FREQUENCY_MATCHED = STATISTICS[1:]
 
 _EDGES = 10.0 ** np.arange(-6.0, 0.01, 0.5)
 """Half a decade a bin: fewer latents than that a bin, and the weights would be luck."""
-_FEWEST = 10
+_MIN_LATENTS_PER_BIN = 10
 """Latents of all seeds that a bin needs in both arms."""
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredArm:
     """An arm as its stages have measured it."""
 
     evaluation: Mapping
@@ -46,7 +46,7 @@ class Measured:
 
     def first(self, seeds: int) -> "Measured":
         """The same arm, of fewer seeds."""
-        return Measured(self.evaluation, self.partners, min(seeds, self.seeds))
+        return MeasuredArm(self.evaluation, self.partners, min(seeds, self.seeds))
 
     @property
     def slice(self) -> slice:
@@ -78,7 +78,9 @@ class Measured:
             if name == "max_cosine":
                 value = found[name][at]
             else:
-                value = self._one(name, found["cosine"][at], found["partner"][at], i, j, weights)
+                value = self._pair_statistic(
+                    name, found["cosine"][at], found["partner"][at], i, j, weights
+                )
             table[i, j] = table[j, i] = value
         return table
 
@@ -97,7 +99,7 @@ class Measured:
         rates = self.rates[self.slice]
         return np.bincount(_bin(rates[rates > 0]), minlength=len(_EDGES))
 
-    def _one(self, name: str, cosine, partner, i: int, j: int, weights) -> float:
+    def _pair_statistic(self, name: str, cosine, partner, i: int, j: int, weights) -> float:
         matched = partner >= 0
         if not matched.any():
             return np.nan
@@ -108,7 +110,9 @@ class Measured:
         return statistic(name, values, 0.5 * (weights[_bin(own)] + weights[_bin(theirs)]))
 
 
-def weights_to(arm: Measured, reference: Measured) -> tuple[np.ndarray, np.ndarray, float]:
+def frequency_weights(
+    arm: MeasuredArm, reference: MeasuredArm
+) -> tuple[np.ndarray, np.ndarray, float]:
     """Weights that give two arms the same distribution of firing rates, the reference's.
 
     Returns:
@@ -116,7 +120,7 @@ def weights_to(arm: Measured, reference: Measured) -> tuple[np.ndarray, np.ndarr
         live latents that lie in bins both arms fill.
     """
     ours, theirs = arm.bins(), reference.bins()
-    common = (ours >= _FEWEST) & (theirs >= _FEWEST)
+    common = (ours >= _MIN_LATENTS_PER_BIN) & (theirs >= _MIN_LATENTS_PER_BIN)
     weights = np.where(common, theirs / np.maximum(ours, 1), 0.0)
     return weights, common.astype(float), float(theirs[common].sum() / max(theirs.sum(), 1))
 

@@ -11,13 +11,19 @@ from itertools import pairwise
 import numpy as np
 
 from audit.experiments.common.summary import estimate, similarity
-from audit.experiments.tokens.contrasts import HEADLINE, STEPS, alike, contrast, paired
+from audit.experiments.tokens.contrasts import (
+    HEADLINE,
+    STEP_STATISTICS,
+    contrast,
+    over_common_seeds,
+    paired_difference,
+)
 from audit.experiments.tokens.pair_tables import (
     SCOPES,
     STATISTICS,
     THRESHOLDS,
-    Measured,
-    weights_to,
+    MeasuredArm,
+    frequency_weights,
 )
 from audit.pipeline.results import Array, Scalar
 from seedstability.similarity.names import LEVELS
@@ -27,14 +33,14 @@ MARGIN = 0.02
 """The margin of every statement of equality in the paper (definitions)."""
 
 
-def measured_sweeps(config, inputs: dict[str, dict]) -> dict:
+def sweep_values(config, inputs: dict[str, dict]) -> dict:
     """Every sweep of a part, from its `Sweeps` and the arms' measurements."""
-    reference = Measured.of(inputs, "centre", config.seeds)
+    reference = MeasuredArm.of(inputs, "centre", config.seeds)
     tree: dict = {}
     for sweep in config.sweeps:
-        arms = [Measured.of(inputs, name, config.seeds) for name in sweep.arms]
+        arms = [MeasuredArm.of(inputs, name, config.seeds) for name in sweep.arms]
         small, large = (arms[sweep.values.index(value)] for value in sweep.compared)
-        points = {f"p{at}": point(arm) for at, arm in enumerate(arms)}
+        points = {f"p{at}": sweep_point(arm) for at, arm in enumerate(arms)}
         for at, value in enumerate(sweep.values):
             points[f"p{at}"]["at"] = value
         tree[sweep.name] = {
@@ -45,7 +51,7 @@ def measured_sweeps(config, inputs: dict[str, dict]) -> dict:
             },
             "frequency_matched": _frequency_matched(arms, reference),
             "steps": {
-                scope: {name: _steps(arms, sweep.values, name, scope) for name in STEPS}
+                scope: {name: _steps(arms, sweep.values, name, scope) for name in STEP_STATISTICS}
                 for scope in SCOPES
             },
             "explained_variance": _of_seeds(arms, "explained_variance"),
@@ -57,14 +63,17 @@ def measured_sweeps(config, inputs: dict[str, dict]) -> dict:
             ),
             "second_less_first": contrast(large, small),
             "last_less_first": {
-                scope: {name: paired(*alike(arms[-1], arms[0]), name, scope) for name in STEPS}
+                scope: {
+                    name: paired_difference(*over_common_seeds(arms[-1], arms[0]), name, scope)
+                    for name in STEP_STATISTICS
+                }
                 for scope in SCOPES
             },
         }
     return tree
 
 
-def point(arm: Measured) -> dict:
+def sweep_point(arm: MeasuredArm) -> dict:
     """What a table prints of a point of a sweep."""
     node: dict = {
         scope: similarity(arm.table(HEADLINE, scope=scope), arm.levels(HEADLINE, scope))
@@ -75,7 +84,7 @@ def point(arm: Measured) -> dict:
     return node | quality(arm) | {"seeds": arm.seeds}
 
 
-def quality(arm: Measured) -> dict[str, Scalar]:
+def quality(arm: MeasuredArm) -> dict[str, Scalar]:
     """What the dictionaries of an arm are worth on held-out text."""
     heldout = arm.evaluation["heldout"]
     own = arm.evaluation.get("own")
@@ -87,7 +96,7 @@ def quality(arm: Measured) -> dict[str, Scalar]:
     }
 
 
-def _curve(arms: list[Measured], name: str, scope: str) -> dict[str, Array]:
+def _curve(arms: list[MeasuredArm], name: str, scope: str) -> dict[str, Array]:
     """Arrays of a figure: value, interval, chance levels, κ with its interval."""
     values = [arm.table(name, scope=scope) for arm in arms]
     levels = [arm.levels(name, scope) for arm in arms]
@@ -102,11 +111,11 @@ def _curve(arms: list[Measured], name: str, scope: str) -> dict[str, Array]:
     return _arrays(columns)
 
 
-def _frequency_matched(arms: list[Measured], reference: Measured) -> dict[str, Array]:
+def _frequency_matched(arms: list[MeasuredArm], reference: MeasuredArm) -> dict[str, Array]:
     """κ of the matched mean at the reference's rates of firing, and the reference's own there."""
     ours, theirs, covered = [], [], []
     for arm in arms:
-        weights, kept, share = weights_to(arm, reference)
+        weights, kept, share = frequency_weights(arm, reference)
         ours.append(_kappa(arm, "matched_mean", "live", weights))
         theirs.append(_kappa(reference, "matched_mean", "live", kept))
         covered.append(share)
@@ -115,9 +124,12 @@ def _frequency_matched(arms: list[Measured], reference: Measured) -> dict[str, A
     return _arrays(columns) | {"covered": Array(np.array(covered), 2, tolerance=0.15)}
 
 
-def _steps(arms: list[Measured], values: tuple[int, ...], name: str, scope: str) -> dict:
+def _steps(arms: list[MeasuredArm], values: tuple[int, ...], name: str, scope: str) -> dict:
     """Gain in κ from each point to the next, and where the gains end."""
-    found = [paired(*alike(after, before), name, scope) for before, after in pairwise(arms)]
+    found = [
+        paired_difference(*over_common_seeds(after, before), name, scope)
+        for before, after in pairwise(arms)
+    ]
     gains = [each["kappa"] for each in found]
     low = np.array([gain.low for gain in gains])
     ends = {"value": [gain.value for gain in gains], "low": low, "high": [g.high for g in gains]}
@@ -139,12 +151,12 @@ def _steps(arms: list[Measured], values: tuple[int, ...], name: str, scope: str)
     }
 
 
-def _kappa(arm: Measured, name: str, scope: str, weights=None):
+def _kappa(arm: MeasuredArm, name: str, scope: str, weights=None):
     table = arm.table(name, scope=scope, weights=weights)
     return jackknife_kappa(table, arm.chance(name, "gauge", scope, weights))
 
 
-def _of_seeds(arms: list[Measured], name: str) -> Array:
+def _of_seeds(arms: list[MeasuredArm], name: str) -> Array:
     means = [arm.evaluation["heldout"][name][arm.slice].mean() for arm in arms]
     return Array(np.array(means), 3, tolerance=0.05)
 

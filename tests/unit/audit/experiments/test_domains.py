@@ -72,10 +72,10 @@ def test_the_arms_differ_in_what_they_read_alone(profile):
     settings = domains.PROFILES[profile]
     stages = {each.name: each for each in in_order(domains.parts(settings).values())}
     code, prose = (stages[f"domains/{kind}/train"].config for kind in ("code", "prose"))
-    centre = language.centre(settings.centre).train.config
+    base = language.base_arm(settings.base).train.config
     assert code == prose
-    assert code.dictionary == centre.dictionary
-    assert code.seeds == centre.seeds[: len(code.seeds)]
-    assert code.samples == centre.samples
+    assert code.dictionary == base.dictionary
+    assert code.seeds == base.seeds[: len(code.seeds)]
+    assert code.samples == base.samples
     reads = [stages[f"domains/{kind}/train"].inputs["activations"] for kind in ("code", "prose")]
     assert [each.config.domains for each in reads] == [("code",), ("prose",)]

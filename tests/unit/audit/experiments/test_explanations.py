@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from audit.experiments.explanations import experiment as explanations
-from audit.experiments.explanations import measurements as explanations_measures
-from audit.experiments.explanations.experiment import Measured
+from audit.experiments.explanations import measurements as measurements
+from audit.experiments.explanations.experiment import ExplanationsMeasurementConfig
 from audit.experiments.explanations.latents import (
-    Pairs,
-    binned,
-    drawn_of,
+    SeedPairs,
+    binned_means,
+    explained_latents,
     lowest_tenth,
     partial_spearman,
     spearman,
@@ -18,7 +18,7 @@ from audit.pipeline.graph.stage import in_order
 from audit.pipeline.locking.values import Values
 
 SEEDS, LATENTS, N = 5, 60, 200
-CONFIG = Measured(N, 100, LATENTS, 20, SEEDS)
+CONFIG = ExplanationsMeasurementConfig(N, 100, LATENTS, 20, SEEDS)
 
 
 def tables(slope_alignment=0.0, slope_rate=0.0, level=0.6, seed=0):
@@ -59,7 +59,7 @@ def measured(part, **shape) -> Values:
     explained, aligned = tables(**shape)
     both = {"explained": explained, "aligned": aligned}
     needed = both if part in ("alignment", "rules", "figure") else {"explained": explained}
-    return Values.from_tree(getattr(explanations_measures, part)(CONFIG, **needed))
+    return Values.from_tree(getattr(measurements, part)(CONFIG, **needed))
 
 
 def test_scores_of_latents_like_random_directions_gain_nothing():
@@ -134,7 +134,7 @@ def test_the_lowest_tenth_is_a_tenth():
 
 def test_an_unshared_latent_is_one_below_the_threshold():
     explained, aligned = tables(slope_alignment=0.2)
-    pairs = Pairs(drawn_of(explained), aligned["alignment"], 0.7)
+    pairs = SeedPairs(explained_latents(explained), aligned["alignment"], 0.7)
     against = pairs.against(0, 1)
     assert against.cosine[against.shared].min() > 0.7 >= against.cosine[~against.shared].max()
 
@@ -142,7 +142,7 @@ def test_an_unshared_latent_is_one_below_the_threshold():
 def test_where_none_is_shared_no_gap_is_made_up():
     explained, aligned = tables(slope_alignment=0.2)
     low = {"alignment": np.where(np.isnan(aligned["alignment"]), np.nan, 0.3)}
-    tree = explanations_measures.alignment(CONFIG, explained, low)
+    tree = measurements.alignment(CONFIG, explained, low)
     assert tree["gap"]["value"].value == 0.0
     assert tree["shared_share"].value == 0.0
 
@@ -152,13 +152,13 @@ def test_what_fills_a_table_up_is_no_latent():
     for name in ("rate", "score", "random", "swapped", "strong", "strong_random"):
         explained[name][0, 30:] = np.nan
     explained["latent"][0, 30:] = -1
-    assert [len(d.latent) for d in drawn_of(explained)] == [30, 60, 60, 60, 60]
-    assert np.isfinite(explanations_measures.scores(CONFIG, explained)["mean"].value)
+    assert [len(d.latent) for d in explained_latents(explained)] == [30, 60, 60, 60, 60]
+    assert np.isfinite(measurements.scores(CONFIG, explained)["mean"].value)
 
 
 def test_rules_are_chosen_by_alignment_and_score_alone():
     explained, aligned = tables(slope_alignment=0.1)
-    tree = explanations_measures.rules(CONFIG, explained, aligned)
+    tree = measurements.rules(CONFIG, explained, aligned)
     assert list(tree) == ["low", "middle", "high"]
     for third in tree.values():
         scores = [third[name]["score"].value for name in ("worst", "poor", "good", "best")]
@@ -171,7 +171,7 @@ def test_rules_are_chosen_by_alignment_and_score_alone():
 
 def test_a_printed_rule_is_that_of_its_latent():
     explained, aligned = tables(slope_alignment=0.1)
-    rule = explanations_measures.rules(CONFIG, explained, aligned)["low"]["best"]
+    rule = measurements.rules(CONFIG, explained, aligned)["low"]["best"]
     place = int(rule["quoted"].removeprefix('token is "').removesuffix('"'))
     assert rule["score"].value == explained["score"][0, place]
     assert rule["alignment"].value == aligned["alignment"][0, 1, explained["latent"][0, place]]
@@ -179,7 +179,7 @@ def test_a_printed_rule_is_that_of_its_latent():
 
 def test_bins_hold_equally_many_in_order():
     values = np.arange(10.0)[::-1]
-    assert binned(values, [values, values * 2], 5).tolist() == [
+    assert binned_means(values, [values, values * 2], 5).tolist() == [
         [0.5, 2.5, 4.5, 6.5, 8.5],
         [1.0, 5.0, 9.0, 13.0, 17.0],
     ]

@@ -61,7 +61,7 @@ def test_an_estimate_grows_with_what_is_asked():
 
 def test_whoever_asks_for_the_centre_gets_the_same_stages():
     settings = language.PROFILES["paper"]
-    one, other = language.centre(settings), language.centre(settings)
+    one, other = language.base_arm(settings), language.base_arm(settings)
     stages = (one.train, one.compare), (other.train, other.compare)
     keys = [portable_keys(pair) for pair in stages]
     assert keys[0] == keys[1]

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from audit.experiments.matching import experiment as matching
-from audit.experiments.matching import measurements as matching_measures
-from audit.experiments.matching.experiment import measured_runs, reported_cost
+from audit.experiments.matching import measurements as measurements
+from audit.experiments.matching.experiment import benchmark_results, reported_cost
 from audit.ledger.loading import load_claims
 from audit.pipeline.graph.keys import portable_keys
 from audit.pipeline.locking.values import Values
@@ -46,17 +46,17 @@ def document() -> dict:
 
 @pytest.fixture
 def written(tmp_path):
-    def write(content) -> matching.Measured:
+    def write(content) -> matching.BenchmarkResults:
         file = tmp_path / "matching.json"
         file.write_text(content if isinstance(content, str) else json.dumps(content))
-        return measured_runs(file)
+        return benchmark_results(file)
 
     return write
 
 
 @pytest.fixture
 def values(written) -> Values:
-    return Values.from_tree(matching_measures.measured(written(document())))
+    return Values.from_tree(measurements.measured(written(document())))
 
 
 def test_growth_is_the_exponent_of_the_sizes_it_is_fitted_to(values):
@@ -70,7 +70,7 @@ def test_small_sizes_do_not_bend_our_growth(written):
     for one in changed["runs"]:
         if one["n"] < 16384 and one["solver"] == "ours":
             one["seconds"] += 50.0
-    assert matching_measures.measured(written(changed))["ours"]["random"]["growth"].value == (
+    assert measurements.measured(written(changed))["ours"]["random"]["growth"].value == (
         pytest.approx(2.0)
     )
 
@@ -97,7 +97,7 @@ def test_a_bound_is_printed_in_billionths_and_scipy_has_none(values):
 
 
 def test_the_file_in_the_repository_is_whole():
-    measured = measured_runs()
+    measured = benchmark_results()
     for kind in matching.KINDS:
         assert {1024, 8192, 32768, 131072} <= set(matching.sizes(measured, "ours", kind))
         assert max(matching.sizes(measured, "scipy", kind)) == 8192
@@ -106,12 +106,12 @@ def test_the_file_in_the_repository_is_whole():
 def test_another_measurement_makes_the_part_stale_and_no_other():
     def keys(measured) -> dict[str, str]:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(matching, "measured_runs", lambda: measured)
+            patch.setattr(matching, "benchmark_results", lambda: measured)
             stages = matching.parts(matching.paper)
         found = portable_keys(stages.values())
         return {part: found[stage.name].digest for part, stage in stages.items()}
 
-    measured = measured_runs()
+    measured = benchmark_results()
     first = replace(measured.runs[0], seconds=measured.runs[0].seconds + 1)
     before, after = keys(measured), keys(replace(measured, runs=(first, *measured.runs[1:])))
     assert {part for part in before if before[part] != after[part]} == {"measured"}
@@ -170,7 +170,7 @@ def found(**changes) -> dict:
 
 
 def exact(**changes) -> Values:
-    tree = matching_measures.exact(matching.paper, random=found(), hubs=found(**changes))
+    tree = measurements.exact(matching.paper, random=found(), hubs=found(**changes))
     return Values.from_tree(tree)
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from audit.experiments.common.tolerance import steady
+from audit.experiments.common.tolerance import with_platform_tolerance
 from audit.experiments.planted import experiment as planted
 from audit.experiments.planted.measurements import (
     _with_ends,
@@ -16,8 +16,13 @@ from audit.experiments.planted.measurements import (
     singles,
     sweeps,
 )
-from audit.experiments.planted.prediction import Ballots, ballots, error, fit
-from audit.experiments.planted.recurrence import Found
+from audit.experiments.planted.prediction import (
+    OwnedLatents,
+    fit_logistic,
+    mean_squared_error,
+    owned_latents,
+)
+from audit.experiments.planted.recurrence import PlantedArm
 from audit.experiments.planted.song import between_seeds, song, with_directions
 from audit.pipeline.graph.stage import in_order
 from audit.pipeline.results import Scalar
@@ -116,10 +121,10 @@ def test_a_block_that_a_pair_does_not_have_counts_at_no_level():
 def test_a_seed_left_out_takes_its_latents_and_its_votes_along():
     given = arm()
     given["best"][0, 1:, SINGLES:8] = 0.9
-    found = Found(given)
-    everybody = np.arange(SEEDS)
-    assert found.mean("best", "blocks", everybody, 0.7) == pytest.approx(1 / SEEDS)
-    assert found.mean("best", "blocks", everybody[1:], 0.7) == 0.0
+    found = PlantedArm(given)
+    all_seeds = np.arange(SEEDS)
+    assert found.mean("best", "blocks", all_seeds, 0.7) == pytest.approx(1 / SEEDS)
+    assert found.mean("best", "blocks", all_seeds[1:], 0.7) == 0.0
 
 
 def test_latents_of_nobody_are_no_votes_but_are_counted_among_the_live():
@@ -161,12 +166,12 @@ def test_a_share_on_which_all_seeds_agree_may_still_be_another_elsewhere():
         "exact": Scalar(0.7, 1, tolerance=0.0),
         "count": 3,
     }
-    loose = steady(tree)
+    loose = with_platform_tolerance(tree)
     assert loose["none"].allowed_difference == 0.03
     assert loose["wide"]["half"].allowed_difference == 20.0
     assert loose["exact"].allowed_difference == 0.0
     assert loose["count"] == 3
-    assert steady(tree, 0.01)["none"].allowed_difference == 0.01
+    assert with_platform_tolerance(tree, 0.01)["none"].allowed_difference == 0.01
 
 
 def test_the_ends_of_a_figures_interval_may_move_by_its_width_on_another_processor():
@@ -191,30 +196,32 @@ def test_the_sweeps_arrays_are_their_levels_in_order():
     assert node["samples"]["some"]["level"] == 8192
 
 
-def drawn_ballots(coefficients, generator, count=6000):
+def drawn_latents(coefficients, generator, count=6000):
     frequency = 10 ** generator.uniform(-3, -1, count)
     rank = generator.choice([1.0, 2.0, 4.0, 8.0], count)
     score = np.stack([np.ones(count), np.log10(frequency), np.log2(rank)], 1) @ coefficients
     p = generator.binomial(9, 1 / (1 + np.exp(-score))) / 9
-    return Ballots(frequency, rank, p, np.full(count, 0.5))
+    return OwnedLatents(frequency, rank, p, np.full(count, 0.5))
 
 
 def test_a_logistic_law_finds_the_coefficients_that_votes_were_drawn_from():
     truth = np.array([3.0, 1.2, -0.8])
-    given = drawn_ballots(truth, np.random.default_rng(1))
-    law = fit(given)
+    given = drawn_latents(truth, np.random.default_rng(1))
+    law = fit_logistic(given)
     assert law.coefficients == pytest.approx(truth, abs=0.15)
-    other = drawn_ballots(truth, np.random.default_rng(2))
-    assert error(law.predict(other), other) < 0.6 * error(float(given.p.mean()), other)
+    other = drawn_latents(truth, np.random.default_rng(2))
+    assert mean_squared_error(law.predict(other), other) < 0.6 * mean_squared_error(
+        float(given.p.mean()), other
+    )
 
 
 def test_it_stays_finite_where_everything_comes_back():
-    given = drawn_ballots(np.array([3.0, 1.2, -0.8]), np.random.default_rng(1), 50)
-    assert np.isfinite(fit(given._replace(p=np.ones(50))).coefficients).all()
+    given = drawn_latents(np.array([3.0, 1.2, -0.8]), np.random.default_rng(1), 50)
+    assert np.isfinite(fit_logistic(given._replace(p=np.ones(50))).coefficients).all()
 
 
 def test_ballots_are_of_owned_latents_with_their_units_facts():
-    given = ballots([Found(arm(rank=8))], np.arange(SEEDS), 0.7)
+    given = owned_latents([PlantedArm(arm(rank=8))], np.arange(SEEDS), 0.7)
     assert len(given.p) == SEEDS * 8
     assert set(given.rank) == {1.0, 8.0}
     assert given.p[given.rank == 1].mean() == 1.0

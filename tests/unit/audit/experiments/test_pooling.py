@@ -113,7 +113,7 @@ def test_one_seed_is_trained_for_as_many_steps_as_a_pool_has_cost(profile):
     chosen = pooling.PROFILES[profile]
     stages = {stage.name: stage for stage in in_order(pooling.parts(chosen).values())}
     long = stages["pooling/language/long/train"].config.dictionary.epochs
-    single = chosen.centre.epochs
+    single = chosen.base.epochs
     on = stages["pooling/language/votes/train"].config.training.dictionary.epochs
     assert long == chosen.group_size * single + on
     assert settings(chosen)["long_epochs"] == long
@@ -121,7 +121,7 @@ def test_one_seed_is_trained_for_as_many_steps_as_a_pool_has_cost(profile):
 
 def test_groups_share_no_seed_and_each_arm_has_one_dictionary_a_group():
     chosen = replace(pooling.paper, group_size=5)
-    assert chosen.seeds == chosen.centre.seeds
+    assert chosen.seeds == chosen.base.seeds
     stages = {stage.name: stage for stage in in_order(pooling.parts(chosen).values())}
     assert len(stages["pooling/language/votes/train"].config.training.seeds) == 4
     assert stages["pooling/language/votes/pool"].config.group_size == 5

@@ -13,8 +13,8 @@ from audit.experiments.seeds import measurements as measurements
 from audit.experiments.seeds.recurrence import Extrapolation, RecurrenceTable
 from helpers.seeds_data import planted, recurrence_of
 from seedstability.stability.matching.match import shared
-from seedstability.stability.recurrence import best_cosines, beta_binomial_fit, recurrence_counts
-from seedstability.stability.statistics.beta_binomial import BetaLaw
+from seedstability.stability.recurrence import best_cosines, recurrence_counts
+from seedstability.stability.statistics.beta_binomial import BetaLaw, beta_binomial_fit
 
 torch.set_num_threads(1)
 

@@ -16,7 +16,7 @@ from audit.pipeline.graph.stage import in_order
 from audit.pipeline.results import leaves
 
 SEEDS, N = 6, 200
-TOLD = subspaces.Measured(
+CONFIG = subspaces.SubspacesMeasurementConfig(
     subspaces.paper.groups, subspaces.paper.camps, 0.1, firings=32, scored=20, parts=5
 )
 
@@ -42,7 +42,7 @@ def camps_found(cosines: np.ndarray) -> dict:
 def test_two_groups_of_cosines_are_two_camps_by_votes_and_by_dip():
     draw = np.random.default_rng(1)
     cosines = np.where(np.arange(N) < N // 2, 0.95, 0.2) + 0.01 * draw.standard_normal(N)
-    node = camps_of(camps_found(cosines), TOLD)
+    node = camps_of(camps_found(cosines), CONFIG)
     assert node["dip_excess"].value > 1.0
     assert node["pooled"]["dip_excess"].value > 1.0
     assert node["u_shape_07"].value > 0.9
@@ -54,7 +54,7 @@ def test_two_groups_of_cosines_are_two_camps_by_votes_and_by_dip():
 
 def test_one_broad_group_is_one_mode_though_a_threshold_cuts_it_in_two():
     draw = np.random.default_rng(1)
-    node = camps_of(camps_found(0.65 + 0.1 * draw.standard_normal(N)), TOLD)
+    node = camps_of(camps_found(0.65 + 0.1 * draw.standard_normal(N)), CONFIG)
     assert node["dip_excess"].value < 0
     assert node["pooled"]["dip_excess"].value < 0
     # each latent has one cosine everywhere, so votes are all or none: camps of votes alone
@@ -62,7 +62,7 @@ def test_one_broad_group_is_one_mode_though_a_threshold_cuts_it_in_two():
 
 
 def test_latents_that_never_come_back_are_one_camp():
-    node = camps_of(camps_found(np.full(N, 0.3)), TOLD)
+    node = camps_of(camps_found(np.full(N, 0.3)), CONFIG)
     assert node["u_shape_07"].value == -1.0
     assert node["shares_07"]["unstable"].value == 100.0
     assert node["groups"] == "quarters"
@@ -74,7 +74,7 @@ def test_the_histogram_holds_every_live_latent_once():
     # some are found by half of the seeds, which makes them neither
     found["best"][:, ::2, :40] = 0.9
     found["best"][range(SEEDS), range(SEEDS)] = np.nan
-    node = camps_of(found, TOLD)
+    node = camps_of(found, CONFIG)
     assert node["figure"]["between"].values.sum() > 10.0
     bars = sum(node["figure"][name].values.sum() for name in ("stable", "between", "unstable"))
     assert bars == pytest.approx(100.0)
@@ -108,7 +108,7 @@ WORTH = {
 
 
 def test_what_stable_latents_carry_more_of_is_positive():
-    node = worth(TOLD, language=WORTH)["language"]
+    node = worth(CONFIG, language=WORTH)["language"]
     assert node["stable"]["explained_variance"].value == pytest.approx(0.5, abs=0.01)
     assert node["stable"]["loss"].value == pytest.approx(1.5, abs=0.01)
     assert node["equal"]["explained_variance"].value == pytest.approx(0.35, abs=0.01)
@@ -140,7 +140,7 @@ def responded() -> dict:
 
 
 def test_differences_are_unstable_less_stable_and_pairs_are_whole():
-    node = responses(TOLD, language=responded())["language"]
+    node = responses(CONFIG, language=responded())["language"]
     assert node["token_rank"]["difference"].value == pytest.approx(6.5 - 1.5)
     assert node["token_rank"]["matched"].value == pytest.approx(4.0 - 1.5)
     assert node["token_rank"]["random_difference"].value == 0.0
@@ -187,7 +187,7 @@ SPANS = {
 
 
 def test_excess_is_overlap_less_each_level_at_the_same_dimension():
-    node = spans(TOLD, clean=SPANS)["clean"]
+    node = spans(CONFIG, clean=SPANS)["clean"]
     for level in ("covariance", "stable", "components", "gauge", "anybody", "partners"):
         assert node[f"excess_{level}"].value == pytest.approx(0.6 - LEVEL[level], abs=0.01)
     assert node["excess_random"].value == pytest.approx(0.5, abs=0.01)
@@ -218,7 +218,7 @@ CLUSTERS = {
 
 def test_clusters_are_judged_by_the_higher_of_their_levels():
     found = {"unstable": CLUSTERS, "stable": CLUSTERS, "kind": "camps"}
-    node = clusters(TOLD, language=found)["language"]
+    node = clusters(CONFIG, language=found)["language"]
     assert node["span_excess"].value == pytest.approx(0.1, abs=0.01)
     assert node["span_excess_gauge"].value == pytest.approx(0.2, abs=0.01)
     assert node["span_excess_covariance"].value == pytest.approx(0.1, abs=0.01)
@@ -231,7 +231,7 @@ def test_nothing_is_trained_that_other_sections_have_not_trained(profile):
     settings = subspaces.PROFILES[profile]
     mine = in_order(subspaces.parts(settings).values())
     known = in_order(modular.parts(settings.addition).values())
-    known += in_order([language.centre(settings.centre).compare])
+    known += in_order([language.base_arm(settings.base).compare])
     names = {stage.name: stage for stage in known}
     for stage in mine:
         if not stage.name.startswith("subspaces/") and not stage.name.startswith("text/"):
@@ -251,9 +251,9 @@ def test_no_stage_hangs_on_an_experiments_settings_module():
 
 def test_every_leaf_is_finite_and_has_a_name():
     trees = (
-        worth(TOLD, language=WORTH, clean=WORTH),
-        responses(TOLD, language=responded()),
-        spans(TOLD, clean=SPANS),
+        worth(CONFIG, language=WORTH, clean=WORTH),
+        responses(CONFIG, language=responded()),
+        spans(CONFIG, clean=SPANS),
     )
     for tree in trees:
         for address, leaf in leaves(tree):
@@ -264,8 +264,8 @@ def test_every_leaf_is_finite_and_has_a_name():
 def test_settings_print_what_the_text_mentions():
     from audit.experiments.subspaces.measurements import settings
 
-    told = settings(subspaces.paper)
-    assert told["caliper_percent"].value == pytest.approx(25.9, abs=0.1)
-    assert told["response_seeds"] == 10
-    small = SimpleNamespace(**{**vars(subspaces.paper), "worth_seeds": 99})
-    assert settings(small)["worth_seeds"] == len(subspaces.paper.centre.seeds)
+    printed = settings(subspaces.paper)
+    assert printed["caliper_percent"].value == pytest.approx(25.9, abs=0.1)
+    assert printed["response_seeds"] == 10
+    small = SimpleNamespace(**{**vars(subspaces.paper), "contribution_seeds": 99})
+    assert settings(small)["worth_seeds"] == len(subspaces.paper.base.seeds)

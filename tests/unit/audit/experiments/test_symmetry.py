@@ -11,8 +11,8 @@ from audit.experiments.symmetry.measurements import (
     example,
     figure,
     invariance,
-    measured,
     pooled,
+    search_values,
     subjects,
 )
 from audit.pipeline.graph.stage import in_order
@@ -43,7 +43,7 @@ def search(seeds=5, shift=0.0, noise=0.0) -> dict:
 
 
 def test_a_jump_is_what_the_shift_adds_beyond_what_it_adds_to_each_null():
-    tree = measured([search()])
+    tree = search_values([search()])
     assert tree["jump"]["raw"].value == pytest.approx(0.4)
     assert tree["jump"]["gauge"]["value"].value == pytest.approx(0.4 - 0.15)
     assert tree["jump"]["phase"]["value"].value == pytest.approx(0.4 - 0.05)
@@ -54,7 +54,7 @@ def test_a_jump_is_what_the_shift_adds_beyond_what_it_adds_to_each_null():
 
 
 def test_each_way_stands_beside_its_own_levels():
-    node = measured([search()])["latent_shift"]
+    node = search_values([search()])["latent_shift"]
     assert node["value"].value == pytest.approx(0.9)
     assert node["gauge"].value == pytest.approx(0.6)
     assert node["excess_gauge"].value == pytest.approx(0.3)
@@ -62,7 +62,7 @@ def test_each_way_stands_beside_its_own_levels():
 
 
 def test_what_moves_all_ways_alike_is_no_jump():
-    tree = measured([search(shift=0.07)])
+    tree = search_values([search(shift=0.07)])
     assert tree["jump"]["gauge"]["value"].value == pytest.approx(0.4 - 0.15)
     assert tree["plain"]["excess_gauge"].value == pytest.approx(0.05 + 0.07)
 
@@ -74,7 +74,7 @@ def test_subjects_count_alike_whatever_their_seeds():
 
 
 def test_noise_between_pairs_widens_the_interval_and_what_could_have_been_seen():
-    quiet, loud = (measured([search(noise=noise)])["jump"]["gauge"] for noise in (0.001, 0.01))
+    quiet, loud = (search_values([search(noise=noise)])["jump"]["gauge"] for noise in (0.001, 0.01))
     for name in ("value", "ninety"):
         width = [node[name].high - node[name].low for node in (quiet, loud)]
         assert width[1] == pytest.approx(10 * width[0])
@@ -84,7 +84,7 @@ def test_noise_between_pairs_widens_the_interval_and_what_could_have_been_seen()
 def test_no_jump_within_the_margin_has_a_ninety_percent_interval_inside_it():
     level = search(noise=1e-4)
     level["value"]["latent_shift"] = level["value"]["plain"] + 0.151
-    node = measured([level])["jump"]["gauge"]
+    node = search_values([level])["jump"]["gauge"]
     assert node["value"].value == pytest.approx(0.0, abs=2e-3)
     assert -0.02 < node["ninety"].low < node["ninety"].high < 0.02
 
@@ -114,7 +114,7 @@ def test_each_subject_has_its_own_node():
 
 def test_the_figure_has_the_values_of_the_table_in_the_order_of_what_is_granted():
     drawn = figure(None, topk__clean0=search(noise=0.01))["topk"]
-    tree = measured([search(noise=0.01)])
+    tree = search_values([search(noise=0.01)])
     for place, way in enumerate(FIGURE_WAYS):
         assert drawn["value"].values[place] == tree[way]["value"].value
         assert drawn["low"].values[place] == tree[way]["value"].low
@@ -144,7 +144,7 @@ def test_the_kernels_share_stands_beside_renamed_numbers():
 def test_subject_zero_is_the_modular_sections_own_and_the_others_follow_its_recipe(profile):
     settings = symmetry.PROFILES[profile]
     stages = {each.name: each for each in in_order(symmetry.parts(settings).values())}
-    theirs = {each.name: each for each in in_order(modular.parts(settings.centre).values())}
+    theirs = {each.name: each for each in in_order(modular.parts(settings.base).values())}
     for architecture in modular.ARCHITECTURES:
         name = f"modular/centre/{architecture}_clean/train"
         assert stages[name].config == theirs[name].config
