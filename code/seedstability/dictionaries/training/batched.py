@@ -1,10 +1,10 @@
-"""Training of several seeds in one product per step, on any device torch has.
+"""Batched trainer: several seeds in one product per step, on any torch device.
 
-What a GPU wants: S small dictionaries side by side instead of one after the other. Nothing here
-draws random numbers. Under `torch.use_deterministic_algorithms(True)` the bits of a step depend on
-the device, its libraries and the shapes alone (cuBLAS wants CUBLAS_WORKSPACE_CONFIG=:4096:8 in the
-environment for that); S is one of the shapes, so a seed trained among others agrees with
-the same seed trained alone only to rounding.
+A GPU trains S small dictionaries at once faster than one after the other. Nothing here draws random
+numbers. Under `torch.use_deterministic_algorithms(True)` the bits of a step depend on the device,
+its libraries and the shapes alone (cuBLAS needs CUBLAS_WORKSPACE_CONFIG=:4096:8 in the
+environment). S is one of the shapes, so a seed trained among others agrees with the same seed
+trained alone only to rounding.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,21 +23,21 @@ from seedstability.dictionaries.training.resampling import NewRows
 from seedstability.dictionaries.training.schedules import rate_share, sparsity_share
 
 _STEPS_BETWEEN_CHECKS = 100
-"""On devices that compute while Python runs ahead. Looking at a loss makes Python wait for it, so
-losses are looked at together; the error still names the step at which the first one went wrong."""
+"""On asynchronous devices, where reading a loss blocks Python until it is computed. Losses are
+checked together; the error still names the first failed step."""
 
 
 class BatchedTrainer:
-    """S dictionaries of one shape on their way; all of them move at each step."""
+    """Trainer of S dictionaries of one shape, updated together at each step."""
 
     parameters: Parameters
-    """As they are now, on the device; they change in place."""
+    """Current parameters, on the device; updated in place."""
     steps: int
-    """Done so far."""
+    """Number of steps done."""
     firings: Int[Tensor, "S n"]
-    """Samples since the last `end_epoch` in which each latent was not zero, on the device."""
+    """Number of samples since `end_epoch` in which each latent was nonzero, on the device."""
     since_fired: Int[Tensor, "S n"]
-    """Samples in all steps after the last one in which each latent fired, on the device."""
+    """Number of samples after the last step in which each latent fired, on the device."""
 
     def __init__(
         self,
@@ -48,15 +48,15 @@ class BatchedTrainer:
         frozen_decoder: bool = False,
         names: Sequence[str] | None = None,
     ):
-        """Copy the dictionaries before their first step to `device`.
+        """Copy the initial SAEs to `device`.
 
         Args:
-            initial_saes: one for each seed.
-            config: the settings that all of them share.
-            total_steps: steps that training will have, for its schedule.
-            device: where to compute.
-            frozen_decoder: leave the decoders as they are.
-            names: what errors call each seed; by default its place.
+            initial_saes: one per seed.
+            config: the settings of all seeds.
+            total_steps: number of steps of the run, for the schedules.
+            device: a torch device.
+            frozen_decoder: do not train the decoders.
+            names: each seed's name in error messages; by default its index.
         """
         self.config, self.total_steps, self.frozen_decoder = config, total_steps, frozen_decoder
         self.device, self.steps = torch.device(device), 0
@@ -83,14 +83,14 @@ class BatchedTrainer:
         self._steps_between_checks = 1 if self.device.type == "cpu" else _STEPS_BETWEEN_CHECKS
 
     def step(self, x: Float[Tensor, "S b d"] | Float[Tensor, "b d"]) -> Float[Tensor, " S"]:
-        """Move every dictionary by its own batch, or by the one that all of them share.
+        """Take one step of Adam, on one batch per seed or one shared batch.
 
         Returns:
             The losses before the step, on the device.
 
         Raises:
-            UserError: when a loss is not finite or diverges, naming seed and step; except on a
-                CPU, up to `_STEPS_BETWEEN_CHECKS` steps later.
+            UserError: a loss is not finite or has diverged; names seed and step. Except on a CPU,
+                raised up to `_STEPS_BETWEEN_CHECKS` steps later.
         """
         self.steps += 1
         x = x.to(self.device).expand(len(self.names), *x.shape[-2:])
@@ -109,10 +109,10 @@ class BatchedTrainer:
         return losses
 
     def advance(self, feeds: Sequence[Iterator[Float[Tensor, "b d"]]], steps: int) -> list[float]:
-        """Move all dictionaries by `steps` batches, from one feed for all or one for each.
+        """Train for `steps` steps, from one shared feed or one per seed.
 
         Returns:
-            For each the loss averaged over these steps.
+            Each seed's loss, averaged over these steps.
 
         Raises:
             UserError: as `step`.
@@ -124,10 +124,10 @@ class BatchedTrainer:
         return (total / max(1, steps)).tolist()
 
     def check(self) -> None:
-        """Look at the losses of all steps that nobody has looked at yet.
+        """Check the losses of all unchecked steps.
 
         Raises:
-            UserError: for the first that is not finite or diverges, naming seed and step.
+            UserError: a loss is not finite or has diverged; names seed and the first such step.
         """
         if not self._unchecked:
             return
@@ -139,10 +139,10 @@ class BatchedTrainer:
                 refuse_loss(found, first, self.config, name, before + 1)
 
     def end_epoch(self) -> Int[Tensor, "S n"]:
-        """Start counting firings anew; returns those of the epoch that ends, on the CPU.
+        """Reset the firing counts; returns those of the epoch, on the CPU.
 
         Raises:
-            UserError: when a loss was not finite, or when no latent of a dictionary fired.
+            UserError: a loss was not finite, or no latent of a dictionary fired.
         """
         self.check()
         firings = self.firings.to("cpu", copy=True)
@@ -153,7 +153,7 @@ class BatchedTrainer:
         return firings
 
     def saes(self) -> list[SAE]:
-        """Each dictionary as it is now, copied to the CPU."""
+        """Copy the current SAEs to the CPU."""
         self.check()
         e, e_bias, d, d_bias = (part.detach().cpu() for part in self.parameters[:4])
         threshold = self._thresholds().detach().cpu()
@@ -170,7 +170,7 @@ class BatchedTrainer:
         ]
 
     def replace_latents(self, which: int, new: NewRows) -> None:
-        """Give some latents of one dictionary new rows, no bias, and no memory in Adam."""
+        """Replace rows of latents of one SAE; their biases and Adam's moments are set to zero."""
         at = which, torch.from_numpy(new.latents).to(self.device)
         with torch.no_grad():
             self.parameters.encoder[at] = torch.from_numpy(new.encoder).to(self.device)
@@ -182,7 +182,7 @@ class BatchedTrainer:
             self.since_fired[at] = 0
 
     def state(self) -> dict[str, np.ndarray]:
-        """All that the next steps depend on, as copies."""
+        """Copy the state that the next steps depend on."""
         self.check()
         found = {
             name: part.detach().to("cpu", copy=True).numpy()
@@ -191,7 +191,7 @@ class BatchedTrainer:
         return found | {"steps": np.array(self.steps)}
 
     def load(self, state: dict[str, np.ndarray]) -> None:
-        """Go on from a state of as many seeds with these settings."""
+        """Restore a state of the same settings and number of seeds."""
         mine = self._tensors()
         with torch.no_grad():
             for name, part in mine.items():
@@ -203,7 +203,7 @@ class BatchedTrainer:
         self._unchecked.clear()
 
     def _tensors(self) -> dict[str, Tensor]:
-        """All that changes from step to step, but for the number of steps."""
+        """All tensors that change from step to step."""
         return {
             **self.parameters._asdict(),
             **{f"{name}_mean": mean for name, mean in self._means.items()},
@@ -216,8 +216,8 @@ class BatchedTrainer:
         }
 
     def _dead(self) -> Tensor | None:
-        # Python knows how long a latent can have been silent at most, without asking the device:
-        # until that is long enough there is no term to compute, and no loss is changed by it.
+        # Python has an upper bound of how long a latent has been silent, without reading from the
+        # device. Until it reaches `dead_after` the term is zero and is not computed.
         if not self.config.auxk or self._longest_silence < self.config.dead_after:
             return None
         return self.since_fired >= self.config.dead_after
@@ -230,7 +230,7 @@ class BatchedTrainer:
             gradients = _clipped(gradients, config.clip_norm)
         adam(
             list(self._learned.values()),
-            # The fused kernel takes memory as it lies, and autograd may give a transposed view.
+            # The fused kernel ignores strides, and autograd may return a transposed view.
             [gradient.contiguous() for gradient in gradients.values()],
             list(self._means.values()),
             list(self._squares.values()),
@@ -256,25 +256,25 @@ class BatchedTrainer:
         self.since_fired.masked_fill_(firings > 0, 0)
         self._longest_silence += samples
         if self.config.architecture == "batch_topk":
-            self._remember_smallest(latents)
+            self._update_smallest_kept(latents)
 
-    def _remember_smallest(self, latents: Float[Tensor, "S b n"]) -> None:
-        """One more batch's smallest kept value; a batch that kept none says nothing."""
+    def _update_smallest_kept(self, latents: Float[Tensor, "S b n"]) -> None:
+        """Update the moving average of the smallest value kept; skip a batch that kept none."""
         smallest = latents.masked_fill(latents <= 0, torch.inf).amin((1, 2))
-        says, memory = smallest.isfinite(), self.config.threshold_ema_decay
+        valid, decay = smallest.isfinite(), self.config.threshold_ema_decay
         for average, value in (
             (self._smallest_kept, smallest),
             (self._smallest_kept_weight, torch.ones_like(smallest)),
         ):
-            average.copy_(torch.where(says, memory * average + (1 - memory) * value, average))
+            average.copy_(torch.where(valid, decay * average + (1 - decay) * value, average))
 
     def _thresholds(self) -> Float[Tensor, "S n"]:
-        """What a pre-activation has to exceed when a sample comes alone."""
+        """Thresholds at inference."""
         log_threshold = self.parameters.log_threshold
         if self.config.architecture == "jumprelu":
             return log_threshold.exp()
         if self.config.architecture == "batch_topk":
-            # As in Adam, dividing by the summed weights undoes the start from zero.
+            # As in Adam, the summed weights correct the bias of the initial zero.
             weight = self._smallest_kept_weight
             average = torch.where(weight > 0, self._smallest_kept / weight, 0.0)
             return average[:, None].expand_as(log_threshold)
@@ -306,13 +306,13 @@ def _learned_names(config: DictionaryConfig, frozen_decoder: bool) -> list[str]:
 def _without_parallel(
     gradient: Float[Tensor, "S n d"], rows: Float[Tensor, "S n d"]
 ) -> Float[Tensor, "S n d"]:
-    """What of each row's gradient does not point along the row, which has length one."""
+    """Remove the component of each row's gradient parallel to the row, which has length one."""
     along = (gradient * rows).sum(2, keepdim=True)
     return gradient - along * rows
 
 
 def _clipped(gradients: dict[str, Tensor], longest: float) -> dict[str, Tensor]:
-    """Each seed's gradients scaled down together to the length `longest`, where they exceed it."""
+    """Clip each seed's gradients together to the norm `longest`."""
     squares = [gradient.square().flatten(1).sum(1) for gradient in gradients.values()]
     share = (longest / torch.stack(squares).sum(0).sqrt()).clamp(max=1.0)
     return {

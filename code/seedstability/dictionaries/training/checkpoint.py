@@ -1,4 +1,4 @@
-"""Training that can be interrupted: its whole state in one file, whole or not at all."""
+"""Checkpoints of a training run: the state in one file, written atomically."""
 
 import hashlib
 import json
@@ -12,7 +12,7 @@ from jaxtyping import Int64
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from seedstability.dictionaries.config import TrainingConfig
+from seedstability.dictionaries.config import FORMER_NAMES, TrainingConfig
 from seedstability.dictionaries.sae import SAE
 from seedstability.errors import UserError
 
@@ -20,19 +20,19 @@ _FIRINGS = "last_epoch_firings"
 
 
 class Engine(Protocol):
-    """What has a state: `ThreadedTrainer` or `BatchedTrainer`."""
+    """A trainer with a state: `ThreadedTrainer` or `BatchedTrainer`."""
 
     def state(self) -> dict[str, np.ndarray]:
-        """All that the next steps depend on."""
+        """State that the next steps depend on."""
         ...
 
     def load(self, state: dict[str, np.ndarray]) -> None:
-        """Go on from there."""
+        """Restore a state."""
         ...
 
 
 class Checkpoint:
-    """One run's file; it remembers what run that is, and refuses to go on with another."""
+    """The checkpoint file of one run; refuses the file of another run."""
 
     def __init__(
         self,
@@ -41,8 +41,14 @@ class Checkpoint:
         shape: tuple[int, int],
         initial_saes: list[SAE],
     ):
-        """Name the run by its settings, the activations' shape, and where it began, which depends
-        on the activations."""
+        """Identify the run.
+
+        Args:
+            path: the file.
+            config: settings of the run.
+            shape: shape of the activations.
+            initial_saes: SAEs before the first step, which depend on the activations.
+        """
         self.path = Path(path)
         digest = hashlib.sha256()
         for sae in initial_saes:
@@ -52,7 +58,13 @@ class Checkpoint:
         self._run = json.dumps(about, sort_keys=True)
 
     def save(self, engine: Engine, done: int, firings: Int64[np.ndarray, "S n"]) -> None:
-        """Replace the file by the state after `done` steps; `firings` are of the last epoch."""
+        """Replace the file by the state after `done` steps.
+
+        Args:
+            engine: the trainer.
+            done: number of steps.
+            firings: firings of the last complete epoch.
+        """
         state = {**engine.state(), _FIRINGS: firings}
         arrays = {name: np.ascontiguousarray(array) for name, array in state.items()}
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -66,8 +78,11 @@ class Checkpoint:
             unfinished.unlink(missing_ok=True)
 
     def load(self, engine: Engine) -> tuple[int, Int64[np.ndarray, "S n"]] | None:
-        """Bring `engine` to the state in the file; returns the steps done and the last whole
-        epoch's firings, or nothing where there is no file.
+        """Restore the trainer from the file.
+
+        Returns:
+            The number of steps done and the firings of the last complete epoch; None without a
+            file.
 
         Raises:
             UserError: a damaged file, or one of another run.
@@ -77,14 +92,14 @@ class Checkpoint:
         try:
             with safe_open(self.path, "numpy") as file:
                 about = file.metadata() or {}
-                # the file has keys(), but is no mapping that could be walked
+                # an open safetensors file has keys(), but cannot be iterated over
                 state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         except (SafetensorError, OSError) as error:
             raise UserError(
-                f"{self.path} is no checkpoint that can be read ({error}); "
+                f"{self.path} is not a readable checkpoint ({error}); "
                 "remove it to start from the beginning"
             ) from None
-        if about.get("run") != self._run:
+        if _with_current_names(about.get("run", "")) != self._run:
             raise UserError(
                 f"{self.path} is the checkpoint of other settings, seeds or activations; "
                 "name another file, or remove it to start from the beginning"
@@ -92,3 +107,16 @@ class Checkpoint:
         firings = state.pop(_FIRINGS)
         engine.load(state)
         return int(about["done"]), firings
+
+
+def _with_current_names(run: str) -> str:
+    """The description of a run, with the current names of settings."""
+    try:
+        about = json.loads(run)
+        dictionary = about["config"]["dictionary"]
+        about["config"]["dictionary"] = {
+            FORMER_NAMES.get(name, name): value for name, value in dictionary.items()
+        }
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return run
+    return json.dumps(about, sort_keys=True)

@@ -1,6 +1,6 @@
-"""Training of many seeds over the same batches: the loop, whatever computes the steps.
+"""Training loop of several seeds, for any trainer.
 
-activations → units → one start for each seed → steps … → dictionaries in the activations' units
+activations → scaling → one initial SAE per seed → steps → SAEs in the original units
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -30,49 +30,49 @@ from seedstability.dictionaries.training.threaded import ThreadedTrainer
 from seedstability.errors import UserError
 from seedstability.progress import report
 
-_STEPS_AT_ONCE = 64
-"""After so many, progress is reported, and Ctrl-C is heard."""
+_REPORT_EVERY = 64
+"""Steps between progress reports; Ctrl-C is handled in between."""
 
 
 class Snapshot(NamedTuple):
-    """Training at one step."""
+    """State of training after one step."""
 
     step: int
-    """Steps done; 0 before the first."""
+    """Number of steps done; 0 before the first."""
     epoch: float
-    """Passes over the activations done."""
+    """Number of passes over the activations, with fractions."""
     saes: list[SAE]
-    """The dictionaries, in the activations' units."""
+    """The SAEs, in the original units."""
     losses: list[float]
-    """Each one's training loss, averaged over the steps since the last snapshot; NaN at step 0."""
+    """Training loss of each SAE, averaged over the steps since the last snapshot; NaN at step 0."""
 
 
 class Trained(NamedTuple):
-    """One trained dictionary and what is known of its way."""
+    """A trained SAE with its initial decoder and firing counts."""
 
     sae: SAE
-    """After the last step, in the activations' units."""
+    """The SAE after the last step, in the original units."""
     initial_decoder: Float[Tensor, "n d"]
-    """Its decoder before the first step."""
+    """The decoder before the first step."""
     last_epoch_firings: Int[Tensor, " n"]
-    """Samples of the last epoch in which each latent fired, as it was at that step."""
+    """Number of samples of the last epoch in which each latent fired during training."""
 
 
 class RunOptions(NamedTuple):
-    """How training is carried out. No bit of a result depends on the number of cores."""
+    """Run options of training. Results do not depend on the number of cores."""
 
     cores: int = 1
-    """Seeds trained at the same time, on a CPU."""
+    """Number of seeds trained at the same time on a CPU."""
     device: str = "cpu"
-    """`cpu`, or another of torch's, where all seeds share one product a step."""
+    """`cpu`, or another torch device, on which all seeds share one product per step."""
     select: sparse_latents.TopKSelector = sparse_latents.topk
-    """How the k largest pre-activations are found, on a CPU: `firing.topk`, or a
+    """Selects the k largest pre-activations on a CPU: `sparse_latents.topk` or a
     `screening.ScreenedTopK`."""
     checkpoint: Path | None = None
-    """A file to keep the state in, from which an interrupted run with the same settings goes on to
-    the same bits. It stays when training is done."""
+    """Checkpoint file. An interrupted run with the same settings resumes from it, to the same bits.
+    The file stays when training is done."""
     checkpoint_every: int = 1000
-    """Steps after which the state is kept."""
+    """Steps between checkpoints."""
 
 
 def train(
@@ -85,17 +85,17 @@ def train(
     select: sparse_latents.TopKSelector = sparse_latents.topk,
     checkpoint: Path | None = None,
 ) -> list[SAE]:
-    """Train one SAE for each seed, over the same batches unless the settings say otherwise.
+    """Train one SAE per seed, on the same batches unless `config.order` is `own`.
 
     Args:
-        activations: a tensor, or `dictionaries.samples.Shards` for more than memory holds.
-        config: the dictionary and its training; see its presets.
-        seeds: each draws one initialisation.
+        activations: a tensor, or `Shards` for a store larger than memory.
+        config: settings, such as the preset `TOPK`.
+        seeds: each draws one initialization.
         cores, device, select, checkpoint: see `RunOptions`.
 
     Raises:
-        UserError: for impossible sizes, a loss that is not finite, or a dictionary that
-            died, naming seed and step.
+        UserError: invalid settings, a loss that is not finite or has diverged, or an SAE without
+            live latents; names seed and step.
     """
     settings = TrainingConfig(dictionary=config, seeds=tuple(seeds))
     options = RunOptions(cores, device, select, checkpoint)
@@ -109,52 +109,54 @@ def train_all(
     watch: Callable[[Snapshot], None] | None = None,
     initial_saes: Sequence[SAE] | None = None,
 ) -> list[Trained]:
-    """Train all seeds of `config`; `watch` is called at each step that `config` wants traced.
+    """Train all seeds of `config`, with snapshots at the steps and epochs that it names.
 
     Args:
         activations, options: as in `train`.
-        config: seeds, orders, and what is traced.
-        watch: sees the dictionaries; what it does not copy will change. A run that goes on from
-            a checkpoint shows it only what is still to come.
-        initial_saes: dictionaries to begin at, one for each seed, in the activations' units, instead of
-            those that the seeds draw.
+        config: settings, seeds, and steps of snapshots.
+        watch: called with each snapshot; copy tensors to keep them. A run that resumes from a
+            checkpoint skips earlier snapshots.
+        initial_saes: initial SAEs, one per seed, in the original units; by default drawn from the
+            seeds.
     """
     samples = InMemory(activations) if isinstance(activations, Tensor) else activations
     settings = config.dictionary
     scaling = activation_scaling(samples, settings)
-    begun = _initial_saes(samples, scaling, config, initial_saes)
-    initial_decoders = [sae.decoder.clone() for sae in begun]
+    initial = _initial_saes(samples, scaling, config, initial_saes)
+    initial_decoders = [sae.decoder.clone() for sae in initial]
     per_epoch = -(-samples.shape[0] // settings.batch_size)
     total = settings.epochs * per_epoch
-    kept = options.checkpoint and Checkpoint(options.checkpoint, config, samples.shape, begun)
+    checkpoint = options.checkpoint and Checkpoint(
+        options.checkpoint, config, samples.shape, initial
+    )
 
-    def snapshot(engine: ThreadedTrainer | BatchedTrainer, losses: list[float]) -> Snapshot:
-        saes = [sae.rescaled(scaling.scale) for sae in engine.saes()]
+    def snapshot(trainer: ThreadedTrainer | BatchedTrainer, losses: list[float]) -> Snapshot:
+        saes = [sae.rescaled(scaling.scale) for sae in trainer.saes()]
         return Snapshot(done, done / per_epoch, saes, losses)
 
-    with _engine(begun, config, total, options) as engine:
-        nothing = 0, np.zeros((len(begun), settings.n_latents), np.int64)
-        done, firings = (kept.load(engine) if kept else None) or nothing
+    with _trainer(initial, config, total, options) as trainer:
+        fresh = 0, np.zeros((len(initial), settings.n_latents), np.int64)
+        done, firings = (checkpoint.load(trainer) if checkpoint else None) or fresh
         traced = {*config.trace_steps, *(epoch * per_epoch for epoch in config.trace_epochs)}
-        feeds = _feeds(engine, samples, scaling, config, done)
+        feeds = _feeds(trainer, samples, scaling, config, done)
         if watch and done == 0 and 0 in traced:
-            watch(snapshot(engine, [float("nan")] * len(begun)))
-        losses, since = np.zeros(len(begun)), 0
+            watch(snapshot(trainer, [float("nan")] * len(initial)))
+        losses, since = np.zeros(len(initial)), 0
         for target in _stops(done, total, per_epoch, traced, settings.resample_every, options):
-            losses += np.array(engine.advance(feeds, target - done)) * (target - done)
+            losses += np.array(trainer.advance(feeds, target - done)) * (target - done)
             since += target - done
             done = target
             if done % per_epoch == 0:
-                firings = np.asarray(engine.end_epoch())
+                firings = np.asarray(trainer.end_epoch())
             if settings.resample_every and done % settings.resample_every == 0:
-                _resample(engine, samples, scaling, config, done)
+                _resample(trainer, samples, scaling, config, done)
             if watch and done in traced:
-                watch(snapshot(engine, (losses / since).tolist()))
-                losses, since = np.zeros(len(begun)), 0
-            if kept and (done % options.checkpoint_every == 0 or done == total):
-                kept.save(engine, done, firings)
+                watch(snapshot(trainer, (losses / since).tolist()))
+                losses, since = np.zeros(len(initial)), 0
+            if checkpoint and (done % options.checkpoint_every == 0 or done == total):
+                checkpoint.save(trainer, done, firings)
             report(done, total)
-        saes = [sae.rescaled(scaling.scale) for sae in engine.saes()]
+        saes = [sae.rescaled(scaling.scale) for sae in trainer.saes()]
     return [
         Trained(sae, decoder, torch.from_numpy(row.copy()))
         for sae, decoder, row in zip(saes, initial_decoders, firings, strict=True)
@@ -164,9 +166,8 @@ def train_all(
 def batch_orders(
     samples: Samples, config: DictionaryConfig, order_seed: int, seed: int
 ) -> Iterator[tuple[Int[Tensor, " b"], ...]]:
-    """For each epoch its batches, as rows of the activations; a new shuffle every epoch."""
-    # A prime apart, so that no (order_seed, seed) meets another; torch's CPU generator
-    # looks at 32 bits only.
+    """Iterate over epochs: the batches of each as row indices, reshuffled every epoch."""
+    # A prime keeps the (order_seed, seed) pairs apart; torch's CPU generator uses 32 bits only.
     own = 1_000_003 * (seed + 1) if config.order == "own" else 0
     generator = torch.Generator().manual_seed((order_seed + own) % 2**32)
     while True:
@@ -181,7 +182,7 @@ def feed(
     seed: int,
     done: int = 0,
 ) -> Iterator[Float[Tensor, "b d"]]:
-    """Batches without end, in training's units, after the first `done`."""
+    """Iterate over scaled batches without end, skipping the first `done`."""
     for epoch in batch_orders(samples, config, order_seed, seed):
         for rows in epoch[done:]:
             yield samples.rows(rows) / scaling.scale
@@ -194,7 +195,7 @@ def _initial_saes(
     config: TrainingConfig,
     given: Sequence[SAE] | None,
 ) -> list[SAE]:
-    """Each seed's dictionary before its first step, in training's units."""
+    """Initial SAE of each seed, in scaled units."""
     wanted = len(config.seeds)
     if not wanted:
         raise UserError("seeds is empty; name at least one")
@@ -202,11 +203,11 @@ def _initial_saes(
         shape = (config.dictionary.n_latents, samples.shape[1])
         if [tuple(sae.decoder.shape) for sae in given] != [shape] * wanted:
             raise UserError(
-                f"starts are {[list(sae.decoder.shape) for sae in given]}; "
+                f"initial_saes have shapes {[list(sae.decoder.shape) for sae in given]}; "
                 f"need one of {list(shape)} for each of {wanted} seeds"
             )
         return [
-            _owned(replace(sae.rescaled(1 / scaling.scale), config=config.dictionary))
+            _copied(replace(sae.rescaled(1 / scaling.scale), config=config.dictionary))
             for sae in given
         ]
     init_seeds = config.seeds if config.init_seeds is None else config.init_seeds
@@ -218,13 +219,13 @@ def _initial_saes(
     return [initial_sae(samples, scaling, config.dictionary, seed) for seed in init_seeds]
 
 
-def _owned(sae: SAE) -> SAE:
+def _copied(sae: SAE) -> SAE:
     parts = ("encoder", "encoder_bias", "decoder", "decoder_bias", "threshold")
     return replace(sae, **{part: getattr(sae, part).float().clone() for part in parts})
 
 
-def _engine(initial_saes: list[SAE], config: TrainingConfig, total: int, options: RunOptions):
-    """What computes the steps, as a context."""
+def _trainer(initial_saes: list[SAE], config: TrainingConfig, total: int, options: RunOptions):
+    """The trainer of the device, as a context manager."""
     names = [str(seed) for seed in config.seeds]
     if options.device == "cpu":
         return ThreadedTrainer(
@@ -240,7 +241,7 @@ def _engine(initial_saes: list[SAE], config: TrainingConfig, total: int, options
         torch.empty(0, device=options.device)
     except (AssertionError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
-        raise UserError(f"device is {options.device!r}: {reason}; take cpu") from None
+        raise UserError(f"device is {options.device!r}: {reason}; use cpu") from None
     return nullcontext(
         BatchedTrainer(
             initial_saes, config.dictionary, total, options.device, config.frozen_decoder, names
@@ -249,14 +250,14 @@ def _engine(initial_saes: list[SAE], config: TrainingConfig, total: int, options
 
 
 def _feeds(
-    engine: ThreadedTrainer | BatchedTrainer,
+    trainer: ThreadedTrainer | BatchedTrainer,
     samples: Samples,
     scaling: ActivationScaling,
     config: TrainingConfig,
     done: int,
 ) -> list[Iterator[Tensor]]:
-    """One for each seed; or one for all where they take the same batches in one product."""
-    one_for_all = isinstance(engine, BatchedTrainer) and config.dictionary.order == "shared"
+    """One feed per seed, or one for all if they share batches in one product."""
+    one_for_all = isinstance(trainer, BatchedTrainer) and config.dictionary.order == "shared"
     seeds = config.seeds[:1] if one_for_all else config.seeds
     return [
         feed(samples, scaling, config.dictionary, config.order_seed, seed, done) for seed in seeds
@@ -271,8 +272,8 @@ def _stops(
     resample_every: int,
     options: RunOptions,
 ) -> list[int]:
-    """Steps after which something is due, ascending, up to the last."""
-    every = [_STEPS_AT_ONCE, per_epoch, *([resample_every] if resample_every else [])]
+    """Steps after which to report, record, resample or save, ascending, up to the last."""
+    every = [_REPORT_EVERY, per_epoch, *([resample_every] if resample_every else [])]
     if options.checkpoint:
         every.append(options.checkpoint_every)
     stops = {total, *traced}.union(*(range(0, total + 1, interval) for interval in every))
@@ -280,21 +281,21 @@ def _stops(
 
 
 def _resample(
-    engine: ThreadedTrainer | BatchedTrainer,
+    trainer: ThreadedTrainer | BatchedTrainer,
     samples: Samples,
     scaling: ActivationScaling,
     config: TrainingConfig,
     done: int,
 ) -> None:
-    """New rows for latents that have not fired since this was last done."""
+    """Resample latents that have not fired since the last resampling."""
     settings, m = config.dictionary, samples.shape[0]
     silent_for = settings.resample_every * min(settings.batch_size, m)
-    silent = np.asarray(engine.since_fired) >= silent_for
-    for which, sae in enumerate(engine.saes()):
+    silent = np.asarray(trainer.since_fired) >= silent_for
+    for which, sae in enumerate(trainer.saes()):
         generator = torch.Generator().manual_seed(
             (1_000_003 * (config.seeds[which] + 1) + done) % 2**32
         )
         rows = torch.randint(m, (min(m, SAMPLES),), generator=generator)
         new = resample(sae, samples.rows(rows) / scaling.scale, silent[which], generator)
         if len(new.latents):
-            engine.replace_latents(which, new)
+            trainer.replace_latents(which, new)

@@ -337,7 +337,7 @@ def test_a_dictionary_that_died_is_named():
     engine = BatchedTrainer(starts(config), config, TOTAL, names=["7", "42", "9"])
     engine.parameters.encoder_bias.data[1] = -1e3
     engine.step(batches(1)[0])
-    with pytest.raises(UserError, match=r"seed 42, step 1: no latent fired.*smaller l1 \(0\.01\)"):
+    with pytest.raises(UserError, match=r"seed 42, step 1: no latent fired.*lower l1 \(0\.01\)"):
         engine.end_epoch()
 
 
