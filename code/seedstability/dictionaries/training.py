@@ -16,7 +16,7 @@ from torch import Tensor
 
 from seedstability.dictionaries import firing
 from seedstability.dictionaries.architectures import SAE
-from seedstability.dictionaries.batched import Batched
+from seedstability.dictionaries.batched import Batched, within_memory
 from seedstability.dictionaries.checkpoint import Checkpoint
 from seedstability.dictionaries.config import TOPK, DictionaryConfig, TrainingConfig
 from seedstability.dictionaries.revival import SAMPLES, resample
@@ -233,9 +233,10 @@ def _engine(starts: list[SAE], config: TrainingConfig, total: int, means: Means)
     except (AssertionError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"device is {means.device!r}: {reason}; take cpu") from None
-    return nullcontext(
-        Batched(starts, config.dictionary, total, means.device, config.frozen_decoder, names)
-    )
+    with within_memory(means.device, len(starts)):
+        return nullcontext(
+            Batched(starts, config.dictionary, total, means.device, config.frozen_decoder, names)
+        )
 
 
 def _feeds(
@@ -264,7 +265,7 @@ def _resample(
     """New rows for latents that have not fired since this was last done."""
     settings, m = config.dictionary, samples.shape[0]
     silent_for = settings.resample_every * min(settings.batch_size, m)
-    silent = np.asarray(engine.since_fired) >= silent_for
+    silent = (torch.as_tensor(engine.since_fired) >= silent_for).cpu().numpy()
     for which, sae in enumerate(engine.saes()):
         generator = torch.Generator().manual_seed(
             (1_000_003 * (config.seeds[which] + 1) + done) % 2**32
