@@ -1,1 +1,1 @@
-"""Training of many seeds over the same batches."""
+"""Training of several seeds in one pass over the batches."""

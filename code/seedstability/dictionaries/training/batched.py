@@ -8,6 +8,7 @@ trained alone only to rounding.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from seedstability.dictionaries.training.failures import refuse_dead, refuse_los
 from seedstability.dictionaries.training.losses import Parameters, loss
 from seedstability.dictionaries.training.resampling import NewRows
 from seedstability.dictionaries.training.schedules import rate_share, sparsity_share
+from seedstability.errors import UserError
 
 _STEPS_BETWEEN_CHECKS = 100
 """On asynchronous devices, where reading a loss blocks Python until it is computed. Losses are
@@ -115,12 +117,13 @@ class BatchedTrainer:
             Each seed's loss, averaged over these steps.
 
         Raises:
-            UserError: as `step`.
+            UserError: as `step`, or when the device has too little memory.
         """
         total = torch.zeros_like(self._smallest_kept)
-        for _ in range(steps):
-            batches = [next(feed) for feed in feeds]
-            total += self.step(batches[0] if len(batches) == 1 else torch.stack(batches))
+        with within_memory(self.device, len(self.names)):
+            for _ in range(steps):
+                batches = [next(feed) for feed in feeds]
+                total += self.step(batches[0] if len(batches) == 1 else torch.stack(batches))
         return (total / max(1, steps)).tolist()
 
     def check(self) -> None:
@@ -196,7 +199,7 @@ class BatchedTrainer:
         with torch.no_grad():
             for name, part in mine.items():
                 part.copy_(torch.from_numpy(state[name]))
-        self.steps = int(state["steps"])
+        self.steps = int(np.asarray(state["steps"]).item())  # a file gives it back as [1]
         for steps in self._adam_steps:
             steps.fill_(self.steps)
         self._longest_silence = int(self.since_fired.max())
@@ -279,6 +282,22 @@ class BatchedTrainer:
             average = torch.where(weight > 0, self._smallest_kept / weight, 0.0)
             return average[:, None].expand_as(log_threshold)
         return torch.zeros_like(log_threshold)
+
+
+@contextmanager
+def within_memory(device: torch.device | str, seeds: int) -> Iterator[None]:
+    """Turn running out of memory into one line for the user.
+
+    Raises:
+        UserError: the seeds do not fit the memory of the device.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise UserError(
+            f"{seeds} seeds at once do not fit the memory of {device}; "
+            "take fewer, a smaller batch_size, or cpu"
+        ) from None
 
 
 def _stacked(

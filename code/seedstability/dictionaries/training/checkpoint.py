@@ -85,7 +85,7 @@ class Checkpoint:
             file.
 
         Raises:
-            UserError: a damaged file, or one of another run.
+            UserError: a damaged file, or one of another run or kind of device.
         """
         if not self.path.exists():
             return None
@@ -105,6 +105,11 @@ class Checkpoint:
                 "name another file, or remove it to start from the beginning"
             )
         firings = state.pop(_FIRINGS)
+        if state.keys() != engine.state().keys():
+            raise UserError(
+                f"{self.path} is the checkpoint of a run on another device; "
+                "go on there, name another file, or remove it to start from the beginning"
+            )
         engine.load(state)
         return int(about["done"]), firings
 

@@ -1,4 +1,4 @@
-"""Several SAEs trained side by side, each drawn towards the others' dictionaries."""
+"""Coupled training: several SAEs at once, with a loss term on all of their decoders."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -22,7 +22,7 @@ from seedstability.dictionaries.training.threaded import ThreadedTrainer
 from seedstability.dictionaries.training.train import feed
 
 WatchGroup = Callable[[int, Sequence[SAE]], None]
-"""Called with the number of epochs done and the SAEs as they are then."""
+"""Called after each epoch with the number of epochs done and the current SAEs."""
 
 
 def train_group(
@@ -31,10 +31,16 @@ def train_group(
     seeds: Sequence[int],
     watch: WatchGroup | None = None,
 ) -> list[SAE]:
-    """Train one SAE for each seed; all move at the same time, from where all were.
+    """Train one SAE per seed with a coupling term; the SAEs take their steps simultaneously.
+
+    Args:
+        activations: a tensor or a store.
+        config: settings; `pairs` is not read.
+        seeds: one SAE for each.
+        watch: called before the first step and after each epoch.
 
     Raises:
-        UserError: as in `training.train`.
+        UserError: as in `train`.
     """
     samples = InMemory(activations) if isinstance(activations, Tensor) else activations
     settings = replace(config.dictionary, order=config.order)
@@ -61,8 +67,8 @@ def train_group(
 def _dense_gradients(
     trainers: Sequence[SAETrainer], config: PairedConfig
 ) -> list[DenseGradients] | None:
-    """What the term adds to each one's gradient before the next step."""
-    # A cut gradient is zero whatever the term's value, so the value need not be computed.
+    """Gradients of the coupling term for the next step, one per SAE."""
+    # A cut gradient is zero, so the term need not be computed.
     if not config.weight or config.gradient == "cut":
         return None
     decoders = torch.stack([trainer.sae.decoder for trainer in trainers])

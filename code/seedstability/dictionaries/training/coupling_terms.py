@@ -1,8 +1,8 @@
-"""Terms that draw the dictionaries of several seeds together.
+"""Loss terms that couple the dictionaries of several seeds.
 
-Each is a mean over best cosines. Which latent is the best partner is found without a graph, since
-a maximum's gradient flows through its winner alone; the cosines of the winners are then computed
-again, so that autograd meets n·d numbers and not n².
+Each is a mean over maximum cosines. The gradient of a maximum flows through the maximizing pair
+alone, so partners are found without a graph and only their cosines are computed with one: autograd
+handles n·d numbers instead of n².
 """
 
 import math
@@ -17,14 +17,14 @@ from torch.nn.functional import embedding
 from seedstability.dictionaries.kernels.partners import best_of_columns
 
 MFR_WARM_UP_STEPS = 100
-"""Steps over which mutual feature regularisation grows to its full weight."""
+"""Warm-up steps of mutual feature regularization."""
 
 
 def consistency(decoders: Float[Tensor, "S n d"]) -> Float[Tensor, ""]:
-    """Minus the signed max cosine, averaged over all ordered pairs: 000's consistency term.
+    """Consistency term of 000: minus the signed max cosine, averaged over all ordered pairs.
 
     From scripts/experiments/stability_aware_sae.py (`compute_consistency_loss`) in the public
-    repository brightlikethelight/HUSAI, which has two seeds and computes it on `.weight.data`, so
+    repository brightlikethelight/HUSAI. Theirs has two seeds and is computed on `.weight.data`,
     without any gradient; this one is differentiable.
 
     Returns:
@@ -40,14 +40,14 @@ def consistency(decoders: Float[Tensor, "S n d"]) -> Float[Tensor, ""]:
 
 
 def mutual_features(rows: Float[Tensor, "S n d"]) -> Float[Tensor, ""]:
-    """Mutual feature regularisation (Marks et al., 2411.01220) of sets of directions.
+    """Mutual feature regularization (Marks et al., 2411.01220) of sets of directions.
 
-    One minus the mean over the later one's latents of their best cosine in the earlier, averaged
-    over pairs: one direction only, from utils/sae_trainer.py (`calculate_consensus_loss`) and
+    For a pair: one minus the mean over the second set of the maximum cosine in the first. The term
+    is averaged over pairs. From utils/sae_trainer.py (`calculate_consensus_loss`) and
     utils/general_utils.py in the public repositories luke-marks0/ and
-    lyezene/mutual-feature-regularization. Their encoder is the decoder, transposed; here it is not,
-    and training averages the term over both. Their re-initialisation of SAEs whose firing rates are
-    uneven is left out.
+    lyezene/mutual-feature-regularization. Their encoder is the transposed decoder; ours is not, and
+    training averages the term over both. Their re-initialization of SAEs with uneven firing rates
+    is left out.
 
     Returns:
         A scalar in [0, 2].
@@ -60,12 +60,12 @@ def mutual_features(rows: Float[Tensor, "S n d"]) -> Float[Tensor, ""]:
 
 
 def _pairs(rows: Float[Tensor, "S n d"]) -> Iterator[tuple[Tensor, Tensor]]:
-    """All pairs of sets of directions, the rows of each at length one."""
+    """All pairs of sets of directions, rows normalized to length one."""
     return combinations(rows / rows.norm(dim=2, keepdim=True), 2)
 
 
 def mfr_warm_up(steps_done: int) -> float:
-    """Share of its full weight that mutual feature regularisation has: half a cosine (ibid.)."""
+    """Cosine warm-up of mutual feature regularization (ibid.): share of the full weight."""
     left = max(0, MFR_WARM_UP_STEPS - steps_done) / MFR_WARM_UP_STEPS
     return (1 + math.cos(math.pi * left)) / 2
 
@@ -73,7 +73,7 @@ def mfr_warm_up(steps_done: int) -> float:
 def best_partners(
     first: Float[Tensor, "n d"], second: Float[Tensor, "m d"]
 ) -> tuple[Int[Tensor, " n"], Int[Tensor, " m"]]:
-    """For each unit row the other's row with the highest cosine, in both directions."""
+    """Nearest row in the other set by cosine, in both directions; rows are unit vectors."""
     cosines = (first @ second.t()).numpy()
     # NumPy's argmax down the columns is a hundred times as slow as along the rows.
     along, down = cosines.argmax(axis=1), best_of_columns(cosines)

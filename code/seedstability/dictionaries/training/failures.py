@@ -1,4 +1,4 @@
-"""Training that goes wrong, said in one line with the seed and the step."""
+"""Errors of failed training, with the seed and the step."""
 
 import math
 
@@ -9,20 +9,20 @@ from seedstability.dictionaries.config import DictionaryConfig
 from seedstability.errors import UserError
 
 DIVERGED = 1e6
-"""A loss so many times the first one comes back from nowhere."""
+"""A loss that exceeds the first one by this factor never recovers."""
 
 
 def refuse_loss(loss: float, first: float, config: DictionaryConfig, name: str, step: int) -> None:
-    """Raises UserError where a loss is not finite, or far above the loss of the first step."""
+    """Raise UserError if a loss is not finite or has diverged."""
     where = f"seed {name}, step {step}: the loss is {loss:g}"
     if not math.isfinite(loss):
         raise UserError(
-            f"{where}; look for NaN in the activations or lower the learning rate "
+            f"{where}; check the activations for NaN or lower the learning rate "
             f"({config.learning_rate:g})"
         )
     if loss > DIVERGED * first > 0:
         raise UserError(
-            f"{where} and was {first:g} at the first step, it diverges; "
+            f"{where}, and was {first:g} at the first step: training diverged; "
             f"lower the learning rate ({config.learning_rate:g})"
         )
 
@@ -30,11 +30,11 @@ def refuse_loss(loss: float, first: float, config: DictionaryConfig, name: str, 
 def refuse_dead(
     firings: Int64[np.ndarray, " n"], config: DictionaryConfig, name: str, step: int
 ) -> None:
-    """Raises UserError where no latent fired."""
+    """Raise UserError if no latent fired."""
     if firings.any():
         return
     setting = {"relu": "l1", "jumprelu": "l0_weight"}.get(config.architecture, "learning_rate")
     raise UserError(
-        f"seed {name}, step {step}: no latent fired during the last epoch, the dictionary is "
-        f"dead; a smaller {setting} ({getattr(config, setting):g}) would be right"
+        f"seed {name}, step {step}: no latent fired during the last epoch, all are dead; "
+        f"lower {setting} ({getattr(config, setting):g})"
     )

@@ -1,4 +1,4 @@
-"""What one batch says: its loss, and the entries that carry the gradient.
+"""Loss and gradients of one batch on a CPU, as sparse entries.
 
 With error ε = x̂ − x of b samples in R^d and `upstream` G = ∂loss/∂x̂, an entry (sample s, latent j)
 of value z has the slope ζ = ∂loss/∂(pre-activation), and
@@ -6,9 +6,9 @@ of value z has the slope ζ = ∂loss/∂(pre-activation), and
     ∂D = Zᵀ G      ζ_sj = G_s · D_j      ∂E = ζᵀ (x − subtracted)      ∂e = Σ_s ζ_s
     ∂d = Σ_s G_s − ∂e E, the last only where d is subtracted before the encoder.
 
-`kernels/descent.py` sums them latent by latent. Each term of the loss adds entries or slopes; a
-ReLU dictionary in which many latents fire gives whole matrices instead. `losses.py` is the same in
-plain torch, and the tests hold every gradient here against it.
+`kernels/descent.py` sums them by latent. Each term of the loss adds entries or slopes. A ReLU
+dictionary in which many latents fire has dense gradients instead. `losses.py` computes the same
+loss in plain torch; the tests compare every gradient with it.
 """
 
 from dataclasses import dataclass, field
@@ -26,13 +26,13 @@ from seedstability.dictionaries.sae import SAE
 from seedstability.dictionaries.sparse_latents import ActiveEntries
 
 _DENSE_FROM = 1 / 4
-"""Share of entries that fire from which on whole products are faster than entries; measured
-at 128 × 1024 and batches of 256 by `benchmarks/training/density.py`."""
+"""Share of active entries above which dense products are faster than sparse entries; measured at
+128 × 1024 and batches of 256 by `benchmarks/training/density.py`."""
 
 
 @dataclass(frozen=True)
 class DenseGradients:
-    """Gradients that are whole matrices, added to those of the entries; none by default."""
+    """Dense gradients, added to those of the sparse entries; empty by default."""
 
     encoder: Float32[np.ndarray, "n d"] = field(
         default_factory=lambda: np.empty((0, 0), np.float32)
@@ -47,42 +47,42 @@ class DenseGradients:
 
 
 class Entries(NamedTuple):
-    """Entries of a sparse matrix with samples as rows and latents as columns."""
+    """Sparse matrix of samples × latents in coordinate format."""
 
     latents: Int32[np.ndarray, " m"]
-    """Column of each."""
+    """Column of each entry."""
     samples: Int32[np.ndarray, " m"]
-    """Row of each; with AuxK the samples of a batch stand twice, one after another."""
+    """Row of each entry. With AuxK the rows are the batch's samples twice."""
     weights: Float32[np.ndarray, " m"]
-    """The numbers there."""
+    """Value of each entry."""
 
-    def and_also(self, other: "Entries") -> "Entries":
-        """These and others, in this order."""
+    def extended(self, other: "Entries") -> "Entries":
+        """Append the entries of another matrix."""
         return Entries(*(np.concatenate(both) for both in zip(self, other, strict=True)))
 
 
 @dataclass
 class BatchGradients:
-    """Loss and gradient of one batch of b samples."""
+    """Loss and gradients of one batch of b samples."""
 
     loss: float
-    """The loss with all its terms."""
+    """The loss, with all terms."""
     centered: Float32[np.ndarray, "b d"]
-    """The samples as the encoder reads them."""
+    """Inputs of the encoder."""
     upstream: Float32[np.ndarray, "b d"]
     """G for each sample."""
     encoder_entries: Entries
-    """ζ, by which the encoder moves."""
+    """ζ, sparse gradients of the pre-activations; they determine ∂E and ∂e."""
     decoder_entries: Entries
-    """z, by which the decoder moves."""
+    """z, sparse latents; they determine ∂D."""
     decoder_bias: Float32[np.ndarray, " d"]
-    """∂d without what flows through the encoder."""
+    """∂d without the part that flows through the encoder."""
     firings: Int64[np.ndarray, " n"]
-    """Samples in which each latent is not zero."""
+    """Number of samples in which each latent is nonzero."""
     dense: DenseGradients = field(default_factory=DenseGradients)
-    """Whole gradients, where there are any."""
+    """Dense gradients, if any."""
     threshold: Float32[np.ndarray, " n"] | None = None
-    """Gradient of the thresholds' logarithms (`jumprelu`)."""
+    """Gradient of the log-thresholds (`jumprelu`)."""
     smallest_kept: float | None = None
     """The smallest value kept (`batch_topk`)."""
 
@@ -94,14 +94,14 @@ def loss_and_gradients(
     dead: Bool[np.ndarray, " n"] | None = None,
     select: sparse_latents.TopKSelector = sparse_latents.topk,
 ) -> BatchGradients:
-    """Loss and gradient of `sae` on a batch; nothing moves.
+    """Compute loss and gradients of `sae` on a batch, without updating it.
 
     Args:
         sae: float32 on the CPU.
         x: the batch, contiguous.
-        sparsity: share of `l1` or `l0_weight` that counts at this step.
-        dead: latents that AuxK revives.
-        select: how the k largest pre-activations are found (`topk` without suppression).
+        sparsity: share of `l1` or `l0_weight` at this step.
+        dead: latents that AuxK uses.
+        select: selects the k largest pre-activations (`topk` without suppression).
     """
     centered = sae.centered(x)
     if sae.config.architecture == "relu":
@@ -118,7 +118,7 @@ def loss_and_gradients(
 
 
 def gradients(sae: SAE, batch: BatchGradients) -> dict[str, Tensor]:
-    """The gradients themselves, by the names of the SAE's parts: for tests and for the curious."""
+    """Dense gradients of all parameters by name, for tests."""
     empty = {name: np.empty_like(getattr(sae, name).numpy()) for name in PARTS}
     descent.gradients(
         sorted_by_latent(batch, len(sae.encoder)), dense_arrays(batch, None), *empty.values()
@@ -131,11 +131,11 @@ def gradients(sae: SAE, batch: BatchGradients) -> dict[str, Tensor]:
 
 
 PARTS = ("encoder", "encoder_bias", "decoder")
-"""The parts of an SAE that have a row for each latent."""
+"""Parameters of an SAE with one row per latent."""
 
 
 def sorted_by_latent(batch: BatchGradients, n: int) -> tuple:
-    """What the kernels take of a batch."""
+    """Encoder inputs, upstream gradient and both sets of entries by latent, for the kernels."""
     encoder_entries, decoder_entries = batch.encoder_entries, batch.decoder_entries
     if (
         encoder_entries.latents is decoder_entries.latents
@@ -153,7 +153,7 @@ def sorted_by_latent(batch: BatchGradients, n: int) -> tuple:
 def dense_arrays(
     batch: BatchGradients, more: DenseGradients | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What the kernels take of whole gradients: the batch's own, and those of other terms."""
+    """Dense gradients for the kernels: the batch's own plus those of other loss terms."""
     own, other = batch.dense, more or DenseGradients()
     return (
         _sum(own.encoder, other.encoder),
@@ -178,7 +178,7 @@ def _topk(
 
 
 def _suppressed_topk(sae: SAE, x: Tensor, centered: Tensor) -> BatchGradients:
-    """With HUSAI's term: a sample's squared error times its largest magnitudes not kept."""
+    """TopK with HUSAI's term: a sample's squared error times its largest inactive magnitudes."""
     share, b = sae.config.suppression / len(x), len(x)
     fired, inactive = sparse_latents.topk_and_inactive(sae, centered, sae.config.k)
     weight = 2 / x.numel() + 2 * share * inactive.totals.astype(np.float64)
@@ -186,7 +186,7 @@ def _suppressed_topk(sae: SAE, x: Tensor, centered: Tensor) -> BatchGradients:
     batch.loss += share * np.dot(squares, inactive.totals).item()
     samples = np.repeat(np.arange(b, dtype=np.int32), inactive.latents.shape[1])
     slopes = (inactive.signs * (share * squares)[:, None]).astype(np.float32)
-    batch.encoder_entries = batch.encoder_entries.and_also(
+    batch.encoder_entries = batch.encoder_entries.extended(
         Entries(inactive.latents.reshape(-1), samples, slopes.reshape(-1))
     )
     return batch
@@ -233,8 +233,8 @@ def _dense_relu(
 
 
 def _jumprelu(sae: SAE, x: Tensor, centered: Tensor, sparsity: float) -> BatchGradients:
-    """A latent within half a bandwidth of its threshold moves the threshold whether it fires or
-    not, so the entries begin that much lower; those below the threshold have value zero."""
+    """JumpReLU: entries include latents up to half a bandwidth below their threshold, with value
+    zero, since they have a gradient on the threshold."""
     config, b = sae.config, len(x)
     threshold, half = sae.threshold.numpy(), np.float32(config.bandwidth / 2)
     weight = config.l0_weight * sparsity / b
@@ -259,10 +259,10 @@ def _squared_error(
     fired: ActiveEntries,
     weight: Float64[np.ndarray, " b"] | None = None,
 ) -> tuple[BatchGradients, Float32[np.ndarray, " b"]]:
-    """The squared error's part of loss and gradient, and each sample's squared error.
+    """Loss and gradients of the squared error, and each sample's squared error.
 
-    `weight` is the factor that makes upstream out of an error, 2 / (b d) if left out. A slope is
-    zero where a rectified value is; not so with `jumprelu`, which looks at all of them first.
+    `weight` is the factor from error to upstream gradient, 2 / (b d) by default. The slope of a
+    rectified zero is zero; `jumprelu` masks its slopes later, since it needs all of them.
     """
     b, d = x.shape
     weight = np.full(b, 2 / (b * d)) if weight is None else weight
@@ -295,7 +295,7 @@ def _reconstruct(
     bias: Float32[np.ndarray, " d"],
     weight: Float64[np.ndarray, " b"],
 ) -> tuple[_Reconstruction, Float32[np.ndarray, " b"]]:
-    """What the kernel makes of it, and each sample's squared error."""
+    """Run the reconstruction kernel; also returns each sample's squared error."""
     made = _Reconstruction(
         np.empty(x.shape, np.float32),
         np.empty(len(fired.values), np.float32),
@@ -311,29 +311,29 @@ def _reconstruct(
 def _with_auxk(
     batch: BatchGradients, sae: SAE, x: Tensor, dead: Bool[np.ndarray, " n"]
 ) -> BatchGradients:
-    """The error once more, from dead latents alone; they see it as fixed."""
+    """Add the AuxK loss: dead latents reconstruct the error, which is held fixed."""
     b, d = x.shape
-    alive_error = batch.upstream * np.float32(b * d / 2)
+    live_error = batch.upstream * np.float32(b * d / 2)
     columns = np.flatnonzero(dead).astype(np.int32)
     rows = torch.from_numpy(columns)
     centered = torch.from_numpy(batch.centered)
     k = min(sae.config.auxk, len(columns))
     fired = sparse_latents.topk(sae.encoder[rows], sae.encoder_bias[rows], centered, k)
     fired = fired._replace(latents=columns[fired.latents], values=np.maximum(fired.values, 0))
-    variance = np.square(alive_error - alive_error.mean(0)).sum(dtype=float).item()
+    variance = np.square(live_error - live_error.mean(0)).sum(dtype=float).item()
     weight = sae.config.auxk_weight / variance if variance else 0.0
     no_bias = np.zeros(d, np.float32)
-    made, squares = _reconstruct(-alive_error, fired, sae, no_bias, np.full(b, 2 * weight))
+    made, squares = _reconstruct(-live_error, fired, sae, no_bias, np.full(b, 2 * weight))
     np.multiply(made.slopes, fired.values > 0, out=made.slopes)
     batch.loss += weight * squares.sum(dtype=float).item()
-    # The same samples once more, as the rows that this term's entries belong to.
+    # The rows of this term's entries are the same samples, appended to the batch.
     again = made.samples + np.int32(b)
     batch.centered = np.concatenate([batch.centered, batch.centered])
     batch.upstream = np.concatenate([batch.upstream, made.upstream])
-    batch.encoder_entries = batch.encoder_entries.and_also(
+    batch.encoder_entries = batch.encoder_entries.extended(
         Entries(fired.latents, again, made.slopes)
     )
-    batch.decoder_entries = batch.decoder_entries.and_also(
+    batch.decoder_entries = batch.decoder_entries.extended(
         Entries(fired.latents, again, fired.values)
     )
     return batch

@@ -1,4 +1,4 @@
-"""One SAE on its way on a CPU: its tensors change in place at each step."""
+"""Trainer of one SAE on a CPU."""
 
 import math
 
@@ -21,12 +21,15 @@ from seedstability.dictionaries.training.gradients import (
 )
 from seedstability.dictionaries.training.schedules import rate_share, sparsity_share
 
-_LEAST_THRESHOLD = 1e-30
-"""So that the thresholds of architectures without any have a logarithm too."""
+_MIN_THRESHOLD = 1e-30
+"""Keeps the log-threshold finite for architectures without thresholds."""
 
 
 class SAETrainer:
-    """An SAE, what Adam remembers of it, and which of its latents are alive."""
+    """Trainer state of one SAE: parameters, Adam's moments and firing counts.
+
+    The SAE's tensors are updated in place.
+    """
 
     def __init__(
         self,
@@ -37,37 +40,41 @@ class SAETrainer:
         frozen_decoder: bool = False,
         select: sparse_latents.TopKSelector = sparse_latents.topk,
     ):
-        """Begin at `initial`, whose tensors become the trainer's own.
+        """Take over the tensors of `initial`.
 
         Args:
-            initial: float32 on the CPU.
-            name: what errors call it, usually its seed.
-            total_steps: all steps there will be; only a falling learning rate needs it.
-            frozen_decoder: leave the decoder as it is.
-            select: how the k largest pre-activations are found.
+            initial: the SAE before the first step, float32 on the CPU.
+            name: name in error messages, usually the seed.
+            total_steps: number of steps of the run, for the learning-rate schedule.
+            frozen_decoder: do not train the decoder.
+            select: selects the k largest pre-activations.
         """
         self.sae, self.name, self.steps = initial, name, 0
         self._total_steps, self._frozen, self._select = total_steps, frozen_decoder, select
         n = len(initial.encoder)
         self.firings: Int64[np.ndarray, " n"] = np.zeros(n, np.int64)
-        """Samples in which each latent fired, since `reset_firings`."""
+        """Number of samples in which each latent fired since `reset_firings`."""
         self.since_fired: Int64[np.ndarray, " n"] = np.zeros(n, np.int64)
-        """Samples since each latent last fired."""
+        """Number of samples since each latent last fired."""
         learned = [getattr(initial, part).numpy() for part in (*PARTS, "decoder_bias")]
-        self._log_threshold = initial.threshold.clamp_min(_LEAST_THRESHOLD).log().numpy()
+        self._log_threshold = initial.threshold.clamp_min(_MIN_THRESHOLD).log().numpy()
         self._weights = (*learned, self._log_threshold)
         self._means = tuple(np.zeros_like(weight) for weight in self._weights)
         self._squares = tuple(np.zeros_like(weight) for weight in self._weights)
         self._kept, self._first_loss = np.zeros(2), np.zeros(1)
 
     def step(self, x: Float[Tensor, "b d"], more: DenseGradients | None = None) -> float:
-        """Move by one batch, and by `more`, the gradient of what else is in the loss.
+        """Take one step of Adam.
+
+        Args:
+            x: the batch.
+            more: dense gradients of further loss terms.
 
         Returns:
-            The batch's loss, without that.
+            The batch's loss, without further terms.
 
         Raises:
-            UserError: when it is not finite or diverges, before anything moves.
+            UserError: the loss is not finite or has diverged; parameters are unchanged.
         """
         config = self.sae.config
         with torch.no_grad():
@@ -87,7 +94,7 @@ class SAETrainer:
         return batch.loss
 
     def reset_firings(self) -> None:
-        """Count firings from here."""
+        """Set the firing counts to zero."""
         self.firings = np.zeros_like(self.firings)
 
     def replace_latents(
@@ -96,7 +103,7 @@ class SAETrainer:
         encoder: Float32[np.ndarray, "r d"],
         decoder: Float32[np.ndarray, "r d"],
     ) -> None:
-        """Give latents new rows, no bias, and no memory in Adam."""
+        """Replace rows of latents; their biases and Adam's moments are set to zero."""
         for weight, row in zip(self._weights[:3], (encoder, 0.0, decoder), strict=True):
             weight[latents] = row
         for moments in (self._means, self._squares):
@@ -105,11 +112,11 @@ class SAETrainer:
         self.since_fired[latents] = 0
 
     def state(self) -> dict[str, np.ndarray]:
-        """All that the next step depends on, as copies."""
+        """Copy the state that the next step depends on."""
         return {name: array.copy() for name, array in self._state().items()}
 
     def load(self, state: dict[str, np.ndarray]) -> None:
-        """Go on from a state."""
+        """Restore a state."""
         self.steps = int(state["steps"][0])
         for name, array in self._state().items():
             if name != "steps":
@@ -169,7 +176,7 @@ class SAETrainer:
             self._move(4, batch.threshold * scale, rates)
             np.exp(self._log_threshold, out=self.sae.threshold.numpy())
         if batch.smallest_kept is not None:
-            self._follow_kept(batch.smallest_kept)
+            self._update_threshold(batch.smallest_kept)
 
     def _rates(self) -> tuple[np.float32, np.float32]:
         config, t = self.sae.config, self.steps
@@ -183,7 +190,7 @@ class SAETrainer:
         )
 
     def _clip(self, batch: BatchGradients, entries, whole, how) -> np.float32:
-        """The factor that brings the gradient of all that learns to `clip_norm`, at most one."""
+        """Factor, at most 1, that clips the gradient of all parameters to `clip_norm`."""
         config = self.sae.config
         total, through_bias = descent.squared_norm(self._weights[:3], entries, whole, how)
         if config.decoder_bias:
@@ -194,9 +201,9 @@ class SAETrainer:
         assert config.clip_norm is not None
         return np.float32(min(1.0, config.clip_norm / max(math.sqrt(total), 1e-30)))
 
-    def _follow_kept(self, least: float) -> None:
-        """The average of the smallest values kept, with Adam's correction for its initial at zero."""
-        memory = self.sae.config.threshold_ema_decay
-        self._kept *= memory
-        self._kept += (1 - memory) * np.array([least, 1.0])
+    def _update_threshold(self, smallest: float) -> None:
+        """Update the threshold: bias-corrected moving average of the smallest values kept."""
+        decay = self.sae.config.threshold_ema_decay
+        self._kept *= decay
+        self._kept += (1 - decay) * np.array([smallest, 1.0])
         self.sae.threshold.fill_(self._kept[0] / self._kept[1])

@@ -1,13 +1,13 @@
-"""How learning rate and sparsity change over the steps of a training run."""
+"""Schedules of the learning rate and of the sparsity penalty."""
 
 from seedstability.dictionaries.config import DictionaryConfig
 
 
 def rate_share(config: DictionaryConfig, step: int, total_steps: int) -> float:
-    """Share of the full learning rate at a step, the first of which is 1.
+    """Share of the full learning rate at a step; steps count from 1.
 
-    Up linearly over `warm_up_steps`, down linearly to zero over the last `decay_share` of all
-    steps, both at once where they overlap.
+    Linear warm-up over `warm_up_steps`, linear decay to zero over the last `decay_share` of all
+    steps; the two factors multiply if they overlap.
     """
     up = min(1.0, step / config.warm_up_steps) if config.warm_up_steps else 1.0
     falling = config.decay_share * total_steps
@@ -16,6 +16,6 @@ def rate_share(config: DictionaryConfig, step: int, total_steps: int) -> float:
 
 
 def sparsity_share(config: DictionaryConfig, step: int) -> float:
-    """Share of the full `l1` or `l0_weight` at a step, the first of which is 1."""
+    """Share of the full `l1` or `l0_weight` at a step; steps count from 1."""
     steps = config.sparsity_warm_up_steps
     return min(1.0, step / steps) if steps else 1.0

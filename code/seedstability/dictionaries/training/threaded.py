@@ -1,7 +1,7 @@
-"""Training of several seeds on a CPU: each in a thread of its own, as many at once as cores.
+"""Trainer of several seeds on a CPU, one thread per seed.
 
-One wide product for all seeds would be slower here: a dictionary that is trained for a while by
-itself stays in the cache. A seed computes the same bits whoever trains beside it.
+One product for all seeds would be slower on a CPU: an SAE that is trained alone for many steps
+stays in the cache. A seed's bits do not depend on the other seeds.
 """
 
 import threading
@@ -24,7 +24,7 @@ from seedstability.dictionaries.training.sae_trainer import SAETrainer
 
 
 class ThreadedTrainer:
-    """S dictionaries on their way; a context that ends its threads."""
+    """Trainer of S SAEs; a context manager that ends its threads."""
 
     def __init__(
         self,
@@ -37,13 +37,23 @@ class ThreadedTrainer:
         cores: int = 1,
         select: sparse_latents.TopKSelector = sparse_latents.topk,
     ):
-        """Begin at `initial_saes`, whose tensors become the trainers' own; `names` is for errors."""
+        """Take over the tensors of `initial_saes`.
+
+        Args:
+            initial_saes: one per seed, float32 on the CPU.
+            config: the settings of all seeds.
+            total_steps: number of steps of the run, for the schedules.
+            names: each seed's name in error messages.
+            frozen_decoder: do not train the decoders.
+            cores: number of seeds trained at the same time.
+            select: selects the k largest pre-activations.
+        """
         self.config = config
         self.trainers = [
             SAETrainer(
-                start, name, total_steps=total_steps, frozen_decoder=frozen_decoder, select=select
+                initial, name, total_steps=total_steps, frozen_decoder=frozen_decoder, select=select
             )
-            for start, name in zip(initial_saes, names, strict=True)
+            for initial, name in zip(initial_saes, names, strict=True)
         ]
         self._stopped = threading.Event()
         self._threads_before = torch.get_num_threads()
@@ -58,13 +68,13 @@ class ThreadedTrainer:
         torch.set_num_threads(self._threads_before)
 
     def advance(self, feeds: Sequence[Iterator[Float[Tensor, "b d"]]], steps: int) -> list[float]:
-        """Move each dictionary by `steps` batches of its own feed.
+        """Train each SAE for `steps` steps on batches of its own feed.
 
         Returns:
-            For each the loss averaged over these steps.
+            Each SAE's loss, averaged over these steps.
 
         Raises:
-            UserError: when a loss is not finite or diverges, naming seed and step.
+            UserError: a loss is not finite or has diverged; names seed and step.
         """
 
         def run(trainer: SAETrainer, feed: Iterator[Tensor]) -> float:
@@ -79,10 +89,15 @@ class ThreadedTrainer:
         steps: int,
         dense_gradients: Callable[[Sequence[SAETrainer]], Sequence[DenseGradients] | None],
     ) -> None:
-        """The same, step by step: before each, `dense_gradients` says what moves every one besides its batch.
+        """Train all SAEs in lockstep, with further gradients.
+
+        Args:
+            feeds: one per seed.
+            steps: number of steps.
+            dense_gradients: called before each step; returns the gradients of further loss terms.
 
         Raises:
-            UserError: when a loss is not finite or diverges, naming seed and step.
+            UserError: a loss is not finite or has diverged; names seed and step.
         """
         for _ in range(steps):
             more = dense_gradients(self.trainers) or repeat(None)
@@ -91,10 +106,10 @@ class ThreadedTrainer:
                 pass
 
     def end_epoch(self) -> Int64[np.ndarray, "S n"]:
-        """Start counting firings anew; returns those of the epoch that ends.
+        """Reset the firing counts; returns those of the epoch.
 
         Raises:
-            UserError: when no latent of a dictionary fired in it.
+            UserError: no latent of an SAE fired.
         """
         firings = np.stack([trainer.firings for trainer in self.trainers])
         for trainer in self.trainers:
@@ -104,19 +119,19 @@ class ThreadedTrainer:
 
     @property
     def since_fired(self) -> Int64[np.ndarray, "S n"]:
-        """Samples since each latent last fired."""
+        """Number of samples since each latent last fired."""
         return np.stack([trainer.since_fired for trainer in self.trainers])
 
     def replace_latents(self, which: int, new: NewRows) -> None:
-        """Give some latents of one dictionary new rows."""
+        """Replace rows of latents of one SAE."""
         self.trainers[which].replace_latents(*new)
 
     def saes(self) -> list[SAE]:
-        """Each dictionary as it is now; its tensors are the trainer's own and will change."""
+        """The current SAEs. Their tensors belong to the trainers and will change."""
         return [trainer.sae for trainer in self.trainers]
 
     def state(self) -> dict[str, np.ndarray]:
-        """All that the next steps depend on, as copies."""
+        """Copy the state that the next steps depend on."""
         return {
             f"{which}/{name}": array
             for which, trainer in enumerate(self.trainers)
@@ -124,7 +139,7 @@ class ThreadedTrainer:
         }
 
     def load(self, state: dict[str, np.ndarray]) -> None:
-        """Go on from a state of as many seeds with these settings."""
+        """Restore a state of the same settings and number of seeds."""
         for which, trainer in enumerate(self.trainers):
             mine = f"{which}/"
             trainer.load(
@@ -133,7 +148,7 @@ class ThreadedTrainer:
 
 
 def _prepare() -> None:
-    # Both are settings of a thread. Seeds, not products, share the cores; and numbers below 1e-38,
-    # which dead latents leave behind, are very slow unless they count as zero.
+    # Both are settings of a thread. Seeds share the cores, products do not. Denormal numbers, which
+    # dead latents produce, are very slow unless they are flushed to zero.
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)

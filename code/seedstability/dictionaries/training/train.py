@@ -18,7 +18,7 @@ from seedstability.dictionaries import sparse_latents
 from seedstability.dictionaries.config import TOPK, DictionaryConfig, TrainingConfig
 from seedstability.dictionaries.sae import SAE
 from seedstability.dictionaries.samples import InMemory, Samples
-from seedstability.dictionaries.training.batched import BatchedTrainer
+from seedstability.dictionaries.training.batched import BatchedTrainer, within_memory
 from seedstability.dictionaries.training.checkpoint import Checkpoint
 from seedstability.dictionaries.training.initialization import (
     ActivationScaling,
@@ -242,11 +242,12 @@ def _trainer(initial_saes: list[SAE], config: TrainingConfig, total: int, option
     except (AssertionError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"device is {options.device!r}: {reason}; use cpu") from None
-    return nullcontext(
-        BatchedTrainer(
-            initial_saes, config.dictionary, total, options.device, config.frozen_decoder, names
+    with within_memory(options.device, len(initial_saes)):
+        return nullcontext(
+            BatchedTrainer(
+                initial_saes, config.dictionary, total, options.device, config.frozen_decoder, names
+            )
         )
-    )
 
 
 def _feeds(
@@ -290,7 +291,7 @@ def _resample(
     """Resample latents that have not fired since the last resampling."""
     settings, m = config.dictionary, samples.shape[0]
     silent_for = settings.resample_every * min(settings.batch_size, m)
-    silent = np.asarray(trainer.since_fired) >= silent_for
+    silent = (torch.as_tensor(trainer.since_fired) >= silent_for).cpu().numpy()
     for which, sae in enumerate(trainer.saes()):
         generator = torch.Generator().manual_seed(
             (1_000_003 * (config.seeds[which] + 1) + done) % 2**32

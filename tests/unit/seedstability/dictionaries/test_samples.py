@@ -1,4 +1,4 @@
-"""Activations in memory and on disk: the same rows, in bounded memory, and bad files named."""
+"""Activation stores: the same rows in memory and on disk, bounded memory, errors for bad files."""
 
 import subprocess
 import sys
@@ -18,7 +18,7 @@ def shards(tmp_path):
     return write_shards(X.split([300, 1, 499, 200]), tmp_path / "activations")
 
 
-def test_rows_come_back_from_whichever_shard_holds_them(shards):
+def test_rows_are_read_from_the_right_shard(shards):
     which = torch.randint(1000, (400,), generator=torch.Generator().manual_seed(1))
     assert shards.shape == (1000, 7)
     assert torch.equal(shards.rows(which), X[which])
@@ -26,7 +26,7 @@ def test_rows_come_back_from_whichever_shard_holds_them(shards):
 
 
 @pytest.mark.parametrize("where", ["memory", "disk"])
-def test_an_epoch_is_every_row_once_and_never_the_same_order(shards, where):
+def test_an_epoch_has_every_row_once_in_a_new_order(shards, where):
     samples = InMemory(X) if where == "memory" else shards
     generator = torch.Generator().manual_seed(3)
     first, second = samples.epoch(generator), samples.epoch(generator)
@@ -35,7 +35,7 @@ def test_an_epoch_is_every_row_once_and_never_the_same_order(shards, where):
     assert not torch.equal(first, second)
 
 
-def test_an_epoch_from_disk_reads_one_shard_after_another(shards):
+def test_an_epoch_from_disk_reads_shard_after_shard(shards):
     order = shards.epoch(torch.Generator().manual_seed(3))
     homes = torch.bucketize(order, torch.tensor([300, 301, 800]), right=True)
     assert (homes.diff() != 0).sum() == 3
@@ -44,13 +44,13 @@ def test_an_epoch_from_disk_reads_one_shard_after_another(shards):
 
 
 @pytest.mark.parametrize("where", ["memory", "disk"])
-def test_parts_are_all_rows_in_their_own_order(shards, where):
+def test_parts_are_all_rows_in_storage_order(shards, where):
     samples = InMemory(X) if where == "memory" else shards
     assert torch.equal(torch.cat(list(samples.parts())), X)
 
 
-def test_more_than_memory_allows_can_be_read(tmp_path):
-    """160 MB of activations, batch by batch, by a process that takes less than 32 MB for them."""
+def test_reading_takes_bounded_memory(tmp_path):
+    """A process reads 160 MB of activations and takes less than 32 MB for them."""
     part = torch.zeros(20_000, 200)
     write_shards([part] * 10, tmp_path / "big")
     script = f"""
@@ -76,14 +76,14 @@ print(most)
     assert int(found.stdout) < 32
 
 
-def test_bad_folders_are_named(tmp_path):
-    with pytest.raises(UserError, match=r"nowhere holds no \*.npy"):
+def test_bad_stores_are_refused(tmp_path):
+    with pytest.raises(UserError, match=r"nowhere contains no \*.npy"):
         Shards(tmp_path / "nowhere")
     np.save(tmp_path / "0.npy", np.zeros((5, 3)))
     with pytest.raises(UserError, match=r"0.npy is float64\[5, 3\]; a shard is float32"):
         Shards(tmp_path)
     (tmp_path / "0.npy").write_bytes(b"nothing")
-    with pytest.raises(UserError, match=r"0.npy is no NumPy file that can be mapped"):
+    with pytest.raises(UserError, match=r"0.npy is not a readable NumPy file"):
         Shards(tmp_path)
     np.save(tmp_path / "0.npy", np.zeros((5, 3), np.float32))
     np.save(tmp_path / "1.npy", np.zeros((5, 4), np.float32))
@@ -91,13 +91,13 @@ def test_bad_folders_are_named(tmp_path):
         Shards(tmp_path)
 
 
-def test_code_inside_a_file_is_not_run(tmp_path):
+def test_pickled_code_is_not_run(tmp_path):
     np.save(tmp_path / "0.npy", np.array([[print]], dtype=object), allow_pickle=True)
-    with pytest.raises(UserError, match="no NumPy file that can be mapped"):
+    with pytest.raises(UserError, match="not a readable NumPy file"):
         Shards(tmp_path)
 
 
-def test_nothing_half_written_is_left(tmp_path):
+def test_a_failed_write_leaves_no_files(tmp_path):
     def parts():
         yield X
         raise RuntimeError("disk full")
@@ -105,18 +105,18 @@ def test_nothing_half_written_is_left(tmp_path):
     with pytest.raises(RuntimeError, match="disk full"):
         write_shards(parts(), tmp_path / "new")
     assert not list(tmp_path.iterdir())
-    with pytest.raises(UserError, match="holds no"):
+    with pytest.raises(UserError, match="contains no"):
         write_shards([], tmp_path / "new")
     assert not list(tmp_path.iterdir())
 
 
-def test_an_existing_folder_is_not_written_to(shards, tmp_path):
-    with pytest.raises(UserError, match="is there already"):
+def test_an_existing_folder_is_not_overwritten(shards, tmp_path):
+    with pytest.raises(UserError, match="exists; write shards"):
         write_shards([X], tmp_path / "activations")
     assert torch.equal(torch.cat(list(shards.parts())), X)
 
 
 @pytest.mark.parametrize("x", [torch.zeros(0, 24), torch.zeros(24), torch.zeros(2, 3, 4)])
-def test_a_tensor_that_is_no_samples_by_coordinates_is_refused(x):
+def test_a_tensor_without_samples_by_coordinates_is_refused(x):
     with pytest.raises(UserError, match="need samples × d"):
         InMemory(x)

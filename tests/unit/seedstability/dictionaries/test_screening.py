@@ -1,4 +1,4 @@
-"""ScreenedTopK selection: the exact path's latents and values, and a margin that bounds the error."""
+"""Screened selection: same bits as the exact path, and a margin that bounds the error."""
 
 from collections.abc import Callable
 
@@ -92,7 +92,7 @@ def test_same_for_few_latents(n: int, d: int, b: int):
 
 
 def test_same_where_a_chunk_is_left_over(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("seedstability.dictionaries.sparse_latents._NUMBERS_AT_ONCE", 1 << 10)
+    monkeypatch.setattr("seedstability.dictionaries.sparse_latents._MAX_PRE_ACTIVATIONS", 1 << 10)
     _same(_normal(), 16)
 
 
@@ -167,6 +167,6 @@ def _margins(case: Case) -> Bounds:
 def _above(margins: Bounds, shape: tuple[int, ...]) -> np.ndarray:
     above = np.empty(shape, np.float32)
     for s in range(shape[0]):
-        one = margins.only(slice(s, s + 1))
+        one = margins.of_samples(slice(s, s + 1))
         upper_bounds(one.products[0], one.factors[0][0], one.factors[1][0], one.latents, above[s])
     return above

@@ -35,14 +35,14 @@ def refused(folder, said):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "is no JSON: Expecting value"),
-        (b"{'d_in': 5}", "is no JSON"),
-        (b"\xff\xfe\x00\xd8", "is no JSON"),
-        (b"[" * 100_000, "is no JSON"),
-        (b'{"d_in": ' + b"9" * 5000 + b"}", "is no JSON"),
-        (b"[]", r"holds \[\]; it must hold an object of settings"),
-        (b"null", "holds None; it must hold an object"),
-        (b"{}", "has no d_sae"),
+        (b"", "is not JSON: Expecting value"),
+        (b"{'d_in': 5}", "is not JSON"),
+        (b"\xff\xfe\x00\xd8", "is not JSON"),
+        (b"[" * 100_000, "is not JSON"),
+        (b'{"d_in": ' + b"9" * 5000 + b"}", "is not JSON"),
+        (b"[]", r"contains \[\]; it must contain an object of settings"),
+        (b"null", "contains None; it must contain an object"),
+        (b"{}", "required key d_sae is missing"),
         (json.dumps({"architecture": "x\n" * 10_000}).encode(), "architecture is 'x"),
     ],
 )
@@ -56,7 +56,7 @@ def test_settings_of_gigabytes(tmp_path):
     folder = saelens(tmp_path / "sae")
     with open(folder / "cfg.json", "wb") as file:
         file.truncate(2**40)
-    refused(folder, r"cfg\.json has 1099511627776 bytes; settings never have more than")
+    refused(folder, r"cfg\.json has 1099511627776 bytes; settings have at most")
 
 
 @pytest.mark.parametrize("name", ["cfg.json", "sae_weights.safetensors"])
@@ -70,12 +70,12 @@ def test_links_that_lead_nowhere_and_pipes(tmp_path, name):
     refused(folder, rf"{name} cannot be read \(No such file")
     (folder / name).unlink()
     os.mkfifo(folder / name)
-    refused(folder, rf"{name} is no regular file")
+    refused(folder, rf"{name} is not a regular file")
 
 
 def test_a_folder_that_is_a_link_to_itself(tmp_path):
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
-    refused(tmp_path / "loop", r"loop is no folder that can be read \(Too many levels")
+    refused(tmp_path / "loop", r"loop is not a readable folder \(Too many levels")
 
 
 @pytest.mark.parametrize("kept", [0, 7, 40, -1])
@@ -86,7 +86,7 @@ def test_truncated_safetensors(tmp_path, write, name, kept):
     folder = write(tmp_path / "sae")
     content = (folder / name).read_bytes()
     (folder / name).write_bytes(content[:kept])
-    refused(folder, rf"sae/{name} is no safetensors file that can be read")
+    refused(folder, rf"sae/{name} is not a readable safetensors file")
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_safetensors_that_claim_more_than_there_is(tmp_path, shape, offsets, len
     text = json.dumps(head).encode()
     content = struct.pack("<Q", length or len(text)) + text + bytes(16)
     (folder / "sae_weights.safetensors").write_bytes(content)
-    refused(folder, r"sae_weights\.safetensors is no safetensors file that can be read")
+    refused(folder, r"sae_weights\.safetensors is not a readable safetensors file")
 
 
 class Harm:
@@ -117,7 +117,7 @@ def test_code_in_a_pickle_is_named_and_not_run(tmp_path, where):
     harm = Harm(tmp_path / "harmed")
     content = {**AUTOENCODER, "more": harm} if where == "beside" else {"bias": harm}
     folder = dictionary_learning(tmp_path / "sae", tensors=content)
-    refused(folder, r"ae\.pt cannot be read as tensors alone: its pickle wants posix\.mkdir")
+    refused(folder, r"ae\.pt is not a readable file of tensors: its pickle calls posix\.mkdir")
     assert not (tmp_path / "harmed").exists()
     torch.load(folder / "ae.pt", weights_only=False)
     assert (tmp_path / "harmed").exists()
@@ -126,13 +126,13 @@ def test_code_in_a_pickle_is_named_and_not_run(tmp_path, where):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ([1, 2], "holds no tensors by name"),
-        ({1: BIAS}, "holds no tensors by name"),
-        ({"bias": 3}, "bias is no ordinary tensor"),
-        ({"bias": torch.zeros(2, device="meta")}, "bias is no ordinary tensor"),
-        ({"bias": torch.eye(3).to_sparse()}, "bias is no ordinary tensor"),
+        ([1, 2], "is not a state dict; it must contain tensors by name"),
+        ({1: BIAS}, "is not a state dict; it must contain tensors by name"),
+        ({"bias": 3}, "bias is not a dense CPU tensor"),
+        ({"bias": torch.zeros(2, device="meta")}, "bias is not a dense CPU tensor"),
+        ({"bias": torch.eye(3).to_sparse()}, "bias is not a dense CPU tensor"),
         ({"bias": torch.zeros(1).expand(10**6, 10**6)}, r"bias claims shape \[1000000, 1000000\]"),
-        (torch.nn.Linear(2, 2), r"wants torch\.nn\.modules\.linear\.Linear"),
+        (torch.nn.Linear(2, 2), r"calls torch\.nn\.modules\.linear\.Linear"),
     ],
 )
 def test_pickles_of_something_else(tmp_path, content, said):
@@ -144,14 +144,14 @@ def test_truncated_pickles(tmp_path, kept):
     folder = dictionary_learning(tmp_path / "sae")
     content = (folder / "ae.pt").read_bytes()
     (folder / "ae.pt").write_bytes(content[:kept])
-    refused(folder, r"ae\.pt cannot be read as tensors alone: BadZipFile")
+    refused(folder, r"ae\.pt is not a readable file of tensors: BadZipFile")
 
 
 def test_a_tensor_larger_than_its_storage(tmp_path):
     folder = dictionary_learning(tmp_path / "sae", tensors={"bias": torch.zeros(4, 5)})
     shape = b"K\x04K\x05\x86"
     rewrite(folder / "ae.pt", lambda pickled: pickled.replace(shape, b"J\0\0\0\x40K\x05\x86"))
-    refused(folder, r"ae\.pt cannot be read as tensors alone: RuntimeError")
+    refused(folder, r"ae\.pt is not a readable file of tensors: RuntimeError")
 
 
 def test_a_storage_larger_than_the_file(tmp_path):
@@ -163,13 +163,13 @@ def test_a_storage_larger_than_the_file(tmp_path):
             b"K\x04K\x05\x86", b"J\0\0\0\x10K\x01\x86"
         ),
     )
-    refused(folder, r"ae\.pt cannot be read as tensors alone: RuntimeError record size")
+    refused(folder, r"ae\.pt is not a readable file of tensors: RuntimeError record size")
 
 
 def test_bytes_that_unpack_to_gigabytes(tmp_path):
     folder = dictionary_learning(tmp_path / "sae")
     rewrite(folder / "ae.pt", lambda pickled: pickled, zipfile.ZIP_DEFLATED)
-    refused(folder, r"ae\.pt is compressed, which no file of torch\.save is")
+    refused(folder, r"ae\.pt is compressed; files of torch\.save are not")
 
 
 def rewrite(path, change, method=zipfile.ZIP_STORED):

@@ -32,7 +32,7 @@ def refused(folder, said):
     ("settings", "tensors", "said"),
     [
         ({"architecture": "gated"}, {}, r"cfg\.json: architecture is 'gated'; it must be one of"),
-        ({"architecture": 3}, {}, r"architecture is 3; it must be a word"),
+        ({"architecture": 3}, {}, r"architecture is 3; it must be a string"),
         ({"activation_fn_str": "tanh-relu"}, {}, r"activation_fn_str is 'tanh-relu'"),
         (
             {"architecture": "jumprelu", "activation_fn": "topk"},
@@ -44,23 +44,27 @@ def refused(folder, said):
             {},
             r"activation_fn_kwargs\.signed is True",
         ),
-        ({"architecture": "topk"}, {}, r"cfg\.json has no activation_fn_kwargs"),
+        ({"architecture": "topk"}, {}, r"cfg\.json: required key activation_fn_kwargs is missing"),
         ({"architecture": "topk", "k": N + 1}, {}, r"k is 13; it must be in 1…12"),
         ({"architecture": "topk", "k": 2.5}, {}, r"k is 2\.5; it must be a whole number"),
         ({"architecture": "topk", "k": True}, {}, r"k is True; it must be a whole number"),
-        ({"d_sae": None}, {}, r"cfg\.json has no d_sae"),
+        ({"d_sae": None}, {}, r"cfg\.json: required key d_sae is missing"),
         ({"d_sae": "12"}, {}, r"d_sae is '12'; it must be a whole number"),
-        ({"d_sae": 10**9}, {}, r"W_enc has shape \[5, 12\]; the settings ask for \[5, 10000"),
+        ({"d_sae": 10**9}, {}, r"W_enc has shape \[5, 12\]; the settings require \[5, 10000"),
         ({"d_sae": 10**400}, {}, r"d_sae is 1000.*; it must be a whole number in 1…2147483648"),
         ({"apply_b_dec_to_input": "no"}, {}, r"apply_b_dec_to_input is 'no'"),
         ({"normalize_activations": "layer_norm"}, {}, r"normalize_activations is 'layer_norm'"),
-        ({"normalize_activations": True}, {}, r"no activation_scaler\.json says the factor"),
-        ({}, {"W_dec": DECODER.t()}, r"W_dec has shape \[5, 12\]; .* ask for \[12, 5\]"),
-        ({}, {"b_dec": None}, r"sae_weights\.safetensors has no b_dec; it holds W_dec, W_enc"),
-        ({}, {"W_skip": torch.eye(D)}, r"sae_weights\.safetensors holds 'W_skip'"),
-        ({}, {"threshold": THRESHOLD}, r"holds 'threshold'"),
+        (
+            {"normalize_activations": True},
+            {},
+            r"none without activation_scaler\.json, which has the factor",
+        ),
+        ({}, {"W_dec": DECODER.t()}, r"W_dec has shape \[5, 12\]; .* require \[12, 5\]"),
+        ({}, {"b_dec": None}, r"sae_weights\.safetensors has no b_dec; it contains W_dec, W_enc"),
+        ({}, {"W_skip": torch.eye(D)}, r"sae_weights\.safetensors contains 'W_skip'"),
+        ({}, {"threshold": THRESHOLD}, r"contains 'threshold'"),
         ({}, {"scaling_factor": torch.full((N,), 1.5)}, r"scaling_factor is not 1"),
-        ({}, {"b_enc": torch.arange(N)}, r"b_enc holds torch\.int64; weights are floats"),
+        ({}, {"b_enc": torch.arange(N)}, r"b_enc is torch\.int64; weights are floats"),
         ({"architecture": "batchtopk", "k": 0}, {}, r"k is 0; it must be above 0"),
         ({"architecture": "batchtopk", "k": "x"}, {}, r"k is 'x'; it must be a number"),
         ({"architecture": "jumprelu"}, {}, r"has no threshold"),
@@ -97,11 +101,11 @@ def test_a_scaler_without_a_factor(tmp_path, scaler, said):
         ({"gram_lookup": True}, {}, r"gram_lookup is True"),
         ({"signed": True}, {}, r"signed is True"),
         ({"k": N + 1}, {}, r"k is 13; it must be in 1…12"),
-        ({"k": None}, {}, r"cfg\.json has no k"),
-        ({"num_latents": 0}, {}, r"cfg\.json has no expansion_factor"),
-        ({"num_latents": 24}, {}, r"encoder\.weight has shape \[12, 5\]; .* ask for \[24, 5\]"),
+        ({"k": None}, {}, r"cfg\.json: required key k is missing"),
+        ({"num_latents": 0}, {}, r"cfg\.json: required key expansion_factor is missing"),
+        ({"num_latents": 24}, {}, r"encoder\.weight has shape \[12, 5\]; .* require \[24, 5\]"),
         ({}, {"W_dec": None}, r"sae\.safetensors has no W_dec"),
-        ({}, {"W_skip": torch.eye(D)}, r"holds 'W_skip'"),
+        ({}, {"W_skip": torch.eye(D)}, r"contains 'W_skip'"),
     ],
 )
 def test_sparsify(tmp_path, settings, tensors, said):
@@ -119,9 +123,9 @@ TOPK = {**LINEAR_TENSORS, "b_dec": BIAS}
             None,
             r"config\.json: trainer\.dict_class is 'GatedAutoEncoder'; it must be one of AutoEnc",
         ),
-        ({"dict_class": None}, None, r"config\.json has no trainer\.dict_class"),
+        ({"dict_class": None}, None, r"config\.json: required key trainer\.dict_class is missing"),
         ({"dict_size": 24}, None, r"ae\.pt: encoder\.weight has shape \[12, 5\]"),
-        ({"dict_class": "AutoEncoderTopK"}, TOPK, r"has no trainer\.k"),
+        ({"dict_class": "AutoEncoderTopK"}, TOPK, r"required key trainer\.k is missing"),
         ({"dict_class": "AutoEncoderTopK", "k": 13}, TOPK, r"trainer\.k is 13; .* in 1…12"),
         (
             {"dict_class": "AutoEncoderTopK", "k": K},
@@ -134,7 +138,7 @@ TOPK = {**LINEAR_TENSORS, "b_dec": BIAS}
             r"ae\.pt: k is torch\.float32\[2\]; it must be one whole number",
         ),
         ({"dict_class": "BatchTopKSAE", "k": K}, TOPK, r"ae\.pt has no threshold"),
-        ({"dict_class": "AutoEncoderNew"}, None, r"ae\.pt holds 'bias'"),
+        ({"dict_class": "AutoEncoderNew"}, None, r"ae\.pt contains 'bias'"),
     ],
 )
 def test_dictionary_learning(tmp_path, trainer, tensors, said):
@@ -144,7 +148,7 @@ def test_dictionary_learning(tmp_path, trainer, tensors, said):
 def test_a_factor_that_leaves_float32(tmp_path):
     folder = saelens(tmp_path / "sae", {"normalize_activations": "expected_average_only_in"})
     (folder / "activation_scaler.json").write_text('{"scaling_factor": 1e-60}')
-    refused(folder, r"sae: decoder is beyond float32 once scales are folded in")
+    refused(folder, r"sae: decoder overflows float32 after folding in the scales")
 
 
 @pytest.mark.parametrize("bad", [torch.nan, torch.inf])
@@ -160,22 +164,24 @@ def test_weights_too_large_for_float32(tmp_path):
 
 
 def test_folders_without_an_sae(tmp_path):
-    refused(tmp_path, r"holds no SAE; need dictionary\.json \+ dictionary\.safetensors \(seedsta")
-    refused(tmp_path / "missing", r"missing is no folder that can be read \(No such file")
+    refused(
+        tmp_path, r"contains no SAE; need dictionary\.json \+ dictionary\.safetensors \(seedsta"
+    )
+    refused(tmp_path / "missing", r"missing is not a readable folder \(No such file")
     (tmp_path / "file").write_text("")
-    refused(tmp_path / "file", r"file is no folder that can be read \(Not a directory")
+    refused(tmp_path / "file", r"file is not a readable folder \(Not a directory")
     saelens(tmp_path / "layer_1")
     sparsify(tmp_path / "layer_2")
-    refused(tmp_path, r"holds no SAE; these in it do: layer_1, layer_2$")
+    refused(tmp_path, r"contains no SAE; these subfolders do: layer_1, layer_2$")
 
 
 def test_half_an_sae_is_told_its_other_half(tmp_path):
     folder = saelens(tmp_path / "sae")
     (folder / "cfg.json").unlink()
-    refused(folder, r"beside sae_weights\.safetensors \(saelens\) there is no cfg\.json")
+    refused(folder, r"sae_weights\.safetensors \(saelens\) needs cfg\.json beside it")
 
 
 def test_two_saes_in_one_folder(tmp_path):
     folder = saelens(tmp_path / "sae")
     os.rename(sparsify(tmp_path / "other") / "sae.safetensors", folder / "sae.safetensors")
-    refused(folder, r"holds SAEs of saelens and sparsify; one folder, one SAE")
+    refused(folder, r"contains SAEs of saelens and sparsify; give each SAE its own")

@@ -121,7 +121,7 @@ def test_a_threshold_that_topk_does_not_read_is_no_hindrance(tmp_path, format):
 @pytest.mark.parametrize(
     ("format", "config", "parts", "said"),
     [
-        ("sparsify", RELU, {}, "architecture is relu; sparsify has topk alone"),
+        ("sparsify", RELU, {}, "architecture is relu; sparsify supports topk alone"),
         ("sparsify", replace(TOPK, rectify=False), {}, "rectify is False; sparsify sets negative"),
         (
             "sparsify",
@@ -131,7 +131,7 @@ def test_a_threshold_that_topk_does_not_read_is_no_hindrance(tmp_path, format):
         ),
         ("saelens", replace(TOPK, rectify=False), {}, "rectify is False; SAELens sets negative"),
         ("saelens", JUMPRELU, {"threshold": THRESHOLD}, "threshold is negative; SAELens sets"),
-        ("saelens", TOPK, {"decoder": DECODER * torch.nan}, "decoder holds NaN or infinity"),
+        ("saelens", TOPK, {"decoder": DECODER * torch.nan}, "decoder contains NaN or infinity"),
         (
             "seedstability",
             TOPK,
@@ -139,8 +139,8 @@ def test_a_threshold_that_topk_does_not_read_is_no_hindrance(tmp_path, format):
             "n_latents is 12; the decoder has 3 rows",
         ),
         ("seedstability", TOPK, {"encoder": ENCODER[:, :3]}, r"encoder has shape \[12, 3\], not"),
-        ("dictionary_learning", TOPK, {}, "written are seedstability, saelens, sparsify"),
-        ("pickle", TOPK, {}, "format is 'pickle'; written are"),
+        ("dictionary_learning", TOPK, {}, "it must be one of seedstability, saelens, sparsify"),
+        ("pickle", TOPK, {}, "format is 'pickle'; it must be one of"),
     ],
 )
 def test_what_a_format_cannot_carry_is_refused_and_nothing_written(
@@ -161,7 +161,7 @@ def test_only_a_new_or_empty_folder_is_written_to(tmp_path):
     (tmp_path / "file").write_text("mine")
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     for name in ("empty", "file", "loop"):
-        with pytest.raises(UserError, match=f"{name} is there already; an SAE goes to a new or"):
+        with pytest.raises(UserError, match=f"{name} exists; save an SAE to a new or"):
             save(an_sae(RELU), tmp_path / name)
     assert (tmp_path / "file").read_text() == "mine"
     assert load(tmp_path / "empty").config.architecture == "topk"
@@ -190,7 +190,7 @@ def test_others_may_read_what_was_written(tmp_path):
     ("change", "said"),
     [
         ({"format": "seedstability-sae-2"}, "format is 'seedstability-sae-2'; it must be 'seedst"),
-        ({"d": 6}, r"encoder has shape \[12, 5\]; the settings ask for \[12, 6\]"),
+        ({"d": 6}, r"encoder has shape \[12, 5\]; the settings require \[12, 6\]"),
         ({"config": 3}, "config is 3; it must be an object of settings"),
     ],
 )
@@ -207,7 +207,7 @@ def test_our_format_of_another_kind(tmp_path, change, said):
         ({"clip_norm": "1"}, "config.clip_norm is '1'; it must be a number or null"),
         ({"architecture": "gated"}, "config.architecture is 'gated'; it must be one of topk"),
         ({"architecture": []}, r"config.architecture is \[\]; it must be one of topk"),
-        ({"speed": 3}, "config.speed is 3; it must be left out: no such setting is known"),
+        ({"speed": 3}, "config.speed is 3; it must be left out: unknown setting"),
     ],
 )
 def test_our_settings_out_of_range(tmp_path, change, said):
@@ -226,7 +226,9 @@ def test_a_setting_of_training_may_be_younger_than_the_file(tmp_path):
     assert load(tmp_path / "sae").config == replace(TOPK, n_latents=N, k=K)
     del settings["config"]["rectify"]
     path.write_text(json.dumps(settings))
-    with pytest.raises(UserError, match=r"dictionary\.json has no config\.rectify"):
+    with pytest.raises(
+        UserError, match=r"dictionary\.json: required key config\.rectify is missing"
+    ):
         load(tmp_path / "sae")
 
 

@@ -6,58 +6,27 @@ import numpy as np
 import pytest
 import torch
 
-from helpers.dictionaries_data import samples
+from helpers.batched_trainer import (
+    CONFIGS,
+    PARTS,
+    TOTAL,
+    B,
+    D,
+    N,
+    batches,
+    initial_saes,
+    tensors,
+    trained,
+)
 from seedstability.dictionaries.config import (
-    BATCH_TOPK,
-    HUSAI_RELU,
-    HUSAI_TOPK,
-    JUMPRELU,
-    RELU,
-    TOPK,
     DictionaryConfig,
 )
-from seedstability.dictionaries.sae import SAE, initialize
+from seedstability.dictionaries.sae import SAE
 from seedstability.dictionaries.training.batched import BatchedTrainer
 from seedstability.dictionaries.training.losses import Parameters, loss
 from seedstability.dictionaries.training.resampling import NewRows
 from seedstability.dictionaries.training.schedules import rate_share, sparsity_share
 from seedstability.errors import UserError
-
-D, N, B, TOTAL = 12, 40, 50, 30
-SMALL = {"n_latents": N, "k": 5, "batch_size": B}
-CONFIGS = {
-    "topk": replace(TOPK, **SMALL, clip_norm=0.1, warm_up_steps=4, decay_share=0.5),
-    "topk_auxk": replace(TOPK, **{**SMALL, "k": 1}, auxk_weight=1.0, dead_after=2 * B),
-    "batch_topk": replace(BATCH_TOPK, **SMALL),
-    "relu": replace(RELU, **SMALL, sparsity_warm_up_steps=5),
-    "jumprelu": replace(JUMPRELU, **SMALL, warm_up_steps=3, sparsity_warm_up_steps=6),
-    "husai_topk": replace(HUSAI_TOPK, **SMALL),
-    "husai_relu": replace(HUSAI_RELU, **SMALL),
-}
-PARTS = ("encoder", "encoder_bias", "decoder", "decoder_bias", "threshold")
-
-
-def starts(config: DictionaryConfig, seeds: int = 3) -> list[SAE]:
-    """Dictionaries with biases, so that each gradient counts."""
-    found = [initialize(config, D, seed) for seed in range(seeds)]
-    generator = torch.Generator().manual_seed(5)
-    for sae in found:
-        sae.encoder_bias.add_(torch.randn(N, generator=generator), alpha=0.1)
-        if config.decoder_bias:
-            sae.decoder_bias.add_(torch.randn(D, generator=generator), alpha=0.3)
-    return found
-
-
-def batches(steps: int, seeds: int = 3) -> torch.Tensor:
-    """[steps, seeds, B, D]."""
-    return samples(steps * seeds * B, D).reshape(steps, seeds, B, D)
-
-
-def trained(config: DictionaryConfig, x: torch.Tensor, **more) -> BatchedTrainer:
-    engine = BatchedTrainer(starts(config, x.shape[1]), config, TOTAL, **more)
-    for batch in x:
-        engine.step(batch)
-    return engine
 
 
 def assert_same(found: SAE, expected: SAE, tolerance: float) -> None:
@@ -69,10 +38,10 @@ def assert_same(found: SAE, expected: SAE, tolerance: float) -> None:
 @pytest.mark.parametrize("name", CONFIGS)
 def test_seeds_together_are_seeds_alone(name):
     config, x = CONFIGS[name], batches(steps=1)
-    together = BatchedTrainer(starts(config), config, TOTAL)
+    together = BatchedTrainer(initial_saes(config), config, TOTAL)
     losses = together.step(x[0])
     for seed, sae in enumerate(together.saes()):
-        alone = BatchedTrainer(starts(config)[seed : seed + 1], config, TOTAL)
+        alone = BatchedTrainer(initial_saes(config)[seed : seed + 1], config, TOTAL)
         assert losses[seed].item() == pytest.approx(alone.step(x[0, seed]).item(), rel=1e-5)
         assert_same(sae, alone.saes()[0], 1e-5)
         assert torch.equal(together.firings[seed], alone.firings[0])
@@ -112,7 +81,7 @@ def adam_loop(start: SAE, config: DictionaryConfig, x: torch.Tensor) -> SAE:
 def test_training_is_a_loop_of_torchs_adam(name):
     config, x = CONFIGS[name], batches(steps=10, seeds=2)
     found = trained(config, x).saes()
-    for seed, start in enumerate(starts(config, 2)):
+    for seed, start in enumerate(initial_saes(config, 2)):
         expected = adam_loop(start, config, x[:, seed])
         if config.architecture != "jumprelu":  # no other threshold is learned
             expected = replace(expected, threshold=found[seed].threshold)
@@ -122,7 +91,7 @@ def test_training_is_a_loop_of_torchs_adam(name):
 
 def test_one_batch_for_all_is_the_same_batch_for_each():
     config, x = CONFIGS["topk"], batches(steps=3)[:, :1]
-    shared = BatchedTrainer(starts(config), config, TOTAL)
+    shared = BatchedTrainer(initial_saes(config), config, TOTAL)
     for batch in x:
         shared.step(batch[0])
     each = trained(config, x.expand(3, 3, B, D).contiguous())
@@ -137,7 +106,7 @@ def test_each_seed_is_clipped_over_all_its_parameters():
     lengths = {}
     for clip in (None, 0.2):
         config = replace(CONFIGS["topk"], clip_norm=clip)
-        engine = BatchedTrainer(starts(config), config, TOTAL)
+        engine = BatchedTrainer(initial_saes(config), config, TOTAL)
         engine.step(x)
         means = [part for name, part in tensors(engine).items() if name.endswith("_mean")]
         assert len(means) == 4
@@ -154,17 +123,17 @@ def test_each_seed_is_clipped_over_all_its_parameters():
 def test_adams_first_step_is_as_long_as_the_schedule_says():
     for warm_up in (0, 8):
         config = replace(CONFIGS["relu"], warm_up_steps=warm_up)
-        moved = trained(config, batches(1)).saes()[0].encoder - starts(config)[0].encoder
+        moved = trained(config, batches(1)).saes()[0].encoder - initial_saes(config)[0].encoder
         expected = config.learning_rate / max(1, warm_up)
         assert moved.abs().max().item() == pytest.approx(expected, rel=1e-2)
 
 
 def test_sparsity_counts_as_the_schedule_says():
     config, x = CONFIGS["relu"], batches(1)
-    without = BatchedTrainer(starts(config), replace(config, l1=0.0), TOTAL).step(x[0])
+    without = BatchedTrainer(initial_saes(config), replace(config, l1=0.0), TOTAL).step(x[0])
     full = replace(config, sparsity_warm_up_steps=0)
-    extra = BatchedTrainer(starts(config), full, TOTAL).step(x[0]) - without
-    fifth = BatchedTrainer(starts(config), config, TOTAL).step(x[0]) - without
+    extra = BatchedTrainer(initial_saes(config), full, TOTAL).step(x[0]) - without
+    fifth = BatchedTrainer(initial_saes(config), config, TOTAL).step(x[0]) - without
     assert (extra > 0.01).all()
     assert torch.allclose(5 * fifth, extra, rtol=1e-3)
 
@@ -173,7 +142,7 @@ def test_sparsity_counts_as_the_schedule_says():
 def test_a_frozen_decoder_stays_and_counts_for_nothing(clip):
     config, x = replace(CONFIGS["topk"], clip_norm=clip), batches(3)
     engine = trained(config, x, frozen_decoder=True)
-    for sae, start in zip(engine.saes(), starts(config), strict=True):
+    for sae, start in zip(engine.saes(), initial_saes(config), strict=True):
         assert torch.equal(sae.decoder, start.decoder)
         assert not torch.equal(sae.encoder, start.encoder)
         assert not torch.equal(sae.decoder_bias, start.decoder_bias)
@@ -193,7 +162,7 @@ def test_decoder_rows_have_length_one_where_asked_for(unit):
 
 def test_batch_topk_ends_with_the_averaged_smallest_kept_value():
     config = replace(CONFIGS["batch_topk"], threshold_ema_decay=0.8)
-    engine, x = BatchedTrainer(starts(config), config, TOTAL), batches(6)
+    engine, x = BatchedTrainer(initial_saes(config), config, TOTAL), batches(6)
     sums, weights = torch.zeros(3), 0.0
     assert not engine.saes()[0].threshold.any()
     for step, batch in enumerate(x):
@@ -223,7 +192,7 @@ def test_jumprelu_ends_with_the_thresholds_learned():
 
 def test_firings_are_of_the_epoch_and_silence_goes_on():
     config, x = replace(CONFIGS["topk_auxk"], auxk=0), batches(4)
-    engine = BatchedTrainer(starts(config), config, TOTAL)
+    engine = BatchedTrainer(initial_saes(config), config, TOTAL)
     fired, silent = torch.zeros(3, N, dtype=torch.int64), torch.zeros(3, N, dtype=torch.int64)
     for step, batch in enumerate(x):
         if step == 2:
@@ -241,18 +210,14 @@ def test_firings_are_of_the_epoch_and_silence_goes_on():
 
 def test_auxk_begins_when_a_latent_has_been_silent_for_long_enough():
     config, x = CONFIGS["topk_auxk"], batches(4)
-    engine = BatchedTrainer(starts(config), config, TOTAL)
-    plain = BatchedTrainer(starts(config), replace(config, auxk=0), TOTAL)
+    engine = BatchedTrainer(initial_saes(config), config, TOTAL)
+    plain = BatchedTrainer(initial_saes(config), replace(config, auxk=0), TOTAL)
     for step, batch in enumerate(x):
         if step == 1:
             engine.end_epoch()  # looks anew at how long latents have been silent
         losses, without = engine.step(batch), plain.step(batch)
         assert (losses > without).all() == (step >= 2)  # 2 · B samples before it
         assert step >= 2 or torch.equal(losses, without)
-
-
-def tensors(engine: BatchedTrainer) -> dict[str, torch.Tensor]:
-    return {name: torch.from_numpy(np.asarray(part)) for name, part in engine.state().items()}
 
 
 def test_replaced_latents_start_anew():
@@ -286,7 +251,7 @@ def test_replaced_latents_start_anew():
 def test_a_loaded_state_goes_on_with_the_same_bits(name):
     config, x = CONFIGS[name], batches(6)
     whole, first = trained(config, x), trained(config, x[:3])
-    second = BatchedTrainer(starts(config), config, TOTAL)
+    second = BatchedTrainer(initial_saes(config), config, TOTAL)
     second.load(first.state())
     for batch in x[3:]:
         second.step(batch)
@@ -298,19 +263,19 @@ def test_a_loaded_state_goes_on_with_the_same_bits(name):
 
 def test_a_state_is_a_copy():
     config, x = CONFIGS["topk"], batches(2)
-    engine = BatchedTrainer(starts(config), config, TOTAL)
+    engine = BatchedTrainer(initial_saes(config), config, TOTAL)
     state, saes = engine.state(), engine.saes()
     engine.step(x[0])
-    fresh = BatchedTrainer(starts(config), config, TOTAL).state()
+    fresh = BatchedTrainer(initial_saes(config), config, TOTAL).state()
     assert np.array_equal(state["encoder"], fresh["encoder"])
-    assert_same(saes[0], starts(config)[0], 0.0)
+    assert_same(saes[0], initial_saes(config)[0], 0.0)
 
 
 @pytest.mark.parametrize("every", [1, 4])
 def test_a_loss_that_is_not_finite_names_seed_and_step(every):
     config, x = CONFIGS["topk"], batches(8)
     x[5, 1, 0, 0] = torch.nan
-    engine = BatchedTrainer(starts(config), config, TOTAL, names=["7", "42", "9"])
+    engine = BatchedTrainer(initial_saes(config), config, TOTAL, names=["7", "42", "9"])
     engine._steps_between_checks = every  # above 1 as on a device that Python does not wait for
     seen_at = 6 if every == 1 else 8
     for batch in x[: seen_at - 1]:
@@ -325,7 +290,7 @@ def test_a_loss_that_is_not_finite_names_seed_and_step(every):
 def test_nobody_leaves_before_the_losses_were_looked_at(leave):
     config, x = CONFIGS["topk"], batches(1)
     x[0, 2] = torch.inf
-    engine = BatchedTrainer(starts(config), config, TOTAL)
+    engine = BatchedTrainer(initial_saes(config), config, TOTAL)
     engine._steps_between_checks = 10
     engine.step(x[0])
     with pytest.raises(UserError, match="seed 2, step 1: the loss is"):
@@ -334,7 +299,7 @@ def test_nobody_leaves_before_the_losses_were_looked_at(leave):
 
 def test_a_dictionary_that_died_is_named():
     config = CONFIGS["relu"]
-    engine = BatchedTrainer(starts(config), config, TOTAL, names=["7", "42", "9"])
+    engine = BatchedTrainer(initial_saes(config), config, TOTAL, names=["7", "42", "9"])
     engine.parameters.encoder_bias.data[1] = -1e3
     engine.step(batches(1)[0])
     with pytest.raises(UserError, match=r"seed 42, step 1: no latent fired.*lower l1 \(0\.01\)"):

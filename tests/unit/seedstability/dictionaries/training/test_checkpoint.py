@@ -67,5 +67,5 @@ def test_a_checkpoint_of_another_run_is_refused(changed, tmp_path):
 def test_a_damaged_checkpoint_is_named(tmp_path):
     path = tmp_path / "run.safetensors"
     path.write_bytes(b"no checkpoint")
-    with pytest.raises(UserError, match=r"run.safetensors is no checkpoint that can be read"):
+    with pytest.raises(UserError, match=r"run.safetensors is not a readable checkpoint"):
         train_all(X, TrainingConfig(PRESETS["topk"], (1,)), RunOptions(checkpoint=path))

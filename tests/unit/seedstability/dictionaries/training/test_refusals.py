@@ -23,9 +23,9 @@ from seedstability.errors import UserError
         ({"k": 0}, "k is 0"),
         ({"n_latents": 0}, "no dictionary has 0 latents"),
         ({"architecture": "gated"}, "must be one of topk, batch_topk, relu, jumprelu"),
-        ({"k": 64, "suppression": 0.1}, "latents that are not kept"),
+        ({"k": 64, "suppression": 0.1}, "it needs inactive latents"),
         ({"architecture": "relu", "suppression": 0.1}, "only topk has that term"),
-        ({"suppression": 0.1}, "holds down what the second revives"),
+        ({"suppression": 0.1}, "suppression shrinks what AuxK revives"),
         ({"batch_size": 0}, "batch_size is 0; it must be at least 1"),
         ({"learning_rate": -1.0}, "learning_rate is -1.0; it must be above 0"),
         ({"clip_norm": 0.0}, "clip_norm is 0.0; it must be above 0, or None"),
@@ -44,7 +44,7 @@ def test_nan_names_seed_and_step():
     x[17, 3] = torch.nan
     with pytest.raises(UserError, match=r"seed 5, step \d+: the loss is nan"):
         train(x, PRESETS["husai_topk"], seeds=(5,))
-    with pytest.raises(UserError, match="do not vary, or hold NaN"):
+    with pytest.raises(UserError, match="do not vary, or contain NaN"):
         train(x, PRESETS["topk"], seeds=(5,))
 
 
@@ -56,7 +56,9 @@ def test_a_diverging_loss_names_seed_and_step(device):
         engine = BatchedTrainer(starts, wild, 20, names=["5"])
     else:
         engine = ThreadedTrainer(starts, wild, 20, names=["5"])
-    with pytest.raises(UserError, match=r"seed 5, step \d+: the loss is .* at the first step, it"):
+    with pytest.raises(
+        UserError, match=r"seed 5, step \d+: the loss is .* at the first step: training diverged"
+    ):
         engine.advance([feed(InMemory(X), UNSCALED, wild, 0, 5)], 20)
 
 
@@ -68,7 +70,7 @@ def test_a_dead_dictionary_names_seed_and_step():
 
 @pytest.mark.parametrize("device", ["tpu", "cuda:99"])
 def test_a_device_that_is_not_there_is_refused(device):
-    with pytest.raises(UserError, match=rf"device is '{device}': .*; take cpu"):
+    with pytest.raises(UserError, match=rf"device is '{device}': .*; use cpu"):
         train(X, PRESETS["topk"], seeds=(1,), device=device)
 
 

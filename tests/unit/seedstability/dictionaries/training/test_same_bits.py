@@ -70,7 +70,7 @@ def test_one_product_for_all_seeds_trains_what_one_by_one_does(name, order, monk
         names = [str(seed) for seed in config.seeds]
         return nullcontext(BatchedTrainer(starts, config.dictionary, total, names=names))
 
-    monkeypatch.setattr(training, "_engine", batched)
+    monkeypatch.setattr(training, "_trainer", batched)
     together = train_all(X, config)
     for one, other in zip(one_by_one, together, strict=True):
         for part in stages.PARTS:
