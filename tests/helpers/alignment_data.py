@@ -1,12 +1,13 @@
-"""Two assignments of which it is known what they say."""
+"""Assignments by decoder and by encoder with known agreement."""
 
 import numpy as np
 
 
 def partners(shared: list[list[bool]], cosine: float = 0.9) -> dict:
-    """Three or more seeds whose latents keep their number; pairs (0, 1), (0, 2), …, [pair][latent].
+    """Partners in pairs (0, 1), (0, 2), … of seeds; `shared` is [pair][latent].
 
-    A latent that is not shared has its decoder's partner next door, so that assignments disagree.
+    Decoder partners have equal numbers. Encoder partners of unshared latents are shifted by one, so
+    that the assignments disagree.
     """
     n = len(shared[0])
     seeds = next(s for s in range(2, 9) if s * (s - 1) // 2 == len(shared))
@@ -22,7 +23,7 @@ def partners(shared: list[list[bool]], cosine: float = 0.9) -> dict:
 
 
 def _swapped(row: np.ndarray) -> np.ndarray:
-    """Partners that are in a ring among those not shared."""
+    """Partners that are shifted cyclically among unshared latents."""
     partner = np.arange(len(row))
     unshared = np.flatnonzero(~row)
     partner[unshared] = np.roll(unshared, 1)
@@ -30,5 +31,5 @@ def _swapped(row: np.ndarray) -> np.ndarray:
 
 
 def evaluation(frequency: np.ndarray) -> dict:
-    """As `evaluation` stages return it, for [S, n] frequencies."""
+    """Result of an evaluation stage for [S, n] firing rates."""
     return {"heldout": {"firing_rate": frequency}, "live": frequency > 0}

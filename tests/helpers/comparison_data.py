@@ -1,4 +1,4 @@
-"""Dictionaries of which it is known how much two of them share."""
+"""Dictionaries that share a known number of directions."""
 
 import json
 
@@ -18,7 +18,7 @@ def normal(*shape: int, seed: int = 0) -> Tensor:
 
 
 def sae(decoder: Tensor, encoder: Tensor | None = None, k: int = 4) -> SAE:
-    """A TopK SAE with these directions, read where they are written unless told otherwise."""
+    """A TopK SAE with these directions; the encoder equals the decoder if omitted."""
     n, d = decoder.shape
     config = DictionaryConfig(architecture="topk", n_latents=n, k=min(k, n))
     encoder = decoder if encoder is None else encoder
@@ -28,7 +28,7 @@ def sae(decoder: Tensor, encoder: Tensor | None = None, k: int = 4) -> SAE:
 
 
 def planted(n_seeds: int, n: int, d: int, shared: int, noise: float = 0.0) -> list[SAE]:
-    """Dictionaries that have `shared` directions in common, each in an order of its own."""
+    """Dictionaries with `shared` common directions, each in its own order."""
     common = torch.nn.functional.normalize(normal(shared, d, seed=99), dim=1)
     made = []
     for seed in range(n_seeds):
@@ -40,11 +40,11 @@ def planted(n_seeds: int, n: int, d: int, shared: int, noise: float = 0.0) -> li
 
 
 def activations(m: int, d: int, seed: int = 7) -> Tensor:
-    """Samples whose variance falls along the coordinates, about a mean that is not zero."""
+    """Samples with a non-zero mean and variances that decrease along the coordinates."""
     return normal(m, d, seed=seed) / torch.arange(1, d + 1).sqrt() + 0.5
 
 
-def complaints(document: dict) -> list[str]:
-    """Where a document is not what the schema says."""
+def schema_errors(document: dict) -> list[str]:
+    """Violations of the schema by a document."""
     found = Draft202012Validator(SCHEMA).iter_errors(document)
     return [f"{'/'.join(map(str, each.absolute_path))}: {each.message}" for each in found]

@@ -1,11 +1,11 @@
-"""Text of a small vocabulary, and a dictionary whose latents each fire on one of its tokens."""
+"""Text of a small vocabulary, and a dictionary with one latent for each token."""
 
 import numpy as np
 import torch
 
 from audit.evaluation.explanation.config import ExplanationConfig
 from audit.evaluation.explanation.detection import Example
-from audit.evaluation.explanation.heldout_text import Samples
+from audit.evaluation.explanation.heldout_text import HeldoutText
 from seedstability.dictionaries.config import DictionaryConfig
 from seedstability.dictionaries.sae import SAE
 
@@ -29,14 +29,14 @@ CONFIG = ExplanationConfig(ONE_TOKEN, latents=8, shown=20, contrast=80, scored=2
 
 
 class Tokenizer:
-    """The vocabulary as `tokenizers` would give it."""
+    """A tokenizer with this vocabulary."""
 
     def get_vocab(self) -> dict[str, int]:
         return {token: number for number, token in enumerate(VOCABULARY)}
 
 
 def contexts() -> np.ndarray:
-    """[c, 128] tokens, later ones of the vocabulary the rarer."""
+    """[c, 128] tokens; later ones of the vocabulary are rarer."""
     n = len(VOCABULARY)
     share = 1 / np.arange(1, n) ** 1.4
     drawn = np.random.default_rng(0).choice(
@@ -47,7 +47,7 @@ def contexts() -> np.ndarray:
 
 
 def activations() -> dict[str, np.ndarray]:
-    """Each token has a coordinate of its own; a little noise keeps the covariance regular."""
+    """One coordinate for each token, with noise that keeps the covariance regular."""
     tokens = contexts()[:, 1:].reshape(-1)
     noise = np.random.default_rng(1).normal(0, 0.01, (len(tokens), len(VOCABULARY)))
     x = np.eye(len(VOCABULARY))[tokens] + noise
@@ -55,7 +55,7 @@ def activations() -> dict[str, np.ndarray]:
 
 
 def dictionaries(seeds: int = 2) -> dict[str, np.ndarray]:
-    """The same dictionary for every seed, its latents in another order each."""
+    """The same dictionary for every seed, with latents in a different order."""
     n = len(VOCABULARY)
     rng = np.random.default_rng(2)
     rows = np.stack([np.eye(n, dtype=np.float32)[rng.permutation(n)] for _ in range(seeds)])
@@ -65,21 +65,21 @@ def dictionaries(seeds: int = 2) -> dict[str, np.ndarray]:
 
 
 def sae() -> SAE:
-    """Latent i fires on token i."""
+    """An SAE whose latent i fires on token i."""
     n = len(VOCABULARY)
     return SAE(
         torch.eye(n), torch.zeros(n), torch.eye(n), torch.zeros(n), torch.zeros(n), ONE_TOKEN
     )
 
 
-def samples() -> Samples:
+def samples() -> HeldoutText:
     """The text and its activations."""
     from audit.evaluation.explanation.tokens import texts_of
 
-    return Samples.of(CONFIG, activations(), texts_of(Tokenizer()))
+    return HeldoutText.of(CONFIG, activations(), texts_of(Tokenizer()))
 
 
 def example(*tokens: str, fires: tuple[int, ...] = (), first: int = 0) -> Example:
-    """A window, and where the latent fires in it."""
+    """A window, with the places at which the latent fires."""
     strengths = tuple(1.0 if place in fires else 0.0 for place in range(len(tokens)))
     return Example(tokens, strengths, first)

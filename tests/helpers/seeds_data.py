@@ -1,4 +1,4 @@
-"""Dictionaries of several seeds that share a part, as stages hand them on."""
+"""Stage results for dictionaries of several seeds that share some latents."""
 
 import numpy as np
 import torch
@@ -9,7 +9,7 @@ WIDTH = 32
 
 
 def planted(seeds: int = 5, n: int = 40, shared: int = 24, dead: int = 4):
-    """Stages' results; in every other seed so many of the unshared latents are dead."""
+    """Results of training, evaluation and activations; every other seed has `dead` dead latents."""
     generator = torch.Generator().manual_seed(0)
 
     def normal(*shape):
@@ -51,7 +51,7 @@ def recurrence_of(seeds: int = 5, **how) -> dict:
 
 
 def arm(name: str, seeds: int = 5, **how) -> dict[str, dict]:
-    """An arm's evaluation and partners as a measuring stage receives them."""
+    """Evaluation and partners of an arm, as inputs of a measurement stage."""
     from audit.analyses.partners import partners
 
     made = planted(seeds, **how)

@@ -1,4 +1,4 @@
-"""Random checkpoints of the hub models' architectures, small enough to be saved in a test."""
+"""Random checkpoints with the architectures of the hub models, small enough for a test."""
 
 from pathlib import Path
 
@@ -22,14 +22,14 @@ def model(architecture: str, seed: int = 0) -> GPT2LMHeadModel | GPTNeoXForCausa
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         made = _gpt2(n_tokens) if architecture == "gpt2" else _pythia(n_tokens)
-        # As drawn by transformers, biases are 0 and what a block adds is too little to be seen.
+        # In transformers' initialization biases are 0 and the output of a block is negligible.
         for parameter in made.parameters():
             parameter.data.normal_(std=0.3)
     return made.eval()
 
 
 def save(folder: Path, architecture: str, seed: int = 0) -> Path:
-    """Config, weights and tokenizer, as a checkpoint has them; returns the folder."""
+    """Save config, weights and tokenizer of a checkpoint; return the folder."""
     model(architecture, seed).save_pretrained(folder)
     tokenizer().save(str(folder / "tokenizer.json"))
     return folder

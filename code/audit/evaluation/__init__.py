@@ -1,1 +1,1 @@
-"""What one dictionary does on its samples and in its model."""
+"""Evaluation of single dictionaries: reconstruction, firing, and effects in their model."""

@@ -1,4 +1,4 @@
-"""What is measured about single dictionaries. No torch here."""
+"""Settings of the evaluation of single dictionaries."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ class EvaluationConfig:
     """Reconstruction and sparsity of the dictionaries of one training stage."""
 
     dictionary: DictionaryConfig
-    """How they encode."""
+    """Architecture of the dictionaries."""
 
 
 @dataclass(frozen=True)
@@ -18,12 +18,12 @@ class FourierConfig:
     """The three Fourier measures of dictionaries trained on modular addition."""
 
     dictionary: DictionaryConfig
-    """How they encode."""
+    """Architecture of the dictionaries."""
     p: int = 113
     """The modulus."""
     seed: int = 0
-    """Draws the chance levels."""
+    """Seed of the chance levels."""
     first: int = 5
-    """Measure so many of the dictionaries, from the first on; each takes about a second."""
+    """Number of dictionaries measured, from the first on; each takes about a second."""
     naive_draws: int = 20
     """Dictionaries drawn for the chance level of the naive overlap."""

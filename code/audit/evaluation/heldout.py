@@ -1,4 +1,4 @@
-"""Stage: what each dictionary is worth on held-out samples, and which latents fire at all."""
+"""Stage: reconstruction metrics and live latents of each dictionary on held-out samples."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,11 +18,13 @@ def evaluate_heldout(
     dictionaries: Mapping[str, np.ndarray],
     activations: Mapping[str, np.ndarray],
 ) -> dict[str, Any]:
-    """As `evaluation.stages:evaluate`, for sweeps of many arms: training samples are not needed.
+    """Evaluate dictionaries as `evaluation.stages:evaluate` does, without training samples.
+
+    Sweeps of many arms use it.
 
     Returns:
-        Under `heldout`, and under `own` where samples are asked for: `explained_variance`, `l0`,
-        `dead_fraction` [S], `firing_rate` [S, n]. Beside them `live` bool [S, n], fires at least
+        Under `heldout`, and under `own` if training samples are requested: `explained_variance`,
+        `l0`, `dead_fraction` [S], `firing_rate` [S, n]. And `live` bool [S, n], fires at least
         once.
     """
     trained = saes(dictionaries, config.dictionary)
@@ -35,8 +37,8 @@ def evaluate_heldout(
             found[part].append(quality(sae, x))
         report(done + 1, len(trained))
     result: dict[str, Any] = {part: _arrays(measured) for part, measured in found.items()}
-    judge = "own" if config.live_on_own else "heldout"
-    return result | {"live": result[judge]["firing_rate"] > 0}
+    part = "own" if config.live_on_own else "heldout"
+    return result | {"live": result[part]["firing_rate"] > 0}
 
 
 def _arrays(measured: list[Quality]) -> dict[str, np.ndarray]:

@@ -1,4 +1,4 @@
-"""What is measured about the dictionaries of a sweep. No torch here."""
+"""Settings of the evaluation of a sweep's dictionaries."""
 
 from dataclasses import dataclass
 
@@ -7,11 +7,12 @@ from seedstability.dictionaries.config import DictionaryConfig
 
 @dataclass(frozen=True)
 class HeldoutConfig:
-    """Reconstruction and firing on held-out samples, and firing on what was trained on."""
+    """Reconstruction and firing on held-out samples, and firing on training samples."""
 
     dictionary: DictionaryConfig
-    """How the dictionaries encode."""
+    """Architecture of the dictionaries."""
     own_samples: int = 0
-    """Count firing on so many of the first training samples as well; 0 leaves that out."""
+    """Number of training samples, from the first on, on which firing is counted too; 0 for none."""
     live_on_own: bool = False
-    """Call a latent live that fires on those, and not one that fires on held-out samples."""
+    """Whether a latent is live that fires on those training samples, instead of on held-out
+    samples."""

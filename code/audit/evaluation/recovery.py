@@ -1,7 +1,7 @@
-"""What a model's loss is when a dictionary's reconstruction takes the activations' place.
+"""Loss recovered: a model's loss when reconstructions replace its activations.
 
-`loss_recovered` = (CE_ablated − CE_sae) / (CE_ablated − CE_clean), CE the mean cross-entropy of the
-next token in nats. Two ablations stand for "without the activations": zeros, and their mean.
+`loss_recovered` = (CE_ablated − CE_sae) / (CE_ablated − CE_clean), CE the mean next-token
+cross-entropy in nats. There are two ablations of the activations: by zero, and by their mean.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from audit.evaluation.intervention import Rest
+from audit.evaluation.intervention import DownstreamModel
 from audit.evaluation.recovery_config import RecoveryConfig
 from audit.subjects.language_model.checkpoint import open_model
 from audit.training.stages import saes, tensor
@@ -21,39 +21,39 @@ from seedstability.progress import report
 _CONTEXTS = 16
 
 
-class NextToken:
-    """A model's loss on held-out contexts when something is changed at a hook."""
+class NextTokenLoss:
+    """Next-token loss of a model on held-out contexts after a change at a hook point."""
 
-    def __init__(self, rest: Rest, tokens: Int[Tensor, "c length"]):
-        self.rest, self.tokens = rest, tokens
-        self.entering, self.last = rest.clean(tokens)
+    def __init__(self, downstream: DownstreamModel, tokens: Int[Tensor, "c length"]):
+        self.downstream, self.tokens = downstream, tokens
+        self.entering, self.last = downstream.clean_residuals(tokens)
 
     def clean(self) -> float:
-        """With nothing changed."""
+        """Compute the loss without intervention."""
         return self._mean([self._losses(self.last, self.tokens)])
 
     def with_change(self, change: Float[Tensor, "c positions d"]) -> float:
-        """With `change` added at the hook, at every position but the separator at the first.
+        """Compute the loss with `change` added at the hook, at every position except the first.
 
-        Dictionaries have not seen the separator, so it is never touched.
+        The first position is the separator, on which dictionaries were not trained.
         """
         change = nn.functional.pad(change, (0, 0, 1, 0))
         found = []
         for at in range(0, len(self.tokens), _CONTEXTS):
-            some = slice(at, at + _CONTEXTS)
-            last = self.rest.changed(self.entering[some], change[some])
-            found.append(self._losses(last, self.tokens[some]))
+            batch = slice(at, at + _CONTEXTS)
+            last = self.downstream.final_residual(self.entering[batch], change[batch])
+            found.append(self._losses(last, self.tokens[batch]))
         return self._mean(found)
 
     def _losses(
         self, last: Float[Tensor, "c length d"], tokens: Int[Tensor, "c length"]
     ) -> Float[Tensor, " m"]:
-        """Of each token that follows a changed position, in nats."""
+        """Compute the loss of each token that follows a changed position, in nats."""
         flat, wanted = last[:, 1:-1].flatten(0, 1), tokens[:, 2:].flatten()
         parts = zip(flat.split(1024), wanted.split(1024), strict=True)
         return torch.cat(
             [
-                -self.rest.log_probabilities(part).gather(1, next_token[:, None])[:, 0]
+                -self.downstream.log_probabilities(part).gather(1, next_token[:, None])[:, 0]
                 for part, next_token in parts
             ]
         )
@@ -68,34 +68,36 @@ def loss_recovered(
     dictionaries: Mapping[str, np.ndarray],
     activations: Mapping[str, np.ndarray],
 ) -> dict[str, Any]:
-    """The model's loss through each dictionary, and the share of it that is recovered.
+    """Compute the model's loss through each dictionary, and the loss recovered.
 
     Args:
-        config: model, hook, how many contexts.
+        config: model, hook, number of contexts.
         dictionaries: as `training.stages:train` returns them.
         activations: `train` and `heldout` [m, d] at the hook, and `heldout_contexts` [c, length].
 
     Returns:
         `clean`, `zero` and `mean`, losses in nats without a dictionary; `loss` [S], through each;
-        `recovered_zero` and `recovered_mean` [S], shares.
+        `recovered_zero` and `recovered_mean` [S], the loss recovered against either ablation.
 
     Raises:
-        UserError: the model cannot be had, or has no such hook point.
+        UserError: the model is not available, or has no such hook point.
     """
     tokens = tensor(activations["heldout_contexts"]).long()[: config.contexts]
     positions = tokens.shape[1] - 1
     x = tensor(activations["heldout"])[: len(tokens) * positions]
-    run = NextToken(Rest(open_model(config.model, config.allow_download), config.hook), tokens)
+    run = NextTokenLoss(
+        DownstreamModel(open_model(config.model, config.allow_download), config.hook), tokens
+    )
 
-    def instead(made: Float[Tensor, "m d"]) -> float:
-        return run.with_change((made - x).view(len(tokens), positions, -1))
+    def loss_through(reconstruction: Float[Tensor, "m d"]) -> float:
+        return run.with_change((reconstruction - x).view(len(tokens), positions, -1))
 
-    clean, zero = run.clean(), instead(torch.zeros_like(x))
-    mean = instead(tensor(activations["train"]).mean(0).expand_as(x))
+    clean, zero = run.clean(), loss_through(torch.zeros_like(x))
+    mean = loss_through(tensor(activations["train"]).mean(0).expand_as(x))
     losses = []
     trained = saes(dictionaries, config.dictionary)
     for done, sae in enumerate(trained):
-        losses.append(instead(sae.reconstruct(x)))
+        losses.append(loss_through(sae.reconstruct(x)))
         report(done + 1, len(trained))
     loss = np.array(losses)
     return {

@@ -1,4 +1,4 @@
-"""What is measured about the model's loss through dictionaries. No torch here."""
+"""Settings of the loss recovered."""
 
 from dataclasses import dataclass
 
@@ -7,17 +7,17 @@ from seedstability.dictionaries.config import DictionaryConfig
 
 @dataclass(frozen=True)
 class RecoveryConfig:
-    """The model's loss when what a hook carries is replaced by a reconstruction."""
+    """The model's loss when reconstructions replace the activations at a hook point."""
 
     dictionary: DictionaryConfig
-    """How the dictionaries encode."""
+    """Architecture of the dictionaries."""
     model: str
-    """The model that the activations were read from."""
+    """The model whose activations were read."""
     weights_sha256: str
-    """So that other weights mean another result."""
+    """Hash of the weights, so that other weights change the stage's key."""
     hook: str
-    """Where they were read, and where they are replaced."""
+    """The hook point where activations were read and are replaced."""
     contexts: int = 100
-    """Held-out contexts, from the first on, or as many as there are."""
+    """Maximum number of held-out contexts, from the first on."""
     allow_download: bool = False
-    """Whether the model may be fetched from the hub."""
+    """Whether the model may be downloaded from the hub."""

@@ -1,7 +1,7 @@
-"""What TopK dictionaries with many latents are worth, without a dense array of their latents.
+"""Reconstruction metrics of TopK dictionaries with many latents, from sparse codes.
 
-`evaluation.stages:evaluate` multiplies all n latents of a sample with the decoder, of which k are
-not zero: at 16,384 latents that is most of its time.
+`evaluation.stages:evaluate` multiplies all n latents of a sample with the decoder, although only k
+are not zero. At 16,384 latents that is most of its time.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ from seedstability.progress import report
 
 _SAMPLES_AT_ONCE = 2048
 TRAIN_SAMPLES = 4096
-"""Training samples that are looked at; they only say how far training and held out differ."""
+"""Training samples evaluated; they only show how far training and held-out metrics differ."""
 
 
 def evaluate_topk(
@@ -31,14 +31,14 @@ def evaluate_topk(
     dictionaries: Mapping[str, np.ndarray],
     activations: Mapping[str, np.ndarray],
 ) -> dict[str, Any]:
-    """As `evaluation.stages:evaluate`, for TopK; of the training samples only the first few.
+    """Evaluate TopK dictionaries as `evaluation.stages:evaluate` does, on fewer training samples.
 
     Raises:
-        UserError: for another architecture.
+        UserError: the architecture is not TopK.
     """
     if config.dictionary.architecture != "topk":
         raise UserError(
-            f"architecture is {config.dictionary.architecture!r}; evaluate_topk is for topk alone"
+            f"architecture is {config.dictionary.architecture!r}; evaluate_topk needs 'topk'"
         )
     x = {
         "train": tensor(activations["train"][:TRAIN_SAMPLES]),

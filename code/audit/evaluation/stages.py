@@ -1,4 +1,4 @@
-"""What single dictionaries are worth, as stages."""
+"""Stages: reconstruction metrics and Fourier measures of single dictionaries."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -22,13 +22,13 @@ def evaluate(
     dictionaries: Mapping[str, np.ndarray],
     activations: Mapping[str, np.ndarray],
 ) -> dict[str, Any]:
-    """Reconstruction and sparsity of each dictionary.
+    """Evaluate reconstruction and sparsity of each dictionary.
 
     Returns:
         Under `train` and under `heldout`: `explained_variance`, `explained_variance_scalar_mean`,
-        `mse`, `l0`, `dead_fraction` [S], `firing_rate` [S, n]. Beside them `live` bool [S, n],
-        fires at least once on held-out samples; and, for trained dictionaries,
-        `rarely_firing_fraction` [S], the dead latents as 001 counts them.
+        `mse`, `l0`, `dead_fraction` [S], `firing_rate` [S, n]. And `live` bool [S, n], fires at
+        least once on held-out samples; for trained dictionaries also `rarely_firing_fraction` [S],
+        the share of dead latents as 001 counts them.
     """
     trained = saes(dictionaries, config.dictionary)
     found: dict[str, list[Quality]] = {"train": [], "heldout": []}
@@ -56,21 +56,21 @@ def fourier(
     activations: Mapping[str, np.ndarray],
     logits: Mapping[str, np.ndarray],
 ) -> dict[str, Any]:
-    """The three Fourier measures of each dictionary, over all pairs (a, b), with their chance.
+    """Compute the three Fourier measures of each dictionary over all pairs, with chance levels.
 
     Args:
-        config: modulus, draws, and how the dictionaries encode.
+        config: modulus, draws, and architecture of the dictionaries.
         dictionaries: as `training.stages:train` returns them.
         activations: as `subjects.modular_addition.stages:activations` returns them.
         logits: as `subjects.modular_addition.stages:logits` returns them, the positive control.
 
     Returns:
         `latents`, `decoder` and `naive`, each with `value` [S], the mean over latents, and `chance`
-        [S]; the first two also with `each` [S, n], NaN for latents that do not vary, and
-        `control`, the positive control; `naive` with `chance_spread`, over drawn dictionaries.
+        [S]; the first two also with `each` [S, n], NaN for constant latents, and `control`, the
+        positive control; `naive` with `chance_spread`, over drawn dictionaries.
 
     Raises:
-        UserError: for pairs that do not fit the modulus.
+        UserError: the pairs do not fit the modulus.
     """
     generator = torch.Generator().manual_seed(config.seed)
     samples = _Samples.of(activations, config.p)
@@ -99,14 +99,14 @@ def fourier(
 
 
 class _Samples(NamedTuple):
-    """All pairs of the subject, training and held out together."""
+    """All pairs of the subject, training and held-out."""
 
     x: Tensor
     """Activations [m, d]."""
     sums: Tensor
     """(a + b) mod p [m]."""
     planes: Tensor
-    """Where the activations carry each frequency [f, 2, d]."""
+    """Planes in which the activations carry each frequency [f, 2, d]."""
     p: int
     """The modulus."""
 
@@ -116,16 +116,18 @@ class _Samples(NamedTuple):
             torch.cat([tensor(activations[f"train{kind}"]), tensor(activations[f"heldout{kind}"])])
             for kind in ("", "_pairs")
         )
-        sums = measures.summed(pairs, p)
+        sums = measures.sum_mod_p(pairs, p)
         return cls(x, sums, measures.frequency_planes(x, sums, p), p)
 
 
 def _latents(sae: SAE, samples: _Samples, generator: torch.Generator) -> dict[str, Any]:
-    """Concentration of what one dictionary's latents do."""
+    """Compute the Fourier concentration of one dictionary's latents."""
     latents = sae.encode(samples.x)
     each = measures.fourier_concentration(latents, samples.sums, samples.p)
     rate = (latents != 0).float().mean(0)
-    chance = measures.concentration_by_chance(samples.x, rate, samples.sums, generator, samples.p)
+    chance = measures.fourier_concentration_by_chance(
+        samples.x, rate, samples.sums, generator, samples.p
+    )
     return {
         "value": measures.finite_mean(each),
         "chance": measures.finite_mean(chance),
@@ -134,7 +136,7 @@ def _latents(sae: SAE, samples: _Samples, generator: torch.Generator) -> dict[st
 
 
 def _rows(sae: SAE, samples: _Samples, generator: torch.Generator) -> dict[str, Any]:
-    """Concentration of what one dictionary's decoder writes."""
+    """Compute the Fourier concentration of one dictionary's decoder rows."""
     each = measures.decoder_concentration(sae.decoder, samples.planes)
     chance = measures.decoder_concentration_by_chance(
         samples.x, samples.planes, len(sae.decoder), generator

@@ -1,1 +1,1 @@
-"""When latents of two seeds fire, and what removing them does."""
+"""Latents of two seeds compared by their activations and by the effects of ablating them."""

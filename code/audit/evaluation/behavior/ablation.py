@@ -1,13 +1,13 @@
-"""Whether a latent and its partner in another seed do the same to what the model predicts.
+"""Effects on the next token of ablating a latent and its partner in another seed.
 
-A latent is removed by taking what it writes out of the activations at a hook point, x − f(x) d, at
-every position that dictionaries have seen; the SAE's error stays in. What follows of the model is
-run again, and the log-probabilities of the next token change by Δ. Two interventions are alike when
-their Δ are: the correlation over tokens of the vocabulary and over positions.
+A latent is ablated by subtracting its output from the activations at a hook point, x − f(x) d, at
+every position except the separator; the SAE's error stays. The model is run from there, and the
+log-probabilities of the next token change by Δ. The similarity of two interventions is the
+correlation of their Δ over tokens of the vocabulary and over positions.
 
-Chance is taken at the same positions with the same strength, so that only the direction differs:
-`other` removes along a latent of the second seed that fires about as often as the partner, `gauge`
-along the partner's direction after a random symmetry of the data's second moments.
+Chance uses the same positions and strengths, so that only the direction differs: `other` ablates
+along a latent of the second seed that fires about as often as the partner, `gauge` along the
+partner's direction after a random symmetry of the data's second moments.
 """
 
 from collections.abc import Mapping
@@ -20,8 +20,8 @@ from numpy import ndarray
 from torch import Tensor, nn
 
 from audit.evaluation.behavior.config import AblationConfig
-from audit.evaluation.behavior.correlation import Codes, codes_of, two
-from audit.evaluation.intervention import Effect, Rest, compare, divergence
+from audit.evaluation.behavior.correlation import Codes, latent_similarities, sparse_codes
+from audit.evaluation.intervention import DownstreamModel, Effect, compare_effects, kl_divergence
 from audit.subjects.language_model.checkpoint import open_model
 from audit.training.stages import saes, tensor
 from seedstability.dictionaries.sae import SAE
@@ -30,7 +30,7 @@ from seedstability.stability.chance.null_models import GaugeBasis, gauge_scrambl
 from seedstability.stability.matching.match import match_cosines
 
 COMPARED = ("partner", "other", "gauge")
-"""What the latent is compared with."""
+"""Interventions that the latent's ablation is compared with."""
 
 
 def ablate(
@@ -38,23 +38,23 @@ def ablate(
     dictionaries: Mapping[str, np.ndarray],
     activations: Mapping[str, np.ndarray],
 ) -> dict[str, Any]:
-    """Remove latents and their partners, and compare what that does to the next token.
+    """Ablate latents and their partners, and compare the effects on the next token.
 
     Args:
-        config: model, hook, how many latents and where.
+        config: model, hook, number of latents, contexts and positions.
         dictionaries: as `training.stages:train` returns them.
         activations: `train` and `heldout` [m, d] at the hook, and `heldout_contexts` [c, length].
 
     Returns:
-        Over pairs P of neighbouring seeds in a ring and latents L of the first, NaN where there
-        were fewer: `cosine` and `correlation` with the partner by decoder, and for each of
-        `partner`, `other`, `gauge` a mapping with the parts of `Effect`, all [P, L]; `kl` [P, L] of
-        removing the latent itself; `population` [P, strata], the share of live latents in each.
+        Over pairs P of neighboring seeds in a ring and latents L of the first, padded with NaN:
+        `cosine` and `correlation` with the partner by decoder, and for each of `partner`, `other`,
+        `gauge` a mapping with the fields of `Effect`, all [P, L]; `kl` [P, L] of ablating the
+        latent itself; `population` [P, strata], the share of live latents in each.
 
     Raises:
-        UserError: the model cannot be had, or has no such hook point.
+        UserError: the model is not available, or has no such hook point.
     """
-    run = _Run(config, dictionaries, activations)
+    run = _Ablation(config, dictionaries, activations)
     seeds = len(run.trained)
     rows = []
     for s in range(seeds):
@@ -63,39 +63,41 @@ def ablate(
     return _stacked(rows)
 
 
-class Pair(NamedTuple):
-    """The latents of one pair of dictionaries that are looked at."""
+class ChosenLatents(NamedTuple):
+    """Latents to ablate in one pair of dictionaries, with their partners."""
 
     latents: Int[ndarray, " l"]
-    """Of the first dictionary."""
+    """Latents of the first dictionary."""
     partners: Int[ndarray, " l"]
-    """Of the second, by the assignment of decoders among the live."""
+    """Their partners in the second, by the assignment of live decoders."""
     cosine: Float[ndarray, " l"]
-    """Of their decoders."""
+    """Cosines of their decoders."""
     correlation: Float[ndarray, " l"]
-    """Of their activations."""
+    """Correlations of their activations."""
     population: Float[ndarray, " strata"]
     """Share of all live latents that have a partner, by stratum."""
 
 
-class _Run:
-    """One measurement under way."""
+class _Ablation:
+    """Dictionaries, codes and model of one ablation stage."""
 
     def __init__(self, config: AblationConfig, dictionaries: Mapping, activations: Mapping):
         self.config = config
         self.trained = saes(dictionaries, config.dictionary)[: config.first]
         x = tensor(activations["heldout"])
-        self.codes = [codes_of(sae, x) for sae in self.trained]
+        self.codes = [sparse_codes(sae, x) for sae in self.trained]
         self.gauge = GaugeBasis.from_activations(tensor(activations["train"]))
-        self.rest = Rest(open_model(config.model, config.allow_download), config.hook)
+        self.downstream = DownstreamModel(
+            open_model(config.model, config.allow_download), config.hook
+        )
         tokens = tensor(activations["heldout_contexts"]).long()
-        self.entering, self.last = self.rest.clean(tokens)
+        self.entering, self.last = self.downstream.clean_residuals(tokens)
         self.draw = np.random.default_rng(config.seed)
         self.generator = torch.Generator().manual_seed(config.seed)
 
     def pair(self, s: int, t: int) -> dict[str, Any]:
-        """All that is measured of one pair."""
-        chosen = chosen_latents(
+        """Ablate the chosen latents of one pair."""
+        chosen = choose_latents(
             self.trained[s], self.trained[t], self.codes[s], self.codes[t], self.config, self.draw
         )
         found = [
@@ -117,92 +119,92 @@ class _Run:
         }
 
     def _latent(self, s: int, t: int, i: int, j: int) -> dict[str, Any]:
-        """One latent, removed beside its partner and beside what stands for chance."""
+        """Ablate one latent, its partner and both chance levels, and compare the effects."""
         A, B = self.trained[s].decoder, self.trained[t].decoder
         own, partner = self._by_context(s, i), self._by_context(t, j)
         contexts, at = self._places(own, partner)
         own, partner = own[contexts], partner[contexts]
-        other = B[fires_as_often(self.codes[t], j, self.config.neighbours, self.draw)]
+        other = B[draw_frequency_matched(self.codes[t], j, self.config.neighbours, self.draw)]
         scrambled = gauge_scramble(B[j : j + 1], self.gauge, self.generator)[0]
         changes = torch.stack(
             [
-                written(own, A[i]),
-                *(written(partner, direction) for direction in (B[j], other, scrambled)),
+                latent_output(own, A[i]),
+                *(latent_output(partner, direction) for direction in (B[j], other, scrambled)),
             ]
         )
         many = len(changes)
-        ends = self.rest.changed(
+        ends = self.downstream.final_residual(
             self.entering[contexts].repeat(many, 1, 1), -changes.flatten(0, 1)
         ).unflatten(0, (many, -1))
-        clean = self.rest.log_probabilities(self.last[contexts][at])
-        moved, *others = (self.rest.log_probabilities(end[at]) - clean for end in ends)
+        clean = self.downstream.log_probabilities(self.last[contexts][at])
+        moved, *others = (self.downstream.log_probabilities(end[at]) - clean for end in ends)
         return {
-            "kl": divergence(clean, moved),
+            "kl": kl_divergence(clean, moved),
             **{
-                kind: compare(clean, moved, each)
+                kind: compare_effects(clean, moved, each)
                 for kind, each in zip(COMPARED, others, strict=True)
             },
         }
 
     def _by_context(self, s: int, latent: int) -> Float[Tensor, "c positions"]:
-        """One latent's activations on the held-out text."""
+        """Return one latent's activations on the held-out text."""
         column = self.codes[s].values[:, [latent]].toarray()
         return torch.from_numpy(column).float().view(len(self.entering), -1)
 
     def _places(
         self, own: Float[Tensor, "c positions"], partner: Float[Tensor, "c positions"]
-    ) -> tuple[Int[Tensor, " some"], tuple[Tensor, Tensor]]:
-        """Contexts in which one of the two fires, and where in them."""
+    ) -> tuple[Int[Tensor, " contexts"], tuple[Tensor, Tensor]]:
+        """Draw contexts in which one of the two fires, and positions in them."""
         fires = ((own != 0) | (partner != 0)).numpy()
         active = np.flatnonzero(fires.any(axis=1))
-        few = min(self.config.contexts, len(active))
-        contexts = np.sort(self.draw.choice(active, few, replace=False))
+        n_contexts = min(self.config.contexts, len(active))
+        contexts = np.sort(self.draw.choice(active, n_contexts, replace=False))
         places = np.argwhere(fires[contexts])
-        some = min(self.config.positions, len(places))
-        rows, positions = places[np.sort(self.draw.choice(len(places), some, replace=False))].T
+        n_places = min(self.config.positions, len(places))
+        rows, positions = places[np.sort(self.draw.choice(len(places), n_places, replace=False))].T
         # Activations begin at the position after the separator.
         at = (torch.from_numpy(rows), torch.from_numpy(positions + 1))
         return torch.from_numpy(contexts), at
 
 
-def written(
+def latent_output(
     activations: Float[Tensor, "c positions"], direction: Float[Tensor, " d"]
 ) -> Float[Tensor, "c length d"]:
-    """What a latent adds to contexts; nothing at the separator, which no dictionary has seen."""
+    """Compute a latent's output in contexts; zero at the separator, which has no activations."""
     return nn.functional.pad(activations, (1, 0))[..., None] * direction
 
 
-def chosen_latents(
+def choose_latents(
     A: SAE, B: SAE, a: Codes, b: Codes, config: AblationConfig, draw: np.random.Generator
-) -> Pair:
-    """Latents of `A`, as many of each stratum of decoder cosine as there are, up to equal shares.
+) -> ChosenLatents:
+    """Choose latents of `A`, in equal shares from the strata of decoder cosine where possible.
 
     Args:
         A, B: the dictionaries.
-        a, b: what their latents do.
-        config: strata, and how many latents in all.
-        draw: draws them.
+        a, b: their codes.
+        config: strata and total number of latents.
+        draw: random generator.
     """
-    alike = two(A.decoder, B.decoder, a, b)
+    alike = latent_similarities(A.decoder, B.decoder, a, b)
     matching = match_cosines(torch.from_numpy(alike.cosine))
     rows = np.flatnonzero(matching.partner.numpy() >= 0)
     columns = matching.partner.numpy()[rows]
     cosine, correlation = alike.cosine[rows, columns], alike.correlation[rows, columns]
     stratum = np.digitize(cosine, config.strata)
-    some = spread_evenly(stratum, config.latents, draw)
-    return Pair(
-        np.flatnonzero(a.live)[rows[some]],
-        np.flatnonzero(b.live)[columns[some]],
-        cosine[some],
-        correlation[some],
+    chosen = draw_evenly(stratum, config.latents, draw)
+    return ChosenLatents(
+        np.flatnonzero(a.live)[rows[chosen]],
+        np.flatnonzero(b.live)[columns[chosen]],
+        cosine[chosen],
+        correlation[chosen],
         np.bincount(stratum, minlength=len(config.strata) + 1) / max(1, len(stratum)),
     )
 
 
-def spread_evenly(
+def draw_evenly(
     group: Int[ndarray, " n"], count: int, draw: np.random.Generator
-) -> Int[ndarray, " some"]:
-    """Members drawn at random, one of each group after the other until there are `count`."""
+) -> Int[ndarray, " drawn"]:
+    """Draw `count` members at random, taking one of each group in turn."""
     order = draw.permutation(len(group))
     turn = np.empty(len(group), int)
     for each in np.unique(group):
@@ -211,17 +213,19 @@ def spread_evenly(
     return np.sort(order[np.argsort(turn[order], kind="stable")][:count])
 
 
-def fires_as_often(codes: Codes, latent: int, neighbours: int, draw: np.random.Generator) -> int:
-    """Another live latent, one of those whose firing rate is nearest."""
+def draw_frequency_matched(
+    codes: Codes, latent: int, neighbors: int, draw: np.random.Generator
+) -> int:
+    """Draw another live latent from those with the nearest firing rates."""
     others = np.flatnonzero(codes.live)
     others = others[others != latent]
     rate = codes.rate
     nearest = others[np.argsort(np.abs(np.log(rate[others] / rate[latent])), kind="stable")]
-    return int(draw.choice(nearest[:neighbours]))
+    return int(draw.choice(nearest[:neighbors]))
 
 
 def _stacked(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Of mappings with arrays [l] one with arrays [P, L], filled up with NaN."""
+    """Stack mappings of arrays [l] into one mapping of arrays [P, L], padded with NaN."""
     result: dict[str, Any] = {}
     for name, first in rows[0].items():
         columns = [row[name] for row in rows]

@@ -1,4 +1,4 @@
-"""What is measured about what latents do, as settings. No torch here."""
+"""Settings of the comparison of latents by activations and by ablation."""
 
 from dataclasses import dataclass
 
@@ -7,12 +7,12 @@ from seedstability.dictionaries.config import DictionaryConfig
 
 @dataclass(frozen=True)
 class CorrelationConfig:
-    """How alike the activations of two seeds' latents are, beside how alike their decoders are."""
+    """Similarity of the activations of two seeds' latents, beside that of their decoders."""
 
     dictionary: DictionaryConfig
-    """How the dictionaries encode."""
+    """Architecture of the dictionaries."""
     first: int = 5
-    """Compare all pairs of so many of the dictionaries, from the first on."""
+    """Number of dictionaries compared pairwise, from the first on."""
     threshold: float = 0.7
     """Cosine, and correlation, from which two latents count as the same."""
     unlike: float = 0.3
@@ -20,34 +20,34 @@ class CorrelationConfig:
     edges: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
     """Inner edges of the bins of decoder cosine."""
     seed: int = 0
-    """Draws the chance levels."""
+    """Seed of the chance levels."""
 
 
 @dataclass(frozen=True)
 class AblationConfig:
-    """Whether a latent and its partner in another seed do the same to what the model predicts."""
+    """Effects on the model's predictions of ablating a latent and its partner in another seed."""
 
     dictionary: DictionaryConfig
-    """How the dictionaries encode."""
+    """Architecture of the dictionaries."""
     model: str
-    """The model that the activations were read from."""
+    """The model whose activations were read."""
     weights_sha256: str
-    """So that other weights mean another result."""
+    """Hash of the weights, so that other weights change the stage's key."""
     hook: str
-    """Where they were read, and where latents are removed."""
+    """The hook point where activations were read and latents are ablated."""
     first: int = 5
     """Dictionaries, from the first on; each is compared with the next, the last with the first."""
     latents: int = 75
-    """Latents of each pair, spread evenly over the strata as far as these have so many."""
+    """Latents of each pair, spread over the strata as evenly as the strata allow."""
     strata: tuple[float, ...] = (0.3, 0.5, 0.7, 0.9)
     """Inner edges of the strata, in decoder cosine with the partner."""
     contexts: int = 4
     """Held-out contexts of each latent, drawn from those in which it or its partner fires."""
     positions: int = 32
-    """At most so many of the positions there at which one of them fires."""
+    """Maximum number of positions, in these contexts, at which one of them fires."""
     neighbours: int = 10
-    """The other latent is one of so many that fire as often as the partner, or nearly."""
+    """The `other` latent is drawn from this many with the nearest firing rates to the partner."""
     seed: int = 0
-    """Draws latents, contexts, positions and chance levels."""
+    """Seed of latents, contexts, positions and chance levels."""
     allow_download: bool = False
-    """Whether the model may be fetched from the hub."""
+    """Whether the model may be downloaded from the hub."""

@@ -1,15 +1,15 @@
-"""How alike latents of two seeds are in when they fire, beside how alike they look.
+"""Correlation of the activations of two seeds' latents, beside the cosine of their decoders.
 
 Two latents' activations are compared by Pearson's correlation over the same held-out tokens. Codes
 are sparse, so sums over tokens run over pairs of latents that fire together, and are exact.
 
-Two levels stand beside it, and neither contains the other. Any two dictionaries that read the same
-text are correlated, the more so where the text lies along few directions: `gauge` keeps this and
-loses the identity of latents, for there the second dictionary reads the text through a random
+There are two reference levels, and neither contains the other. Any two dictionaries that read the
+same text are correlated, the more so if its activations lie along few directions. `gauge` keeps
+this and loses the identity of latents: the second dictionary reads the text through a random
 symmetry of its second moments. `shuffled` keeps the identity and loses the text: the second
-dictionary reads other contexts of the same domain, and what is left is position and domain. The
-first is chance as everywhere in the paper; the second says how much of a correlation needs no word
-of the text.
+dictionary reads other contexts of the same domain, which leaves position and domain. `gauge` is the
+chance level used throughout the paper; `shuffled` is the part of a correlation that does not depend
+on the text.
 """
 
 from collections.abc import Mapping
@@ -36,18 +36,18 @@ _BATCH = 4096
 
 
 class Codes(NamedTuple):
-    """What one dictionary does on all held-out tokens."""
+    """Sparse activations of one dictionary on all held-out tokens."""
 
     values: sparse.csr_array
     """Activations [m, n], double precision."""
     mean: Float[ndarray, " n"]
     """Mean of each latent over tokens."""
     sd: Float[ndarray, " n"]
-    """Its standard deviation; 0 for a latent that is dead."""
+    """Standard deviation of each latent; 0 for a dead one."""
 
     @property
     def live(self) -> Bool[ndarray, " n"]:
-        """Latents that fire, and not always alike."""
+        """Latents whose activation varies."""
         return self.sd > 0
 
     @property
@@ -56,17 +56,17 @@ class Codes(NamedTuple):
         return np.bincount(self.values.indices, minlength=len(self.mean)) / self.values.shape[0]
 
     def reordered(self, rows: Int[ndarray, " m"]) -> "Codes":
-        """The same activations at other tokens."""
+        """Return the activations in another order of tokens."""
         return self._replace(values=self.values[rows])
 
 
 class LatentSimilarities(NamedTuple):
-    """Two dictionaries' live latents, each compared with each."""
+    """Similarities of all pairs of live latents of two dictionaries."""
 
     cosine: Float[ndarray, "a b"]
-    """Of decoder rows."""
+    """Cosine of decoder rows."""
     correlation: Float[ndarray, "a b"]
-    """Of activations."""
+    """Correlation of activations."""
 
 
 def correlate(
@@ -74,17 +74,17 @@ def correlate(
     dictionaries: Mapping[str, np.ndarray],
     activations: Mapping[str, np.ndarray],
 ) -> dict[str, Any]:
-    """Correlations of activations between seeds, with the two levels beside them.
+    """Correlate activations between seeds, with both reference levels.
 
     Args:
         config: thresholds and bins.
         dictionaries: as `training.stages:train` returns them.
-        activations: `train` and `heldout` [m, d], and `heldout_domain` [c] of the contexts that
-            `heldout` is made of, all of one length.
+        activations: `train` and `heldout` [m, d], and `heldout_domain` [c] of the contexts of
+            `heldout`, all of one length.
 
     Returns:
         Under `value`, `gauge` and `shuffled` each statistic of `agreement_statistics` as [S, S], or
-        [S, S, bins]; NaN on the diagonal and where it has no latents. And `live` [S].
+        [S, S, bins]; NaN on the diagonal and where no latents qualify. And `live` [S].
     """
     generator = torch.Generator().manual_seed(config.seed)
     trained = saes(dictionaries, config.dictionary)[: config.first]
@@ -105,7 +105,7 @@ def correlate(
         found = {
             "value": latent_similarities(A, B, codes[s], codes[t]),
             "shuffled": latent_similarities(A, B, codes[s], codes[t].reordered(order)),
-            # A dictionary that reads x M has the directions of the first times the transpose of M.
+            # A dictionary that reads x M has decoder directions times the transpose of M.
             "gauge": latent_similarities(A, B @ turns[t].T, codes[s], turned[t]),
         }
         for level, each in found.items():
@@ -118,18 +118,18 @@ def correlate(
 
 
 def sparse_codes(sae: SAE, x: Float[Tensor, "m d"]) -> Codes:
-    """Activations of a dictionary's latents on samples."""
+    """Encode samples as sparse codes."""
     parts = [sparse.csr_array(sae.encode(batch).numpy()) for batch in x.split(_BATCH)]
     values = sparse.csr_array(sparse.vstack(parts)).astype(np.float64)
     mean = np.asarray(values.mean(axis=0)).ravel()
     square = np.asarray(values.multiply(values).mean(axis=0)).ravel()
-    # Rounding leaves some 1e-16 of the square where a latent always does the same.
+    # Rounding leaves about 1e-16 of the square for a constant latent.
     variance = np.where(square - mean**2 > 1e-12 * square, square - mean**2, 0.0)
     return Codes(values, mean, np.sqrt(variance))
 
 
 def pearson(a: Codes, b: Codes) -> Float[ndarray, "n_a n_b"]:
-    """Correlation of each latent of `a` with each of `b` over tokens; 0 with a dead one."""
+    """Correlate each latent of `a` with each of `b` over tokens; 0 for constant latents."""
     together = (a.values.T @ b.values).toarray() / a.values.shape[0]
     spread = np.outer(a.sd, b.sd)
     covariance = together - np.outer(a.mean, b.mean)
@@ -139,31 +139,31 @@ def pearson(a: Codes, b: Codes) -> Float[ndarray, "n_a n_b"]:
 def latent_similarities(
     A: Float[Tensor, "n d"], B: Float[Tensor, "n d"], a: Codes, b: Codes
 ) -> LatentSimilarities:
-    """Live latents of two dictionaries compared by decoders `A`, `B` and by activations."""
+    """Compare live latents of two dictionaries by decoders `A`, `B` and by activations."""
     live = np.ix_(a.live, b.live)
     return LatentSimilarities(cosines(A, B).double().numpy()[live], pearson(a, b)[live])
 
 
 def agreement_statistics(found: LatentSimilarities, config: CorrelationConfig) -> dict[str, Any]:
-    """Decoders and activations held against each other, latent by latent.
+    """Compare similarity by decoders with similarity by activations, latent by latent.
 
-    Each has its own one-to-one assignment, the best for its sum. Over latents of the first
+    Cosines and correlations have one optimal one-to-one assignment each. Over latents of the first
     dictionary that have a partner in both:
 
-    - `matched_cosine`, `matched_correlation`: mean with the partner of its own assignment;
-    - `partner_correlation`: mean correlation of partners by decoder, and that mean where their
-      cosine is at least the threshold, `correlation_of_same`, or below the lower one,
+    - `matched_cosine`, `matched_correlation`: mean over partners of the respective assignment;
+    - `partner_correlation`: mean correlation of partners by decoder; that mean over pairs with
+      cosine at least the threshold, `correlation_of_same`, or below the lower one,
       `correlation_of_unlike`; by bins of cosine, `binned_correlation`, with `binned_share`;
     - `spearman`: rank correlation over latents of decoder cosine with correlation, of partners by
-      decoder; `spearman_matched` with the correlation that its own assignment gives;
-    - `same_partner`: share of latents to which both give one partner; `both`, `activations_only`,
-      `decoder_only`: share that is above the threshold in both, or in one alone.
+      decoder; `spearman_matched`, with the correlation of partners by activation;
+    - `same_partner`: share of latents with the same partner in both assignments; `both`,
+      `activations_only`, `decoder_only`: share above the threshold in both, or in only one.
     """
-    looks, does = _assigned(found.cosine), _assigned(found.correlation)
-    rows = np.flatnonzero((looks >= 0) & (does >= 0))
-    looks, does = looks[rows], does[rows]
-    cosine, correlation = found.cosine[rows, looks], found.correlation[rows, does]
-    partners = found.correlation[rows, looks]
+    by_decoder, by_activation = _assigned(found.cosine), _assigned(found.correlation)
+    rows = np.flatnonzero((by_decoder >= 0) & (by_activation >= 0))
+    by_decoder, by_activation = by_decoder[rows], by_activation[rows]
+    cosine, correlation = found.cosine[rows, by_decoder], found.correlation[rows, by_activation]
+    partners = found.correlation[rows, by_decoder]
     same, alike = cosine >= config.threshold, correlation >= config.threshold
     places = np.digitize(cosine, config.edges)
     bins = [places == i for i in range(len(config.edges) + 1)]
@@ -175,7 +175,7 @@ def agreement_statistics(found: LatentSimilarities, config: CorrelationConfig) -
         "correlation_of_unlike": mean_of(partners[cosine < config.unlike]),
         "spearman": spearman(cosine, partners),
         "spearman_matched": spearman(cosine, correlation),
-        "same_partner": mean_of(looks == does),
+        "same_partner": mean_of(by_decoder == by_activation),
         "both": mean_of(same & alike),
         "activations_only": mean_of(~same & alike),
         "decoder_only": mean_of(same & ~alike),
@@ -187,24 +187,24 @@ def agreement_statistics(found: LatentSimilarities, config: CorrelationConfig) -
 def rotated_about(
     x: Float[Tensor, "m d"], mean: Float[Tensor, " d"], turn: Float[Tensor, "d d"]
 ) -> Float[Tensor, "m d"]:
-    """Samples turned about their mean, which with their second moments stays."""
+    """Rotate samples about their mean, which keeps mean and second moments."""
     return (x - mean.float()) @ turn + mean.float()
 
 
 def mean_of(values: ndarray) -> float:
-    """The mean, NaN where there is nothing."""
+    """Return the mean, NaN for an empty array."""
     return float(np.mean(values)) if len(values) else float("nan")
 
 
 def spearman(first: ndarray, second: ndarray) -> float:
-    """Rank correlation; NaN where one does not vary."""
+    """Compute the rank correlation; NaN if one array is constant or there are fewer than three."""
     if len(first) < 3 or np.ptp(first) == 0 or np.ptp(second) == 0:
         return float("nan")
     return float(stats.spearmanr(first, second).statistic)
 
 
 def _assigned(similarity: Float[ndarray, "a b"]) -> Int[ndarray, " a"]:
-    """Column of each row in the one-to-one assignment with the largest sum; −1 without."""
+    """Return each row's column in the one-to-one assignment with the largest sum, or −1."""
     rows, columns = linear_sum_assignment(similarity, maximize=True)
     partner = np.full(len(similarity), -1)
     partner[rows] = columns
@@ -212,7 +212,7 @@ def _assigned(similarity: Float[ndarray, "a b"]) -> Int[ndarray, " a"]:
 
 
 def _shuffled_tokens(domain: Int[ndarray, " c"], tokens: int, seed: int) -> Int[ndarray, " m"]:
-    """Places of tokens after the contexts of each domain changed places among themselves."""
+    """Return the order of tokens after permuting the contexts within each domain."""
     generator = np.random.default_rng(seed)
     order = np.arange(len(domain))
     for each in np.unique(domain):

@@ -1,1 +1,1 @@
-"""Explanations of latents and their scores."""
+"""Explanations of latents and their detection scores."""

@@ -1,4 +1,4 @@
-"""How latents are explained and how explanations are scored. No torch here."""
+"""Settings of explanations of latents and of their scores."""
 
 from dataclasses import dataclass
 
@@ -7,18 +7,17 @@ from seedstability.dictionaries.config import DictionaryConfig
 
 @dataclass(frozen=True)
 class RuleConfig:
-    """The learner of rules. All of it was fixed before any score was seen."""
+    """The learner of rules; all settings were fixed before any score was computed."""
 
-    most_predicates: int = 10
-    """A rule with more is no longer read at a glance."""
+    max_predicates: int = 10
+    """Maximum number of predicates; a longer rule is hard to read."""
     penalty: float = 0.01
-    """What each predicate has to earn in balanced accuracy on the windows it is learnt from: two
-    of a hundred active windows. Less would let a rule list single windows."""
+    """Gain in training balanced accuracy that each predicate needs: two of a hundred active
+    windows. A smaller penalty would let a rule list single windows."""
     tokens: int = 32
-    """Tokens offered to the learner at each of the three places, the most frequent where the
-    latent fires."""
+    """Candidate tokens at each of the three places, the most frequent where the latent fires."""
     paired: int = 40
-    """Predicates offered to conjunctions: those that hold at most of the firing tokens."""
+    """Candidate predicates for conjunctions: those that hold at the most firing tokens."""
 
 
 @dataclass(frozen=True)
@@ -26,31 +25,31 @@ class ExplanationConfig:
     """Rules for latents, and the detection score of each (definitions.md §4)."""
 
     dictionary: DictionaryConfig
-    """How the dictionaries encode."""
+    """Architecture of the dictionaries."""
     model: str = "small"
-    """Whose tokenizer says what a token looks like."""
+    """The model whose tokenizer gives the texts of tokens."""
     weights_sha256: str = ""
     """Hash of that model's weights, which changes with its tokenizer."""
     rules: RuleConfig = RuleConfig()
-    """How rules are learnt."""
+    """Settings of the learner."""
     latents: int = 200
-    """Latents explained of each dictionary, drawn in ten strata of firing rate."""
+    """Latents explained in each dictionary, drawn in ten strata of firing rate."""
     shown: int = 100
-    """Active windows a rule is learnt from, those in which the latent is strongest."""
+    """Active windows for learning, those in which the latent is strongest."""
     contrast: int = 400
-    """Windows without the latent that it is learnt from too, drawn at random."""
+    """Inactive windows for learning, drawn at random."""
     scored: int = 100
-    """Active windows, and as many inactive ones, on which a rule is scored. A latent with fewer in
-    either half of the text is not scored, and is counted."""
+    """Active windows, and the same number of inactive ones, on which a rule is scored. A latent
+    with fewer in either half of the text is not scored, and is counted."""
     block: int = 8
-    """Contexts in a row that go to one half of the text, so that neighbours, often of one file,
-    are not learnt from and scored on."""
+    """Consecutive contexts assigned to one half of the text. Neighboring contexts, often of one
+    file, would otherwise be used for both learning and scoring."""
     controls: int = 20
     """Planted latents of each kind."""
     seed: int = 0
-    """Draws latents, windows and random directions."""
+    """Seed of latents, windows and random directions."""
 
 
 @dataclass(frozen=True)
 class AlignmentConfig:
-    """How alike each latent is to its partner in every other seed. It has no settings."""
+    """Similarity of each latent to its partner in every other seed; there are no settings."""

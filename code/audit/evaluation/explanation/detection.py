@@ -1,8 +1,8 @@
-"""Detection: does an explanation alone foretell in which windows a latent fires?
+"""Detection scoring: does an explanation predict in which windows a latent fires?
 
-One interface for whoever explains and whoever judges: the rules of this package, a language model
-behind an OpenAI-compatible endpoint, or a local one. Scoring follows delphi's detection
-(Paulo et al. 2024, 2410.13928): windows with and without the latent, held out, balanced accuracy.
+Explainers and judges have one interface: the rules of this package, a language model behind an
+OpenAI-compatible endpoint, or a local one. Scoring follows delphi's detection (Paulo et al. 2024,
+2410.13928): balanced accuracy on held-out windows with and without the latent.
 """
 
 from collections.abc import Sequence
@@ -18,49 +18,49 @@ from seedstability.errors import UserError
 
 @dataclass(frozen=True)
 class Example:
-    """One window of text as an explainer sees it."""
+    """One window of text as given to an explainer or judge."""
 
     tokens: tuple[str, ...]
     """Texts of the tokens."""
     strengths: tuple[float, ...]
-    """The latent's value at each, 0 where it does not fire."""
+    """The latent's value at each token, 0 where it does not fire."""
     first: int = 0
     """Position of the first token in its context."""
 
 
 class Explainer(Protocol):
-    """Says in words what a latent fires on."""
+    """Explains in words what a latent fires on."""
 
     def explain(self, active: Sequence[Example], inactive: Sequence[Example]) -> str:
-        """The explanation.
+        """Return the explanation.
 
         Args:
             active: windows in which the latent is strongest, the strongest first.
-            inactive: windows in which it does not fire; nobody has to read them.
+            inactive: windows in which it does not fire; an explainer may ignore them.
         """
         ...
 
 
 class Judge(Protocol):
-    """Foretells from an explanation where a latent fires."""
+    """Predicts from an explanation where a latent fires."""
 
     def judge(self, explanation: str, windows: Sequence[Example]) -> list[bool]:
-        """Whether it should fire in each window; the windows' strengths are hidden, all 0."""
+        """Predict whether it fires in each window; strengths are hidden, all 0."""
         ...
 
 
 def detection_score(
     explanation: str, judge: Judge, active: Sequence[Example], inactive: Sequence[Example]
 ) -> float:
-    """Balanced accuracy of a judge who is given the explanation and no strengths.
+    """Compute the balanced accuracy of a judge that sees the explanation and no strengths.
 
     Args:
-        explanation: what an explainer said of other windows.
-        judge: who foretells.
+        explanation: an explainer's reply for other windows.
+        judge: predicts from the explanation.
         active, inactive: windows with and without the latent, at least one of each.
 
     Raises:
-        UserError: for no windows of one kind, or a judge that answers for too few or too many.
+        UserError: there are no windows of one kind, or the number of the judge's answers is wrong.
     """
     if not active or not inactive:
         raise UserError(
@@ -68,14 +68,14 @@ def detection_score(
             " give at least one of each"
         )
     hidden = [Example(w.tokens, (0.0,) * len(w.tokens), w.first) for w in (*active, *inactive)]
-    said = judge.judge(explanation, hidden)
-    if len(said) != len(hidden):
-        raise UserError(f"the judge gave {len(said)} answers for {len(hidden)} windows")
-    return balanced_accuracy(np.array(said[: len(active)]), np.array(said[len(active) :]))
+    predicted = judge.judge(explanation, hidden)
+    if len(predicted) != len(hidden):
+        raise UserError(f"the judge gave {len(predicted)} answers for {len(hidden)} windows")
+    return balanced_accuracy(np.array(predicted[: len(active)]), np.array(predicted[len(active) :]))
 
 
 def balanced_accuracy(
     on_active: Bool[ndarray, "active"], on_inactive: Bool[ndarray, "inactive"]
 ) -> float:
-    """Mean of the shares that are right among active and among inactive windows."""
+    """Average the accuracies on active and on inactive windows."""
     return 0.5 * float(on_active.mean()) + 0.5 * float(1.0 - on_inactive.mean())

@@ -1,4 +1,4 @@
-"""A language model behind an OpenAI-compatible endpoint, asked over plain HTTP."""
+"""A language model behind an OpenAI-compatible endpoint, over plain HTTP."""
 
 import os
 import time
@@ -9,35 +9,35 @@ import httpx
 
 from seedstability.errors import UserError
 
-_AGAIN = (408, 409, 425, 429)
-"""Statuses that may pass, besides those from 500 on."""
-_SHOWN = 200
+_RETRY_STATUSES = (408, 409, 425, 429)
+"""Transient statuses, besides those from 500 on."""
+_SHOWN_CHARACTERS = 200
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where a model answers, and how patiently it is asked."""
+    """Address of a model, with timeout and retries."""
 
     base_url: str
-    """As OpenAI's clients take it, such as `http://localhost:8000/v1`."""
+    """Base URL as OpenAI's clients take it, such as `http://localhost:8000/v1`."""
     model: str
-    """Its name there."""
+    """Name of the model at the endpoint."""
     key_variable: str = ""
-    """Environment variable that holds the key; none is sent if left out."""
+    """Environment variable that holds the key; no key is sent if omitted."""
     timeout: float = 60.0
-    """Seconds until a request is given up."""
+    """Timeout of a request in seconds."""
     retries: int = 3
-    """Times that it is tried again when the server is busy or out of reach."""
+    """Number of retries when the server is busy or cannot be reached."""
     pause: float = 1.0
-    """Seconds before the first of these, twice as many before each further one."""
-    most_tokens: int = 300
-    """Length of an answer."""
+    """Seconds before the first retry, doubled for each further one."""
+    max_tokens: int = 300
+    """Maximum length of an answer."""
 
     def complete(self, instruction: str, question: str) -> str:
-        """The model's answer, at temperature zero.
+        """Return the model's answer, at temperature zero.
 
         Raises:
-            UserError: no key, no server, a refusal, or a reply that is not one of this protocol.
+            UserError: no key, no server, a refusal, or a reply that is not a chat completion.
         """
         messages = [
             {"role": "system", "content": instruction},
@@ -47,7 +47,7 @@ class Endpoint:
             "model": self.model,
             "messages": messages,
             "temperature": 0.0,
-            "max_tokens": self.most_tokens,
+            "max_tokens": self.max_tokens,
         }
         return self._content(self._posted(request))
 
@@ -67,7 +67,7 @@ class Endpoint:
             if response.is_success:
                 return response
             problem = f"status {response.status_code}: {_one_line(response.text)}"
-            if response.status_code < 500 and response.status_code not in _AGAIN:
+            if response.status_code < 500 and response.status_code not in _RETRY_STATUSES:
                 raise UserError(f"{address} refused ({problem}); check model, key and base_url")
         tries = f"{self.retries + 1} times"
         raise UserError(f"{address} did not answer, asked {tries} ({problem}); is it running?")
@@ -89,11 +89,11 @@ class Endpoint:
             content = None
         if not isinstance(content, str):
             raise UserError(
-                f"{self.base_url} answered {_one_line(response.text)!r}, which is no chat"
-                " completion; base_url must lead to an OpenAI-compatible endpoint"
+                f"{self.base_url} answered {_one_line(response.text)!r}, which is not a chat"
+                " completion; base_url must be that of an OpenAI-compatible endpoint"
             )
         return content
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())[:_SHOWN]
+    return " ".join(text.split())[:_SHOWN_CHARACTERS]

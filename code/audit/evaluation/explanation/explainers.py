@@ -1,7 +1,7 @@
-"""Who explains and who judges: the rules of this package, or any language model.
+"""Explainers and judges: the rules of this package, or any language model.
 
-Rules need nothing but the text. A language model comes as a `Completion`: an endpoint in
-`endpoint.py`, a local folder in `local.py`, or whatever else answers a question with a text.
+Rules need only the text. A language model is a `Completion`: an endpoint in `endpoint.py`, a local
+folder in `local.py`, or anything else that completes a prompt.
 """
 
 import json
@@ -25,17 +25,17 @@ _LIST = re.compile(r"\[[^\[\]]*\]")
 
 @dataclass(frozen=True)
 class RuleExplainer:
-    """Learns a rule; the explanation is its text."""
+    """Explains a latent by a learned rule, given as its text."""
 
     config: RuleConfig = field(default_factory=RuleConfig)
     """Penalty and limits."""
     texts: tuple[str, ...] = ()
-    """The vocabulary, whose order decides between equals; left out, the tokens that are seen."""
+    """The vocabulary, whose order breaks ties; if omitted, the tokens of the windows."""
 
     def explain(self, active: Sequence[Example], inactive: Sequence[Example]) -> str:
-        """See `Explainer`; windows have 32 tokens at most."""
+        """See `Explainer`; windows have at most 32 tokens."""
         seen = {token for window in (*active, *inactive) for token in window.tokens}
-        # What fills a short window up is the last token and belongs to no class.
+        # Short windows are padded with the last token, which belongs to no class.
         texts = [*(self.texts or sorted(seen)), ""]
         vocabulary = Vocabulary(texts, separator=len(texts) - 1)
         fires = np.array([_filled([s > 0 for s in e.strengths], False) for e in active])
@@ -47,23 +47,23 @@ class RuleExplainer:
 
 @dataclass(frozen=True)
 class RuleJudge:
-    """Takes the explanation for the text of a rule, and applies it."""
+    """Parses the explanation as a rule and applies it."""
 
     def judge(self, explanation: str, windows: Sequence[Example]) -> list[bool]:
         """See `Judge`.
 
         Raises:
-            UserError: for an explanation that is no rule.
+            UserError: the explanation is not a rule.
         """
         rule = parse(explanation)
         return [any(rule.marks(window.tokens, window.first)) for window in windows]
 
 
 class Completion(Protocol):
-    """A language model that answers."""
+    """A language model that completes prompts."""
 
     def complete(self, instruction: str, question: str) -> str:
-        """The model's answer."""
+        """Return the model's answer."""
         ...
 
 
@@ -72,13 +72,13 @@ class ModelExplainer:
     """Asks a language model what the windows have in common."""
 
     model: Completion
-    """Who is asked."""
+    """The language model."""
     shown: int = 20
-    """Windows it gets to see, the strongest."""
+    """Number of windows in the prompt, the strongest."""
 
     def explain(self, active: Sequence[Example], inactive: Sequence[Example]) -> str:
         """See `Explainer`; the inactive windows are not read."""
-        reply = self.model.complete(prompts.EXPLAIN, prompts.strongest(active[: self.shown]))
+        reply = self.model.complete(prompts.EXPLAIN, prompts.explainer_prompt(active[: self.shown]))
         text = " ".join(reply.split())
         if not text:
             raise UserError("the explainer's reply is empty; ask another model, or ask again")
@@ -90,17 +90,17 @@ class ModelJudge:
     """Asks a language model in which windows a latent with this explanation fires."""
 
     model: Completion
-    """Who is asked."""
+    """The language model."""
     at_once: int = 10
     """Windows in one question."""
     attempts: int = 3
-    """Times that a question is asked before its malformed replies are a mistake."""
+    """Attempts at a question before malformed replies are an error."""
 
     def judge(self, explanation: str, windows: Sequence[Example]) -> list[bool]:
         """See `Judge`.
 
         Raises:
-            UserError: when the replies are not one 0 or 1 for each window.
+            UserError: the replies are not one 0 or 1 for each window.
         """
         answers: list[bool] = []
         for start in range(0, len(windows), self.at_once):
@@ -108,20 +108,20 @@ class ModelJudge:
         return answers
 
     def _asked(self, explanation: str, windows: Sequence[Example]) -> list[bool]:
-        question = prompts.which(explanation, windows)
+        question = prompts.judge_prompt(explanation, windows)
         for _ in range(self.attempts):
             reply = self.model.complete(prompts.JUDGE, question)
             answers = _zeros_and_ones(reply)
             if len(answers) == len(windows):
                 return answers
         raise UserError(
-            f"the judge's reply {reply[:80]!r} is no list of {len(windows)} zeros and ones;"
+            f"the judge's reply {reply[:80]!r} is not a list of {len(windows)} zeros and ones;"
             " ask a model that follows instructions, or fewer windows at once"
         )
 
 
 def _zeros_and_ones(reply: str) -> list[bool]:
-    """The last list in a reply, or none if it holds anything else."""
+    """Return the last list of zeros and ones in a reply, or an empty list."""
     lists = _LIST.findall(reply)
     try:
         values = json.loads(lists[-1]) if lists else []
@@ -141,6 +141,6 @@ def _windows(examples: Sequence[Example], vocabulary: Vocabulary) -> Windows:
 def _filled(values: list, filling: int | bool) -> list:
     if len(values) > LENGTH:
         raise UserError(
-            f"a window has {len(values)} tokens; rules are learnt from at most {LENGTH}"
+            f"a window has {len(values)} tokens; rules are learned from at most {LENGTH}"
         )
     return values + [filling] * (LENGTH - len(values))

@@ -1,4 +1,4 @@
-"""Held-out text with its activations, and one latent looked at in it: learnt from, scored."""
+"""Held-out text with activations, and the windows that a latent is explained and scored on."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -27,26 +27,26 @@ _AT_ONCE = 8192
 """Samples encoded at a time."""
 
 
-class Samples(NamedTuple):
+class HeldoutText(NamedTuple):
     """Held-out text and its activations."""
 
     x: Float[torch.Tensor, "samples d"]
-    """Activations, those of one context after another, without its first token's."""
+    """Activations, context after context, without those of the first token of each."""
     windows: Windows
     """The text."""
     learning: Bool[ndarray, "w"]
-    """Windows of the half that rules are learnt from."""
+    """Windows of the half of the text that rules are learned from."""
     length: int
     """Samples of a context."""
 
     @classmethod
     def of(
         cls, config: ExplanationConfig, activations: Mapping[str, ndarray], texts: list[str]
-    ) -> "Samples":
-        """From what `language_model.stages` returns, and the texts of the model's tokens.
+    ) -> "HeldoutText":
+        """Build from results of `language_model.stages` and the texts of the model's tokens.
 
         Raises:
-            UserError: for contexts that cannot be cut, or samples that are not theirs.
+            UserError: the contexts cannot be cut into windows, or the samples do not fit them.
         """
         contexts, x = np.asarray(activations["heldout_contexts"]), activations["heldout"]
         count, length = contexts.shape
@@ -65,21 +65,21 @@ class Samples(NamedTuple):
         )
 
     def activity(self, rows: Int[ndarray, "f"], values: Float[ndarray, "f"]) -> Activity:
-        """The windows of the samples in which something fires."""
+        """Convert firings on samples to windows."""
         return activity(rows, values, self.length)
 
 
-class Look:
-    """One latent, with the windows that it is explained from and scored on."""
+class LatentWindows:
+    """Windows that one latent is explained from and scored on."""
 
     def __init__(
         self,
         active: Activity,
-        samples: Samples,
+        samples: HeldoutText,
         config: ExplanationConfig,
         generator: np.random.Generator,
     ):
-        """Draw them; the strongest to learn from, any to score on."""
+        """Draw the windows: the strongest for learning, random ones for scoring."""
         self._windows, self._config = samples.windows, config
         fires = np.zeros(len(samples.windows), bool)
         fires[active.window] = True
@@ -88,23 +88,23 @@ class Look:
         silent, scored = ~fires & samples.learning, ~fires & ~samples.learning
         self._words = active.word[learning][strongest]
         self.shown = active.window[learning][strongest]
-        self.contrast = some(np.flatnonzero(silent), config.contrast, generator)
-        self.active = some(active.window[~learning], config.scored, generator)
-        self.inactive = some(np.flatnonzero(scored), config.scored, generator)
+        self.contrast = sample_at_most(np.flatnonzero(silent), config.contrast, generator)
+        self.active = sample_at_most(active.window[~learning], config.scored, generator)
+        self.inactive = sample_at_most(np.flatnonzero(scored), config.scored, generator)
         strongest = np.argsort(-active.strength[~learning], kind="stable")[: config.scored]
         self.strong = active.window[~learning][strongest]
 
     def rule(self) -> Rule:
-        """Learnt from one half of the text."""
+        """Learn a rule from one half of the text."""
         shown, contrast = self._windows[self.shown], self._windows[self.contrast]
         return learn(shown, self._words, contrast, self._config.rules)
 
     def score(self, rule: Rule) -> float:
-        """Balanced accuracy of a rule on the other half."""
+        """Compute the balanced accuracy of a rule on the other half."""
         return self._score(rule, self.active)
 
     def score_strong(self, rule: Rule) -> float:
-        """The same where active windows are those in which the latent is strongest."""
+        """Compute the balanced accuracy with the strongest windows as active ones."""
         return self._score(rule, self.strong)
 
     def _score(self, rule: Rule, active: Int[ndarray, "active"]) -> float:
@@ -113,30 +113,35 @@ class Look:
         )
 
 
-def explained_by(
-    explainer: Explainer, judge: Judge, look: Look, samples: Samples, rows: ndarray, values: ndarray
+def explain_and_score(
+    explainer: Explainer,
+    judge: Judge,
+    chosen: LatentWindows,
+    samples: HeldoutText,
+    rows: ndarray,
+    values: ndarray,
 ) -> tuple[str, float]:
-    """What an explainer says of a latent, and its detection score with a judge.
+    """Explain a latent, and compute the explanation's detection score with a judge.
 
     Args:
-        explainer, judge: anybody's.
-        look: the windows.
+        explainer, judge: any implementations.
+        chosen: the latent's windows.
         samples: the text.
-        rows, values: samples in which the latent fires, and how strongly.
+        rows, values: samples on which the latent fires, and its values there.
     """
     shown, contrast, active, inactive = (
         examples(samples, rows, values, windows)
-        for windows in (look.shown, look.contrast, look.active, look.inactive)
+        for windows in (chosen.shown, chosen.contrast, chosen.active, chosen.inactive)
     )
     said = explainer.explain(shown, contrast)
     return said, detection_score(said, judge, active, inactive)
 
 
 def examples(
-    samples: Samples, rows: Int[ndarray, "f"], values: Float[ndarray, "f"], which: ndarray
+    samples: HeldoutText, rows: Int[ndarray, "f"], values: Float[ndarray, "f"], which: ndarray
 ) -> list[Example]:
-    """Windows as an explainer sees them."""
-    # A separator before each context is no sample: its place stays at zero.
+    """Convert windows to examples with their strengths."""
+    # The separator before each context is not a sample: its strength stays zero.
     strengths = np.zeros(
         (len(samples.windows) * LENGTH // (samples.length + 1), samples.length + 1)
     )
@@ -153,15 +158,15 @@ def examples(
     ]
 
 
-def some(
+def sample_at_most(
     rows: Int[ndarray, "rows"], most: int, generator: np.random.Generator
-) -> Int[ndarray, "some"]:
-    """At most so many, drawn without replacement."""
+) -> Int[ndarray, "drawn"]:
+    """Draw at most `most` rows without replacement."""
     return generator.choice(rows, min(most, len(rows)), replace=False)
 
 
-def fit(active: Activity, samples: Samples, config: ExplanationConfig) -> int:
-    """0 where a latent can be scored, −1 where it is too rare for it, 1 where it is too common."""
+def scorability(active: Activity, samples: HeldoutText, config: ExplanationConfig) -> int:
+    """Return 0 if a latent can be scored, −1 if it is too rare, 1 if it is too common."""
     halves = np.bincount(samples.learning[active.window], minlength=2)
     whole = np.bincount(samples.learning, minlength=2)
     if halves.min() < config.scored:
@@ -173,22 +178,22 @@ class Firings(NamedTuple):
     """All firings of a dictionary, sorted by latent, then by sample."""
 
     rows: Int[ndarray, "firings"]
-    """The sample of each."""
+    """The sample of each firing."""
     values: Float[ndarray, "firings"]
     """The latent's value there."""
     counts: Int[ndarray, "n"]
-    """Firings of each latent."""
+    """Number of firings of each latent."""
     ends: Int[ndarray, "n"]
-    """Where those of each latent end."""
+    """End of each latent's firings in `rows` and `values`."""
 
     def of(self, latent: int) -> tuple[Int[ndarray, "f"], Float[ndarray, "f"]]:
-        """Samples in which a latent fires, and its values there."""
+        """Return the samples on which a latent fires, and its values there."""
         mine = slice(self.ends[latent] - self.counts[latent], self.ends[latent])
         return self.rows[mine], self.values[mine]
 
 
 def firings(sae: SAE, x: Float[torch.Tensor, "samples d"]) -> Firings:
-    """What `sae.encode` does not set to zero, without a table of all latents."""
+    """Find all non-zero latents of `sae.encode` without a dense array."""
     parts = [
         _fired(sae, x[start : start + _AT_ONCE], start) for start in range(0, len(x), _AT_ONCE)
     ]
@@ -201,12 +206,12 @@ def firings(sae: SAE, x: Float[torch.Tensor, "samples d"]) -> Firings:
 def _fired(
     sae: SAE, x: Float[torch.Tensor, "b d"], start: int
 ) -> tuple[Int[ndarray, "f"], Int[ndarray, "f"], Float[ndarray, "f"]]:
-    """Sample, latent and value of each firing among samples of which the first is `start`."""
-    encoder, bias, centred = sae.encoder, sae.encoder_bias, sae.centered(x)
+    """Return sample, latent and value of each firing, for samples numbered from `start`."""
+    encoder, bias, centered = sae.encoder, sae.encoder_bias, sae.centered(x)
     if sae.config.architecture == "topk":
-        fired = topk(encoder, bias, centred, sae.config.k)
+        fired = topk(encoder, bias, centered, sae.config.k)
     else:
-        fired = above(pre_activations(encoder, bias, centred), sae.threshold.numpy())
+        fired = above(pre_activations(encoder, bias, centered), sae.threshold.numpy())
     rows = np.repeat(np.arange(start, start + len(x)), np.diff(fired.offsets))
     kept = fired.values > 0 if sae.config.rectify else fired.values != 0
     return rows[kept], fired.latents[kept], fired.values[kept]

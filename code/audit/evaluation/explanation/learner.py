@@ -1,8 +1,8 @@
-"""Learns a rule from the windows in which a latent is strongest, against windows without it.
+"""Learn a rule from the windows in which a latent is strongest, against windows without it.
 
-Greedy: the predicate, or conjunction of two, that adds most to the balanced accuracy on these
-windows, less a penalty for each predicate, until none earns its penalty. Nothing is drawn here,
-and of two that add the same the simpler comes first, then the one met first.
+The learner is greedy: it adds the predicate, or conjunction of two, with the largest gain in
+balanced accuracy on these windows minus a penalty for each predicate, until no gain exceeds its
+penalty. It is deterministic: of two with equal gain the simpler comes first, then the earlier.
 """
 
 from typing import NamedTuple
@@ -12,32 +12,32 @@ from jaxtyping import Int, UInt32
 from numpy import ndarray
 
 from audit.evaluation.explanation.config import RuleConfig
-from audit.evaluation.explanation.rules import PLACES, Predicate, Rule, merged
+from audit.evaluation.explanation.rules import PLACES, Predicate, Rule, merge_token_sets
 from audit.evaluation.explanation.tokens import CLASSES
 from audit.evaluation.explanation.windows import Windows, shifted, unpacked
 
-BEGINNINGS = (2, 4, 8, 16, 32)
-"""Positions below which a predicate may hold; 0 is the separator's."""
+POSITION_LIMITS = (2, 4, 8, 16, 32)
+"""Bounds of `position` predicates; position 0 is the separator."""
 
 
 class Candidates(NamedTuple):
-    """What a rule may be made of."""
+    """Candidate clauses of a rule."""
 
     predicates: list[tuple[Predicate, ...]]
-    """Single ones, then conjunctions of two."""
+    """Single predicates, then conjunctions of two."""
     marked: ndarray
-    """bool [candidates, windows]: in which windows each holds somewhere."""
+    """bool [candidates, windows]: windows in which each holds at some token."""
 
 
 def learn(
     active: Windows, fires: UInt32[ndarray, "active"], inactive: Windows, config: RuleConfig
 ) -> Rule:
-    """The rule for a latent that fires at these tokens of the active windows.
+    """Learn a rule for a latent.
 
     Args:
         active: windows in which the latent fires.
-        fires: at which tokens, as bits.
-        inactive: windows in which it does not.
+        fires: tokens at which it fires, as bits.
+        inactive: windows in which it does not fire.
         config: penalty and limits.
     """
     singles = _singles(active, fires, config)
@@ -48,11 +48,11 @@ def learn(
     found = _with_pairs(singles, words, reach, config.paired)
     costs = np.array([len(clause) for clause in found.predicates])
     chosen = _greedy(found.marked, costs, len(active), config)
-    return merged([found.predicates[each] for each in chosen])
+    return merge_token_sets([found.predicates[each] for each in chosen])
 
 
 def _singles(active: Windows, fires: UInt32[ndarray, "active"], config: RuleConfig) -> list:
-    """Predicates worth a look: frequent tokens where the latent fires, all classes, beginnings."""
+    """List candidate predicates: frequent tokens where the latent fires, classes, positions."""
     here = unpacked(fires)
     texts = active.vocabulary.texts
     singles = []
@@ -62,17 +62,17 @@ def _singles(active: Windows, fires: UInt32[ndarray, "active"], config: RuleConf
         tokens = active.tokens[window[inside], place[inside] - back]
         singles += [Predicate("is", back, (texts[t],)) for t in _frequent(tokens, config.tokens)]
     singles += [Predicate("class", back, (name,)) for back in (0, 1) for name in CLASSES]
-    return singles + [Predicate("position", 0, below=below) for below in BEGINNINGS]
+    return singles + [Predicate("position", 0, below=below) for below in POSITION_LIMITS]
 
 
 def _frequent(tokens: Int[ndarray, "firings"], most: int) -> list[int]:
-    """The most frequent tokens, and of equally frequent ones those with the lower number."""
+    """Return the most frequent tokens; ties go to the lower number."""
     numbers, counts = np.unique(tokens, return_counts=True)
     return numbers[np.argsort(-counts, kind="stable")[:most]].tolist()
 
 
 def _words(windows: Windows, singles: list[Predicate]) -> UInt32[ndarray, "predicates w"]:
-    """As `Windows.words` of each, but tokens are looked for all at once."""
+    """Compute `Windows.words` of each predicate, with one search for all tokens."""
     words = np.empty((len(singles), len(windows)), np.uint32)
     numbers = [windows.vocabulary.number[s.values[0]] if s.kind == "is" else -1 for s in singles]
     distinct, place = np.unique(numbers, return_inverse=True)
@@ -86,7 +86,7 @@ def _words(windows: Windows, singles: list[Predicate]) -> UInt32[ndarray, "predi
 def _with_pairs(
     singles: list[Predicate], words: ndarray, reach: Int[ndarray, "predicates"], most: int
 ) -> Candidates:
-    """Single predicates, and conjunctions of those that hold at most of the firing tokens."""
+    """Collect single predicates, and conjunctions of those that hold at the most firing tokens."""
     best = np.sort(np.argsort(-reach, kind="stable")[:most])
     first, second = np.triu_indices(len(best), k=1)
     together = words[best[first]] & words[best[second]]
@@ -98,10 +98,10 @@ def _with_pairs(
 def _greedy(
     marked: ndarray, costs: Int[ndarray, "candidates"], n_active: int, config: RuleConfig
 ) -> list[int]:
-    """Candidates in the order in which they are taken.
+    """Select candidates greedily, in order.
 
     Balanced accuracy is ½ + ½ (share of active windows marked − share of inactive ones), so a
-    candidate adds half of what it newly marks.
+    candidate's gain is half of the difference that it newly marks.
     """
     n_inactive = marked.shape[1] - n_active
     left = np.repeat(
@@ -109,11 +109,11 @@ def _greedy(
     )
     marked = marked.astype(np.float32)
     chosen: list[int] = []
-    allowed = config.most_predicates
+    allowed = config.max_predicates
     while True:
         gain = marked @ left - config.penalty * costs
         gain[costs > allowed] = -np.inf
-        # Rounding must not decide between equals, which the first of them wins.
+        # Rounding must not break ties, which go to the first candidate.
         best = int(np.argmax(np.round(gain, 5)))
         if not gain[best] > 1e-5:
             return chosen

@@ -1,4 +1,4 @@
-"""A causal language model from a local folder: it answers, and it judges by what it expects."""
+"""A causal language model from a local folder, as explainer and as judge by likelihood."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,15 +15,15 @@ from seedstability.errors import UserError
 
 @dataclass(frozen=True)
 class LocalModel:
-    """A folder as `transformers` saves it; nothing is fetched."""
+    """A model in a folder as `transformers` saves it; nothing is downloaded."""
 
     folder: Path
-    """Holds `config.json`, weights and tokenizer."""
-    most_tokens: int = 60
-    """Length of an answer."""
+    """Folder with `config.json`, weights and tokenizer."""
+    max_tokens: int = 60
+    """Maximum length of an answer."""
 
     def complete(self, instruction: str, question: str) -> str:
-        """The likeliest continuation, with the model's chat template where it has one.
+        """Return the greedy continuation, with the model's chat template if it has one.
 
         Raises:
             UserError: the folder holds no such model, or the question is too long for it.
@@ -39,19 +39,19 @@ class LocalModel:
             )
         else:
             text = f"{instruction}\n\n{question}\n\nAnswer:"
-        ids = self._ids(text, self.most_tokens)
+        ids = self._ids(text, self.max_tokens)
         with torch.no_grad():
             made = model.generate(
                 ids,
                 attention_mask=torch.ones_like(ids),
-                max_new_tokens=self.most_tokens,
+                max_new_tokens=self.max_tokens,
                 do_sample=False,
                 pad_token_id=tokenizer.eos_token_id or 0,
             )
         return tokenizer.decode(made[0, ids.shape[1] :], skip_special_tokens=True)
 
     def log_probability(self, text: str, continuation: str) -> float:
-        """How likely the continuation is after the text."""
+        """Compute the log-probability of a continuation of the text."""
         tokenizer, model = self._loaded
         after = tokenizer(continuation, add_special_tokens=False)["input_ids"]
         ids = torch.cat([self._ids(text, len(after)), torch.tensor([after])], dim=1)
@@ -91,17 +91,17 @@ class LocalModel:
 
 @dataclass(frozen=True)
 class LocalJudge:
-    """Asks about one window at a time and takes the likelier of yes and no.
+    """Asks about one window at a time and takes the more likely of yes and no.
 
-    Any causal model can do that, also one that follows no instructions.
+    This works with any causal model, even one that does not follow instructions.
     """
 
     model: LocalModel
-    """Who is asked."""
+    """The language model."""
 
     def judge(self, explanation: str, windows: Sequence[Example]) -> list[bool]:
         """See `Judge`."""
-        return [self._says_yes(prompts.whether(explanation, window)) for window in windows]
+        return [self._says_yes(prompts.yes_no_prompt(explanation, window)) for window in windows]
 
     def _says_yes(self, text: str) -> bool:
         yes, no = (self.model.log_probability(text, answer) for answer in (" yes", " no"))

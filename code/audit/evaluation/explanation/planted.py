@@ -1,4 +1,4 @@
-"""Planted latents: what fires on a known token, or on a known token after a known one."""
+"""Planted latents: positive controls that fire on a known token or pair of tokens."""
 
 from collections.abc import Iterator
 
@@ -8,26 +8,26 @@ from numpy import ndarray
 
 from audit.evaluation.explanation.windows import Activity, packed
 
-_TRIED = 400
-"""The most frequent tokens or pairs; few beyond stand in enough windows."""
+_CANDIDATES = 400
+"""Number of most frequent tokens or pairs; few rarer ones occur in enough windows."""
 
 
 def planted(tokens: Int[ndarray, "w 32"], pairs: bool) -> Iterator[Activity]:
-    """Where each of the most frequent tokens stands, from the rarest of these on.
+    """Yield the occurrences of each of the most frequent tokens, the rarest first.
 
     Args:
-        tokens: of the windows. Position 0 of a context is a separator, as frequent as contexts
-            are many, and as easily foretold as any other token.
-        pairs: ordered pairs of neighbours in the place of tokens.
+        tokens: tokens of the windows. Position 0 of a context is a separator, which occurs once a
+            context and is predicted as easily as any other token.
+        pairs: use ordered pairs of neighboring tokens instead of tokens.
     """
-    unit = int(tokens.max()) + 1
+    base = int(tokens.max()) + 1
     codes = tokens.astype(np.int64)
     if pairs:
-        # What stands before a window's first token is not read: no pair ends there.
-        codes[:, 1:] += codes[:, :-1] * unit
+        # A window's first token has no previous one: no pair ends there.
+        codes[:, 1:] += codes[:, :-1] * base
         codes[:, 0] = -1
     values, counts = np.unique(codes[codes >= 0], return_counts=True)
-    frequent = values[np.argsort(-counts, kind="stable")[:_TRIED]]
+    frequent = values[np.argsort(-counts, kind="stable")[:_CANDIDATES]]
     for value in frequent[::-1]:
         words = packed(codes == value)
         windows = np.flatnonzero(words)

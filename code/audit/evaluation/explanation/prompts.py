@@ -1,11 +1,11 @@
-"""What a language model is asked, as an explainer and as a judge."""
+"""Prompts for a language model as explainer and as judge."""
 
 from collections.abc import Sequence
 
 from audit.evaluation.explanation.detection import Example
 
 OPEN, CLOSE = "⟦", "⟧"
-"""Stand around the tokens at which a latent fires."""
+"""Brackets around the tokens at which a latent fires."""
 
 EXPLAIN = f"""\
 You study one unit of a neural network that reads text and program code. You are given passages in \
@@ -21,8 +21,8 @@ for each passage in their order: 1 where it is active, 0 where it is not. Exampl
 passages: [0, 1, 0]"""
 
 
-def strongest(examples: Sequence[Example]) -> str:
-    """The passages that an explainer sees."""
+def explainer_prompt(examples: Sequence[Example]) -> str:
+    """Format the passages for an explainer."""
     highest = max((max(example.strengths) for example in examples), default=0.0) or 1.0
     return "\n".join(
         f"{number}. {_marked(example)}\n   strengths: {_strengths(example, highest)}"
@@ -30,14 +30,14 @@ def strongest(examples: Sequence[Example]) -> str:
     )
 
 
-def which(explanation: str, windows: Sequence[Example]) -> str:
-    """The question to a judge."""
+def judge_prompt(explanation: str, windows: Sequence[Example]) -> str:
+    """Format the question for a judge."""
     passages = "\n".join(f"{n}. {_plain(window)}" for n, window in enumerate(windows, 1))
     return f"The unit is active here: {explanation}\n\nPassages:\n{passages}"
 
 
-def whether(explanation: str, window: Example) -> str:
-    """The same about one passage, for a model that goes on writing."""
+def yes_no_prompt(explanation: str, window: Example) -> str:
+    """Format the question about one passage, for a model that continues text."""
     return (
         f"Pattern: {explanation}\nPassage: {_plain(window)}\n"
         "Does the pattern occur in the passage? Answer yes or no. Answer:"

@@ -1,11 +1,11 @@
-"""Rules: a few predicates about a token and the two before it, as text and as a test.
+"""Rules: explanations made of a few predicates about a token and the two before it.
 
 A rule is a disjunction of conjunctions of predicates, such as
 
     token in {"·the", "·a"} or (token is digits and previous is "(")
 
-It marks the tokens at which it holds, and a window in which it marks one. Its text says all of
-it: `parse(str(rule)) == rule`.
+It marks the tokens at which it holds, and a window in which it marks one. Its text is complete:
+`parse(str(rule)) == rule`.
 """
 
 import re
@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from audit.evaluation.explanation.tokens import CLASSES, printed, read
+from audit.evaluation.explanation.tokens import CLASSES, quote, unquote
 from seedstability.errors import UserError
 
 PLACES = ("token", "previous", "two before")
-"""How a predicate calls the token itself and those one and two places before it."""
+"""Names of the token itself and of those one and two places before it."""
 NEVER = "never"
 """The rule without predicates."""
 _FORM = re.compile(
@@ -30,10 +30,10 @@ _QUOTED = re.compile(r"\"(?:[^\"\\]|\\.)*\"")
 
 
 class Predicate(NamedTuple):
-    """What holds, or does not, at one place of one window."""
+    """A condition on one token of a window."""
 
     kind: str
-    """`is` one of some tokens, `class`, or `position` in the context."""
+    """`is` one of a set of tokens, `class`, or `position` in the context."""
     back: int
     """Places before the token, 0 to 2."""
     values: tuple[str, ...] = ()
@@ -42,18 +42,18 @@ class Predicate(NamedTuple):
     """The first position, counted from 0 in the context, at which `position` no longer holds."""
 
     def __str__(self) -> str:
-        """As a rule prints it."""
+        """Return the text of the predicate in a rule."""
         if self.kind == "position":
             return f"position < {self.below}"
         place = PLACES[self.back]
         if self.kind == "class":
             return f"{place} is {self.values[0]}"
         if len(self.values) == 1:
-            return f"{place} is {printed(self.values[0])}"
-        return f"{place} in {{{', '.join(map(printed, self.values))}}}"
+            return f"{place} is {quote(self.values[0])}"
+        return f"{place} in {{{', '.join(map(quote, self.values))}}}"
 
     def holds(self, tokens: Sequence[str], at: int, first: int = 0) -> bool:
-        """Whether it holds at place `at` of a window whose first token has position `first`."""
+        """Test the predicate at place `at` of a window that begins at position `first`."""
         if self.kind == "position":
             return first + at < self.below
         if at < self.back:
@@ -71,26 +71,26 @@ class Rule:
 
     @property
     def length(self) -> int:
-        """How many tests a reader has to keep in mind: predicates, each token of a set as one."""
+        """Count predicates, each token of a set as one."""
         return sum(max(1, len(each.values)) for clause in self.clauses for each in clause)
 
     def __str__(self) -> str:
-        """Its text, from which `parse` makes it again."""
+        """Return the text of the rule, which `parse` inverts."""
         clauses = [" and ".join(map(str, clause)) for clause in self.clauses]
         if len(clauses) > 1:
             clauses = [f"({text})" if " and " in text else text for text in clauses]
         return " or ".join(clauses) or NEVER
 
     def marks(self, tokens: Sequence[str], first: int = 0) -> list[bool]:
-        """Whether it holds at each token of a window."""
+        """Test the rule at each token of a window."""
         return [
             any(all(each.holds(tokens, at, first) for each in clause) for clause in self.clauses)
             for at in range(len(tokens))
         ]
 
 
-def merged(clauses: Sequence[tuple[Predicate, ...]]) -> Rule:
-    """A rule of clauses in which single tokens at one place become a set."""
+def merge_token_sets(clauses: Sequence[tuple[Predicate, ...]]) -> Rule:
+    """Build a rule from clauses, merging single tokens at one place into a set."""
     kept: list[tuple[Predicate, ...]] = []
     place: dict[int, int] = {}
     for clause in clauses:
@@ -107,10 +107,10 @@ def merged(clauses: Sequence[tuple[Predicate, ...]]) -> Rule:
 
 
 def parse(text: str) -> Rule:
-    """The rule with this text.
+    """Parse the text of a rule.
 
     Raises:
-        UserError: at the first place where it is none.
+        UserError: the text is not a rule; names the first position that does not parse.
     """
     if text == NEVER:
         return Rule()
@@ -134,7 +134,7 @@ def parse(text: str) -> Rule:
         expected = not expected
     if at < len(text) or expected:
         raise UserError(
-            f"{text!r} is no rule from character {at} on; one reads like"
+            f"{text!r} is not a rule from character {at} on; a rule looks like"
             ' token in {"·the", "·a"} or (token is digits and previous is "(")'
         )
     return Rule(tuple(tuple(clause) for clause in clauses))
@@ -147,4 +147,4 @@ def _predicate(found: re.Match) -> Predicate:
     if found["kind"]:
         return Predicate("class", back, (found["kind"],))
     quoted = _QUOTED.findall(found["one"] or found["several"])
-    return Predicate("is", back, tuple(read(each) for each in quoted))
+    return Predicate("is", back, tuple(unquote(each) for each in quoted))

@@ -1,4 +1,4 @@
-"""What tokens look like: their text, their classes, and how they are printed."""
+"""Texts and classes of tokens, and their quoted form."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -6,23 +6,23 @@ from typing import Protocol
 
 OPERATORS = frozenset("+-*/=<>%&|^~@!")
 SPACE = "·"
-"""Stands for a space where a token is printed; a space of its own would be lost at a line's end."""
+"""Replaces a space in a quoted token; a plain space would be lost at the end of a line."""
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r", " ": SPACE}
 _UNESCAPED = {"\\": "\\", '"': '"', "n": "\n", "t": "\t", "r": "\r"}
 _ESCAPE = re.compile(r"\\(?:u\{([0-9a-f]+)\}|(.))")
 
 
 class Tokenizer(Protocol):
-    """As much of `tokenizers.Tokenizer` as is needed here."""
+    """The part of `tokenizers.Tokenizer` that is needed here."""
 
     def get_vocab(self) -> Mapping[str, int]:
-        """Token in the byte-level alphabet → number."""
+        """Map each token, in the byte-level alphabet, to its number."""
 
 
 def texts_of(tokenizer: Tokenizer) -> list[str]:
-    """The text of each token of a byte-level BPE, by number.
+    """Return the text of each token of a byte-level BPE, by number.
 
-    Bytes that are no whole character stand as `\\xe2`; a separator stands as it is named.
+    Bytes that are not a complete character appear as `\\xe2`, a separator by its name.
     """
     byte_of = {character: byte for byte, character in enumerate(_alphabet())}
     texts = {}
@@ -33,18 +33,18 @@ def texts_of(tokenizer: Tokenizer) -> list[str]:
     return [texts.get(number, f"<{number}>") for number in range(max(texts) + 1)]
 
 
-def printed(text: str) -> str:
-    """A token between quotes, in ASCII but for the dot that stands for a space."""
-    return '"' + "".join(_printed(character) for character in text) + '"'
+def quote(text: str) -> str:
+    """Quote a token, in ASCII except for the dot that replaces a space."""
+    return '"' + "".join(_quote_character(character) for character in text) + '"'
 
 
-def read(quoted: str) -> str:
-    """The token that `printed` made this of."""
-    return _ESCAPE.sub(_meant, quoted[1:-1].replace(SPACE, " "))
+def unquote(quoted: str) -> str:
+    """Return the token of a quoted form: the inverse of `quote`."""
+    return _ESCAPE.sub(_unescape, quoted[1:-1].replace(SPACE, " "))
 
 
 def classes_of(text: str) -> list[str]:
-    """Names of the classes that a token belongs to."""
+    """List the classes that a token belongs to."""
     return [name for name, belongs in CLASSES.items() if belongs(text)]
 
 
@@ -83,24 +83,24 @@ CLASSES: Mapping[str, Callable[[str], bool]] = {
     "with a backslash": _has("\\"),
     "not ASCII": lambda text: not text.isascii(),
 }
-"""Case and punctuation classes, as `token is …` goes on. A token may belong to several."""
+"""Case and punctuation classes, as they follow `token is`. A token may belong to several."""
 
 
-def _printed(character: str) -> str:
+def _quote_character(character: str) -> str:
     if character in _ESCAPES:
         return _ESCAPES[character]
     plain = character.isascii() and character.isprintable()
     return character if plain else f"\\u{{{ord(character):x}}}"
 
 
-def _meant(found: re.Match) -> str:
+def _unescape(found: re.Match) -> str:
     return chr(int(found[1], 16)) if found[1] else _UNESCAPED[found[2]]
 
 
 def _alphabet() -> list[str]:
-    """The character that stands for each byte in a byte-level BPE.
+    """Return the character that represents each byte in a byte-level BPE.
 
-    Bytes that print stand for themselves; the others take the characters from 256 on, in order
+    Printable bytes represent themselves; the others take the characters from 256 on, in order
     (GPT-2's convention, which `tokenizers` follows).
     """
     itself = {*range(33, 127), *range(161, 173), *range(174, 256)}

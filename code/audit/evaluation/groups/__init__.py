@@ -1,1 +1,1 @@
-"""What stable and unstable latents carry and respond to."""
+"""Stable and unstable latents: their contribution to reconstruction, and what they respond to."""

@@ -1,4 +1,4 @@
-"""What is measured of latents that come back and of those that do not. No torch here."""
+"""Settings of the comparison of stable and unstable latents."""
 
 from dataclasses import dataclass
 
@@ -9,67 +9,70 @@ from seedstability.stability.groups_config import CAMPS, GroupsConfig
 
 
 @dataclass(frozen=True)
-class WorthConfig:
-    """What is lost when a group of latents is set to zero within the reconstruction."""
+class ContributionConfig:
+    """Contribution of groups of latents: what is lost when they are set to zero."""
 
     dictionary: DictionaryConfig
-    """How the dictionaries encode."""
+    """Architecture of the dictionaries."""
     groups: GroupsConfig = CAMPS
     """Which latents are unstable, and which stable."""
     caliper: float = 0.1
-    """Largest difference in the logarithm (base 10) of the firing rates of a pair: by a quarter."""
+    """Largest difference of log10 firing rates within a matched pair: about a quarter."""
     first: int = 10
-    """Dictionaries, from the first on."""
+    """Number of dictionaries, from the first on."""
     seed: int = 0
-    """Draws groups and contexts."""
+    """Seed of groups and contexts."""
 
 
 @dataclass(frozen=True)
-class LanguageWorthConfig:
-    """The same on a language model."""
+class LanguageContributionConfig:
+    """Contribution of groups of latents to a language model's loss."""
 
-    worth: WorthConfig
+    contribution: ContributionConfig
     """Groups and pairs."""
     model: str
-    """The model that the activations were read from."""
+    """The model whose activations were read."""
     weights_sha256: str
-    """So that other weights mean another result."""
+    """Hash of the weights, so that other weights change the stage's key."""
     hook: str
-    """Where they were read, and where the reconstruction stands in for them."""
+    """The hook point where activations were read and reconstructions replace them."""
     contexts: int = 16
     """Held-out contexts."""
     allow_download: bool = False
-    """Whether the model may be fetched from the hub."""
+    """Whether the model may be downloaded from the hub."""
 
 
 @dataclass(frozen=True)
-class SubjectWorthConfig:
-    """The same on a transformer that adds, whose last block's output is reconstructed."""
+class AdditionContributionConfig:
+    """Contribution of groups of latents to the answers of a modular-addition subject.
 
-    worth: WorthConfig
+    Dictionaries reconstruct the output of its last block.
+    """
+
+    contribution: ContributionConfig
     """Groups and pairs."""
     subject: ReadingConfig
-    """Whose answers are looked at."""
+    """The subject."""
 
 
 @dataclass(frozen=True)
 class ResponsesConfig:
-    """What latents of the two groups respond to, in held-out text."""
+    """Firing rates, tokens and rules of the latents of both groups, on held-out text."""
 
     explanation: ExplanationConfig
-    """How the dictionaries encode, and how rules are learnt and scored."""
+    """Architecture of the dictionaries; learning and scoring of rules."""
     groups: GroupsConfig = CAMPS
     """Which latents are unstable, and which stable."""
     caliper: float = 0.1
-    """As for `WorthConfig`."""
+    """As in `ContributionConfig`."""
     first: int = 5
-    """Dictionaries, from the first on."""
+    """Number of dictionaries, from the first on."""
     firings: int = 32
-    """Firings of each latent from which entropy is taken, always as many: of fewer it comes out
-    smaller. A latent that fires less often has none."""
+    """Firings of each latent from which entropy is estimated. The number is fixed because the
+    estimate depends on it; rarer latents have none."""
     draws: int = 8
-    """Draws of so many firings, averaged."""
+    """Subsamples of firings over which entropy is averaged."""
     rules: int = 60
-    """Latents of each group of a seed for which a rule is learnt, at most."""
+    """Maximum number of latents of each group of a seed for which a rule is learned."""
     seed: int = 0
-    """Draws firings, latents and random directions."""
+    """Seed of firings, latents and random directions."""

@@ -1,8 +1,8 @@
-"""What stable and unstable latents carry: each group is set to zero within the reconstruction.
+"""Stages: contribution of stable and unstable latents to reconstruction and to the model's loss.
 
-Stable latents are more, or fewer, than unstable ones, and they fire more often. So three questions
-are asked: what a whole group carries; what equally many of both carry; and what pairs carry, one
-stable and one unstable latent each, that fire equally often.
+Each group is set to zero within the reconstruction. The two groups differ in size, and stable
+latents fire more often. So three contributions are measured: of a whole group; of equally many
+latents of both groups; and of pairs of one stable and one unstable latent that fire equally often.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,24 +14,28 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
-from audit.evaluation.groups.codes import codes_of_all, without
-from audit.evaluation.groups.config import LanguageWorthConfig, SubjectWorthConfig, WorthConfig
+from audit.evaluation.groups.codes import reconstruct_without, sparse_columns
+from audit.evaluation.groups.config import (
+    AdditionContributionConfig,
+    ContributionConfig,
+    LanguageContributionConfig,
+)
 from audit.training.stages import saes, tensor
 from seedstability.progress import report
 from seedstability.stability.groups import Groups, two_groups
 from seedstability.stability.statistics.pairing import nearest_pairs
 
 WHOLE = ("stable", "unstable", "random")
-"""Each camp, and as many live latents, whoever they are, as `equal` has."""
+"""Removals of whole groups, and of random live latents, as many as in `equal`."""
 CONTROLLED = ("equal", "matched")
-Judge = Callable[[Float[ndarray, "m d"]], dict[str, float]]
-"""What the model does with these in place of its activations."""
+ModelScore = Callable[[Float[ndarray, "m d"]], dict[str, float]]
+"""Scores the model with these activations in place of its own."""
 
 
-def in_language(
-    config: LanguageWorthConfig, dictionaries: Mapping, activations: Mapping, camps: Mapping
+def contribution_in_language_model(
+    config: LanguageContributionConfig, dictionaries: Mapping, activations: Mapping, camps: Mapping
 ) -> dict[str, Any]:
-    """Explained variance and cross-entropy without groups of latents, on held-out text.
+    """Measure explained variance and cross-entropy without groups of latents, on held-out text.
 
     Args:
         config: model, hook, groups.
@@ -40,41 +44,43 @@ def in_language(
         camps: as `analyses.unstable.camps:camps` returns it.
 
     Returns:
-        As `_tables`, with `explained_variance` and `loss`, in nats a token. `loss_clean` of the
-        model left alone, `loss_mean` with the mean activation in place of all.
+        As `_removal_tables`, with `explained_variance` and `loss`, in nats a token. And
+        `loss_clean`, without intervention, and `loss_mean`, with the mean activation everywhere.
 
     Raises:
-        UserError: the model cannot be had, or has no such hook point.
+        UserError: the model is not available, or has no such hook point.
     """
-    # The model's library takes seconds to import, and addition needs none of it.
-    from audit.evaluation.intervention import Rest
-    from audit.evaluation.recovery import NextToken
+    # The model's library takes seconds to import, and addition does not need it.
+    from audit.evaluation.intervention import DownstreamModel
+    from audit.evaluation.recovery import NextTokenLoss
     from audit.subjects.language_model.checkpoint import open_model
 
-    draw = np.random.default_rng(config.worth.seed)
+    draw = np.random.default_rng(config.contribution.seed)
     count, length = activations["heldout_contexts"].shape
-    some = np.sort(draw.choice(count, min(config.contexts, count), replace=False))
-    tokens = tensor(activations["heldout_contexts"])[torch.from_numpy(some)].long()
-    x = tensor(activations["heldout"]).view(count, length - 1, -1)[torch.from_numpy(some)]
-    run = NextToken(Rest(open_model(config.model, config.allow_download), config.hook), tokens)
+    chosen = np.sort(draw.choice(count, min(config.contexts, count), replace=False))
+    tokens = tensor(activations["heldout_contexts"])[torch.from_numpy(chosen)].long()
+    x = tensor(activations["heldout"]).view(count, length - 1, -1)[torch.from_numpy(chosen)]
+    run = NextTokenLoss(
+        DownstreamModel(open_model(config.model, config.allow_download), config.hook), tokens
+    )
 
-    def judge(made: Float[ndarray, "m d"]) -> dict[str, float]:
+    def model_score(made: Float[ndarray, "m d"]) -> dict[str, float]:
         change = torch.from_numpy(made).view(x.shape) - x.double()
         return {"loss": run.with_change(change.float())}
 
     flat = x.flatten(0, 1)
     mean = np.tile(flat.double().mean(dim=0).numpy(), (len(flat), 1))
     return {
-        **_tables(config.worth, dictionaries, camps, flat, judge),
+        **_removal_tables(config.contribution, dictionaries, camps, flat, model_score),
         "loss_clean": run.clean(),
-        "loss_mean": judge(mean)["loss"],
+        "loss_mean": model_score(mean)["loss"],
     }
 
 
-def in_addition(
-    config: SubjectWorthConfig, dictionaries: Mapping, activations: Mapping, camps: Mapping
+def contribution_in_addition(
+    config: AdditionContributionConfig, dictionaries: Mapping, activations: Mapping, camps: Mapping
 ) -> dict[str, Any]:
-    """Explained variance, accuracy and loss without groups of latents, on held-out pairs.
+    """Measure explained variance, accuracy and loss without groups of latents, on held-out pairs.
 
     Args:
         config: subject, groups.
@@ -83,8 +89,9 @@ def in_addition(
         camps: as `analyses.unstable.camps:camps` returns it.
 
     Returns:
-        As `_tables`, with `explained_variance`, `loss` in nats and `accuracy`. The last two with
-        `_clean`, of the subject left alone, and with `_mean`, with the mean activation.
+        As `_removal_tables`, with `explained_variance`, `loss` in nats and `accuracy`. The last two
+        also with the suffixes `_clean`, without intervention, and `_mean`, with the mean
+        activation.
     """
     from audit.subjects.modular_addition.config import subject_config
     from audit.subjects.modular_addition.model import answers
@@ -98,14 +105,14 @@ def in_addition(
     labels = answers(tensor(activations["heldout_pairs"]), recipe.p)
 
     @torch.no_grad()
-    def judge(made: Float[ndarray, "m d"]) -> dict[str, float]:
+    def model_score(made: Float[ndarray, "m d"]) -> dict[str, float]:
         logits = model.unembed(model.ln_final(torch.from_numpy(made).float()[None]))[0]
         return score(logits, labels)._asdict()
 
     mean = np.tile(x.double().mean(dim=0).numpy(), (len(x), 1))
-    ends = {"clean": judge(x.double().numpy()), "mean": judge(mean)}
+    ends = {"clean": model_score(x.double().numpy()), "mean": model_score(mean)}
     return {
-        **_tables(config.worth, dictionaries, camps, x, judge),
+        **_removal_tables(config.contribution, dictionaries, camps, x, model_score),
         **{f"{name}_{end}": value for end, all_ in ends.items() for name, value in all_.items()},
     }
 
@@ -113,9 +120,9 @@ def in_addition(
 class Removal(NamedTuple):
     """Latents of one dictionary that are set to zero together."""
 
-    latents: Int[ndarray, " some"]
+    latents: Int[ndarray, " removed"]
     rate: float
-    """Mean share of samples on which one of them fires; 0 of none."""
+    """Mean firing rate of these latents; 0 if there are none."""
 
 
 def removals(
@@ -125,14 +132,14 @@ def removals(
     caliper: float,
     draw: np.random.Generator,
 ) -> dict[str, Removal]:
-    """Which latents are removed, by the name of the removal.
+    """Choose the latents of each removal, by its name.
 
     Args:
         groups: the two groups of every seed.
-        seed: place of the dictionary.
+        seed: index of the dictionary.
         rate: share of samples on which each latent fires.
-        caliper: largest difference of log rates of a pair.
-        draw: draws equally many of the larger group, and of all live latents.
+        caliper: largest difference of log rates within a pair.
+        draw: draws from the larger group, and from all live latents.
     """
     stable, unstable = groups.stable[seed], groups.unstable[seed]
     few = min(len(stable), len(unstable))
@@ -149,20 +156,24 @@ def removals(
         "matched_unstable": unstable[places[1]],
     }
     return {
-        name: Removal(some, float(rate[some].mean()) if len(some) else 0.0)
-        for name, some in chosen.items()
+        name: Removal(latents, float(rate[latents].mean()) if len(latents) else 0.0)
+        for name, latents in chosen.items()
     }
 
 
-def _tables(
-    config: WorthConfig,
+def _removal_tables(
+    config: ContributionConfig,
     dictionaries: Mapping,
     camps: Mapping,
     x: Float[Tensor, "m d"],
-    judge: Judge,
+    model_score: ModelScore,
 ) -> dict[str, Any]:
-    """[S] for each removal, under its name: `explained_variance` and what the judge says, all of
-    what is left, `size` and mean firing `rate` of what is removed. And the `kind` of the groups."""
+    """Score each removal in each dictionary.
+
+    Returns:
+        [S] under the name of each removal: `explained_variance` and the model's scores without the
+        removed latents, their number `size` and mean firing `rate`. And the `kind` of the groups.
+    """
     trained = saes(dictionaries, config.dictionary)[: config.first]
     groups = two_groups(camps["best"], camps["live"], config.groups)
     draw = np.random.default_rng([config.seed, 1])
@@ -170,14 +181,14 @@ def _tables(
     values = x.double().numpy()
     about_mean = np.square(values - values.mean(axis=0)).sum()
     for s, sae in enumerate(trained):
-        codes = codes_of_all(sae, x)
+        codes = sparse_columns(sae, x)
         rate = camps["firing_rate"][s]
         for name, removal in removals(groups, s, rate, config.caliper, draw).items():
-            made = without(sae, codes, removal.latents)
+            made = reconstruct_without(sae, codes, removal.latents)
             rows.setdefault(name, []).append(
                 {
                     "explained_variance": 1 - np.square(values - made).sum() / about_mean,
-                    **judge(made),
+                    **model_score(made),
                     "size": len(removal.latents),
                     "rate": removal.rate,
                 }

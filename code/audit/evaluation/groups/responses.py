@@ -1,4 +1,4 @@
-"""Stage: what do stable and unstable latents respond to in text?"""
+"""Stage: firing rates, tokens and rules of stable and unstable latents on held-out text."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -8,7 +8,13 @@ import torch
 from jaxtyping import Float, Int
 from numpy import ndarray
 
-from audit.evaluation.explanation.heldout_text import Firings, Look, Samples, firings, fit
+from audit.evaluation.explanation.heldout_text import (
+    Firings,
+    HeldoutText,
+    LatentWindows,
+    firings,
+    scorability,
+)
 from audit.evaluation.explanation.tokens import texts_of
 from audit.evaluation.groups.config import ResponsesConfig
 from audit.evaluation.groups.token_statistics import log_ranks, subsampled_entropy
@@ -28,29 +34,29 @@ def responses(
     camps: Mapping,
     text: Mapping,
 ) -> dict[str, Any]:
-    """Firing rate, tokens, and how far a rule foretells them, for each latent of both groups.
+    """Measure firing rate, tokens, and the score of a rule, for each latent of both groups.
 
     Args:
-        config: groups, and how to measure.
+        config: groups and settings of the measures.
         dictionaries: as `training.stages:train` returns them.
         activations: `heldout` [c · (length − 1), d], `heldout_contexts` [c, length].
         camps: as `analyses.unstable.camps:camps` returns it.
-        text: as `language_model.stages:text` returns it; its training part says how frequent a
-            token is.
+        text: as `language_model.stages:text` returns it; token frequencies are those of its
+            training part.
 
     Returns:
-        [S, latents] tables, filled up with NaN: `stable` 1 or 0; `pair`, the number of the pair of
-        latents that fire equally often, −1 outside; `log_frequency`, the rate's logarithm, base 10;
-        `token_rank`, mean of log10 of the frequency ranks of the tokens on which the latent fires;
-        `entropy` in bits of so many of these tokens, NaN of a rarer latent; `rule`, detection score
-        of a rule, NaN where none was learnt. The last three also under `random`, of directions with
-        the data's covariance that fire as often. [S, 2] `rare`, the shares of unstable and of
-        stable latents too rare for a rule. And the `kind` of the groups.
+        [S, latents] tables, padded with NaN: `stable` 1 or 0; `pair`, the number of the pair of
+        latents that fire equally often, −1 outside; `log_frequency`, log10 of the firing rate;
+        `token_rank`, mean log10 frequency rank of the tokens on which the latent fires; `entropy`
+        in bits of a fixed number of these tokens, NaN for rarer latents; `rule`, detection score of
+        a rule, NaN where none was learned. The last three also under `random`, for directions with
+        the data's covariance and the same firing rates. [S, 2] `rare`, the shares of unstable and
+        of stable latents too rare for a rule. And the `kind` of the groups.
     """
     from audit.subjects.language_model.checkpoint import open_tokenizer  # takes seconds
 
     texts = texts_of(open_tokenizer(config.explanation.model))
-    samples = Samples.of(config.explanation, activations, texts)
+    samples = HeldoutText.of(config.explanation, activations, texts)
     heldout = np.asarray(activations["heldout_contexts"])
     read = np.concatenate([np.asarray(part).ravel() for part in text["train"].values()])
     counts = np.bincount(read, minlength=len(texts))
@@ -67,9 +73,9 @@ def responses(
 
 
 class _Text(NamedTuple):
-    """Held-out text as it is measured."""
+    """Held-out text with the statistics of its tokens."""
 
-    samples: Samples
+    samples: HeldoutText
     """Activations and windows."""
     tokens: Int[ndarray, " m"]
     """The token of each sample."""
@@ -78,7 +84,7 @@ class _Text(NamedTuple):
 
 
 class _Active(NamedTuple):
-    """Where something fires, and how strongly."""
+    """Samples on which a latent or direction fires, and its values there."""
 
     rows: Int[ndarray, " f"]
     values: Float[ndarray, " f"]
@@ -87,19 +93,19 @@ class _Active(NamedTuple):
 def _of_seed(
     fires: Firings, both: tuple[ndarray, ...], text: _Text, config: ResponsesConfig, seed: int
 ) -> dict[str, Any]:
-    """Tables of one dictionary, unstable latents first."""
+    """Measure one dictionary, unstable latents first."""
     draw = np.random.default_rng([config.seed, seed])
-    # What fires is found by another kernel here: rounding could silence the rarest of all.
+    # Another kernel finds the firings here: by rounding, the rarest latents may never fire.
     both = tuple(each[fires.counts[each] > 0] for each in both)
     latents = np.concatenate(both)
     stable = np.repeat([0.0, 1.0], [len(each) for each in both])
     counts = fires.counts[latents]
     log_rate = np.log10(counts / len(text.samples.x))
-    ruled = _drawn(stable, counts, config, draw)
+    with_rule = _draw_for_rules(stable, counts, config, draw)
     own = [_Active(*fires.of(latent)) for latent in latents]
-    strangers = _random_directions(text, counts, draw)
-    measured = _measured(own, ruled, text, config, draw)
-    of_random = _measured(strangers, ruled, text, config, draw)
+    directions = _random_directions(text, counts, draw)
+    measured = _measured(own, with_rule, text, config, draw)
+    of_random = _measured(directions, with_rule, text, config, draw)
     return {
         "stable": stable,
         "pair": _pairs(log_rate, stable, config.caliper),
@@ -110,10 +116,10 @@ def _of_seed(
     }
 
 
-def _drawn(
+def _draw_for_rules(
     stable: ndarray, counts: ndarray, config: ResponsesConfig, draw: np.random.Generator
-) -> Int[ndarray, " some"]:
-    """Places of the latents for which a rule is learnt, those of pairs as likely as others."""
+) -> Int[ndarray, " drawn"]:
+    """Draw the latents for which a rule is learned, regardless of pairs."""
     often = counts >= 2 * config.explanation.scored
     return np.concatenate(
         [
@@ -125,14 +131,14 @@ def _drawn(
 
 def _measured(
     active: list[_Active],
-    ruled: Int[ndarray, " some"],
+    with_rule: Int[ndarray, " drawn"],
     text: _Text,
     config: ResponsesConfig,
     draw: np.random.Generator,
 ) -> dict[str, Float[ndarray, " latents"]]:
     tokens = [text.tokens[each.rows] for each in active]
     rule = np.full(len(active), np.nan)
-    for place in ruled:
+    for place in with_rule:
         rule[place] = _rule_score(active[place], text.samples, config, draw)
     return {
         "token_rank": np.array([text.rank[each].mean() for each in tokens]),
@@ -144,20 +150,20 @@ def _measured(
 
 
 def _rule_score(
-    active: _Active, samples: Samples, config: ResponsesConfig, draw: np.random.Generator
+    active: _Active, samples: HeldoutText, config: ResponsesConfig, draw: np.random.Generator
 ) -> float:
-    """Detection score of the rule that is learnt; NaN where there are too few windows."""
+    """Learn a rule and return its detection score; NaN if there are too few windows."""
     activity = samples.activity(*active)
-    if fit(activity, samples, config.explanation) != 0:
+    if scorability(activity, samples, config.explanation) != 0:
         return float("nan")
-    look = Look(activity, samples, config.explanation, draw)
-    return look.score(look.rule())
+    windows = LatentWindows(activity, samples, config.explanation, draw)
+    return windows.score(windows.rule())
 
 
 def _random_directions(
     text: _Text, counts: Int[ndarray, " latents"], draw: np.random.Generator
 ) -> list[_Active]:
-    """Directions with the data's covariance, each firing where it is as strong as often."""
+    """Draw directions with the data's covariance, each with a threshold for a given firing rate."""
     x = text.samples.x
     generator = torch.Generator().manual_seed(int(draw.integers(2**62)))
     directions = data_directions(len(counts), torch.cov(x.T), generator)
@@ -170,7 +176,7 @@ def _random_directions(
 
 
 def _pairs(log_rate: ndarray, stable: ndarray, caliper: float) -> Float[ndarray, " latents"]:
-    """Number of the pair that each latent is in; −1 outside."""
+    """Return the number of each latent's pair; −1 outside pairs."""
     unstable, kept = np.flatnonzero(stable == 0), np.flatnonzero(stable == 1)
     first, second = nearest_pairs(log_rate[unstable], log_rate[kept], caliper)
     pair = np.full(len(stable), -1.0)
@@ -180,14 +186,14 @@ def _pairs(log_rate: ndarray, stable: ndarray, caliper: float) -> Float[ndarray,
 
 def _rare(active: list[_Active], inside: ndarray, text: _Text, config: ResponsesConfig) -> float:
     fits = [
-        fit(text.samples.activity(*active[i]), text.samples, config.explanation)
+        scorability(text.samples.activity(*active[i]), text.samples, config.explanation)
         for i in np.flatnonzero(inside)
     ]
     return float(np.mean([each < 0 for each in fits]))
 
 
 def _stacked(found: list[dict[str, Any]], longest: int) -> dict[str, Any]:
-    """Of mappings with arrays [latents] one with arrays [S, longest]; NaN beyond the end."""
+    """Stack mappings of arrays [latents] into one of arrays [S, longest], padded with NaN."""
     result: dict[str, Any] = {}
     for name, first in found[0].items():
         columns = [each[name] for each in found]

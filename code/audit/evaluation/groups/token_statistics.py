@@ -1,4 +1,4 @@
-"""How frequent tokens are, and how many different ones there are among a few."""
+"""Frequency ranks and entropy of tokens."""
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -6,17 +6,17 @@ from numpy import ndarray
 
 
 def log_ranks(counts: Int[ndarray, " vocabulary"]) -> Float[ndarray, " vocabulary"]:
-    """log10 of each token's rank by frequency, 0 for the most frequent.
+    """Compute log10 of each token's frequency rank, 0 for the most frequent.
 
-    Tokens of one frequency share the mean of their ranks: the order of the vocabulary, which a
-    tokenizer makes by frequency, must not tell them apart.
+    Tokens of equal frequency share the mean of their ranks, so that the order of the vocabulary,
+    which is itself by frequency, has no influence.
     """
     _, place, sizes = np.unique(-counts, return_inverse=True, return_counts=True)
     return np.log10((sizes.cumsum() - 0.5 * (sizes - 1))[place])
 
 
 def entropy(tokens: Int[ndarray, " firings"]) -> float:
-    """Entropy in bits of the distribution of these tokens, as they are."""
+    """Compute the plug-in entropy of tokens, in bits."""
     _, counts = np.unique(tokens, return_counts=True)
     share = counts / counts.sum()
     return float(-(share * np.log2(share)).sum())
@@ -25,10 +25,10 @@ def entropy(tokens: Int[ndarray, " firings"]) -> float:
 def subsampled_entropy(
     tokens: Int[ndarray, " firings"], firings: int, draws: int, draw: np.random.Generator
 ) -> float:
-    """Mean entropy of so many of the tokens, drawn without replacement; NaN if there are fewer.
+    """Average the entropy of `firings` tokens drawn without replacement; NaN if there are fewer.
 
-    Entropy of a sample is too small by an amount that hangs on its size (Miller 1955), so that rare
-    latents would look purer. With one size for all the bias is the same function of the law.
+    The plug-in entropy is too small by an amount that depends on sample size (Miller 1955), so rare
+    latents would seem more selective. With one size for all, the bias does not depend on frequency.
     """
     if len(tokens) < firings:
         return float("nan")

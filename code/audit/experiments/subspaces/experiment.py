@@ -1,9 +1,9 @@
-"""Section "Unstable latents": two camps, what they carry, and what they span (claims C30 to C33).
+"""Section "Unstable latents": two camps, their contributions and their spans (C30 to C33).
 
-The fourth report says that reproducibility splits latents into two camps, that the stable ones
-carry reconstruction and prediction, that the unstable ones answer to rare and superficial patterns,
-and that these nevertheless span reproducible subspaces. All of it is asked of dictionaries that
-other sections trained: the language model's centre, and the centre of modular addition.
+The fourth report claims that reproducibility splits latents into two camps: that the stable ones
+carry reconstruction and prediction, and that the unstable ones respond to rare and superficial
+patterns but span reproducible subspaces. The section tests these claims on dictionaries of other
+sections: the base configurations of the language model and of modular addition.
 """
 
 from dataclasses import dataclass, replace
@@ -33,24 +33,24 @@ ARMS = {
     "clean_relu": "relu_clean",
     "leaky_relu": "relu_leaky",
 }
-"""Arms of the centre of modular addition, by the names they have here."""
+"""Arms of the base configuration of modular addition, by their names in this section."""
 SPANNED = ("language", "clean", "leaky")
 
 
 @dataclass(frozen=True)
 class SubspacesSettings:
-    """What varies in this section. All of it was fixed before any result was seen."""
+    """Settings of the section on unstable latents, all fixed before any result was seen."""
 
     base: language.LanguageSettings = language.paper
-    """The language model's dictionaries."""
+    """Base configuration of the language model."""
     addition: modular.ModularSettings = modular.paper
-    """Those of modular addition."""
+    """Base configuration of modular addition."""
     groups: GroupsConfig = CAMPS
-    """Which latents are stable, and which unstable."""
+    """Definition of stable and unstable latents."""
     camps: CampsConfig = THRESHOLDS
-    """Thresholds."""
+    """Thresholds of recurrence."""
     dimensions: tuple[int, ...] = (4, 8, 16, 32, 64)
-    """Dimensions at which spans are compared besides the main one."""
+    """Dimensions at which spans are compared, besides the main one."""
     caliper: float = 0.1
     """Largest difference of log10 firing rates in a pair of a stable and an unstable latent."""
     contribution_seeds: int = 10
@@ -60,25 +60,25 @@ class SubspacesSettings:
     response_seeds: int = 10
     """Dictionaries whose latents' responses are measured."""
     firings: int = 32
-    """Firings of a latent from which the entropy of its tokens is taken."""
+    """Firings of a latent from which the entropy of its tokens is estimated."""
     rules: int = 40
-    """Latents of each group of a seed for which a rule is learnt."""
+    """Latents, per group and seed, for which a rule is learned."""
     scored: int = 20
-    """Active and inactive windows a rule is learnt from, and scored on."""
+    """Active and inactive windows from which a rule is learned, and on which it is scored."""
     parts: int = 5
     """Disjoint groups of seeds in which latents are clustered."""
     cluster_members: int = 6
-    """Latents that a cluster must have."""
+    """Fewest latents of a cluster."""
     cluster_seeds: int = 3
-    """Seeds that they must come from."""
+    """Fewest seeds that a cluster's latents come from."""
     cluster_contexts: int = 100
-    """Held-out contexts on which co-activation is taken."""
+    """Held-out contexts on which co-activation is measured."""
 
 
 paper = SubspacesSettings()
 PROFILES = {
     "paper": paper,
-    # So short a training leaves all cosines low and few latents that fire equally often.
+    # After such a short training all cosines are low, and few latents fire equally often.
     "smoke": replace(
         paper,
         base=language.PROFILES["smoke"],
@@ -107,28 +107,28 @@ PROFILES = {
 
 @dataclass(frozen=True)
 class SubspacesMeasurementConfig:
-    """What a measuring stage is told."""
+    """Settings of the measuring stages."""
 
     groups: GroupsConfig
-    """Which latents are stable, and which unstable."""
+    """Definition of stable and unstable latents."""
     camps: CampsConfig
-    """Thresholds."""
+    """Thresholds of recurrence."""
     caliper: float
-    """Of pairs."""
+    """Largest difference of log10 firing rates in a pair."""
     firings: int
-    """Of a latent from which entropy is taken."""
+    """Firings of a latent from which entropy is estimated."""
     scored: int
-    """Windows a rule is scored on."""
+    """Windows on which a rule is scored."""
     parts: int
-    """Groups of seeds in which latents are clustered."""
+    """Disjoint groups of seeds in which latents are clustered."""
     share: float = SpansConfig.share
-    """Of the second moments that the main dimension holds."""
+    """Share of the second moments that the main dimension holds."""
     cluster_size: int = ClustersConfig.size
-    """Latents in a cluster, on average."""
+    """Latents per cluster, on average."""
 
 
 def parts(settings: SubspacesSettings) -> dict[str, Stage]:
-    """The parts of the section, each with the stages it measures."""
+    """Stages of each part of the section."""
     arms = _arms(settings)
     camps = {name: _camps(name, each, settings) for name, each in arms.items()}
     contributions = {

@@ -1,4 +1,4 @@
-"""The three Fourier measures on latents and directions made up to have known answers."""
+"""The three Fourier measures on latents and directions with known answers."""
 
 import math
 
@@ -22,19 +22,19 @@ def wave(frequency: int, phase: float = 0.3, sums=SUMS, p: int = P) -> torch.Ten
     return torch.cos(2 * math.pi * frequency * sums / p + phase)
 
 
-def test_one_frequency_is_one_and_two_equal_ones_share():
+def test_one_frequency_has_concentration_one_and_two_share_it():
     values = torch.stack([wave(3), wave(3) + wave(5), 2 + 7 * wave(14, 1.0)], dim=1)
     found = measures.fourier_concentration(values, SUMS, P)
     torch.testing.assert_close(found, torch.tensor([1.0, 0.5, 1.0]).double(), atol=1e-5, rtol=0)
 
 
-def test_what_does_not_depend_on_the_sum_counts_in_the_total():
+def test_variance_that_does_not_depend_on_the_sum_counts_in_the_total():
     a_alone = math.sqrt(2) * torch.cos(2 * math.pi * PAIRS[:, 0] / P)
     mixed = (wave(3) * math.sqrt(2) + a_alone)[:, None]
     assert measures.fourier_concentration(mixed, SUMS, P).item() == pytest.approx(0.5, abs=1e-5)
 
 
-def test_it_is_the_best_regression_also_where_sums_are_uneven():
+def test_concentration_is_the_best_regression_even_for_uneven_sums():
     generator = torch.Generator().manual_seed(0)
     chosen = torch.nonzero(SUMS < 17).flatten()
     chosen = chosen[torch.randperm(len(chosen), generator=generator)[:300]]
@@ -52,27 +52,29 @@ def test_it_is_the_best_regression_also_where_sums_are_uneven():
     torch.testing.assert_close(found, best, atol=1e-5, rtol=1e-4)
 
 
-def test_a_latent_that_does_not_vary_has_no_concentration():
+def test_a_constant_latent_has_no_concentration():
     values = torch.stack([torch.zeros(len(SUMS)), wave(1)], dim=1)
     found = measures.fourier_concentration(values, SUMS, P)
     assert found.isnan().tolist() == [True, False]
     assert measures.finite_mean(found) == pytest.approx(1, abs=1e-5)
 
 
-def test_chance_fires_as_often_and_finds_what_any_direction_holds():
+def test_chance_latents_have_the_given_firing_rates():
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn(len(SUMS), 8, generator=generator)
     rate = torch.tensor([0.0, 0.1, 0.5, 1.0])
-    found = measures.concentration_by_chance(noise, rate, SUMS, generator, P)
+    found = measures.fourier_concentration_by_chance(noise, rate, SUMS, generator, P)
     assert found.isnan().tolist() == [True, False, False, False]
     assert (found[1:] < 0.05).all()
-    # Activations that hold nothing but one frequency leave no direction without it.
+    # If activations hold only one frequency, every direction has it.
     carried = torch.stack([wave(4, 0.0), wave(4, math.pi / 2)], dim=1)
-    found = measures.concentration_by_chance(carried, torch.tensor([1.0]), SUMS, generator, P)
+    found = measures.fourier_concentration_by_chance(
+        carried, torch.tensor([1.0]), SUMS, generator, P
+    )
     assert found.item() > 0.9
 
 
-def test_decoder_rows_in_a_frequencys_plane_and_beside_it():
+def test_decoder_concentration_inside_and_outside_a_frequencys_plane():
     generator = torch.Generator().manual_seed(0)
     basis = torch.linalg.qr(torch.randn(12, 12, generator=generator)).Q
     x = wave(3)[:, None] * basis[0] + wave(3, 2.0)[:, None] * basis[1] + wave(5)[:, None] * basis[2]
@@ -88,14 +90,14 @@ def test_decoder_rows_in_a_frequencys_plane_and_beside_it():
     assert measures.decoder_concentration(means, planes).mean() > 0.5
 
 
-def test_naive_overlap_of_random_directions_is_the_published_chance():
+def test_naive_overlap_of_random_directions_is_the_documented_chance():
     generator = torch.Generator().manual_seed(0)
     mean, spread = measures.naive_overlap_by_chance(1024, 128, 10, generator)
     assert mean == pytest.approx(0.254, abs=0.003)
     assert spread < 0.003
 
 
-def test_naive_overlap_finds_a_wave_laid_along_the_coordinates_and_its_sign():
+def test_naive_overlap_finds_a_wave_along_the_coordinates_and_its_sign():
     wide = torch.zeros(1, 128)
     wide[0, :113] = torch.cos(2 * math.pi * 7 * torch.arange(113) / 113)
     wide[0, 113:] = 100.0
@@ -104,7 +106,7 @@ def test_naive_overlap_finds_a_wave_laid_along_the_coordinates_and_its_sign():
     assert measures.naive_fourier_overlap(wide[:, :40]) < 1
 
 
-def test_sums_that_do_not_fit_are_refused():
+def test_sums_out_of_range_are_refused():
     with pytest.raises(UserError, match="need one in 0…28"):
         measures.fourier_concentration(torch.zeros(5, 2), torch.tensor([0, 1, 2, 3, 29]), P)
 

@@ -1,4 +1,4 @@
-"""What one dictionary is worth: the plain formulas, and the streamed pass that agrees with them."""
+"""Reconstruction metrics: the plain formulas, and the streamed pass that equals them."""
 
 from dataclasses import replace
 
@@ -17,28 +17,28 @@ X = samples(m=2600, d=16) + 3.0
 ACTIVATIONS = {"train": X[:2500].numpy(), "heldout": X[2500:].numpy()}
 
 
-def test_perfect_is_one_and_the_mean_is_zero():
+def test_explained_variance_is_one_for_perfect_and_zero_for_mean_reconstruction():
     assert measures.explained_variance(X, X) == 1
     assert measures.explained_variance(X, X.mean(0).expand_as(X)) == pytest.approx(0, abs=1e-6)
     assert measures.explained_variance_scalar_mean(X, X) == 1
     assert measures.mse(X, X - 2) == pytest.approx(4)
 
 
-def test_a_scalar_mean_lets_the_mean_activation_count_as_variance():
+def test_a_scalar_mean_counts_the_mean_activation_as_variance():
     mean = X.mean(0).expand_as(X)
     assert measures.explained_variance_scalar_mean(X, mean) > 0.05
-    # and it does not see a constant error at all
+    # it also ignores a constant error
     assert measures.explained_variance_scalar_mean(X, X + 5) == pytest.approx(1)
 
 
-def test_scalar_mean_is_the_reports_formula():
+def test_scalar_mean_variant_equals_the_reports_formula():
     reconstruction = 0.8 * X
     expected = 1 - (X - reconstruction).double().var() / X.double().var()
     found = measures.explained_variance_scalar_mean(X, reconstruction)
     assert found == pytest.approx(expected.item(), rel=1e-9)
 
 
-def test_sparsity_counts_what_is_not_zero():
+def test_sparsity_metrics_count_non_zero_latents():
     latents = torch.tensor([[0.0, -1.0, 2.0, 0.0], [0.0, 0.0, 3.0, 0.0]])
     assert measures.l0(latents) == 1.5
     assert measures.live(latents).tolist() == [False, True, True, False]
@@ -47,7 +47,7 @@ def test_sparsity_counts_what_is_not_zero():
 
 
 @pytest.mark.parametrize("preset", [RELU, HUSAI_TOPK])
-def test_the_streamed_pass_agrees_with_the_formulas(preset):
+def test_the_streamed_pass_equals_the_formulas(preset):
     dictionary = replace(preset, n_latents=48, k=4, epochs=2)
     trained = stages.train(TrainingConfig(dictionary, seeds=(1, 2)), ACTIVATIONS)
     result = evaluate(EvaluationConfig(dictionary), trained, ACTIVATIONS)

@@ -1,11 +1,11 @@
-"""The model's loss through a dictionary: nothing lost by a perfect one, all by an empty one."""
+"""Loss recovered: one for a perfect dictionary, zero for an empty one."""
 
 import numpy as np
 import pytest
 import torch
 
-from audit.evaluation.intervention import Rest
-from audit.evaluation.recovery import NextToken, loss_recovered
+from audit.evaluation.intervention import DownstreamModel
+from audit.evaluation.recovery import NextTokenLoss, loss_recovered
 from audit.evaluation.recovery_config import RecoveryConfig
 from audit.subjects.language_model.checkpoint import open_model
 from audit.training.stages import stacked
@@ -36,7 +36,7 @@ def inputs(folder):
 
 
 def identity(scale=1.0):
-    """A dictionary that gives back what it reads: each coordinate with both signs."""
+    """A dictionary that reconstructs its input exactly: each coordinate with both signs."""
     rows = torch.cat([torch.eye(D), -torch.eye(D)])
     nothing = torch.zeros(2 * D)
     return SAE(scale * rows, nothing, rows.clone(), torch.zeros(D), nothing, RELU)
@@ -47,7 +47,7 @@ def measured(folder, inputs, *dictionaries, contexts=10):
     return loss_recovered(config, stacked(dictionaries), inputs)
 
 
-def test_a_perfect_dictionary_loses_nothing_and_an_empty_one_everything(folder, inputs):
+def test_loss_recovered_is_one_for_a_perfect_and_zero_for_an_empty_dictionary(folder, inputs):
     found = measured(folder, inputs, identity(), identity(scale=0.0))
     assert found["loss"][0] == pytest.approx(found["clean"], abs=1e-5)
     assert found["loss"][1] == pytest.approx(found["zero"], abs=1e-6)
@@ -55,8 +55,8 @@ def test_a_perfect_dictionary_loses_nothing_and_an_empty_one_everything(folder, 
     assert found["recovered_mean"][0] == pytest.approx(1, abs=1e-3)
 
 
-def test_the_clean_loss_is_the_models_own(folder, inputs):
-    """Over tokens that follow a position that dictionaries see."""
+def test_the_clean_loss_equals_the_models_loss(folder, inputs):
+    """Over tokens that follow any position but the separator."""
     tokens = torch.from_numpy(inputs["heldout_contexts"])
     with torch.no_grad():
         logits = open_model(str(folder), False)(tokens)[:, 1:-1]
@@ -64,25 +64,27 @@ def test_the_clean_loss_is_the_models_own(folder, inputs):
     assert measured(folder, inputs, identity())["clean"] == pytest.approx(plain.item(), abs=1e-5)
 
 
-def test_the_separator_is_never_touched(folder, inputs):
+def test_the_separator_is_never_changed(folder, inputs):
     tokens = torch.from_numpy(inputs["heldout_contexts"])
-    rest = Rest(open_model(str(folder), False), HOOK)
+    downstream = DownstreamModel(open_model(str(folder), False), HOOK)
     seen = []
-    changed = rest.changed
-    rest.changed = lambda entering, change: seen.append(change) or changed(entering, change)
-    NextToken(rest, tokens).with_change(torch.ones(10, 11, D))
+    changed = downstream.final_residual
+    downstream.final_residual = lambda entering, change: (
+        seen.append(change) or changed(entering, change)
+    )
+    NextTokenLoss(downstream, tokens).with_change(torch.ones(10, 11, D))
     assert not seen[0][:, 0].any()
     assert seen[0][:, 1:].all()
 
 
-def test_zeros_and_means_are_two_ablations(folder, inputs):
+def test_zero_and_mean_ablation_give_different_shares(folder, inputs):
     found = measured(folder, inputs, identity(scale=0.5))
     assert found["zero"] != found["mean"]
     expected = (found["mean"] - found["loss"]) / (found["mean"] - found["clean"])
     np.testing.assert_allclose(found["recovered_mean"], expected)
 
 
-def test_fewer_contexts_are_the_first_ones(folder, inputs):
+def test_fewer_contexts_are_a_prefix(folder, inputs):
     few = {
         **inputs,
         "heldout": inputs["heldout"][:44],

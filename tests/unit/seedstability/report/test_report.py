@@ -9,7 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 import seedstability
-from helpers.comparison_data import SCHEMA, activations, complaints, planted
+from helpers.comparison_data import SCHEMA, activations, schema_errors, planted
 from seedstability.errors import UserError
 from seedstability.report import report as reports
 from seedstability.report.compare import compare
@@ -32,7 +32,7 @@ def test_three_files_appear_and_hold_what_was_found(report, tmp_path):
     assert [file.name for file in files] == list(reports.FILES)
     document = json.loads(files[0].read_text("utf-8"))
     assert document == report.document
-    assert complaints(document) == []
+    assert schema_errors(document) == []
     with np.load(files[1]) as kept:
         assert set(kept) == set(report.arrays)
         assert {kept[name].dtype.byteorder for name in kept} <= {"<", "="}
@@ -99,7 +99,7 @@ def test_the_schema_is_one_and_refuses_what_is_broken(report):
             del inner[path[-1]]
         else:
             inner[path[-1]] = value
-        return complaints(document)
+        return schema_errors(document)
 
     assert broken("schema", value="seedstability-report-0")
     assert broken("summary", remove=True)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from audit.analyses import similarity as stages
-from helpers.comparison_data import activations, complaints, normal, planted, sae
+from helpers.comparison_data import activations, normal, planted, sae, schema_errors
 from seedstability.report.compare import compare
 from seedstability.similarity.config import ComparisonConfig, config_for_size
 from seedstability.similarity.pairs import partner_statistics
@@ -29,7 +29,7 @@ def value(report, name: str, scope: str = "full") -> float:
 @pytest.mark.parametrize("n_seeds", [2, 3, 5, 20])
 def test_what_is_planted_is_found_by_any_number_of_dictionaries(n_seeds):
     report = compare(planted(n_seeds, n=48, d=128, shared=12))
-    assert complaints(report.document) == []
+    assert schema_errors(report.document) == []
     found = report.document["reproducibility"]
     assert found["thresholds"]["0.7"]["mean"]["value"] == pytest.approx(0.25)
     assert found["thresholds"]["0.7"]["stable"]["value"] == pytest.approx(0.25)
@@ -44,7 +44,7 @@ def test_equal_dictionaries_are_entirely_alike_whatever_the_order_of_their_rows(
     decoder, encoder = normal(*shape), normal(*shape, seed=1)
     order = torch.arange(shape[0]).roll(1)
     report = compare([sae(decoder, encoder), sae(decoder[order], encoder[order])])
-    assert complaints(report.document) == []
+    assert schema_errors(report.document) == []
     for name in ("max_cosine", "max_abs_cosine", "matched_mean", "encoder_matched_median"):
         assert value(report, name) == pytest.approx(1.0, abs=1e-5), name
     for name in SHARES:
@@ -125,7 +125,7 @@ def test_dead_latents_and_a_dead_dictionary_are_left_out_of_live_figures():
     dead.encoder_bias[:] = -1e6
     report = compare([*saes, dead], activations=x)
     document = report.document
-    assert complaints(document) == []
+    assert schema_errors(document) == []
     assert [each["live"] for each in document["dictionaries"]][3] == 0
     assert document["dictionaries"][1]["live"] <= 24
     live = document["pairs"]["live"]["max_cosine"]
@@ -191,7 +191,7 @@ def test_every_level_is_drawn_of_as_many_latents_as_the_papers():
 def test_a_gauge_level_of_one_pair_serves_all_pairs(monkeypatch):
     monkeypatch.setattr("seedstability.similarity.config._LATENTS_OF_EVERY_GAUGE", 10)
     report = compare(planted(5, n=24, d=8, shared=6), activations=activations(400, 8))
-    assert complaints(report.document) == []
+    assert schema_errors(report.document) == []
     assert report.document["settings"]["gauge_pairs"] == 1
     assert "gauge" in report.document["measures"]["full"]["matched_mean"]["kappa"]
     assert any("1 of 10 pairs" in note for note in report.document["notes"])

@@ -1,4 +1,4 @@
-"""Activations of two dictionaries are correlated exactly, and chance keeps what it should keep."""
+"""Activations of two dictionaries are correlated exactly, with both reference levels."""
 
 import numpy as np
 import pytest
@@ -50,7 +50,7 @@ def stage_inputs(saes):
 
 
 @pytest.mark.parametrize("architecture", ["topk", "relu"])
-def test_correlations_over_sparse_codes_are_those_over_dense_ones(architecture):
+def test_correlations_of_sparse_codes_equal_those_of_dense_ones(architecture):
     config = DictionaryConfig(architecture=architecture, n_latents=N, k=4)
     a, b, x = dictionary(0, config), dictionary(1, config), samples()
     ours = pearson(sparse_codes(a, x), sparse_codes(b, x))
@@ -58,7 +58,7 @@ def test_correlations_over_sparse_codes_are_those_over_dense_ones(architecture):
     np.testing.assert_allclose(ours, np.corrcoef(both.T)[:N, N:], atol=1e-9)
 
 
-def test_samples_are_encoded_alike_in_whatever_batches(monkeypatch):
+def test_encoding_does_not_depend_on_the_batch_size(monkeypatch):
     x, sae = samples(), dictionary(0)
     whole = sparse_codes(sae, x)
     monkeypatch.setattr("audit.evaluation.behavior.correlation._BATCH", 7)
@@ -67,7 +67,7 @@ def test_samples_are_encoded_alike_in_whatever_batches(monkeypatch):
     np.testing.assert_allclose(parts.values.toarray(), whole.values.toarray(), atol=1e-6)
 
 
-def test_dead_latents_are_told_and_left_out():
+def test_dead_latents_are_excluded():
     sae = dictionary(0)
     sae.encoder_bias[3] = -100.0
     codes = sparse_codes(sae, samples())
@@ -85,7 +85,7 @@ def test_firing_rates_are_shares_of_tokens():
     np.testing.assert_allclose(sparse_codes(sae, x).rate, (dense != 0).mean(axis=0))
 
 
-def test_the_same_latents_in_another_order_are_all_found():
+def test_permuted_latents_are_all_matched():
     sae, x = dictionary(0), samples()
     order = torch.randperm(N, generator=torch.Generator().manual_seed(3))
     other = SAE(
@@ -104,7 +104,7 @@ def test_the_same_latents_in_another_order_are_all_found():
     assert found["activations_only"] == found["decoder_only"] == 0.0
 
 
-def test_latents_are_counted_by_what_looks_alike_and_what_fires_alike():
+def test_latents_are_counted_by_decoder_and_by_activation_similarity():
     cosine = np.where(np.eye(4), np.diag([0.95, 0.85, 0.15, 0.25]), -0.5)
     correlation = np.full((4, 4), -0.1)
     correlation[[0, 1, 2, 3], [0, 2, 1, 3]] = [0.8, 0.4, 0.75, 0.3]
@@ -126,7 +126,7 @@ def test_latents_are_counted_by_what_looks_alike_and_what_fires_alike():
 
 
 def test_the_second_dictionary_may_have_fewer_live_latents():
-    # Latents 0 to 3 look alike those of the second, but 2 to 5 fire alike: two have both partners.
+    # Latents 0 to 3 have partners by decoder, latents 2 to 5 by activation: two have both.
     cosine, correlation = np.full((6, 4), -0.5), np.full((6, 4), -0.5)
     cosine[[0, 1, 2, 3], [0, 1, 2, 3]] = 0.9
     correlation[[2, 3, 4, 5], [2, 3, 0, 1]] = [0.8, 0.4, 0.6, 0.6]
@@ -136,7 +136,7 @@ def test_the_second_dictionary_may_have_fewer_live_latents():
     assert found["both"] == found["decoder_only"] == 0.5
 
 
-def test_turned_samples_keep_mean_and_covariance_but_are_others():
+def test_rotated_samples_keep_mean_and_covariance():
     x = samples(2, 5000)
     basis = principal_basis(x)
     gauge = GaugeBasis.from_basis(basis, len(x))
@@ -147,8 +147,8 @@ def test_turned_samples_keep_mean_and_covariance_but_are_others():
     assert (turned - x).abs().mean() > 0.1
 
 
-def test_a_gauge_scrambled_dictionary_is_the_one_that_reads_turned_samples(monkeypatch):
-    # A symmetry that is no sign flip tells a matrix from its transpose.
+def test_a_gauge_scrambled_dictionary_reads_rotated_samples(monkeypatch):
+    # A rotation that is not a sign flip distinguishes a matrix from its transpose.
     seen, turn = (
         {},
         torch.linalg.qr(torch.randn(D, D, generator=torch.Generator().manual_seed(1)))[0],
@@ -167,12 +167,12 @@ def test_a_gauge_scrambled_dictionary_is_the_one_that_reads_turned_samples(monke
     mean = samples(1).mean(0)
     turned = plain[1].encode((samples() - mean) @ turn + mean)
     np.testing.assert_allclose(codes.values.toarray(), turned.numpy(), atol=1e-4)
-    # What it reads in x along a row is what the first reads in x M along its own.
+    # Its readings of x along a row equal those of the plain dictionary of x M.
     x = samples() - mean
     torch.testing.assert_close(x @ decoder.T, (x @ turn) @ plain[1].decoder.T, atol=1e-4, rtol=0)
 
 
-def test_a_copy_stands_far_above_both_chance_levels():
+def test_a_copy_is_far_above_both_chance_levels():
     saes, data = stage_inputs([dictionary(0), dictionary(0), dictionary(1)])
     found = correlate(CorrelationConfig(TOPK, first=2), saes, data)
     value, gauge, shuffled = (
@@ -183,7 +183,7 @@ def test_a_copy_stands_far_above_both_chance_levels():
     assert abs(found["shuffled"]["partner_correlation"][0, 1]) < 0.1
 
 
-def test_each_pair_is_looked_at_and_no_seed_with_itself():
+def test_all_pairs_except_the_diagonal_are_compared():
     saes, data = stage_inputs([dictionary(seed) for seed in (0, 1, 2)])
     found = correlate(CorrelationConfig(TOPK), saes, data)
     for level in ("value", "gauge", "shuffled"):
@@ -196,7 +196,7 @@ def test_each_pair_is_looked_at_and_no_seed_with_itself():
     np.testing.assert_array_equal(found["live"], live)
 
 
-def test_contexts_change_places_only_within_their_domain():
+def test_contexts_are_permuted_within_their_domain():
     domain = np.repeat([0, 1], [7, 5])
     order = _shuffled_tokens(domain, 12 * 3, seed=0)
     np.testing.assert_array_equal(np.sort(order), np.arange(36))

@@ -1,4 +1,4 @@
-"""Rules as text and as tests, how they are learnt and scored, and the stages."""
+"""Rules: their text, tests, learning and scoring."""
 
 from dataclasses import replace
 
@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from audit.evaluation.explanation.config import RuleConfig
 from audit.evaluation.explanation.detection import balanced_accuracy, detection_score
 from audit.evaluation.explanation.explainers import RuleExplainer, RuleJudge
-from audit.evaluation.explanation.heldout_text import Look, firings
+from audit.evaluation.explanation.heldout_text import LatentWindows, firings
 from audit.evaluation.explanation.learner import learn
-from audit.evaluation.explanation.rules import Predicate, Rule, merged, parse
-from audit.evaluation.explanation.tokens import CLASSES, classes_of, printed, read, texts_of
+from audit.evaluation.explanation.rules import Predicate, Rule, merge_token_sets, parse
+from audit.evaluation.explanation.tokens import CLASSES, classes_of, quote, texts_of, unquote
 from audit.evaluation.explanation.windows import Vocabulary, Windows, activity, unpacked
 from helpers.explanation_data import CONFIG, ONE_TOKEN, Tokenizer, example, sae, samples
 from seedstability.dictionaries.sae import SAE
@@ -41,17 +41,17 @@ RULES = st.builds(
 
 
 @given(RULES)
-def test_a_rule_s_text_says_all_of_it(rule):
+def test_parsing_inverts_the_text_of_a_rule(rule):
     assert parse(str(rule)) == rule
 
 
 @given(st.text())
-def test_a_printed_token_is_ascii_on_one_line_and_can_be_read_back(text):
-    shown = printed(text)
+def test_a_quoted_token_is_ascii_on_one_line_and_can_be_unquoted(text):
+    shown = quote(text)
     assert shown.replace("·", "").isascii()
     assert shown.isprintable()
     assert " " not in shown
-    assert read(shown) == text
+    assert unquote(shown) == text
 
 
 def test_a_rule_reads_as_english():
@@ -64,12 +64,12 @@ def test_a_rule_reads_as_english():
 
 
 @pytest.mark.parametrize("text", ["", "token", 'token is "a" or', 'token is "a', "token is odd"])
-def test_what_is_no_rule_is_refused_with_an_example(text):
-    with pytest.raises(UserError, match="one reads like"):
+def test_invalid_rules_are_refused_with_an_example(text):
+    with pytest.raises(UserError, match="a rule looks like"):
         parse(text)
 
 
-def test_byte_level_tokens_become_text_and_broken_characters_their_bytes():
+def test_byte_level_tokens_become_text_and_incomplete_characters_bytes():
     class Bytes:
         def get_vocab(self):
             return {"Ġthe": 0, "ĊĠĠ": 1, "Ã©": 2, "Ã": 3, "<|endoftext|>": 4}
@@ -95,12 +95,12 @@ def test_byte_level_tokens_become_text_and_broken_characters_their_bytes():
         ("é", {"a word's rest", "lower case", "not ASCII"}),
     ],
 )
-def test_tokens_belong_to_the_classes_that_a_reader_expects(text, classes):
+def test_tokens_belong_to_the_expected_classes(text, classes):
     assert set(classes_of(text)) == classes
 
 
 @given(st.integers(0, 2**32 - 1))
-def test_packed_windows_mark_what_the_plain_rule_marks(seed):
+def test_packed_windows_mark_the_same_as_the_plain_rule(seed):
     rng = np.random.default_rng(seed)
     texts = texts_of(Tokenizer())
     windows = Windows.of(rng.integers(1, len(texts), (2, 64)), Vocabulary(texts))
@@ -124,7 +124,7 @@ def test_the_separator_belongs_to_no_class():
     assert not Windows.of(tokens, Vocabulary(texts, separator=0)).marked(bracket)[0]
 
 
-def test_a_firing_lies_in_the_window_and_at_the_place_of_its_token():
+def test_firings_are_assigned_to_window_and_token():
     found = activity(np.array([0, 30, 31, 126, 127]), np.array([1.0, 5.0, 2.0, 3.0, 4.0]), 127)
     assert found.window.tolist() == [0, 1, 3, 4]
     assert found.strength.tolist() == [5.0, 2.0, 3.0, 4.0]
@@ -133,13 +133,13 @@ def test_a_firing_lies_in_the_window_and_at_the_place_of_its_token():
 
 
 @pytest.mark.parametrize("architecture", ["topk", "relu", "jumprelu"])
-def test_firings_are_what_encoding_leaves(architecture):
+def test_firings_equal_the_non_zero_encoding(architecture):
     generator = torch.Generator().manual_seed(0)
 
     def draw(*shape: int) -> torch.Tensor:
         return torch.randn(*shape, generator=generator)
 
-    # With so many kept, some are negative, which topk sets to zero.
+    # With k this large some pre-activations are negative, which topk sets to zero.
     config = replace(ONE_TOKEN, architecture=architecture, k=15, n_latents=20)
     threshold = draw(20).abs() if architecture == "jumprelu" else torch.zeros(20)
     random = SAE(draw(20, 8), draw(20), draw(20, 8), draw(8), threshold, config)
@@ -151,47 +151,47 @@ def test_firings_are_what_encoding_leaves(architecture):
         np.testing.assert_allclose(values, codes[rows, latent], rtol=1e-6)
 
 
-def test_single_tokens_become_a_set_and_conjunctions_stay():
+def test_single_tokens_merge_into_a_set_and_conjunctions_stay():
     a, b, c = (Predicate("is", back, (text,)) for back, text in ((0, "a"), (0, "b"), (1, "c")))
-    assert merged([(a,), (c,), (a, c), (b,)]) == Rule(
+    assert merge_token_sets([(a,), (c,), (a, c), (b,)]) == Rule(
         ((a._replace(values=("a", "b")),), (c,), (a, c))
     )
 
 
-def learnt(active, inactive, **settings) -> Rule:
+def learned(active, inactive, **settings) -> Rule:
     return parse(RuleExplainer(RuleConfig(**settings)).explain(active, inactive))
 
 
-def test_the_token_before_is_found_where_the_token_alone_says_nothing():
+def test_the_previous_token_is_found_if_the_token_alone_is_uninformative():
     active = [example(*"(xyzab(x", fires=(1, 7)) for _ in range(20)]
     inactive = [example(*"yxaxb(a(", fires=()) for _ in range(40)]
-    assert str(learnt(active, inactive)) == 'token is "x" and previous is "("'
+    assert str(learned(active, inactive)) == 'token is "x" and previous is "("'
 
 
-def test_two_tokens_that_each_explain_some_windows_are_both_named():
+def test_tokens_that_each_explain_some_windows_are_all_named():
     active = [example("a", "c", fires=(0,)), example("c", "b", fires=(1,))] * 20
     inactive = [example("c", "d")] * 40
-    assert str(learnt(active, inactive)) in ('token in {"a", "b"}', 'token in {"b", "a"}')
+    assert str(learned(active, inactive)) in ('token in {"a", "b"}', 'token in {"b", "a"}')
 
 
-def test_a_rule_that_would_list_single_windows_is_not_learnt():
+def test_a_rule_that_lists_single_windows_is_not_learned():
     active = [example(f"w{n}", "x", fires=(0,)) for n in range(200)]
     inactive = [example(f"v{n}", "x") for n in range(200)]
-    assert str(learnt(active, inactive, tokens=200)) == "never"
+    assert str(learned(active, inactive, tokens=200)) == "never"
 
 
-def test_a_rule_is_no_longer_than_allowed():
+def test_a_rule_has_at_most_max_predicates():
     words = "abcdefgh"
     active = [example(words[n % 8], "·", fires=(0,)) for n in range(80)]
-    rule = learnt(active, [example("z", "·")] * 80, most_predicates=3, tokens=8)
+    rule = learned(active, [example("z", "·")] * 80, max_predicates=3, tokens=8)
     assert rule.length <= 3
     assert rule.clauses
 
 
-def test_the_beginning_of_a_context_can_be_a_rule():
+def test_a_position_rule_is_learned():
     active = [example("a", "b", fires=(1,), first=0)] * 20
     inactive = [example("a", "b", first=32)] * 20
-    assert str(learnt(active, inactive)) == "position < 2"
+    assert str(learned(active, inactive)) == "position < 2"
 
 
 def test_no_windows_of_one_kind_are_refused():
@@ -199,7 +199,7 @@ def test_no_windows_of_one_kind_are_refused():
         detection_score("never", RuleJudge(), [], [example("a")])
 
 
-def test_a_judge_that_counts_wrongly_is_refused():
+def test_a_wrong_number_of_answers_is_refused():
     class Short:
         def judge(self, explanation, windows):
             return [True]
@@ -216,7 +216,7 @@ def test_a_judge_does_not_see_strengths():
     assert detection_score("", Cheat(), [example("a", fires=(0,))], [example("b")]) == 0.5
 
 
-def test_balanced_accuracy_is_one_half_for_who_always_says_yes():
+def test_balanced_accuracy_is_one_half_for_constant_answers():
     assert balanced_accuracy(np.ones(10, bool), np.ones(3, bool)) == 0.5
     assert balanced_accuracy(np.array([True, True]), np.array([False, True])) == 0.75
 
@@ -224,9 +224,9 @@ def test_balanced_accuracy_is_one_half_for_who_always_says_yes():
 def test_learning_does_not_depend_on_the_order_of_inactive_windows():
     text = samples()
     active = text.activity(*firings(sae(), text.x).of(4))
-    look = Look(active, text, CONFIG, np.random.default_rng(0))
+    chosen = LatentWindows(active, text, CONFIG, np.random.default_rng(0))
     windows = text.windows
-    words = active.word[np.searchsorted(active.window, look.shown)]
-    there = learn(windows[look.shown], words, windows[look.contrast], CONFIG.rules)
-    back = learn(windows[look.shown], words, windows[look.contrast[::-1]], CONFIG.rules)
+    words = active.word[np.searchsorted(active.window, chosen.shown)]
+    there = learn(windows[chosen.shown], words, windows[chosen.contrast], CONFIG.rules)
+    back = learn(windows[chosen.shown], words, windows[chosen.contrast[::-1]], CONFIG.rules)
     assert there == back

@@ -44,7 +44,7 @@ class Server:
                 content = (reply if isinstance(reply, str) else json.dumps(reply)).encode()
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(content)))
-                with suppress(BrokenPipeError):  # who ran out of patience has gone
+                with suppress(BrokenPipeError):  # the client timed out
                     self.end_headers()
                     self.wfile.write(content)
 
@@ -84,7 +84,7 @@ def knows_loops(request: dict) -> dict:
     return completion(f"Sure: {[int('for' in passage) for passage in passages]}")
 
 
-def test_explainer_and_judge_work_over_an_endpoint(serve):
+def test_explainer_and_judge_work_with_an_endpoint(serve):
     server = serve((200, knows_loops))
     model = server.endpoint()
     said = ModelExplainer(model).explain(ACTIVE, INACTIVE)
@@ -96,7 +96,7 @@ def test_explainer_and_judge_work_over_an_endpoint(serve):
     assert len(server.asked) == 3
 
 
-def test_the_explainer_sees_marks_and_strengths_and_the_judge_does_not(serve):
+def test_only_the_explainer_sees_marks_and_strengths(serve):
     server = serve((200, knows_loops))
     model = server.endpoint()
     ModelExplainer(model, shown=1).explain(ACTIVE, INACTIVE)
@@ -123,13 +123,13 @@ def test_a_missing_key_is_named(serve, monkeypatch):
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
-def test_a_busy_server_is_asked_again(serve, status):
+def test_requests_to_a_busy_server_are_retried(serve, status):
     server = serve((status, "busy"), (status, "busy"), (200, completion("now")))
     assert server.endpoint().complete("a", "b") == "now"
     assert len(server.asked) == 3
 
 
-def test_a_server_that_stays_busy_is_given_up(serve):
+def test_a_server_that_stays_busy_is_an_error(serve):
     server = serve((503, "try\nlater"))
     with pytest.raises(UserError, match="asked 3 times") as refused:
         server.endpoint().complete("a", "b")
@@ -137,19 +137,19 @@ def test_a_server_that_stays_busy_is_given_up(serve):
     assert len(server.asked) == 3
 
 
-def test_a_refusal_is_not_repeated_and_its_reason_is_told(serve):
+def test_a_refusal_is_not_retried_and_gives_the_reason(serve):
     server = serve((401, {"error": "bad key"}))
     with pytest.raises(UserError, match=r"status 401.*bad key"):
         server.endpoint().complete("a", "b")
     assert len(server.asked) == 1
 
 
-def test_nobody_at_the_address_is_one_line(monkeypatch):
+def test_an_unreachable_address_is_a_one_line_error(monkeypatch):
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
-    nobody = Endpoint("http://127.0.0.1:9/v1", "tiny", retries=1, pause=0.0)
+    unreachable = Endpoint("http://127.0.0.1:9/v1", "tiny", retries=1, pause=0.0)
     with pytest.raises(UserError, match="is it running"):
-        nobody.complete("a", "b")
+        unreachable.complete("a", "b")
 
 
 def test_a_slow_server_runs_into_the_timeout(serve):
@@ -163,7 +163,7 @@ def test_a_slow_server_runs_into_the_timeout(serve):
         serve((200, slow)).endpoint(timeout=0.05, retries=0).complete("a", "b")
 
 
-def test_an_address_that_is_none_is_refused():
+def test_an_invalid_address_is_refused():
     with pytest.raises(UserError, match="check base_url"):
         Endpoint("localhost/v1", "tiny", retries=0).complete("a", "b")
 
@@ -171,18 +171,18 @@ def test_an_address_that_is_none_is_refused():
 @pytest.mark.parametrize(
     "reply", ["<html>", [], {}, {"choices": []}, {"choices": [{"text": "old"}]}, completion(None)]
 )
-def test_a_reply_of_another_protocol_is_refused(serve, reply):
-    with pytest.raises(UserError, match="no chat completion"):
+def test_a_reply_that_is_not_a_chat_completion_is_refused(serve, reply):
+    with pytest.raises(UserError, match="not a chat completion"):
         serve((200, reply)).endpoint().complete("a", "b")
 
 
 @pytest.mark.parametrize(
     "reply", ["yes, no", "[1]", "[1, 2, 0, 0]", "[true, [0", "[1, 0, 0, 'no']"]
 )
-def test_a_judge_s_malformed_reply_is_asked_for_again_and_then_refused(serve, reply):
+def test_a_malformed_reply_is_retried_and_then_refused(serve, reply):
     server = serve((200, completion(reply)))
     judge = ModelJudge(server.endpoint(), attempts=2)
-    with pytest.raises(UserError, match="no list of 4 zeros and ones"):
+    with pytest.raises(UserError, match="not a list of 4 zeros and ones"):
         judge.judge("loops", [*ACTIVE, *INACTIVE])
     assert len(server.asked) == 2
 
@@ -217,24 +217,24 @@ def folder(tmp_path_factory):
     return made
 
 
-def test_a_local_model_answers_and_does_so_again_alike(folder):
-    explainer = ModelExplainer(LocalModel(folder, most_tokens=8))
+def test_a_local_model_answers_deterministically(folder):
+    explainer = ModelExplainer(LocalModel(folder, max_tokens=8))
     said = explainer.explain(ACTIVE, INACTIVE)
     assert said
     assert explainer.explain(ACTIVE, INACTIVE) == said
 
 
-def test_a_local_model_judges_by_what_it_expects(folder):
+def test_a_local_model_judges_by_likelihood(folder):
     model = LocalModel(folder)
     said = LocalJudge(model).judge("loops", [*ACTIVE, *INACTIVE])
     assert len(said) == 4
     for answer, window in zip(said, [*ACTIVE, *INACTIVE], strict=True):
-        text = prompts.whether("loops", window)
+        text = prompts.yes_no_prompt("loops", window)
         assert answer == (model.log_probability(text, " yes") > model.log_probability(text, " no"))
     assert 0.0 <= detection_score("loops", LocalJudge(model), ACTIVE, INACTIVE) <= 1.0
 
 
-def test_log_probabilities_are_those_of_the_continuation_s_tokens(folder):
+def test_log_probability_sums_over_the_tokens_of_the_continuation(folder):
     model = LocalModel(folder)
     first, second = model.log_probability("a", "b"), model.log_probability("ab", "c")
     assert model.log_probability("a", "bc") == pytest.approx(first + second, rel=1e-5)

@@ -1,4 +1,4 @@
-"""Latents looked at in held-out text, and the stages that explain and align them."""
+"""Windows of latents in held-out text, and the stages that explain and align latents."""
 
 import numpy as np
 import pytest
@@ -6,10 +6,15 @@ import pytest
 from audit.evaluation.explanation import stages
 from audit.evaluation.explanation.config import AlignmentConfig
 from audit.evaluation.explanation.explainers import RuleExplainer, RuleJudge
-from audit.evaluation.explanation.heldout_text import Look, explained_by, firings, fit
+from audit.evaluation.explanation.heldout_text import (
+    LatentWindows,
+    explain_and_score,
+    firings,
+    scorability,
+)
 from audit.evaluation.explanation.planted import planted
 from audit.evaluation.explanation.rules import parse
-from audit.evaluation.explanation.tokens import printed, texts_of
+from audit.evaluation.explanation.tokens import quote, texts_of
 from helpers.explanation_data import (
     CONFIG,
     CONTEXTS,
@@ -25,30 +30,30 @@ from seedstability.errors import UserError
 
 
 @pytest.mark.parametrize("latent", [6, 9, 14])
-def test_the_fast_path_learns_and_scores_as_explainer_and_judge_do(latent):
+def test_the_fast_path_equals_explainer_and_judge(latent):
     text, generator = samples(), np.random.default_rng(0)
     rows, values = firings(sae(), text.x).of(latent)
     active = text.activity(rows, values)
-    assert fit(active, text, CONFIG) == 0
-    look = Look(active, text, CONFIG, generator)
+    assert scorability(active, text, CONFIG) == 0
+    chosen = LatentWindows(active, text, CONFIG, generator)
     explainer = RuleExplainer(CONFIG.rules, tuple(texts_of(Tokenizer())))
-    said, score = explained_by(explainer, RuleJudge(), look, text, rows, values)
-    assert parse(said) == look.rule()
-    assert score == look.score(look.rule())
+    said, score = explain_and_score(explainer, RuleJudge(), chosen, text, rows, values)
+    assert parse(said) == chosen.rule()
+    assert score == chosen.score(chosen.rule())
 
 
-def test_windows_are_learnt_from_in_one_half_and_scored_in_the_other():
+def test_learning_and_scoring_use_different_halves():
     text = samples()
     active = text.activity(*firings(sae(), text.x).of(5))
-    look = Look(active, text, CONFIG, np.random.default_rng(0))
+    chosen = LatentWindows(active, text, CONFIG, np.random.default_rng(0))
     learning, fires = set(np.flatnonzero(text.learning)), set(active.window)
-    assert {*look.shown, *look.contrast} <= learning
-    assert not {*look.active, *look.inactive, *look.strong} & learning
-    assert {*look.shown, *look.active, *look.strong} <= fires
-    assert not {*look.contrast, *look.inactive} & fires
+    assert {*chosen.shown, *chosen.contrast} <= learning
+    assert not {*chosen.active, *chosen.inactive, *chosen.strong} & learning
+    assert {*chosen.shown, *chosen.active, *chosen.strong} <= fires
+    assert not {*chosen.contrast, *chosen.inactive} & fires
     of = dict(zip(active.window, active.strength, strict=True))
-    rest = [of[w] for w in fires - learning if w not in set(look.strong)]
-    assert min(of[w] for w in look.strong) >= max(rest)
+    rest = [of[w] for w in fires - learning if w not in set(chosen.strong)]
+    assert min(of[w] for w in chosen.strong) >= max(rest)
 
 
 def test_contexts_of_a_block_stay_in_one_half():
@@ -58,13 +63,13 @@ def test_contexts_of_a_block_stay_in_one_half():
 
 
 @pytest.mark.parametrize("pairs", [False, True])
-def test_planted_latents_are_told_from_their_text(pairs):
+def test_planted_latents_score_one(pairs):
     text = samples()
     scored = 0
     for active in planted(text.windows.tokens, pairs):
-        if fit(active, text, CONFIG) == 0:
-            look = Look(active, text, CONFIG, np.random.default_rng(scored))
-            assert look.score(look.rule()) == 1.0
+        if scorability(active, text, CONFIG) == 0:
+            chosen = LatentWindows(active, text, CONFIG, np.random.default_rng(scored))
+            assert chosen.score(chosen.rule()) == 1.0
             scored += 1
     assert scored > 5
 
@@ -96,14 +101,14 @@ def test_each_rule_names_the_token_of_its_latent(explained):
         rules = explained["rules"][f"seed{seed}"].split("\n")
         drawn = explained["latent"][seed][explained["latent"][seed] >= 0]
         for latent, rule in zip(drawn, rules, strict=True):
-            assert rule == f"token is {printed(texts[rows[seed, latent].argmax()])}"
+            assert rule == f"token is {quote(texts[rows[seed, latent].argmax()])}"
 
 
 def test_latents_too_rare_to_score_are_counted(explained):
     text = samples()
     found = firings(sae(), text.x)
     latents = range(len(VOCABULARY))
-    fits = np.array([fit(text.activity(*found.of(i)), text, CONFIG) for i in latents])
+    fits = np.array([scorability(text.activity(*found.of(i)), text, CONFIG) for i in latents])
     counts = np.bincount(contexts()[:, 1:].ravel(), minlength=len(VOCABULARY))
     assert explained["live"].tolist() == [(counts > 0).sum()] * 2
     assert explained["rare"][0] == np.sum((fits < 0) & (counts > 0))
@@ -112,7 +117,7 @@ def test_latents_too_rare_to_score_are_counted(explained):
     assert explained["common"][0] > 0
 
 
-def test_firing_rates_are_those_of_the_tokens(explained):
+def test_firing_rates_equal_token_frequencies(explained):
     tokens = contexts()[:, 1:].ravel()
     token = dictionaries()["encoder"][0].argmax(axis=1)
     for latent, rate in zip(explained["latent"][0], explained["rate"][0], strict=True):
@@ -120,7 +125,7 @@ def test_firing_rates_are_those_of_the_tokens(explained):
             assert rate == pytest.approx((tokens == token[latent]).mean())
 
 
-def test_explaining_again_gives_the_same(explained, monkeypatch):
+def test_explaining_is_deterministic(explained, monkeypatch):
     monkeypatch.setattr(
         "audit.subjects.language_model.checkpoint.open_tokenizer",
         lambda model: Tokenizer(),
@@ -131,22 +136,22 @@ def test_explaining_again_gives_the_same(explained, monkeypatch):
     assert again["rules"] == explained["rules"]
 
 
-def test_samples_that_are_not_those_of_the_contexts_are_refused():
-    from audit.evaluation.explanation.heldout_text import Samples
+def test_samples_that_do_not_fit_the_contexts_are_refused():
+    from audit.evaluation.explanation.heldout_text import HeldoutText
 
     found = activations()
     with pytest.raises(UserError, match="all but the first token"):
-        Samples.of(CONFIG, found | {"heldout": found["heldout"][1:]}, texts_of(Tokenizer()))
+        HeldoutText.of(CONFIG, found | {"heldout": found["heldout"][1:]}, texts_of(Tokenizer()))
 
 
-def test_latents_in_another_order_are_aligned_with_themselves():
+def test_permuted_dictionaries_have_alignment_one():
     found = stages.align(AlignmentConfig(), dictionaries(3))["alignment"]
     assert np.isnan(found[range(3), range(3)]).all()
     off = ~np.eye(3, dtype=bool)
     np.testing.assert_allclose(found[off], 1.0, rtol=1e-6)
 
 
-def test_alignment_is_the_mean_of_both_cosines_with_the_decoder_s_partner():
+def test_alignment_is_the_mean_of_both_cosines_with_the_decoder_partner():
     decoder = np.eye(3, dtype=np.float32)
     encoder = np.array([[1, 0, 0], [0, 1, 0], [0, 1, 1]], np.float32)
     order = [2, 0, 1]

@@ -1,4 +1,4 @@
-"""Groups of latents set to zero within a model: without any, nothing is lost."""
+"""Groups of latents set to zero within a model, with known losses."""
 
 from dataclasses import replace
 
@@ -6,8 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from audit.evaluation.groups.config import LanguageWorthConfig, SubjectWorthConfig, WorthConfig
-from audit.evaluation.groups.contribution import in_addition, in_language
+from audit.evaluation.groups.config import (
+    AdditionContributionConfig,
+    ContributionConfig,
+    LanguageContributionConfig,
+)
+from audit.evaluation.groups.contribution import (
+    contribution_in_addition,
+    contribution_in_language_model,
+)
 from audit.subjects.language_model.checkpoint import open_model
 from audit.subjects.modular_addition.config import activations_config, reading_config
 from audit.subjects.modular_addition.stages import activations
@@ -21,7 +28,7 @@ HOOK, CONTEXTS, LENGTH, SEEDS = "blocks.1.hook_resid_pre", 10, 12, 3
 
 
 def identity(d):
-    """Gives back what it reads: a latent for what is positive of a coordinate, one for the rest."""
+    """Reconstruct the input exactly: one latent for each sign of each coordinate."""
     rows = torch.cat([torch.eye(d), -torch.eye(d)])
     nothing = torch.zeros(2 * d)
     config = DictionaryConfig(architecture="relu", n_latents=2 * d)
@@ -29,15 +36,15 @@ def identity(d):
 
 
 def camps(d):
-    """Latents of what is positive come back in all seeds, the others in none."""
+    """Latents of positive signs recur in all seeds, the others in none."""
     best = np.tile(np.where(np.arange(2 * d) < d, 0.9, 0.1), (SEEDS, SEEDS, 1))
     best[range(SEEDS), range(SEEDS)] = np.nan
     rate = np.full((SEEDS, 2 * d), 0.5)
     return {"best": best, "live": np.ones((SEEDS, 2 * d), bool), "firing_rate": rate}
 
 
-def worth(d):
-    return WorthConfig(identity(d).config, GroupsConfig(fewest=d), first=1)
+def contribution(d):
+    return ContributionConfig(identity(d).config, GroupsConfig(fewest=d), first=1)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +64,7 @@ def text(model):
 
 
 def plain_loss(model, tokens, edit):
-    """Cross-entropy after positions that dictionaries see, with what they read edited."""
+    """Cross-entropy after all positions but the separator, with edited activations."""
 
     def at(value, hook):
         value[:, 1:] = edit(value[:, 1:])
@@ -68,10 +75,10 @@ def plain_loss(model, tokens, edit):
     return torch.nn.functional.cross_entropy(logits.flatten(0, 1), tokens[:, 2:].flatten()).item()
 
 
-def test_a_language_models_loss_without_a_group_is_that_of_what_is_left(model, text):
+def test_loss_without_a_group_equals_the_loss_of_the_remaining_activations(model, text):
     d = tiny.D_MODEL
-    config = LanguageWorthConfig(worth(d), model, "any", HOOK, contexts=CONTEXTS)
-    found = in_language(config, stacked([identity(d)] * SEEDS), text, camps(d))
+    config = LanguageContributionConfig(contribution(d), model, "any", HOOK, contexts=CONTEXTS)
+    found = contribution_in_language_model(config, stacked([identity(d)] * SEEDS), text, camps(d))
     tokens = torch.from_numpy(text["heldout_contexts"])
     clean = plain_loss(model, tokens, lambda x: x)
     assert found["loss_clean"] == pytest.approx(clean, abs=1e-5)
@@ -85,15 +92,16 @@ def test_a_language_models_loss_without_a_group_is_that_of_what_is_left(model, t
     )
 
 
-def test_addition_without_any_latent_removed_is_the_subject_left_alone():
+def test_addition_without_removal_scores_like_the_clean_subject():
     read = activations(activations_config("clean", 0, 1, "report"))
     few = {name: read[name][:300] for name in ("heldout", "heldout_pairs")}
     d = few["heldout"].shape[1]
-    config = SubjectWorthConfig(replace(worth(d), caliper=1.0), reading_config("clean", 0))
-    found = in_addition(config, stacked([identity(d)] * SEEDS), few, camps(d))
+    groups = replace(contribution(d), caliper=1.0)
+    config = AdditionContributionConfig(groups, reading_config("clean", 0))
+    found = contribution_in_addition(config, stacked([identity(d)] * SEEDS), few, camps(d))
     assert found["accuracy_clean"] == 1.0
     assert found["nothing"]["accuracy"] == [1.0]
     assert found["nothing"]["loss"] == pytest.approx([found["loss_clean"]], abs=1e-4)
     assert found["accuracy_mean"] < 0.1
-    # half of every activation gone: still right, and less sure
+    # half of every activation is removed: still correct, but with a larger loss
     assert found["stable"]["loss"][0] > 2 * found["loss_clean"]

@@ -1,4 +1,4 @@
-"""What groups of latents carry and respond to: known answers on dictionaries made by hand."""
+"""Contribution and responses of groups of latents, on dictionaries with known answers."""
 
 from dataclasses import replace
 
@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from audit.evaluation.groups.codes import codes_of_all, correlations, without
-from audit.evaluation.groups.config import ResponsesConfig, WorthConfig
-from audit.evaluation.groups.contribution import _tables, removals
+from audit.evaluation.groups.codes import correlations, reconstruct_without, sparse_columns
+from audit.evaluation.groups.config import ContributionConfig, ResponsesConfig
+from audit.evaluation.groups.contribution import _removal_tables, removals
 from audit.evaluation.groups.responses import _of_seed, _pairs, _Text
 from audit.evaluation.groups.token_statistics import entropy, log_ranks, subsampled_entropy
 from audit.training.stages import stacked
@@ -22,13 +22,13 @@ CONFIG = replace(TOPK, n_latents=N, k=4)
 
 
 def dictionary() -> SAE:
-    """Latent i reads and writes coordinate i."""
+    """A dictionary whose latent i reads and writes coordinate i."""
     eye = torch.eye(N, D)
     return SAE(eye, torch.zeros(N), eye.clone(), torch.zeros(D), torch.zeros(N), CONFIG)
 
 
 def samples() -> torch.Tensor:
-    """Each has four coordinates; those of the first half are three times as large."""
+    """Samples with four coordinates each; those of the first half are three times as large."""
     generator = np.random.default_rng(0)
     x = np.zeros((M, D), np.float32)
     for row in x:
@@ -38,31 +38,31 @@ def samples() -> torch.Tensor:
 
 
 def camps() -> dict:
-    """The first half of all latents comes back in all seeds, the second in none."""
+    """The first half of all latents recurs in all seeds, the second in none."""
     best = np.tile(np.where(np.arange(N) < N // 2, 0.9, 0.1), (SEEDS, SEEDS, 1))
     best[range(SEEDS), range(SEEDS)] = np.nan
     rate = np.full((SEEDS, N), 1 / 6)
     return {"best": best, "live": np.ones((SEEDS, N), bool), "firing_rate": rate}
 
 
-def test_sparse_codes_are_those_that_the_dictionary_encodes():
+def test_sparse_columns_equal_the_encoding():
     sae, x = dictionary(), samples()
-    assert np.array_equal(codes_of_all(sae, x).toarray(), sae.encode(x).double().numpy())
+    assert np.array_equal(sparse_columns(sae, x).toarray(), sae.encode(x).double().numpy())
 
 
-def test_a_reconstruction_without_latents_is_the_decoding_of_codes_set_to_zero():
+def test_reconstruction_without_latents_decodes_codes_set_to_zero():
     sae, x = dictionary(), samples()
     sae = replace(sae, decoder_bias=torch.arange(D) / 10.0)
     codes, removed = sae.encode(x), np.array([0, 5, 17])
     codes[:, removed] = 0.0
-    made = without(sae, codes_of_all(sae, x), removed)
+    made = reconstruct_without(sae, sparse_columns(sae, x), removed)
     assert np.allclose(made, sae.decode(codes).double().numpy(), atol=1e-5)
 
 
-def test_correlations_are_pearsons_and_silence_correlates_with_nobody():
+def test_correlations_are_pearsons_and_zero_for_silent_latents():
     sae, x = dictionary(), samples()
     x[:, 3] = 0.0
-    codes = codes_of_all(sae, x)
+    codes = sparse_columns(sae, x)
     found, others = correlations(codes), np.arange(N) != 3
     plain = np.corrcoef(codes.toarray()[:, others].T)
     assert np.allclose(found[np.ix_(others, others)], plain)
@@ -70,7 +70,7 @@ def test_correlations_are_pearsons_and_silence_correlates_with_nobody():
     assert not found[3, others].any()
 
 
-def test_removals_are_of_one_size_and_pairs_fire_equally_often():
+def test_removals_have_equal_sizes_and_matched_firing_rates():
     stable, unstable = np.arange(8), np.arange(8, N)
     rate = np.where(np.arange(N) < 8, 0.1, 0.01)
     rate[[20, 21]] = 0.11
@@ -86,16 +86,16 @@ def test_removals_are_of_one_size_and_pairs_fire_equally_often():
     assert found["nothing"].rate == 0.0
 
 
-def test_what_is_lost_is_what_the_removed_latents_wrote():
+def test_the_loss_of_a_removal_is_the_removed_output():
     x = samples()
     seen = []
 
-    def judge(made):
+    def model_score(made):
         seen.append(made)
         return {"loss": float(np.square(made - x.double().numpy()).sum())}
 
-    config = WorthConfig(CONFIG, GroupsConfig(fewest=2), first=SEEDS)
-    found = _tables(config, stacked([dictionary()] * SEEDS), camps(), x, judge)
+    config = ContributionConfig(CONFIG, GroupsConfig(fewest=2), first=SEEDS)
+    found = _removal_tables(config, stacked([dictionary()] * SEEDS), camps(), x, model_score)
     values = x.double().numpy()
     total = np.square(values - values.mean(0)).sum()
     parts = {"stable": slice(0, N // 2), "unstable": slice(N // 2, N)}
@@ -110,7 +110,7 @@ def test_what_is_lost_is_what_the_removed_latents_wrote():
     assert len(seen) == 8 * SEEDS
 
 
-def test_ranks_begin_at_one_and_equals_share_theirs():
+def test_ranks_begin_at_one_and_ties_share_theirs():
     assert 10 ** log_ranks(np.array([5, 100, 5, 7])) == pytest.approx([3.5, 1.0, 3.5, 2.0])
 
 
@@ -119,7 +119,7 @@ def test_entropy_of_known_tokens():
     assert entropy(np.array([1, 2, 3, 4])) == pytest.approx(2.0)
 
 
-def test_entropy_is_taken_from_equally_many_whoever_fires_more():
+def test_subsampled_entropy_does_not_depend_on_frequency():
     draw = np.random.default_rng(0)
     law = np.random.default_rng(1).integers(0, 40, 5000)
     rare, frequent = law[:40], law
@@ -128,13 +128,13 @@ def test_entropy_is_taken_from_equally_many_whoever_fires_more():
     assert np.isnan(subsampled_entropy(law[:31], 32, 20, draw))
 
 
-def test_pairs_are_numbered_on_both_sides():
+def test_pairs_are_numbered_in_both_groups():
     pair = _pairs(np.array([-1.0, -2.0, -3.0, -2.05, -0.5]), np.array([0, 0, 0, 1, 1]), 0.1)
     assert pair.tolist() == [-1, 0, -1, 0, -1]
 
 
 class Fires:
-    """Latent 0 fires on one rare token, latent 1 on all the frequent ones, as often."""
+    """Latent 0 fires on one rare token, latent 1 equally often on the frequent ones."""
 
     counts = np.array([40, 40, 0])
     _rows = (np.arange(40), np.arange(40, 80), np.arange(0))
@@ -144,12 +144,12 @@ class Fires:
 
 
 class Text:
-    """Held-out samples without windows, of which no rule is learnt."""
+    """Held-out samples without windows, so that no rule is learned."""
 
     x = torch.randn(200, 6, generator=torch.Generator().manual_seed(0))
 
 
-def test_responses_are_of_the_tokens_on_which_latents_fire(monkeypatch):
+def test_responses_describe_the_tokens_on_which_latents_fire(monkeypatch):
     from audit.evaluation.groups import responses
 
     monkeypatch.setattr(responses, "_rare", lambda *_: 0.0)
