@@ -163,10 +163,10 @@ def compare(c):
 @verb(help={"retrain": "train them again and say whether the bits agree", "name": "one of them"})
 def subjects(c, retrain=False, name=""):
     """The transformers whose weights are in data/subjects (retraining: 30 min)."""
-    from audit.retraining import known_subjects, retrain_subjects
+    from audit.retraining import describe_subjects, retrain_subjects
 
     if not retrain:
-        print(known_subjects())
+        print(describe_subjects())
         return
     for line in retrain_subjects(name):
         print(line, flush=True)
@@ -215,6 +215,11 @@ def _hand_over_to_library(words: list[str], help: str | None) -> None:
         return
     into = ["--out", str(ROOT / "build" / "compare")]
     typed = ["--help"] if help else [*into, *words[1:]]
+    if help:
+        print(
+            "invoke compare DIR DIR [DIR ...], with --out build/compare if left out, is\n",
+            flush=True,
+        )
     path = os.pathsep.join([str(ROOT / "code"), *filter(None, [os.environ.get("PYTHONPATH")])])
     os.chdir(HERE)
     os.execve(

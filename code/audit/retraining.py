@@ -1,57 +1,19 @@
-"""What tasks do beside the paper's graph: somebody's own dictionaries, the subjects' weights."""
+"""Retrain the subjects whose weights are in data/subjects, and compare the bits."""
 
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 
 from audit.folders import CODE
 from audit.subjects.language_model import config as language
 from audit.subjects.modular_addition.config import read_recipe, subject_names
 from seedstability.errors import UserError
 from seedstability.numerics import pinning
-from seedstability.numerics.abi import numeric_abi
 
 
-def compare_dictionaries(
-    folders: Iterable[str],
-    activations: str,
-    initial: Iterable[str],
-    out: Path,
-    threshold: float,
-    all_pairs: bool,
-    threads: int,
-) -> Iterator[str]:
-    """Compare somebody's own dictionaries and write the report; the summary, then the files.
-
-    Raises:
-        UserError: for what cannot be compared, or an `out` that holds something else.
-    """
-    from seedstability.report.compare import compare as compare_saes
-    from seedstability.report.report import refuse_target
-    from seedstability.terminal import Phases
-
-    refuse_target(out)
-    pinning.fix_after_torch(threads)
-    with Phases() as phases:
-        report = compare_saes(
-            list(folders),
-            activations or None,
-            list(initial) or None,
-            threshold=threshold,
-            all_pairs=all_pairs,
-            numeric_abi=asdict(numeric_abi()),
-            listener=phases,
-        )
-    files = report.write(out)
-    yield from report.summary
-    yield from map(str, files)
-
-
-def known_subjects() -> str:
-    """The transformers whose weights are kept, a line each."""
+def describe_subjects() -> str:
+    """Describe the subjects whose weights are kept, a line each."""
     lines = []
     for name in subject_names():
         recipe = read_recipe(name)
@@ -75,7 +37,7 @@ def _losses(by_domain: Mapping[str, float]) -> str:
 
 
 def retrain_subjects(name: str = "") -> Iterator[str]:
-    """Train transformers again, one after the other, and say whether their bits agree.
+    """Train subjects again, one after the other, and say whether their bits agree.
 
     Raises:
         UserError: for a name that is not there, or weights that are missing or damaged.
@@ -84,25 +46,25 @@ def retrain_subjects(name: str = "") -> Iterator[str]:
     if name and name not in names:
         raise UserError(f"no subject is called {name!r}; there are {', '.join(names)}")
     for each in [name] if name else names:
-        yield _language_model_retrained() if each == language.OURS else _retrained(each)
+        yield _retrain_language_model() if each == language.OURS else _retrain_transformer(each)
 
 
-def _retrained(name: str) -> str:
+def _retrain_transformer(name: str) -> str:
     code = (
         "import sys; from seedstability.numerics.pinning import fix_after_torch;"
         "fix_after_torch(); from audit.subjects.modular_addition.weights import retrain;"
         "r = retrain(sys.argv[1]);"
         "print(r.same_bits, r.largest_difference, r.heldout_accuracy, r.seconds)"
     )
-    printed = _in_a_process(code, name, pinning.environment())
+    printed = _run_in_process(code, name, pinning.environment())
     same, difference, accuracy, seconds = printed.split()[-4:]
     return (
-        f"{name}: {_bits(same, difference)}; {100 * float(accuracy):.2f}% of the held-out pairs,"
-        f" {float(seconds):.0f} s"
+        f"{name}: {_same_bits(same, difference)};"
+        f" {100 * float(accuracy):.2f}% of the held-out pairs, {float(seconds):.0f} s"
     )
 
 
-def _language_model_retrained() -> str:
+def _retrain_language_model() -> str:
     code = (
         "from audit.subjects.language_model.small import retrain; r = retrain();"
         "print(r.same_bits, r.largest_difference, *r.heldout_loss.values(), r.seconds)"
@@ -110,16 +72,17 @@ def _language_model_retrained() -> str:
     # With all instructions that the processor has: Muon's products in half precision are emulated
     # where they are pinned to AVX2, and the training would take four times as long.
     threads = {"OMP_NUM_THREADS": str(language.SMALL.threads)}
-    same, difference, *losses, seconds = _in_a_process(code, language.OURS, threads).split()[-5:]
+    same, difference, *losses, seconds = _run_in_process(code, language.OURS, threads).split()[-5:]
     by_domain = dict(zip(map(str, language.DOMAINS), map(float, losses), strict=True))
-    return (
-        f"{language.OURS}: {_bits(same, difference)}; {_losses(by_domain)}, {float(seconds):.0f} s"
-    )
+    told = f"{_same_bits(same, difference)}; {_losses(by_domain)}, {float(seconds):.0f} s"
+    return f"{language.OURS}: {told}"
 
 
-def _in_a_process(code: str, name: str, environment: Mapping[str, str]) -> str:
-    """What it prints. In a process of its own, because what fixes the bits has to be set before
-    torch is loaded."""
+def _run_in_process(code: str, name: str, environment: Mapping[str, str]) -> str:
+    """Run code and return what it prints.
+
+    It needs its own process: what fixes the bits has to be set before torch is loaded.
+    """
     package = str(CODE)
     ran = subprocess.run(
         [sys.executable, "-c", code, name],
@@ -128,11 +91,11 @@ def _in_a_process(code: str, name: str, environment: Mapping[str, str]) -> str:
         text=True,
     )
     if ran.returncode:
-        raise UserError(f"{name} could not be trained again: {ran.stderr.strip().splitlines()[-1]}")
+        raise UserError(f"{name} could not be retrained: {ran.stderr.strip().splitlines()[-1]}")
     return ran.stdout
 
 
-def _bits(same: str, difference: str) -> str:
+def _same_bits(same: str, difference: str) -> str:
     if same == "True":
         return "the same bits"
     return f"other bits, at most {float(difference):.2g} away"

@@ -5,6 +5,8 @@ Names are loaded on first use, so that importing the package costs next to nothi
 
 from importlib import import_module
 
+__version__ = "0.1.0"
+
 _HOME = {
     "SAE": "dictionaries.sae",
     "DictionaryConfig": "dictionaries.config",

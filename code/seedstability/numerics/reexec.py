@@ -1,4 +1,4 @@
-"""A whole command under the environment that fixes the bits, as stages have it in their workers."""
+"""Re-exec a command with the pinned environment."""
 
 import os
 import sys
@@ -7,17 +7,17 @@ from seedstability.numerics import pinning
 
 
 def reexec_pinned() -> int:
-    """Replace this process by the same command with all pinned, unless it has that already.
+    """Replace this process by the same command with the pinned environment, unless it is pinned.
 
-    The variables are read when NumPy and torch are loaded, which may have happened.
+    NumPy and torch read the variables when they are loaded, which may have happened already.
 
     Returns:
         The number of threads to compute with.
     """
     threads = usable_threads()
     wanted = pinning.environment(threads)
-    # Only products in half precision are oneDNN's, and matching takes them for a first look alone:
-    # what it finds is computed again. Pinned they would be slower than float32.
+    # oneDNN computes only products in half precision. Matching uses them to screen candidates,
+    # which are recomputed. Pinned they would be slower than float32.
     wanted.pop("ONEDNN_MAX_CPU_ISA", None)
     if any(os.environ.get(name) != value for name, value in wanted.items()):
         sys.stdout.flush()
@@ -27,6 +27,6 @@ def reexec_pinned() -> int:
 
 
 def usable_threads() -> int:
-    """As many as this process may use, or as it is told to; no bit depends on it."""
-    told = os.environ.get("OMP_NUM_THREADS", "")
-    return int(told) if told.isdigit() and int(told) else len(os.sched_getaffinity(0))
+    """Number of threads: OMP_NUM_THREADS, or the available cores. Bits do not depend on it."""
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    return int(given) if given.isdigit() and int(given) else len(os.sched_getaffinity(0))

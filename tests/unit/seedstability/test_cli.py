@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save_file
 
 import seedstability
-from helpers.comparison_data import activations, schema_errors, normal, planted, sae
+from helpers.comparison_data import activations, normal, planted, sae, schema_errors
 from helpers.repository import CODE, ROOT
 from seedstability.cli import REPORT, main
 from seedstability.dictionaries.formats.folder import load, save
@@ -112,8 +112,8 @@ def test_the_report_goes_to_a_folder_of_its_own_unless_told_otherwise(folders, t
         (("seed0", "seed1", "--threshold", "high"), "threshold is 'high'; it must be a number"),
         (("seed0", "seed1", "--threshold", "1.5"), "it must lie between 0 and 1"),
         (("seed0", "seed1", "--initial", "start0"), "1 initial dictionaries given for 2"),
-        (("seed0", "seed1", "--activations", "y.npy"), "y.npy is no file"),
-        (("seed0", "seed1", "--out", "seed2"), "seed2 holds something else than a report"),
+        (("seed0", "seed1", "--activations", "y.npy"), "y.npy is not a file"),
+        (("seed0", "seed1", "--out", "seed2"), "seed2 holds other files than a report"),
     ],
 )
 def test_a_mistake_in_compare_is_one_line_and_nothing_is_written(

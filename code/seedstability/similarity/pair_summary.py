@@ -1,0 +1,106 @@
+"""Two dictionaries matched one to one, in a few figures: what `seedstability match` prints."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from seedstability.dictionaries.formats.folder import load
+from seedstability.errors import UserError
+from seedstability.stability.chance.closed_form import chance_level
+from seedstability.stability.matching.match import Matching, agreement, match
+
+_FILES = (".npy", ".safetensors")
+
+
+class Directions(NamedTuple):
+    """What of a dictionary is matched: one row a latent."""
+
+    decoder: Float[Tensor, "n d"]
+    """Directions written."""
+    encoder: Float[Tensor, "n d"] | None
+    """Directions read; `None` where only a decoder was given."""
+
+
+def read_directions(path: Path) -> Directions:
+    """The directions of an SAE's folder, or of a .npy or .safetensors file with one matrix.
+
+    Raises:
+        UserError: for a folder without an SAE, and a file that is no matrix of finite numbers.
+    """
+    if path.suffix not in _FILES or path.is_dir():
+        sae = load(path)
+        return Directions(sae.decoder, sae.encoder)
+    values = _read_matrix(path)
+    if values.ndim != 2 or 0 in values.shape or not values.is_floating_point():
+        shape = f"{str(values.dtype).removeprefix('torch.')}{list(values.shape)}"
+        raise UserError(f"{path} is {shape}; a decoder is float32[latents, width]")
+    if not values.isfinite().all():
+        raise UserError(f"{path} holds NaN or infinity; every entry of a decoder must be a number")
+    return Directions(values.float(), None)
+
+
+def pair_summary(A: Directions, B: Directions, threshold: float = 0.7) -> dict[str, Any]:
+    """Match two dictionaries and sum up the assignment; shares count A's latents.
+
+    Args:
+        A: one dictionary.
+        B: the other; it may have another number of latents.
+        threshold: cosine above which two latents are the same.
+
+    Returns:
+        JSON types only. `bound` certifies the assignment: no other has a total larger by more.
+        `shared` and `agreeing` are `None` without encoders. `chance` is the mean best cosine of
+        unrelated latents, which no one-to-one matching of unrelated latents exceeds.
+
+    Raises:
+        UserError: for dictionaries of different width, or a threshold outside (0, 1).
+    """
+    if not 0.0 < threshold < 1.0:
+        raise UserError(f"threshold is {threshold:g}; it must lie between 0 and 1")
+    decoders = match(A.decoder, B.decoder)
+    (n_a, width), n_b = A.decoder.shape, len(B.decoder)
+    matched = decoders.matched_cosines.double()
+    return {
+        "latents": [n_a, n_b],
+        "width": width,
+        "matched_mean": matched.mean().item(),
+        "matched_median": matched.quantile(0.5).item(),
+        "threshold": threshold,
+        "shared_decoder_only": _share(decoders.cosine > threshold),
+        **_shares_of_both(A, B, decoders, threshold),
+        "total": decoders.total,
+        "bound": decoders.bound,
+        "chance": chance_level(n_b, width, "max_cosine") if width > 1 else None,
+    }
+
+
+def _shares_of_both(
+    A: Directions, B: Directions, decoders: Matching, threshold: float
+) -> dict[str, float | None]:
+    """Shares on which the assignments of decoders and of encoders agree."""
+    if A.encoder is None or B.encoder is None:
+        return {"shared": None, "agreeing": None}
+    both = agreement(decoders, match(A.encoder, B.encoder, certify=False), threshold)
+    return {"shared": _share(both.shared), "agreeing": _share(both.agreeing)}
+
+
+def _share(marked: Tensor) -> float:
+    return marked.double().mean().item()
+
+
+def _read_matrix(path: Path) -> Tensor:
+    try:
+        if path.suffix == ".npy":
+            return torch.from_numpy(np.load(path, allow_pickle=False))
+        with safe_open(path, framework="pt") as file:
+            names = list(file.keys())
+            if len(names) != 1:
+                raise UserError(f"{path} holds {len(names)} tensors; a decoder is one")
+            return file.get_tensor(names[0])
+    except (SafetensorError, ValueError, TypeError, EOFError, OSError) as error:
+        raise UserError(f"{path} cannot be read as one matrix: {error}") from None
