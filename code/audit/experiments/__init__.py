@@ -1,1 +1,1 @@
-"""One folder a section of the paper: settings and stages, measurements."""
+"""One folder per section of the paper: settings and stages, measurements."""

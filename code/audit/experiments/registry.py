@@ -45,14 +45,14 @@ PROFILES = ("smoke", "paper", "full")
 
 
 def parts(profile: str, only: Iterable[str] = ()) -> dict[str, dict[str, Stage]]:
-    """Experiment → part → the stage that measures it.
+    """Map each experiment to its parts, and each part to the stage that measures it.
 
     Args:
         profile: `smoke`, `paper` or `full`.
-        only: names of the experiments wanted; none means all.
+        only: names of experiments; all if empty.
 
     Raises:
-        UserError: for a profile or an experiment that does not exist, with those that do.
+        UserError: unknown profile or experiment; the message lists the known ones.
     """
     if profile not in PROFILES:
         raise UserError(f"no profile is called {profile!r}; there are {', '.join(PROFILES)}")

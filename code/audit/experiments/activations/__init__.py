@@ -1,1 +1,1 @@
-"""Section "What latents do": activations and ablations held against decoder cosine (claim C27)."""
+"""Section "What latents do": activations and ablations over decoder cosine (C27)."""

@@ -1,8 +1,8 @@
-"""Section "What latents do": activations and ablations held against decoder cosine (claim C27).
+"""Section "What latents do": activations and ablations over decoder cosine (C27).
 
-The second report lists both as missing. They are measured on the centre's dictionaries of the
-small language model, on held-out text: whether latents that look alike fire alike, and whether
-taking them out does the same to the next token.
+The second report lists both as missing. On held-out text and the base configuration of the language
+model, the section tests whether latents of similar decoders fire alike, and whether their ablations
+have the same effect on the next token.
 """
 
 from dataclasses import dataclass, replace
@@ -18,28 +18,28 @@ MEASUREMENTS = "audit.experiments.activations.measurements"
 
 @dataclass(frozen=True)
 class ActivationsSettings:
-    """What varies in this section."""
+    """Settings of the section on activations and ablations."""
 
     base: language.LanguageSettings = language.paper
-    """The dictionaries, and the text on which they are held against each other."""
+    """Base configuration: the dictionaries, and the text on which they are compared."""
     first: int = 5
-    """Seeds that are compared, from the centre's first on: as few as still give an interval."""
+    """Number of compared seeds, from the first on: the fewest that give an interval."""
     latents: int = 75
-    """Latents of each neighbouring pair of seeds that are removed."""
+    """Ablated latents per pair of neighboring seeds."""
     contexts: int = 4
-    """Held-out contexts in which each is removed."""
+    """Held-out contexts in which each latent is ablated."""
     threshold: float = 0.7
     """Cosine, or correlation, from which two latents count as the same."""
     unlike: float = 0.3
-    """Cosine below which they count as unlike."""
+    """Cosine below which two latents count as unlike."""
     strata: tuple[float, ...] = (0.3, 0.5, 0.7, 0.9)
-    """Inner edges, in decoder cosine, of the strata from which removed latents are drawn."""
+    """Inner edges, in decoder cosine, of the strata from which ablated latents are drawn."""
 
 
 paper = ActivationsSettings()
 PROFILES = {
     "paper": paper,
-    # So short a training leaves all cosines low; these edges have latents on both sides.
+    # After such a short training all cosines are low; these edges have latents on both sides.
     "smoke": replace(
         paper,
         base=language.PROFILES["smoke"],
@@ -55,18 +55,18 @@ PROFILES = {
 
 @dataclass(frozen=True)
 class ActivationsMeasurementConfig:
-    """What the measuring stage is told."""
+    """Settings of the measuring stages."""
 
     base: language.LanguageSettings
-    """The centre's settings, of which the text names some."""
+    """Base configuration, some of which the text mentions."""
     correlation: CorrelationConfig
-    """Thresholds and bins."""
+    """Thresholds and bins of correlations."""
     ablation: AblationConfig
-    """Strata, and how many latents."""
+    """Strata and numbers of ablated latents."""
 
 
 def parts(settings: ActivationsSettings) -> dict[str, Stage]:
-    """The parts of the section, each with the stages it measures."""
+    """Stages of each part of the section."""
     base = settings.base
     arm = language.base_arm(base)
     dictionary = language.dictionary(base)

@@ -1,4 +1,4 @@
-"""What section "What latents do" reports: results of its stages to values."""
+"""Values of section "What latents do", one function per part."""
 
 from collections.abc import Mapping
 from itertools import pairwise
@@ -26,16 +26,16 @@ MEANS = (
     "matched_cosine",
 )
 CONDITIONAL = ("correlation_of_same", "correlation_of_unlike")
-"""Means over the latents with some cosine: a level is over others, and fewer, than the value."""
+"""Means over latents in a range of cosines. A chance level is over other and fewer latents."""
 RANKS = ("spearman", "spearman_matched")
 LEVELS = ("shuffled", "gauge")
 ABLATION_SIMILARITIES = ("effect", "weighted_effect", "kl_ratio")
-"""Three ways in which two ablations can be alike, 1 when they are the same."""
+"""Three similarities of two ablations, 1 if their effects are the same."""
 CHANCE = ("other", "gauge")
 
 
 def settings(config) -> dict:
-    """The settings that the text mentions."""
+    """Settings that the text mentions."""
     base, correlation, ablation = config.base, config.correlation, config.ablation
     return {
         "seeds": correlation.first,
@@ -53,18 +53,19 @@ def settings(config) -> dict:
 
 
 def correlation(config, found: Mapping[str, Any]) -> dict:
-    """Activations held against decoders, latent by latent."""
+    """Correlation of activations over decoder cosine, latent by latent."""
     levels = {level: found[level] for level in ("value", *LEVELS)}
     tree: dict = {"live_latents": Scalar(float(found["live"].mean()), 1, tolerance=10.0)}
     for name in (*MEANS, *SHARES):
         tables = {level: table[name] for level, table in levels.items()}
         if name == "matched_cosine":
-            # Reading other contexts changes no decoder.
+            # Shuffled contexts leave decoders as they are.
             del tables["shuffled"]
         if has_interval(tables["value"]):
             tree[name] = _beside_chance(tables, share=name in SHARES)
     for name in tree.keys() & set(CONDITIONAL):
-        # What a symmetry leaves alike lies along a leading component: κ would compare two kinds.
+        # Latents that a gauge scramble leaves alike lie along leading components, so that κ would
+        # compare two kinds of latents.
         tree[name].pop("kappa_gauge", None)
     same = {
         level: found[level]["both"] + found[level]["decoder_only"] for level in ("value", "gauge")
@@ -81,7 +82,7 @@ def correlation(config, found: Mapping[str, Any]) -> dict:
 
 
 def ablation(config, found: Mapping[str, Any]) -> dict:
-    """What removing a latent does to the next token, held against what its partner does."""
+    """Effects on the next token of ablating a latent, and of ablating its partner."""
     own = config.ablation
     weights = latent_weights(found, own.strata)
     everywhere = np.isfinite(found["cosine"])
@@ -107,9 +108,9 @@ def ablation(config, found: Mapping[str, Any]) -> dict:
 
 
 def latent_weights(found: Mapping[str, Any], strata: tuple[float, ...]) -> np.ndarray:
-    """Weights [P, L] under which the latents that were drawn stand for all live ones.
+    """Weights under which the drawn latents represent all live ones, [P, L].
 
-    Each stratum weighs as much as it holds of the population; latents that are not there weigh 0.
+    Each stratum has its share of the population; missing latents weigh 0.
     """
     place = np.digitize(found["cosine"], strata)
     weights = np.zeros(place.shape)
@@ -120,7 +121,7 @@ def latent_weights(found: Mapping[str, Any], strata: tuple[float, ...]) -> np.nd
 
 
 def weighted_means(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Mean [P] over latents [P, L] that have a value; NaN where none has."""
+    """Weighted mean over latents, from [P, L] to [P], without NaN; NaN if no latent has a value."""
     weights = np.where(np.isfinite(values), weights, 0.0)
     total = weights.sum(axis=1)
     sums = (np.nan_to_num(values) * weights).sum(axis=1)
@@ -128,7 +129,7 @@ def weighted_means(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def ring(values: np.ndarray) -> np.ndarray:
-    """Values of S pairs (0, 1), (1, 2), … (S − 1, 0) as a symmetric matrix, elsewhere NaN."""
+    """Values of S pairs (0, 1), (1, 2), … (S − 1, 0) as a symmetric matrix, NaN elsewhere."""
     seeds = len(values)
     table = np.full((seeds, seeds), np.nan)
     for s, value in enumerate(values):
@@ -137,15 +138,14 @@ def ring(values: np.ndarray) -> np.ndarray:
 
 
 def has_interval(table: np.ndarray) -> bool:
-    """Whether there is an interval: some pair is left whichever seed is left out, and no seed is
-    without a pair."""
+    """Whether a jackknife is possible: each seed has a pair, and one is left without any seed."""
     there = ~np.isnan(table) & ~np.eye(len(table), dtype=bool)
     left = [np.delete(np.delete(there, s, 0), s, 1).any() for s in range(len(table))]
     return bool(there.any(axis=1).all() and all(left))
 
 
 def _beside_chance(tables: Mapping[str, np.ndarray], share: bool = False) -> dict:
-    """A statistic with the chance levels that there are wherever it is."""
+    """A statistic with the chance levels that are known for all its pairs."""
     there = ~np.isnan(tables["value"])
     chance = {
         level: np.where(there, table, np.nan)
@@ -160,7 +160,7 @@ def _beside_chance(tables: Mapping[str, np.ndarray], share: bool = False) -> dic
 
 
 def _ablation_similarities(found: Mapping[str, Any], weights: np.ndarray) -> dict:
-    """How alike ablations are, over latents with these weights; nothing where there are too few."""
+    """Similarities of ablations over weighted latents, where enough pairs have a value."""
     tree: dict = {}
     for name in ABLATION_SIMILARITIES:
         tables = {
@@ -173,8 +173,11 @@ def _ablation_similarities(found: Mapping[str, Any], weights: np.ndarray) -> dic
 
 
 def _rank_correlations(found: Mapping[str, Any], against: str) -> tuple[np.ndarray, np.ndarray]:
-    """Rank correlation over latents of how alike they are with how alike their effects are, for
-    partners and for the gauge level, both as rings."""
+    """Rank correlations over latents of similarity and similarity of effects, as rings.
+
+    Returns:
+        The correlations for partners, and those for the gauge level.
+    """
     partner, gauge = (
         ring(np.array([_spearman(*each) for each in zip(found[against], effects, strict=True)]))
         for effects in (found["partner"]["effect"], found["gauge"]["effect"])
@@ -183,7 +186,7 @@ def _rank_correlations(found: Mapping[str, Any], against: str) -> tuple[np.ndarr
 
 
 def _rank_values(values: np.ndarray, gauge: np.ndarray) -> dict:
-    """A rank correlation, the same by chance, how far it is above, and what could be seen."""
+    """A rank correlation, its gauge level, their difference, and its minimum detectable effect."""
     above = jackknife_difference(values, gauge, paired=True)
     node: dict = {
         "value": estimate(values, 3),
@@ -193,13 +196,13 @@ def _rank_values(values: np.ndarray, gauge: np.ndarray) -> dict:
     if not np.isnan(above.standard_error):
         sd = above.standard_error * len(values) ** 0.5
         seen = minimum_detectable_effect(sd, len(values), paired=True)
-        # A standard error from five seeds is itself known to a factor of two.
+        # A standard error over five seeds is itself uncertain by a factor of two.
         node["smallest_seen"] = Scalar(seen, 3, tolerance=max(0.05, seen))
     return node
 
 
 def _strata(found: Mapping[str, Any], strata: tuple[float, ...]) -> dict:
-    """Arrays of a figure: effects of partners and of chance by stratum of cosine."""
+    """Arrays of the figure: similarity of effects by stratum of cosine, with chance levels."""
     place = np.digitize(found["cosine"], strata)
     there = np.isfinite(found["cosine"])
     inside = [there & (place == i) for i in range(len(strata) + 1)]
@@ -212,7 +215,7 @@ def _strata(found: Mapping[str, Any], strata: tuple[float, ...]) -> dict:
 
 
 def _curve(tables: Mapping[str, np.ndarray], edges: tuple[float, ...]) -> dict:
-    """Arrays over bins from [S, S, bins]: middles, value with its interval, chance levels."""
+    """Arrays over bins, from [S, S, bins]: midpoints, value with its interval, chance levels."""
     found = [_interval(table) for table in np.moveaxis(tables["value"], -1, 0)]
     columns = {
         "value": [each.mean for each in found],
@@ -220,11 +223,11 @@ def _curve(tables: Mapping[str, np.ndarray], edges: tuple[float, ...]) -> dict:
         "high": [each.high for each in found],
     }
     for level in tables.keys() - {"value"}:
-        # A level stands beside a value; alone it would be drawn where nothing was measured.
+        # A level without a value would be drawn where nothing was measured.
         drawn = zip(_means(tables[level]), columns["value"], strict=True)
         columns[level] = [mean if np.isfinite(value) else np.nan for mean, value in drawn]
     width = np.array(columns["high"]) - np.array(columns["low"])
-    # Few latents lie in an outer bin, and another machine trains others.
+    # Outer bins have few latents, and another machine trains other latents.
     tolerance = max(0.05, float(np.nanmax(np.append(width, 0.0))))
     cosine = Array(_middles(edges), 3)
     arrays = {name: Array(np.array(each), 3, tolerance) for name, each in sorted(columns.items())}
@@ -232,8 +235,7 @@ def _curve(tables: Mapping[str, np.ndarray], edges: tuple[float, ...]) -> dict:
 
 
 def _middles(edges: tuple[float, ...]) -> np.ndarray:
-    """Middles of bins, the first one's from the edge before it by the width of the next, and the
-    last one's up to 1."""
+    """Midpoints of bins. The first bin is as wide as the second; the last one ends at 1."""
     first = edges[0] - (edges[1] - edges[0])
     return np.array([(low + high) / 2 for low, high in pairwise((first, *edges, 1.0))])
 
@@ -244,7 +246,7 @@ def _interval(table: np.ndarray) -> Interval:
 
 
 def _means(table: np.ndarray) -> list[float]:
-    """Mean over pairs in each bin of [S, S, bins], NaN where there is none."""
+    """Mean over pairs in each bin of [S, S, bins], NaN if a bin has none."""
     return [
         float(np.nanmean(each)) if np.isfinite(each).any() else float("nan")
         for each in np.moveaxis(table, -1, 0)

@@ -1,1 +1,1 @@
-"""Section "Same data, different features": the fifth report (claims C40 to C45, C48, C49)."""
+"""Section "Same data, different features": shared latents over sizes (C40–C45, C48, C49)."""

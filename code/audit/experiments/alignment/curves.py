@@ -9,7 +9,7 @@ from audit.pipeline.results import Array
 
 
 def curves(numbers: tuple[int, ...], nodes: list[dict]) -> dict:
-    """Arrays of a figure over sizes; shares in percent."""
+    """Arrays of the figure over sizes; shares are in percent."""
     found: dict = {"size": Array(np.array(numbers, float), 0)}
     for name in ("shared", "shared_decoder_only", "agreeing", "matched_mean"):
         digits, wide = (4, 0.02) if name == "matched_mean" else (2, 3.0)
@@ -17,7 +17,7 @@ def curves(numbers: tuple[int, ...], nodes: list[dict]) -> dict:
         columns = {
             part: [getattr(value, part) for value in values] for part in ("value", "low", "high")
         }
-        # An end of an interval over few seeds moves by as much as the interval is wide.
+        # An end of an interval over few seeds varies by as much as the interval is wide.
         ends = max([wide, *(value.high - value.low for value in values)])
         columns["gauge"] = [node[name]["gauge"].value for node in nodes]
         columns["live"] = [node["live"][name]["value"].value for node in nodes]
@@ -34,12 +34,12 @@ def curves(numbers: tuple[int, ...], nodes: list[dict]) -> dict:
 
 
 def histogram(found: Mapping) -> dict:
-    """Shares of latents by cosine, in percent a bin."""
+    """Histograms of latents by cosine, in percent per bin."""
     return {name: Array(column, 2, tolerance=2.0) for name, column in found.items()}
 
 
 def curve_over_frequency(latents: Latents) -> dict:
-    """Classes of latents from rare to frequent, with what comes back and what is shared."""
+    """Alignment and sharing of latents in classes from rare to frequent."""
     found = deciles(latents)
     return {
         "frequency": Array(found["frequency"], 5, tolerance=0.02),

@@ -1,8 +1,8 @@
-"""Section "Same data, different features": the fifth report (claims C40 to C45, C48, C49).
+"""Section "Same data, different features": shared latents over sizes (C40–C45, C48, C49).
 
-It reads the output of a block's MLP in the middle of the model, trains TopK dictionaries of
-several sizes over one order of batches, matches them by decoders and by encoders, and asks which
-latents are shared. All sizes see the same number of tokens.
+As in the fifth report, TopK dictionaries of several sizes are trained on an MLP's output in the
+middle of the model, over one order of batches. They are matched by decoders and by encoders, and
+the section measures which latents are shared. All sizes see the same number of tokens.
 """
 
 from dataclasses import dataclass, replace
@@ -32,28 +32,28 @@ PYTHIA = "pythia-160m"
 
 @dataclass(frozen=True)
 class AlignmentSettings:
-    """What varies in this section."""
+    """Settings of the section on alignment."""
 
     model: str = OURS
-    """The model; `small` is the one trained here."""
+    """The model; `small` is the one trained in this repository."""
     hook: str = "blocks.2.hook_mlp_out"
-    """An MLP's output in the middle of the model, as the report's sixth of twelve layers is."""
+    """An MLP's output in the middle of the model; the report has the sixth of twelve layers."""
     heldout_contexts: int = 400
-    """Held-out contexts on which all dictionaries are measured."""
+    """Held-out contexts on which all dictionaries are evaluated."""
     tokens: int = 131_072
     """Training tokens."""
     epochs: int = 1
-    """Passes over them for the sizes: one, so that the largest fits into the time there is."""
+    """Passes over the tokens for the sizes; one, so that the largest fits the time budget."""
     compared_epochs: int = 2
-    """Passes where architectures are compared, and frequency is told from updates."""
+    """Passes where architectures are compared, and where frequency is separated from updates."""
     short: int = 4
-    """Times fewer tokens in the short arm that frequency is told from updates with."""
+    """Factor by which the short arm sees fewer tokens, to separate frequency from updates."""
     batch_size: int = 256
-    """Samples in one step, the same for all sizes, so that all take as many steps."""
+    """Samples per step, the same for all sizes, so that all take the same number of steps."""
     learning_rate: float = 3e-3
-    """Of all dictionaries. Found with seed 1000, which is not among the others, by explained
-    variance alone, together with the batch size: the best of several pairs, or as good, at 512,
-    2,048 and 8,192 latents. The preset's 3e-4 is for many more steps than these."""
+    """Learning rate of all dictionaries. It was chosen with seed 1000, which no arm has, by
+    explained variance alone and together with the batch size: the best of several pairs, or equal
+    to it, at 512, 2,048 and 8,192 latents. The preset's 3e-4 is for many more steps."""
     k: int = 16
     """Latents kept for each token."""
     sizes: tuple[int, int, int, int] = (512, 2048, 8192, 16_384)
@@ -61,25 +61,25 @@ class AlignmentSettings:
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     """Seeds of each size but the largest, and of each architecture."""
     fewest_seeds: tuple[int, ...] = (0, 1, 2)
-    """Seeds of the largest dictionary, where a range has to do; 004 has two, and a third once."""
+    """Seeds of the largest dictionary, which has a range only; 004 has two, and a third once."""
     batch_topk_k: int = 16
-    """k in training at which BatchTopK has the L0 of TopK on held-out tokens, to half a latent, and
-    its explained variance, to 0.005. This and what follows were found as `learning_rate` was."""
+    """k in training at which BatchTopK has the held-out L0 of TopK within half a latent, and its
+    explained variance within 0.005. This value and the following ones were chosen as
+    `learning_rate` was."""
     jumprelu_l0_weight: tuple[float, float] = (5.75e-3, 4.6e-3)
-    """Weight of the number of latents at which JumpReLU has the L0 of TopK, and at which it
-    explains as much."""
+    """L0 coefficients at which JumpReLU has the L0 of TopK, and its explained variance."""
     jumprelu_start: tuple[float, float] = (1.0, 0.5)
-    """Its first threshold and the width of its window. In so few steps the preset's 0.02 could not
-    rise to where few latents fire, whatever the weight."""
+    """Initial threshold and bandwidth of JumpReLU. From the preset's 0.02 the threshold cannot rise
+    far enough in so few steps, whatever the coefficient."""
     relu_l1: float = 9.2e-3
-    """L1 at which ReLU explains as much as TopK. At the L0 of that TopK no weight gets it there in
-    so few steps, so TopK is brought to the ReLU's."""
+    """L1 coefficient at which ReLU has the explained variance of TopK. No coefficient gives it the
+    L0 of that TopK in so few steps, so a further TopK has the ReLU's L0."""
     relu_k: int = 37
     """k at which TopK has the L0 of this ReLU."""
     dip_draws: int = 100
-    """Samples drawn at each distance between two groups, for the smallest that the dip finds."""
+    """Samples drawn at each distance between two groups, for the dip test's detectable distance."""
     hub: tuple[str, ...] = ()
-    """The report's model where the profile may load it, in its own setting but for the tokens."""
+    """The report's model if the profile may download it, in the report's setting but for tokens."""
 
 
 paper = AlignmentSettings()
@@ -109,7 +109,7 @@ PROFILES = {
 
 
 def parts(settings: AlignmentSettings) -> dict[str, Stage]:
-    """The parts of the section, each with the stages it measures."""
+    """Stages of each part of the section."""
     sizes = {place: size_arm(settings, n) for place, n in zip(PLACES, settings.sizes, strict=True)}
     compared = _compared(settings)
     return {
@@ -129,7 +129,7 @@ def parts(settings: AlignmentSettings) -> dict[str, Stage]:
 
 
 def size_arm(settings: AlignmentSettings, n_latents: int) -> Arm:
-    """TopK dictionaries of one size, the same stages for whoever asks."""
+    """TopK dictionaries of one size, as stages that are shared."""
     few = n_latents == max(settings.sizes)
     seeds = settings.fewest_seeds if few else settings.seeds
     return _arm(
@@ -138,7 +138,7 @@ def size_arm(settings: AlignmentSettings, n_latents: int) -> Arm:
 
 
 def data(settings: AlignmentSettings) -> Stage:
-    """Activations that all of this section reads."""
+    """Activations that all arms of this section read."""
     return language.read(
         settings.hook,
         settings.tokens,
@@ -148,7 +148,7 @@ def data(settings: AlignmentSettings) -> Stage:
 
 
 def _compared(settings: AlignmentSettings) -> dict[str, Arm]:
-    """The architectures at equal L0 or explained variance, at the smallest size."""
+    """Arms of all architectures at equal L0 or explained variance, at the smallest size."""
     start, width = settings.jumprelu_start
     jumprelu = replace(JUMPRELU, threshold_init=start, bandwidth=width)
     presets = {
@@ -177,7 +177,7 @@ def _compared(settings: AlignmentSettings) -> dict[str, Arm]:
 
 
 def _short(settings: AlignmentSettings) -> Arm:
-    """As `topk` among the architectures, but with a fraction of the tokens seen."""
+    """Arm `topk` of the architectures, with a fraction of the tokens seen."""
     seen = settings.compared_epochs * settings.tokens // settings.short
     preset = _dictionary(settings, TOPK, n_latents=settings.sizes[0], epochs=1)
     return _arm("short", settings, preset, settings.seeds, samples=seen)
@@ -186,7 +186,7 @@ def _short(settings: AlignmentSettings) -> Arm:
 def _dictionary(
     settings: AlignmentSettings, preset: DictionaryConfig, **changes
 ) -> DictionaryConfig:
-    """A preset with this section's training; what it warms up takes a tenth of the steps."""
+    """A preset with this section's training settings; warm-ups take a tenth of the steps."""
     epochs = changes.get("epochs", settings.epochs)
     steps = epochs * -(-settings.tokens // settings.batch_size)
     return replace(
@@ -198,7 +198,8 @@ def _dictionary(
             "learning_rate": settings.learning_rate,
             "warm_up_steps": steps // 10 if preset.warm_up_steps else 0,
             "sparsity_warm_up_steps": steps // 10 if preset.sparsity_warm_up_steps else 0,
-            # Theirs never comes in so few steps: once at half, so that what was revived can learn.
+            # The preset's interval exceeds these few steps. Resampling once at half of them leaves
+            # resampled latents time to learn.
             "resample_every": steps // 2 if preset.resample_every else 0,
             **changes,
         },
@@ -212,7 +213,7 @@ def _arm(
     seeds: tuple[int, ...],
     samples: int | None = None,
 ) -> Arm:
-    """Trained, evaluated and aligned; TopK is evaluated without a dense array of its latents."""
+    """Train, evaluate and align an arm; TopK is evaluated without dense arrays of latents."""
     training = TrainingConfig(preset, seeds, samples=samples or settings.tokens)
     comparison = _comparison(preset.n_latents)
     made = arm(f"alignment/{name}", data(settings), training, comparison)
@@ -234,8 +235,11 @@ def _arm(
 
 
 def _comparison(n_latents: int) -> ComparisonConfig:
-    """All pairs where they are cheap. Elsewhere, where a matching takes up to two seconds, seeds
-    next to each other, and all pairs of three, which is what sharing with a third one asks for."""
+    """Compare all pairs of small dictionaries.
+
+    Matching larger ones takes up to two seconds: there neighboring seeds are compared, and all
+    pairs of three seeds, which sharing with a third seed needs.
+    """
     if n_latents <= 1024:
         return ComparisonConfig(permutations=0)
     few = 3 if n_latents <= 4096 else 1
@@ -256,7 +260,7 @@ def _modes(settings: AlignmentSettings, arms: dict[str, Arm]) -> Stage:
 
 
 def _hub(settings: AlignmentSettings) -> dict[str, Arm]:
-    """The report's own model and number of latents; in the profile `full` alone."""
+    """Arms on the report's own model with its number of latents, in profile `full` only."""
     arms = {}
     for model in settings.hub:
         there = replace(

@@ -1,7 +1,7 @@
-"""Single latents in the results of `analyses.alignment:align`: who is shared, who fires often.
+"""Single latents in the results of `analyses.alignment:align`: sharing and firing rates.
 
-Everything here is a table over ordered pairs of seeds, [s, t, i] for latent i of seed s against
-seed t, so that a seed can be left out with all its pairs.
+All tables are over ordered pairs of seeds, [s, t, i] for latent i of seed s in seed t, so that the
+jackknife can leave out a seed with all its pairs.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,25 +21,25 @@ from seedstability.stability.statistics.jackknife import (
 )
 
 THRESHOLD = 0.7
-"""Cosine above which a latent can be shared, as 004 has it."""
+"""Cosine that both partners of a shared latent exceed, as in 004."""
 
 
 class Latents:
     """The latents of all seeds of one arm."""
 
     def __init__(self, evaluation: Mapping, comparison: Mapping, table: str = "partners"):
-        """`table` is `partners`, or `gauge_partners`, which has each pair one way only."""
+        """Read `partners`, or `gauge_partners`, which has one direction of each pair only."""
         self.frequency: Float[ndarray, "S n"] = evaluation["heldout"]["firing_rate"]
-        """Share of held-out tokens on which each fires."""
+        """Share of held-out tokens on which each latent fires."""
         self.live: Bool[ndarray, "S n"] = evaluation["live"]
         both_ways = table == "partners"
         shape = (len(self.live), *self.live.shape)
         self.cosine: Float[ndarray, "S S n"] = np.full(shape, np.nan)
-        """Mean of the cosines with the decoder's and with the encoder's partner (004, figure 3)."""
+        """Mean of the cosines with the decoder and with the encoder partner (004, figure 3)."""
         self.agreeing: Float[ndarray, "S S n"] = np.full(shape, np.nan)
-        """1 where both assignments give the same partner, else 0."""
+        """1 where both assignments have the same partner, else 0."""
         self.shared: Float[ndarray, "S S n"] = np.full(shape, np.nan)
-        """1 where, besides, both cosines exceed `THRESHOLD`."""
+        """1 where both cosines exceed `THRESHOLD` as well, else 0."""
         for p, (s, t) in enumerate(comparison[table]["pair"].tolist()):
             columns = {name: column[p] for name, column in comparison[table].items()}
             self._enter(s, t, columns)
@@ -48,7 +48,7 @@ class Latents:
 
     @property
     def compared(self) -> Bool[ndarray, "S S"]:
-        """Which ordered pairs were looked at."""
+        """Which ordered pairs were compared."""
         return ~np.isnan(self.agreeing).all(axis=2)
 
     def _enter(self, s: int, t: int, columns: Mapping[str, ndarray]) -> None:
@@ -59,18 +59,18 @@ class Latents:
         self.shared[s, t] = agreeing & (decoders > THRESHOLD) & (encoders > THRESHOLD)
 
     def alignment(self, s: int | np.integer, seeds: ndarray) -> Float[ndarray, "n"]:
-        """Mean cosine of the latents of a seed with those of some seeds."""
+        """Mean alignment of the latents of a seed with some other seeds."""
         return self.cosine[s][self._others(s, seeds)].mean(axis=0)
 
     def sharing(self, s: int | np.integer, seeds: ndarray) -> Float[ndarray, "n"]:
-        """In what share of some seeds each latent of a seed is shared."""
+        """Share of some other seeds with which each latent of a seed is shared."""
         return self.shared[s][self._others(s, seeds)].mean(axis=0)
 
     def _others(self, s: int | np.integer, seeds: ndarray) -> ndarray:
         return np.array([t for t in seeds if self.compared[s, t]], dtype=int)
 
     def over_pairs(self, value: Callable[[int, int], float]) -> Float[ndarray, "S S"]:
-        """A number of each ordered pair, averaged over the two ways."""
+        """Evaluate a function on each ordered pair, and average both directions."""
         matrix = np.full(self.compared.shape, np.nan)
         for s, t in np.argwhere(self.compared):
             matrix[s, t] = value(s, t)
@@ -78,7 +78,7 @@ class Latents:
 
 
 def _reversed(columns: Mapping[str, ndarray]) -> dict[str, ndarray]:
-    """The same pair as the other dictionary sees it."""
+    """The same pair with its dictionaries exchanged."""
     turned = {}
     for kind in ("decoder", "encoder"):
         partner = columns[f"{kind}_partner"]
@@ -88,13 +88,13 @@ def _reversed(columns: Mapping[str, ndarray]) -> dict[str, ndarray]:
 
 
 def third_seed(latents: Latents, only_live: bool) -> dict[str, Interval]:
-    """How sharing with one other seed goes with sharing with a second one.
+    """Dependence between sharing with one seed and sharing with another.
 
     Returns:
         Shares of latents: `with_one` not shared with one other seed, `with_two` shared with neither
-        of two, `fall` from the one to the other; and of those shared with one, `third` are
-        shared with the other too. Were it a matter of luck, `third` would be 1 − `with_one`:
-        `excess` is what it is above that.
+        of two, `fall` from the former to the latter, and `third`, of those shared with one seed the
+        share that the other shares too. If both were independent, `third` would be 1 − `with_one`;
+        `excess` is the difference.
     """
     n_seeds, counted = len(latents.live), _triples(latents, only_live)
 
@@ -107,7 +107,7 @@ def third_seed(latents: Latents, only_live: bool) -> dict[str, Interval]:
         return {
             name: jackknife_statistic(partial(of, name=name), n_seeds, group=3) for name in _SHARING
         }
-    # Of three seeds there is one triple; the range is over whom the others are held against.
+    # Three seeds make one triple; the range is over its first seed.
     anchors = [
         _sharing([v for triple, v in counted.items() if triple[0] == a]) for a in range(n_seeds)
     ]
@@ -118,7 +118,7 @@ _SHARING = ("with_one", "with_two", "fall", "third", "excess")
 
 
 def _triples(latents: Latents, only_live: bool) -> dict[tuple[int, int, int], ndarray]:
-    """Of each seed with two others: shares of its latents shared once, with either, with both."""
+    """For a seed and two others: shares of its latents shared with one, with either, with both."""
     found = {}
     for a in range(len(latents.live)):
         mask = latents.live[a] if only_live else np.ones_like(latents.live[a])
@@ -138,7 +138,7 @@ def _sharing(triples: list[ndarray]) -> dict[str, float]:
 
 
 def rank_correlation(latents: Latents) -> Interval:
-    """Spearman's between frequency and alignment of the latents that fire, mean over seeds."""
+    """Spearman correlation of frequency and alignment over live latents, mean over seeds."""
 
     def statistic(seeds: ndarray) -> float:
         return float(np.mean([_spearman(latents, s, seeds) for s in seeds]))
@@ -147,7 +147,7 @@ def rank_correlation(latents: Latents) -> Interval:
 
 
 def rank_correlation_by_chance(gauge: Latents) -> float:
-    """The same with dictionaries scrambled by the gauge."""
+    """Rank correlation with gauge-scrambled dictionaries."""
     all_seeds = np.arange(len(gauge.live))
     there = [s for s in all_seeds if gauge.compared[s].any()]
     return float(np.mean([_spearman(gauge, s, all_seeds) for s in there]))
@@ -160,12 +160,12 @@ def _spearman(latents: Latents, s: int | np.integer, seeds: ndarray) -> float:
 
 
 def frequent_and_unshared(latents: Latents) -> dict[str, Float[ndarray, "S S"]]:
-    """Of the latents that fire, per pair of seeds: which frequent ones are not shared.
+    """Unshared shares of live latents by firing rate, per pair of seeds.
 
     Returns:
-        `all`, share not shared; `top`, the same of the tenth that fires most often; `bottom`, of
-        the tenth that fires most rarely; `above_median`, of those not shared the share that fires
-        more often than the median latent that is.
+        Unshared share of `all` live latents, of the `top` tenth by firing rate and of the `bottom`
+        tenth; `above_median`, the share of unshared latents that fire more often than the median
+        shared latent.
     """
 
     def of(s: int, t: int, name: str) -> float:
@@ -185,11 +185,11 @@ def frequent_and_unshared(latents: Latents) -> dict[str, Float[ndarray, "S S"]]:
 
 
 def deciles(latents: Latents, counts: int = 10) -> dict[str, Float[ndarray, "deciles"]]:
-    """Alignment over frequency, for a figure: live latents of all seeds in classes of equal size.
+    """Alignment over frequency: live latents of all seeds in classes of equal size.
 
     Returns:
         For each class `frequency` (geometric mean), `median`, `low` and `high` quartile of the
-        alignment, and `shared`, the mean share of other seeds in which a latent is shared.
+        alignment, and `shared`, the mean share of other seeds with which a latent is shared.
     """
     seeds = np.arange(len(latents.live))
     often = np.concatenate([latents.frequency[s][latents.live[s]] for s in seeds])
@@ -206,19 +206,20 @@ def deciles(latents: Latents, counts: int = 10) -> dict[str, Float[ndarray, "dec
 
 
 def at_equal(long: Latents, short: Latents, times: float) -> dict[str, Interval]:
-    """Frequency told from updates: who fires on a share f of T tokens is updated f T times.
+    """Separate frequency from updates: firing on a share f of T tokens gives f T updates.
 
     Live latents of both arms are sorted into classes of a quarter of a decade, and the mean
     alignments of classes are compared, weighted by the smaller count.
 
     Args:
-        long, short: the same seeds, trained on `times` as many tokens and on one share of them.
-        times: by what factor they differ.
+        long: the arm with more tokens.
+        short: the arm of the same seeds with fewer tokens.
+        times: ratio of the tokens.
 
     Returns:
-        `frequency`: long less short at equal frequency, what so many more updates do.
-        `updates`: short less long at equal updates, what a frequency higher by the factor does
-        when the number of updates is the same.
+        `frequency`: long minus short at equal frequency, the effect of `times` more updates.
+        `updates`: short minus long at equal updates, the effect of a frequency higher by `times`
+        at the same number of updates.
     """
 
     def difference(seeds: ndarray, shift: float) -> float:
@@ -233,7 +234,7 @@ def at_equal(long: Latents, short: Latents, times: float) -> dict[str, Interval]
     n_seeds = len(long.live)
     return {
         "frequency": jackknife_statistic(lambda s: difference(s, 0.0), n_seeds, group=2),
-        # The short arm's latent at f has as many updates as the long arm's at f / times.
+        # A latent of frequency f in the short arm has the updates of one of f / times in the long.
         "updates": jackknife_statistic(
             lambda s: -difference(s, -float(np.log10(times))), n_seeds, group=2
         ),

@@ -1,4 +1,4 @@
-"""What section "Same data, different features" reports of its arms, one function a part."""
+"""Values of section "Same data, different features", one function per part."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -42,7 +42,7 @@ MODES = {
 
 
 def settings(config) -> dict:
-    """The settings that the text mentions."""
+    """Settings that the text mentions."""
     return {
         "tokens": config.tokens,
         "seen": config.tokens * config.epochs,
@@ -64,7 +64,7 @@ def settings(config) -> dict:
 
 
 def sizes(config, **inputs: dict) -> dict:
-    """Assignments, sharing and the third seed over the number of latents (C41, C43, C45)."""
+    """Matching, sharing and sharing with a third seed over sizes (C41, C43, C45)."""
     tree: dict = {}
     for place, n in zip(PLACES, config.sizes, strict=True):
         evaluation, comparison = _arm(inputs, place)
@@ -72,7 +72,7 @@ def sizes(config, **inputs: dict) -> dict:
         tree[place] = {
             "latents": n,
             "seeds": len(evaluation["live"]),
-            # by arithmetic, so the same everywhere
+            # Arithmetic, so the same on any machine.
             "firings": Scalar(firings, 0, tolerance=0.0),
             **_arm_values(evaluation, comparison),
             "where": _where(Latents(evaluation, comparison)),
@@ -89,11 +89,11 @@ def sizes(config, **inputs: dict) -> dict:
 
 
 def modes(config, **tested: dict) -> dict:
-    """Dip and mixture of matched cosines, live latents (C42)."""
+    """Dip test and two-component mixture of matched cosines of live latents (C42)."""
     tree: dict = {}
     for place in (*PLACES, "long"):
         node: dict = {
-            # a step of the grid or two: few samples are drawn at each distance
+            # One or two steps of the grid, since few samples are drawn at each distance.
             "smallest_separation": Scalar(tested[place]["smallest_separation"], 1, tolerance=0.3)
         }
         for kind in ("decoder", "encoder", "mean"):
@@ -103,13 +103,13 @@ def modes(config, **tested: dict) -> dict:
                 for name, (digits, unit) in MODES.items()
                 if name in found
             }
-            # Near the middle of the null's law a dip a little larger is far more likely.
+            # Near the middle of the null distribution p changes fast with the dip.
             mean_p = float(np.nanmean(found["dip_p"]))
             node[kind]["dip_p"] = Scalar(mean_p, 3, tolerance=0.4)
         gauge = tested[place]["gauge"]
         node["gauge"] = {
             "dip_excess": Scalar(_mean(gauge["dip_excess"]), 3, tolerance=0.2),
-            # Of one or a few scrambled pairs: its size is not to be read, its sign hardly.
+            # Over one or a few scrambled pairs: its size is not informative, and its sign hardly.
             "bic_gain": Scalar(_mean(gauge["bic_gain"]), 0, tolerance=1000.0),
         }
         tree[place] = node
@@ -117,7 +117,7 @@ def modes(config, **tested: dict) -> dict:
 
 
 def frequency(config, **inputs: dict) -> dict:
-    """Alignment and sharing over how often a latent fires, apart from updates (C44, C49)."""
+    """Alignment and sharing over firing rate, separated from updates (C44, C49)."""
     tree: dict = {}
     arms = {}
     for name in ("long", "short", "wide"):
@@ -127,7 +127,7 @@ def frequency(config, **inputs: dict) -> dict:
         unshared = frequent_and_unshared(arms[name])
         tree[name] = {
             "rank_correlation": scalar(rank_correlation(arms[name]), 3),
-            # the gauge scrambles one dictionary of a pair: a few hundred latents each
+            # One dictionary of each pair is scrambled, with a few hundred latents.
             "rank_correlation_gauge": Scalar(chance, 3, tolerance=0.1),
             "unshared": {part: estimate(table, 1, "%") for part, table in unshared.items()},
             "top_less_all": estimate(unshared["top"] - unshared["all"], 1, "%"),
@@ -174,7 +174,7 @@ def architectures(config, **inputs: dict) -> dict:
 
 
 def hub(config, **inputs: dict) -> dict:
-    """The report's model, where the profile has it (C40, C41)."""
+    """The report's model, if the profile has it (C40, C41)."""
     names = [key.partition("__")[0] for key in inputs if key.endswith("__comparison")]
     tree: dict = {"models": len(names)}
     for name in names:
@@ -188,7 +188,7 @@ def hub(config, **inputs: dict) -> dict:
 
 
 def _arm(inputs: Mapping[str, dict], name: str) -> tuple[dict, dict]:
-    """Evaluation and comparison of an arm; a gauge level of some pairs is that of all."""
+    """Evaluation and comparison of an arm; a gauge level of some pairs stands for all."""
     evaluation, comparison = inputs[f"{name}__evaluation"], inputs[f"{name}__comparison"]
     gauge = {
         table: {name: _level(values) for name, values in comparison[table].items()}
@@ -224,14 +224,14 @@ def _similarities(comparison: dict, scope: str) -> dict:
     nodes = similarities(comparison, scope=scope, names=NAMES)
     for node in nodes.values():
         level = node["gauge"]
-        # One scramble of a pair or two: as far off as other dictionaries and other signs make it.
+        # One scramble of one or two pairs, which depends on the dictionaries and on signs drawn.
         least = 1.0 if level.unit == "%" else 0.01
         node["gauge"] = replace(level, tolerance=max(least, level.allowed_difference))
     return nodes
 
 
 def _where(latents: Latents) -> dict:
-    """Mean cosine of the latents on which assignments agree and of the others, and the gap."""
+    """Mean cosine of latents on which both assignments agree, of the others, and the gap."""
     agree, other, out = (latents.over_pairs(of) for of in _means(latents))
     return {
         "agreeing": estimate(agree, 3),
@@ -268,7 +268,7 @@ def _overlap(latents: Latents, only_live: bool) -> dict:
 
 
 def _trend(numbers: tuple[int, ...], comparisons: list[dict], name: str, scope: str) -> dict:
-    """Slope of κ over log2 of the number of latents, over the sizes that have all seeds."""
+    """Slope of κ over log2 of the number of latents, over the sizes with all seeds."""
     most = max(len(each["full"][name]) for each in comparisons)
     whole = [p for p, each in enumerate(comparisons) if len(each["full"][name]) == most]
 
@@ -295,12 +295,12 @@ def _kappa(comparison: dict, name: str, scope: str, seeds: np.ndarray) -> float:
 
 
 def _gauge_level(comparison: dict, name: str, scope: str = "full") -> np.ndarray | float:
-    # A scramble leaves the components alone, so that the span's level is that of the whole.
+    # A gauge scramble keeps the principal components, so the span has the level of the whole.
     return chance_levels(comparison, name, scope="live" if scope == "live" else "full")["gauge"]
 
 
 def _kappa_difference(inputs: Mapping, first: str, second: str, name: str, scope: str) -> dict:
-    """One arm less another in κ against the gauge, seeds and batches being the same."""
+    """First minus second arm in κ against the gauge level, with the same seeds and batches."""
     one, other = (_arm(inputs, arm)[1] for arm in (first, second))
     node = difference(
         one[scope][name],
@@ -309,14 +309,14 @@ def _kappa_difference(inputs: Mapping, first: str, second: str, name: str, scope
         _gauge_level(one, name, scope),
         _gauge_level(other, name, scope),
     )
-    node.pop("equivalent")  # the ledger judges that
+    node.pop("equivalent")  # The ledger decides that.
     if "smallest_seen" in node:
         node["smallest_seen"] = _with_tolerance(node["smallest_seen"])
     return node
 
 
 def _with_tolerance(smallest: Scalar) -> Scalar:
-    """A standard error of five seeds is itself known to a third or so."""
+    """Give a minimum detectable effect a wide tolerance: its standard error is uncertain."""
     return replace(smallest, tolerance=abs(smallest.value) + 1e-3)
 
 

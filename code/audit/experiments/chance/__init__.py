@@ -1,1 +1,1 @@
-"""Section "Chance": what dictionaries that share nothing look like to each statistic."""
+"""Section "Chance": each similarity between unrelated dictionaries."""

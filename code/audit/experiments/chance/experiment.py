@@ -1,8 +1,8 @@
-"""Section "Chance": what dictionaries that share nothing look like to each statistic.
+"""Section "Chance": each similarity between unrelated dictionaries.
 
-Three parts: the closed form against drawn dictionaries over sizes; chance when the data leave
-part of the space empty; and the reports' headline figures beside the chance of the same
-statistic at the same sizes.
+Part `closed_form` compares the closed form with drawn dictionaries over sizes. Part `falling_rank`
+draws chance levels for data of low rank. Part `headline` puts the reports' headline figures beside
+the chance level of the same statistic at the same sizes.
 """
 
 import tomllib
@@ -23,38 +23,38 @@ _REPORTED = DATA / "reported" / "headlines.toml"
 
 @dataclass(frozen=True)
 class Headline:
-    """A figure that a report prints, with the setting that decides its chance level."""
+    """A figure that a report prints, with the setting that determines its chance level."""
 
     id: str
-    """Name under which it is found in addresses."""
+    """Name in addresses."""
     report: str
-    """Which report, in the paper's words."""
+    """The report, as the paper calls it."""
     what: str
-    """What was measured, in a few words."""
+    """The quantity, in a few words."""
     statistic: str
     """A similarity, or `naive_fourier_overlap`."""
     reported: float
     """The figure as printed."""
     n: tuple[int, int]
-    """Latents of the two dictionaries compared."""
+    """Latents of the two dictionaries."""
     d: int
     """Width of the activations."""
     source: str
-    """Where the figure stands."""
+    """Place of the figure in the report."""
     digits: int = 3
-    """Decimals with which it is printed there."""
+    """Decimals of the printed figure."""
     bound: bool = False
-    """Whether the chance level is an upper bound, because drawing it is too dear."""
+    """Whether the chance level is an upper bound, because drawing it is too expensive."""
 
 
 @dataclass(frozen=True)
 class ChanceSettings:
-    """What varies in this section."""
+    """Settings of the section on chance."""
 
     sizes: tuple[int, ...] = (16, 64, 256, 1024, 2048)
-    """Latents at which the closed form is drawn."""
+    """Numbers of latents at which the closed form is checked."""
     widths: tuple[int, ...] = (32, 128, 768)
-    """Widths at which the closed form is drawn."""
+    """Widths at which the closed form is checked."""
     draws: int = 10
     """Pairs of dictionaries drawn at each point."""
     ranks: tuple[int, ...] = (4, 8, 16, 20, 24, 32, 48, 64, 96, 128)
@@ -64,7 +64,7 @@ class ChanceSettings:
     rank_latents: int = 1024
     """Latents of the dictionaries drawn there."""
     rank_dictionaries: int = 5
-    """Dictionaries drawn at each rank, so that chance reproducibility has votes to count."""
+    """Dictionaries drawn at each rank, enough for a chance level of reproducibility."""
     headline_draws: int = 40
     """Pairs of dictionaries drawn for each headline figure."""
     seed: int = 20261121
@@ -73,12 +73,12 @@ class ChanceSettings:
 
 @dataclass(frozen=True)
 class HeadlineSettings:
-    """The reported figures and how often their chance is drawn."""
+    """Reported figures, and the number of draws for their chance levels."""
 
     figures: tuple[Headline, ...]
     """The reported figures."""
     draws: int
-    """Pairs of dictionaries drawn for each."""
+    """Pairs of dictionaries drawn for each figure."""
     seed: int
     """Seed of the draws."""
 
@@ -100,7 +100,7 @@ PROFILES = {
 
 
 def parts(settings: ChanceSettings) -> dict[str, Stage]:
-    """The three parts; none needs another stage."""
+    """Stages of the three parts; none needs another stage."""
     here = "audit.experiments.chance.experiment"
     headlines = HeadlineSettings(reported_figures(), settings.headline_draws, settings.seed)
     return {
@@ -111,10 +111,10 @@ def parts(settings: ChanceSettings) -> dict[str, Stage]:
 
 
 def reported_figures(file: Path = _REPORTED) -> tuple[Headline, ...]:
-    """The reports' headline figures, from `data/reported`.
+    """Read the reports' headline figures from `data/reported`.
 
     Raises:
-        UserError: when the file is missing or damaged, naming what is wrong.
+        UserError: the file is missing or damaged.
     """
     try:
         entries = tomllib.loads(file.read_text(encoding="utf-8"))["figure"]
@@ -126,7 +126,7 @@ def reported_figures(file: Path = _REPORTED) -> tuple[Headline, ...]:
 
 
 def closed_form(settings: ChanceSettings) -> dict:
-    """Closed form and drawn mean of both best-partner cosines, at every size and width."""
+    """Compare closed form and drawn mean of the max-cosine similarities at each size and width."""
     from scipy import stats
 
     from seedstability.stability.chance.closed_form import Similarity, chance_level
@@ -164,7 +164,7 @@ def closed_form(settings: ChanceSettings) -> dict:
     tree["largest_gap_in_standard_errors"] = Scalar(
         float(np.abs(distances).max()), digits=1, tolerance=0.2
     )
-    # Each gap is divided by an error estimated from few draws, so it follows Student's law.
+    # The standard error is estimated from few draws, so the ratio has a t distribution.
     one = 2 * stats.t.sf(np.abs(distances).max(), settings.draws - 1)
     tree["p_of_largest_gap"] = Scalar(float(1 - (1 - one) ** distances.size), 2, tolerance=0.1)
     tree["points"] = distances.size
@@ -173,9 +173,9 @@ def closed_form(settings: ChanceSettings) -> dict:
 
 
 def falling_rank(settings: ChanceSettings) -> dict:
-    """Chance levels when the data fill only the first dimensions of the space.
+    """Draw chance levels for data that span only the first dimensions of the space.
 
-    The data's variance falls as 1/k along the k-th direction and is zero beyond the rank.
+    The variance of the data falls as 1/k along the k-th direction and is zero beyond the rank.
     """
     import torch
 
@@ -220,7 +220,7 @@ def falling_rank(settings: ChanceSettings) -> dict:
 
 
 def headline(settings: HeadlineSettings) -> dict:
-    """Each reported figure beside the chance of its own statistic at its own sizes."""
+    """Put each reported figure beside the chance level of its statistic at its sizes."""
     from seedstability.stability.chance.closed_form import corrected_for_chance
 
     generator = _generator(settings.seed)
@@ -249,7 +249,7 @@ def headline(settings: HeadlineSettings) -> dict:
 
 
 def _chance_of(figure: Headline, draws: int, generator) -> tuple[float, float]:
-    """Expected statistic of unrelated dictionaries, and its spread over draws (0: not drawn)."""
+    """Chance level of a figure, and its standard deviation over draws (0: closed form or bound)."""
     from seedstability.similarity.names import BEST
     from seedstability.stability.chance.closed_form import chance_level_pair
 
@@ -273,7 +273,7 @@ def _drawn(figure: Headline, generator) -> float:
     matched = match(ours, isotropic(figure.n[1], figure.d, generator)).matched_cosines
     if figure.statistic == "matched_mean":
         return float(matched.mean())
-    # torch's median of an even number of values is the lower one, not the middle
+    # torch's median of an even number of values is the lower of the middle two.
     return float(np.median(matched.numpy()))
 
 

@@ -1,4 +1,4 @@
-"""An arm of an experiment: dictionaries of one kind, what they are worth, how alike they are."""
+"""An arm of an experiment: dictionaries of one kind, their evaluation and their comparison."""
 
 from dataclasses import dataclass
 
@@ -15,15 +15,15 @@ class Arm:
     """The stages of one arm."""
 
     train: Stage
-    """Trains, or makes, the dictionaries of all seeds."""
+    """Trains, or constructs, the dictionaries of all seeds."""
     evaluate: Stage
-    """What each is worth on training and held-out samples."""
+    """Reconstruction metrics of each dictionary on training and held-out samples."""
     compare: Stage
-    """How alike they are, beside chance."""
+    """Similarities between seeds, with chance levels."""
 
 
 def activations(subject: Subject, seed: int, layer: int, position: Position = "report") -> Stage:
-    """Activations of a subject, the same stage for whoever asks."""
+    """Activations of a subject, as a stage that all experiments share."""
     return Stage(
         f"activations/{subject}{seed}_layer{layer}_{position}",
         "audit.subjects.modular_addition.stages:activations",
@@ -37,7 +37,7 @@ def arm(
     training: TrainingConfig | ControlConfig,
     comparison: ComparisonConfig,
 ) -> Arm:
-    """Dictionaries made from `data` as `training` says, evaluated and compared."""
+    """Train dictionaries on `data`, evaluate them and compare the seeds."""
     kind = "control" if isinstance(training, ControlConfig) else "train"
     train = Stage(
         f"{name}/train",
@@ -51,24 +51,24 @@ def arm(
 def evaluated_arm(
     name: str,
     data: Stage,
-    made: Stage,
+    train: Stage,
     dictionary: DictionaryConfig,
     comparison: ComparisonConfig,
 ) -> Arm:
-    """Dictionaries of `dictionary` that `made` makes from `data`, evaluated and compared."""
+    """Evaluate and compare the dictionaries that the stage `train` returns."""
     evaluate = Stage(
         f"{name}/evaluate",
         "audit.evaluation.stages:evaluate",
         EvaluationConfig(dictionary),
-        {"dictionaries": made, "activations": data},
+        {"dictionaries": train, "activations": data},
     )
     compare = Stage(
         f"{name}/compare",
         "audit.analyses.similarity:compare",
         comparison,
-        {"dictionaries": made, "evaluation": evaluate, "activations": data},
+        {"dictionaries": train, "evaluation": evaluate, "activations": data},
     )
-    return Arm(made, evaluate, compare)
+    return Arm(train, evaluate, compare)
 
 
 def measurement_inputs(arms: dict[str, Arm]) -> dict[str, Stage]:

@@ -1,7 +1,7 @@
-"""What stages that never ran may cost: seconds on one core, memory, disk, from their settings.
+"""Estimate the cost of stages that never ran: seconds on one core, memory and disk.
 
-Rough on purpose: a plan wants to know hours from days. The constants were measured on one core of
-an Intel Xeon with AVX2 kernels.
+The estimates are rough on purpose: a plan has to tell hours from days. The constants were measured
+on one core of an Intel Xeon with AVX2 kernels.
 """
 
 from audit.evaluation.config import EvaluationConfig
@@ -14,20 +14,20 @@ from seedstability.similarity.config import ComparisonConfig
 from seedstability.similarity.cost import estimate_cost as comparison_cost
 
 _SECONDS_PER_SAMPLE = 2.2e-6
-"""Of training, whatever the size: moving data, choosing latents."""
+"""Training time that does not depend on the size: moving data, choosing latents."""
 _SECONDS_PER_SAMPLE_AND_WEIGHT = 3.8e-11
-"""Of training, for each number of the decoder and sample: 81 µs at 16,384 latents of width 128."""
+"""Training time per decoder weight and sample: 81 µs at 16,384 latents of width 128."""
 _MULTIPLY_ADDS_PER_SECOND = 2e10
-"""Multiplications with their additions in a transformer's forward pass, attention included."""
+"""Throughput of a transformer's forward pass, attention included."""
 _TEXT_SECONDS = 20.0
 _PROCESS_BYTES = 0.5e9
-"""Bytes of a process without any data."""
+"""Memory of a process without any data."""
 _STORED_SAMPLES = 32_768
-"""Rows of activations that a result holds."""
+"""Activations that a result holds."""
 
 
 def estimate(stage: Stage) -> Expected | None:
-    """What a stage on a language model may take; nothing for stages of other kinds."""
+    """Estimate the cost of a stage on a language model; None for stages of other kinds."""
     config = stage.config
     if isinstance(config, TextConfig):
         return Expected(_TEXT_SECONDS, 1.5e9)
@@ -59,7 +59,7 @@ def _activations(config: ActivationsConfig) -> Expected:
     blocks = min(int(config.hook.split(".")[1]) + 1, n_layers)
     tokens = config.tokens + config.heldout_contexts * SMALL.corpus.context
     seconds = tokens * blocks * 12 * d * d / _MULTIPLY_ADDS_PER_SECOND
-    # GPT-2's and Pythia's vocabularies come along with their weights.
+    # The weights of GPT-2 and Pythia include their embeddings and unembeddings.
     weights = 4 * (n_layers * 12 * d * d + (50_304 if config.model in HUB else 4_096) * d * 2)
     return Expected(seconds, _PROCESS_BYTES + 2 * weights + 0.3e9, 4 * config.tokens * d)
 
@@ -73,7 +73,7 @@ def _training(config: TrainingConfig, data: ActivationsConfig, d: int) -> Expect
         * samples
         * (_SECONDS_PER_SAMPLE + _SECONDS_PER_SAMPLE_AND_WEIGHT * weights_per_matrix)
     )
-    # Encoder, decoder and the start of each seed; of the one at work also Adam's two moments.
+    # Encoder, decoder and initial decoder of each seed; Adam's two moments of the one in training.
     memory = 4 * weights_per_matrix * (3 * seeds + 6) + 4 * _STORED_SAMPLES * d
     return Expected(seconds, _PROCESS_BYTES + memory, dictionaries=seeds)
 

@@ -1,4 +1,4 @@
-"""From per-seed and per-pair numbers to printed values: interval, chance levels, κ."""
+"""Turn per-seed and per-pair numbers into printed values: intervals, chance levels, κ."""
 
 from collections.abc import Mapping
 
@@ -16,12 +16,12 @@ from seedstability.stability.statistics.significance import equivalent, minimum_
 
 
 def estimate(values: np.ndarray, digits: int = 3, unit: str = "", **more) -> Scalar:
-    """Mean over seeds, or over pairs of them, with its interval."""
+    """Mean over seeds or over pairs of seeds, with its 95% jackknife interval or range."""
     return scalar(jackknife(values), digits, unit, **more)
 
 
 def scalar(interval: Interval, digits: int = 3, unit: str = "", **more) -> Scalar:
-    """An estimate as it is printed, with its 95% interval or range."""
+    """Convert an interval to a printed scalar, with its 95% interval or range."""
     scale = 100.0 if unit == "%" else 1.0
     return Scalar(
         scale * interval.mean,
@@ -35,7 +35,10 @@ def scalar(interval: Interval, digits: int = 3, unit: str = "", **more) -> Scala
 
 
 def interval90(interval: Interval, digits: int = 4) -> Scalar:
-    """An estimate with its 90% interval, as equivalence is judged; below five seeds the range."""
+    """Convert to a printed scalar with the 90% interval of an equivalence test.
+
+    Below five seeds it has the range instead.
+    """
     if np.isnan(interval.low90):
         return scalar(interval, digits)
     label = interval.label.replace("95%", "90%")
@@ -48,10 +51,10 @@ def similarity(
     p_gauge: float | None = None,
     share: bool = False,
 ) -> dict:
-    """The node of one statistic: value, chance levels, and κ against the first and the last.
+    """One similarity: its value, its chance levels, and κ against some of these.
 
     Args:
-        values: [S, S] over pairs of seeds (NaN: not looked at), or one a pair.
+        values: [S, S] over pairs of seeds (NaN: not compared), or one value per pair.
         chance: levels by name, one number or drawn values of the shape of `values`.
         p_gauge: p-value under gauge scrambles, where it was computed.
         share: whether the statistic is a share of latents, printed in percent; κ never is.
@@ -60,7 +63,7 @@ def similarity(
     levels = {level: scale * float(np.nanmean(drawn)) for level, drawn in chance.items()}
     node: dict = {"value": estimate(values, digits, unit, chance=levels.get("isotropic"))}
     for level, drawn in chance.items():
-        # A level drawn from the dictionaries themselves differs where they do.
+        # A level drawn from the dictionaries themselves varies as they do.
         spread = scale * float(np.nanmax(drawn) - np.nanmin(drawn))
         node[level] = Scalar(levels[level], digits, unit, tolerance=max(tolerance, spread))
         if level in ("isotropic", "data", "gauge"):
@@ -73,7 +76,7 @@ def similarity(
 def similarities(
     comparison: Mapping, seeds: slice = slice(None), scope: str = "full", names=SIMILARITIES
 ) -> dict:
-    """Nodes of the statistics of a comparison stage, over some of its seeds."""
+    """Similarities of a comparison stage by name, over some of its seeds."""
     nodes = {}
     for name in names:
         if name not in comparison[scope]:
@@ -92,7 +95,7 @@ def difference(
     chance_first: Chance | None = None,
     chance_second: Chance | None = None,
 ) -> dict:
-    """Difference of two arms, of κ where chance is given, and the smallest one to be seen."""
+    """Difference of two arms with its minimum detectable effect; of κ where chance is given."""
     interval = jackknife_difference(first, second, paired, chance_first, chance_second)
     node: dict = {
         "value": scalar(interval, 4),
@@ -101,14 +104,14 @@ def difference(
     }
     if not np.isnan(interval.standard_error):
         seeds = min(len(first), len(second))
-        # the spread that would give this standard error to a plain mean over seeds
+        # The standard deviation at which a plain mean over seeds has this standard error.
         sd = interval.standard_error * (seeds if paired else seeds / 2) ** 0.5
         node["smallest_seen"] = Scalar(minimum_detectable_effect(sd, seeds, paired), 4)
     return node
 
 
 def quality(evaluation: Mapping, seeds: slice = slice(None)) -> dict:
-    """What the dictionaries of an arm are worth, mean over seeds."""
+    """Reconstruction metrics of an arm, mean over seeds."""
     heldout = evaluation["heldout"]
     return {
         "explained_variance": estimate(heldout["explained_variance"][seeds], 3),

@@ -1,4 +1,4 @@
-"""How far another processor may land from values of dictionaries that were trained for seconds."""
+"""Platform tolerance: how far values may differ when another processor trains."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -6,16 +6,16 @@ from dataclasses import replace
 from audit.pipeline.results import Scalar
 
 _FLOOR = 0.03
-"""Of shares: a few latents of a hundred more or less."""
+"""Floor for shares: a few latents in a hundred."""
 FINE = 0.01
-"""Of means over hundreds of latents, whose seeds agree closely."""
+"""Floor for means over hundreds of latents, on which seeds agree closely."""
 
 
 def with_platform_tolerance(tree: Mapping, floor: float = _FLOOR) -> dict:
-    """Each estimate with a tolerance as wide as its interval, or as a range is given, and a floor.
+    """Give each estimate a tolerance as wide as its interval, and at least `floor`.
 
-    Training is chaotic: another maker's processor draws new dictionaries in effect, and of a share
-    near 0 or 1 the few seeds here may all agree.
+    Training is chaotic: a processor of another vendor in effect draws new dictionaries. Of a share
+    near 0 or 1 all seeds may agree, so that the interval alone would be too narrow.
     """
     return {
         name: with_platform_tolerance(leaf, floor)

@@ -1,1 +1,1 @@
-"""Section "Consistency training": does a term that draws two dictionaries together help (C01–C07)?"""
+"""Section "Consistency training": does a consistency loss between two SAEs help (C01–C07)?"""

@@ -1,8 +1,9 @@
-"""Section "Consistency training": does a term that draws two dictionaries together help (C01–C07)?
+"""Section "Consistency training": does a consistency loss between two SAEs help (C01–C07)?
 
-The first report's own arm computes the term on detached weights. Beside it stand the same term with
-its gradient connected, a second regularizer, what a shared start or order gives alone, and
-twice the steps. An independent third seed judges what a pair agrees on.
+The first report computes its consistency term on detached weights. Further arms connect the
+gradient of the term, use a second regularizer, share only the initialization or the order of
+batches, or double the steps. What a pair agrees on is scored against an independent reference
+dictionary of a third seed.
 """
 
 import tomllib
@@ -24,28 +25,28 @@ _REPORTED = DATA / "reported" / "consistency_trace.toml"
 
 @dataclass(frozen=True)
 class ReportedTrace:
-    """The similarity that the first report prints along its training."""
+    """The similarity that the first report prints over training."""
 
     weight: float
     """Weight λ of the run."""
     epoch: tuple[int, ...]
-    """Epochs done."""
+    """Epochs completed."""
     max_cosine: tuple[float, ...]
-    """Signed best cosine after each."""
+    """Signed max cosine after each epoch."""
     source: str
-    """Where the figures stand."""
+    """Place of the figures in the report."""
 
 
 @dataclass(frozen=True)
 class ConsistencySettings:
-    """What varies in this section."""
+    """Settings of the section on consistency training."""
 
     pairs: tuple[tuple[int, int], ...] = ((42, 123), (1, 2), (3, 4), (5, 6), (7, 8))
-    """Seeds of the pairs; the first is the report's."""
+    """Seeds of the pairs; the first pair is the report's."""
     few_pairs: int = 3
-    """Pairs in the arms beside the question: start and order, twice the steps, the other term."""
+    """Pairs in the side arms: initialization and order, twice the steps, the second regularizer."""
     reference_seeds: tuple[int, ...] = (101, 102, 103, 104, 105)
-    """Seeds of the independent dictionaries, one a pair."""
+    """Seeds of the independent reference dictionaries, one per pair."""
     layer: int = 0
     """Residual stream after this block, the report's."""
     n_latents: int = 1024
@@ -55,11 +56,11 @@ class ConsistencySettings:
     weights: tuple[float, ...] = (0.0, 0.01, 0.1, 1.0, 10.0)
     """Weights λ of the connected term on the report's subject."""
     clean_weights: tuple[float, ...] = (0.0, 1.0)
-    """The same on the clean subject."""
+    """Weights λ of the connected term on the clean subject."""
     cut_weights: tuple[float, ...] = (0.01, 0.1, 1.0)
-    """Weights of the term with its gradient cut, the report's; at zero there is nothing to cut."""
+    """Weights λ of the term with detached gradient, as in the report."""
     mfr_weights: tuple[float, ...] = (1.0,)
-    """Weights of mutual feature regularisation."""
+    """Weights of mutual feature regularization."""
 
 
 paper = ConsistencySettings()
@@ -78,7 +79,7 @@ PROFILES = {
 
 
 def parts(settings: ConsistencySettings) -> dict[str, Stage]:
-    """The parts of the section, each with the stages it measures."""
+    """Stages of each part of the section."""
     few = replace(settings, pairs=settings.pairs[: settings.few_pairs])
     plain = {subject: _pairs(settings, subject, "connected", 0.0) for subject in SUBJECTS}
     connected = {
@@ -126,10 +127,10 @@ def parts(settings: ConsistencySettings) -> dict[str, Stage]:
 
 
 def reported_trace(file: Path = _REPORTED) -> ReportedTrace:
-    """The report's own trace, from `data/reported`.
+    """Read the report's own trace from `data/reported`.
 
     Raises:
-        UserError: when the file is missing or damaged, naming what is wrong.
+        UserError: the file is missing or damaged.
     """
     try:
         entries = tomllib.loads(file.read_text(encoding="utf-8"))
@@ -143,7 +144,7 @@ def reported_trace(file: Path = _REPORTED) -> ReportedTrace:
 
 
 def _name(weight: float) -> str:
-    """`w0_01` for 0.01."""
+    """Name of a weight in addresses: `w0_01` for 0.01."""
     return "w" + f"{weight:g}".replace(".", "_")
 
 
@@ -154,7 +155,7 @@ def _measure(
     arms: dict[str, Stage],
     part: str | None = None,
 ) -> Stage:
-    """A measuring stage over arms: each arm's training and its comparison with the judges."""
+    """Measure arms: the training of each, and its comparison with the reference dictionaries."""
     data = activations(subject, 0, settings.layer)
     dictionary = replace(
         HUSAI_TOPK, n_latents=settings.n_latents, epochs=settings.epochs, order="shared"
@@ -181,7 +182,7 @@ def _measure(
 
 @dataclass(frozen=True)
 class _NoSettings:
-    """Settings of a measuring stage that has none of its own."""
+    """No settings: the measuring stage has none of its own."""
 
 
 def _pairs(
@@ -193,7 +194,7 @@ def _pairs(
     epochs: int = 0,
     **changes,
 ) -> Stage:
-    """Training of all pairs in one arm."""
+    """Train all pairs of one arm."""
     dictionary = replace(HUSAI_TOPK, n_latents=settings.n_latents, epochs=epochs or settings.epochs)
     if arm == "cut":
         changes["gradient"] = "cut"
@@ -204,7 +205,7 @@ def _pairs(
             dictionary,
             settings.pairs,
             weight,
-            # along the epochs only the report's own arm is looked at
+            # Only the report's own arm is traced over epochs.
             trace_every_epoch=arm == "connected" and weight == 0,
             **changes,
         ),

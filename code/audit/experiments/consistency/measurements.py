@@ -1,4 +1,4 @@
-"""What section "Consistency training" reports of its arms: results to values."""
+"""Values of section "Consistency training", from the results of its arms."""
 
 from collections.abc import Mapping
 
@@ -16,11 +16,11 @@ from audit.pipeline.results import Array, Scalar
 from seedstability.stability.statistics.jackknife import jackknife
 
 HEADLINE = "max_cosine"
-"""The statistic of the first report: signed."""
+"""The signed similarity of the first report."""
 
 
 def settings(config) -> dict:
-    """The settings that the text mentions."""
+    """Settings that the text mentions."""
     return {
         "pairs": len(config.pairs),
         "report_pair": " and ".join(str(seed) for seed in config.pairs[0]),
@@ -32,7 +32,7 @@ def settings(config) -> dict:
 
 
 def reported_trace(config) -> dict:
-    """The trace that the report prints, to stand beside ours."""
+    """The trace that the report prints."""
     cosine = np.array(config.max_cosine)
     return {
         "epoch": Array(np.array(config.epoch, float), 0),
@@ -44,9 +44,9 @@ def reported_trace(config) -> dict:
 
 
 def report(config, w0__training: dict, w0__comparison: dict) -> dict:
-    """The report's own pair without the term, and along the epochs (C01, C03, C04, C07)."""
+    """The report's own pair without the term, at the end and over epochs (C01, C03, C04, C07)."""
     trace = w0__training["trace"]
-    # [T, P]; epoch 0 is before the first step
+    # [T, P]; epoch 0 is the initialization.
     cosine, epoch = trace[HEADLINE], trace["epoch"]
     rise = cosine[-1] - cosine[1]
     settled = np.abs(cosine.mean(axis=1) - cosine[-1].mean()) <= 0.05 * abs(rise.mean())
@@ -80,15 +80,15 @@ def report(config, w0__training: dict, w0__comparison: dict) -> dict:
 
 
 def sweep(config, **inputs: dict) -> dict:
-    """Arms beside the one without the term: similarity, quality, judge, and what changed."""
+    """Compare each arm with the one without the term: similarity, reconstruction, references."""
     tree = {name: _beside_baseline(inputs, name, "w0") for name in _names(inputs)}
     return tree | {"figure": _figure(tree)}
 
 
 def design(config, **inputs: dict) -> dict:
-    """Initialisation and order of the batches, each own or shared, without any term.
+    """Compare own and shared initialization and order of batches, without any term.
 
-    `own_shared` is the report's cell, beside which the other three stand.
+    `own_shared` is the report's own combination, and the baseline of the other three.
     """
     return {name: _beside_baseline(inputs, name, "own_shared") for name in _names(inputs)}
 
@@ -98,7 +98,7 @@ def _names(inputs: Mapping[str, dict]) -> list[str]:
 
 
 def _arm(training: dict, comparison: dict) -> dict:
-    """One arm: the pair's similarities with their chance, the judge's, and the reconstruction."""
+    """One arm: similarities of pairs and to references, chance levels, reconstruction metrics."""
     last = {name: values[-1] for name, values in training["trace"].items()}
     both = {
         name: last[name].mean(axis=1)
@@ -143,10 +143,10 @@ def _beside_baseline(inputs: Mapping[str, dict], name: str, baseline: str) -> di
     node = _arm(training, arm)
     if name == baseline:
         return node
-    # The level is that of the arm without the term in both: a term that moved chance as well as the
-    # similarity shows in the nodes' own κ.
+    # Both arms are corrected by the level of the arm without the term. If a term moves chance as
+    # well as the similarity, the arm's own κ shows it.
     level = plain["isotropic"][HEADLINE]
-    # Some arms have only the first few pairs.
+    # Some arms have only the first pairs.
     n_pairs = len(arm["pair"][HEADLINE])
     ours = {who: arm[who][HEADLINE] for who in ("pair", "judge", "judge_gauge")}
     theirs = {who: plain[who][HEADLINE][:n_pairs] for who in ours}
@@ -177,7 +177,7 @@ def _same_bits(first: dict, second: dict) -> str:
 
 
 def _figure(tree: Mapping[str, dict]) -> dict:
-    """Arrays over the arms: pair and judge similarity with their gauge levels."""
+    """Arrays over arms: similarity of pairs and to references, with their gauge levels."""
     nodes = {"pair": [arm[HEADLINE] for arm in tree.values()]}
     nodes["judge"] = [arm["judge"][HEADLINE] for arm in tree.values()]
     columns: dict = {"arms": ", ".join(tree)}

@@ -1,1 +1,1 @@
-"""Section "Code and prose": does it matter what the model reads (claim C27, several corpora)?"""
+"""Section "Code and prose": stability within and across training corpora (C27)."""

@@ -1,7 +1,8 @@
-"""Section "Code and prose": does it matter what the model reads (claim C27, several corpora)?
+"""Section "Code and prose": stability within and across training corpora (C27).
 
-The centre's setting, but the dictionaries see code alone or prose alone. Are they as stable as
-those that see both, and are the stable latents of the one stable in the other?
+The dictionaries of the base configuration are trained on code alone or on prose alone. The section
+tests whether they are as stable as those trained on both, and whether latents that are stable in
+one corpus recur in the other.
 """
 
 from dataclasses import dataclass
@@ -18,10 +19,10 @@ MEASUREMENTS = "audit.experiments.domains.measurements"
 
 @dataclass(frozen=True)
 class DomainsSettings:
-    """What varies in this section: nothing but the text."""
+    """Settings of the section on corpora; only the text varies."""
 
     base: language.LanguageSettings = language.paper
-    """The centre."""
+    """Base configuration."""
 
 
 paper = DomainsSettings()
@@ -29,7 +30,7 @@ PROFILES = {name: DomainsSettings(settings) for name, settings in language.PROFI
 
 
 def parts(settings: DomainsSettings) -> dict[str, Stage]:
-    """The parts of the section, each with the stages it measures."""
+    """Stages of each part of the section."""
     alone = {domain: _alone(settings.base, domain) for domain in DOMAINS}
     everything = alone | {"both": language.base_arm(settings.base)}
     return {
@@ -40,7 +41,7 @@ def parts(settings: DomainsSettings) -> dict[str, Stage]:
 
 
 def _alone(base: language.LanguageSettings, domain: Domain) -> Arm:
-    """The centre's dictionaries, few seeds, on one kind of text."""
+    """The base configuration with few seeds, trained on one domain."""
     data = language.read(
         base.hook,
         base.tokens,
@@ -56,7 +57,7 @@ def _across(alone: dict[Domain, Arm]) -> Stage:
     code, prose = (alone[domain] for domain in DOMAINS)
     return Stage(
         "domains/code_prose",
-        "audit.analyses.domains:across",
+        "audit.analyses.domains:compare_domains",
         ComparisonConfig(permutations=0),
         {
             "first": code.train,

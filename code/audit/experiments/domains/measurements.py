@@ -1,4 +1,4 @@
-"""What section "Code and prose" reports, one function a part."""
+"""Values of section "Code and prose", one function per part."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -27,7 +27,7 @@ SHARES = ("shared", "shared_decoder_only", "agreeing")
 
 
 def settings(config) -> dict:
-    """The settings that the text mentions."""
+    """Settings that the text mentions."""
     base = config.base
     return {
         "seeds": len(base.few_seeds),
@@ -38,7 +38,7 @@ def settings(config) -> dict:
 
 
 def within(config, **inputs: dict) -> dict:
-    """Similarity of dictionaries of one kind of text, beside those of both."""
+    """Similarities of dictionaries of one domain, and of those trained on both."""
     few = slice(0, len(config.base.few_seeds))
     tree: dict = {}
     for name in (*KINDS, "both"):
@@ -60,7 +60,7 @@ def within(config, **inputs: dict) -> dict:
 
 
 def across(config, pairs: dict) -> dict:
-    """A dictionary of code held against one of prose, and latents that come back in both."""
+    """Similarities between dictionaries of code and of prose, and recurrence in both."""
     tree: dict = {name: _of_pairs(pairs, name) for name in ACROSS}
     for side, name in zip(("first", "second"), KINDS, strict=True):
         best = pairs[side]
@@ -83,7 +83,7 @@ def across(config, pairs: dict) -> dict:
 
 
 def _kappa_difference(inputs: Mapping, first: str, second: str, few: slice) -> dict:
-    """Difference in κ against the gauge; the seeds, not the samples, are the same."""
+    """First minus second arm in κ against the gauge level, paired by seed."""
     found = {}
     for name in ("max_cosine", "matched_mean", "shared"):
         one, other = (inputs[f"{arm}__comparison"] for arm in (first, second))
@@ -94,18 +94,18 @@ def _kappa_difference(inputs: Mapping, first: str, second: str, few: slice) -> d
             one["gauge"][name][few, few],
             other["gauge"][name][few, few],
         )
-        found[name].pop("equivalent")  # whoever reads it can see both ends
+        found[name].pop("equivalent")  # The interval shows it.
         smallest = found[name]["smallest_seen"]
-        # A standard error of five seeds is itself known to a third or so.
+        # A standard error over five seeds is itself uncertain by a third or so.
         found[name]["smallest_seen"] = replace(smallest, tolerance=smallest.value + 1e-3)
     return found
 
 
 def _of_pairs(pairs: Mapping, name: str) -> dict:
-    """Mean over different seeds of the one and of the other; a seed leaves both at once.
+    """Similarity across domains over pairs of different seeds; the jackknife drops a seed in both.
 
-    Pairs of one seed start from one initialisation, and resemble each other for that reason too:
-    they stand apart as `same_start`.
+    Pairs of the same seed share their initialization, which alone makes them alike. They are
+    reported apart, as `same_start`.
     """
     values, level = pairs[name], pairs["gauge"][name]
     scale = "%" if name in SHARES else ""
@@ -124,17 +124,17 @@ Values = dict[str, Float[ndarray, "latents"]]
 
 
 def _over_seeds(best: Mapping[str, ndarray], statistic: Callable[[Values], float]):
-    """Interval of a statistic of all latents of all seeds; a seed leaves on both sides."""
+    """Interval of a statistic over the latents of all seeds; the jackknife drops a seed in both."""
     return jackknife_statistic(
         lambda seeds: statistic(_latents(best, seeds)), len(best["within"]), group=2
     )
 
 
 def _latents(best: Mapping[str, ndarray], seeds: ndarray) -> Values:
-    """Per latent: mean best cosine within, across and by chance, p̂ within and across."""
+    """Per latent: mean best cosine within, across and by chance, and p̂ within and across."""
     some = np.ix_(seeds, seeds)
     within, across, gauge = (best[kind][some] for kind in ("within", "across", "gauge"))
-    # The same seed is the same dictionary within, and the same initialisation across.
+    # The same seed has the same dictionary within, and the same initialization across.
     other_seed = ~np.eye(len(seeds), dtype=bool)
 
     def mean(values: ndarray) -> ndarray:
@@ -155,7 +155,7 @@ def _rank_correlation(kind: str) -> Callable[[Values], float]:
 
 
 def _share_found(stable: bool, kind: str = "across") -> Callable[[Values], float]:
-    """Of the latents stable, or unstable, within: the share found in a dictionary of the other."""
+    """Share of the latents stable, or unstable, within that are found in the other domain."""
 
     def share(values: Values) -> float:
         chosen = values["p"] >= 0.95 if stable else values["p"] <= 0.05
@@ -165,7 +165,7 @@ def _share_found(stable: bool, kind: str = "across") -> Callable[[Values], float
 
 
 def _figure(best: Mapping[str, ndarray]) -> dict:
-    """Latents in ten classes by their mean best cosine within, and where they stand across."""
+    """Arrays of the figure: best cosine across, in ten classes by mean best cosine within."""
     values = _latents(best, np.arange(len(best["within"])))
     classes = np.array_split(np.argsort(values["within"], kind="stable"), 10)
     columns = {

@@ -1,1 +1,1 @@
-"""Section "Can unshared latents be explained?": scores without a language model (C46, C49)."""
+"""Section "Can unshared latents be explained?": detection scores of learned rules (C46, C49)."""

@@ -1,9 +1,8 @@
-"""Section "Can unshared latents be explained?": scores without a language model (C46, C49).
+"""Section "Can unshared latents be explained?": detection scores of learned rules (C46, C49).
 
-An explanation is a short rule about tokens, learnt from the text in which a latent fires most
-strongly and scored on other text, as the fifth report scores what a language model says. The
-hook point and the dictionaries are those of the section on alignment at one size, with seeds
-enough for intervals.
+An explanation is a short rule about tokens. It is learned from the text on which a latent fires
+most strongly and scored on other text, as the fifth report scores explanations by a language model.
+Hook point and dictionaries are those of the section on alignment at one size.
 """
 
 from dataclasses import dataclass, replace
@@ -17,46 +16,46 @@ from audit.subjects.language_model.config import weights_sha256
 MEASUREMENTS = "audit.experiments.explanations.measurements"
 STAGES = "audit.evaluation.explanation.stages"
 SIZE = alignment.PLACES.index("small")
-"""The dictionaries that are explained: sixteen latents for each dimension in the paper profile."""
+"""Size of the explained dictionaries: sixteen latents per dimension in profile `paper`."""
 
 
 @dataclass(frozen=True)
 class ExplanationsSettings:
-    """What varies in this section."""
+    """Settings of the section on explanations."""
 
     aligned: alignment.AlignmentSettings = alignment.PROFILES["paper"]
-    """The section on alignment: model, hook point, dictionaries and their seeds."""
+    """Settings of the section on alignment: model, hook point, dictionaries and seeds."""
     heldout_contexts: int = 1200
-    """Held-out contexts, half to learn from and half to score on."""
+    """Held-out contexts, half for learning and half for scoring."""
     latents: int = 200
-    """Latents explained of each dictionary."""
+    """Explained latents per dictionary."""
     scored: int = 100
-    """Active and inactive windows a latent is scored on, the report's."""
+    """Active and inactive windows per scored latent, the report's."""
 
     @property
     def n_latents(self) -> int:
-        """Latents of a dictionary."""
+        """Latents per dictionary."""
         return self.aligned.sizes[SIZE]
 
 
 @dataclass(frozen=True)
 class ExplanationsMeasurementConfig:
-    """What a measuring stage has to know."""
+    """Settings of the measuring stages."""
 
     n_latents: int
-    """Latents of a dictionary."""
+    """Latents per dictionary."""
     heldout_contexts: int
     """Held-out contexts."""
     latents: int
-    """Latents explained of each dictionary, at most."""
+    """Most explained latents per dictionary."""
     scored: int
-    """Active and inactive windows a latent is scored on."""
+    """Active and inactive windows per scored latent."""
     seeds: int
-    """Dictionaries."""
+    """Number of dictionaries."""
     threshold: float = 0.7
-    """Alignment above which a latent counts as shared, the report's."""
+    """Alignment above which a latent is shared, the report's."""
     bins: int = 10
-    """Bins of a figure."""
+    """Bins of the figure."""
 
 
 paper = ExplanationsSettings()
@@ -74,7 +73,7 @@ PROFILES = {
 
 
 def parts(settings: ExplanationsSettings) -> dict[str, Stage]:
-    """The parts of the section, each with the stages it measures."""
+    """Stages of each part of the section."""
     train = alignment.size_arm(settings.aligned, settings.n_latents).train
     measured = ExplanationsMeasurementConfig(
         settings.n_latents,
@@ -101,7 +100,7 @@ def parts(settings: ExplanationsSettings) -> dict[str, Stage]:
 
 def _explained(settings: ExplanationsSettings, train: Stage) -> Stage:
     model = settings.aligned.model
-    # Far more held-out text than elsewhere, and of training tokens no more than have to be.
+    # Far more held-out text than elsewhere, and the fewest training tokens.
     text = language.read(
         settings.aligned.hook, 128, heldout_contexts=settings.heldout_contexts, model=model
     )

@@ -1,7 +1,7 @@
-"""What the section on explanations reports: one function a part, results to values.
+"""Values of the section on explanations, one function per part.
 
-A score is a balanced accuracy, so a judge who knows nothing has one half, whatever the latent. What
-a direction without meaning would get is the score of random directions that fire as often.
+A detection score is a balanced accuracy, so an uninformed guess has one half for any latent. The
+score of a meaningless direction is that of random directions that fire as often.
 """
 
 import numpy as np
@@ -25,14 +25,14 @@ from audit.pipeline.results import RANGE, WIDTHS_OF_A_RANGE, Array, Scalar
 from seedstability.stability.statistics.jackknife import Interval, jackknife, jackknife_kappa
 
 THIRDS = ("low", "middle", "high")
-"""Latents by alignment, for the table of rules."""
+"""Thirds of the latents by alignment, for the table of rules."""
 PLACES = {"worst": 0.05, "poor": 0.35, "good": 0.65, "best": 0.95}
 """Quantiles of the score within each third at which a rule is printed."""
 _EDGES = np.linspace(0.4, 1.0, 13)
 
 
 def settings(config) -> dict:
-    """The settings that the text mentions."""
+    """Settings that the text mentions."""
     return {
         "seeds": config.seeds,
         "latents": config.n_latents,
@@ -46,7 +46,7 @@ def settings(config) -> dict:
 
 
 def scores(config, explained: dict) -> dict:
-    """How well rules foretell where latents fire (C46), beside chance and controls."""
+    """Detection scores of rules (C46), beside chance and controls."""
     drawn = explained_latents(explained)
     mean, random = (
         per_seed(drawn, lambda d: d.score.mean()),
@@ -72,7 +72,7 @@ def scores(config, explained: dict) -> dict:
 
 
 def alignment(config, explained: dict, aligned: dict) -> dict:
-    """Scores against alignment with another seed (C46)."""
+    """Detection scores over alignment with another seed (C46)."""
     pairs = SeedPairs(explained_latents(explained), aligned["alignment"], config.threshold)
     tables = {
         "shared": pairs.table(lambda p: masked_mean(p.of.score, p.shared)),
@@ -99,7 +99,7 @@ def alignment(config, explained: dict, aligned: dict) -> dict:
 
 
 def frequency(config, explained: dict) -> dict:
-    """Scores against firing rate (C49), beside those of random directions that fire as often."""
+    """Detection scores over firing rate (C49), beside random directions that fire as often."""
     drawn = explained_latents(explained)
     latents = per_seed(drawn, lambda d: spearman(d.score, d.rate))
     random = per_seed(drawn, lambda d: spearman(d.random, d.rate))
@@ -118,7 +118,7 @@ def frequency(config, explained: dict) -> dict:
 def rules(config, explained: dict, aligned: dict) -> dict:
     """A dozen rules of the first seed, chosen by alignment with the second and by score alone.
 
-    What is printed of single latents may be anything on another machine: tolerances are the whole
+    Another machine trains other latents. Tolerances of single latents are therefore the whole
     range, and the text of a rule is a quotation.
     """
     first = explained_latents(explained)[0]
@@ -135,7 +135,7 @@ def rules(config, explained: dict, aligned: dict) -> dict:
 
 
 def figure(config, explained: dict, aligned: dict) -> dict:
-    """Score by alignment and by firing rate, and how scores are distributed."""
+    """Arrays of the figure: scores over alignment and over firing rate, and their distribution."""
     drawn = explained_latents(explained)
     bins = min([config.bins, *(len(d.latent) for d in drawn)])
     rows = SeedPairs(drawn, aligned["alignment"], config.threshold).rows()
@@ -174,10 +174,10 @@ def figure(config, explained: dict, aligned: dict) -> dict:
 
 
 def _strong(drawn: list[ExplainedLatents]) -> dict:
-    """Scores where the active windows are the strongest, as those are that a rule is learnt from.
+    """Scores on the windows of the strongest activations, as a rule is learned from such windows.
 
-    Not part of the report's measure. Added after the scores above turned out to be those of random
-    directions, to see whether it is weak firing that no rule foretells.
+    They are not part of the report's measure. They were added after the scores above had turned out
+    to equal those of random directions, to test whether rules fail on weak activations only.
     """
     latents = per_seed(drawn, lambda d: d.strong.mean())
     random = per_seed(drawn, lambda d: np.nanmean(d.strong_random))
@@ -193,7 +193,7 @@ def _strong(drawn: list[ExplainedLatents]) -> dict:
 
 
 def _strong_by_alignment(pairs: SeedPairs) -> dict:
-    """These against alignment."""
+    """Scores on the strongest windows over alignment."""
     shared = pairs.table(lambda p: masked_mean(p.of.strong, p.shared))
     unshared = pairs.table(lambda p: masked_mean(p.of.strong, ~p.shared))
     return {
@@ -208,9 +208,9 @@ def _strong_by_alignment(pairs: SeedPairs) -> dict:
 
 
 def _above_median(pairs: SeedPairs) -> dict:
-    """Of the unshared latents, how many score above the median of all; the same by chance.
+    """Share of unshared latents that score above the median of all, with its chance level.
 
-    Chance are the random directions that fire as often as these latents.
+    The chance level is the share of random directions that fire as often as these latents.
     """
     latents = 100 * pairs.table(
         lambda p: masked_mean(above_median(p.of.score, p.of.score), ~p.shared)
@@ -232,11 +232,11 @@ def _estimate(values: ndarray, digits: int = 3, unit: str = "", **more) -> Scala
 
 
 def _with_platform_tolerance(value: Scalar) -> Scalar:
-    """With a tolerance that holds what other trainings would give.
+    """Give a value a platform tolerance as wide as its interval.
 
-    Another processor's last bits lead to other dictionaries, in effect to other seeds. Means over
+    Another processor's rounding leads to other dictionaries, in effect to other seeds. Means over
     five seeds of two such runs differ by √2 standard errors, and the whole width of an interval is
-    5.6 of these. The width is itself an estimate, so two printed units are the least.
+    5.6 of these. The width is itself an estimate, so the tolerance is at least two printed units.
     """
     if value.low is None or value.high is None:
         return value
@@ -246,7 +246,7 @@ def _with_platform_tolerance(value: Scalar) -> Scalar:
 
 
 def _correlation(values: ndarray) -> dict:
-    """A correlation, whose chance level is 0, and the smallest that would be seen."""
+    """A correlation, whose chance level is 0, with its minimum detectable effect."""
     nothing = np.where(np.isnan(values), np.nan, 0.0)
     return {"value": _estimate(values, 2, chance=0.0)} | _minimum_detectable_effect(
         values, nothing, 2
@@ -254,7 +254,7 @@ def _correlation(values: ndarray) -> dict:
 
 
 def _effect(first: ndarray, second: ndarray, digits: int = 3, unit: str = "") -> dict:
-    """Difference of paired values, and the smallest one that would be seen."""
+    """Difference of paired values, with its minimum detectable effect."""
     return {"value": _estimate(first - second, digits, unit)} | _minimum_detectable_effect(
         first, second, digits, unit
     )
@@ -267,18 +267,18 @@ def _minimum_detectable_effect(
     if "smallest_seen" not in node:
         return {}
     smallest = node["smallest_seen"].value
-    # A spread that is estimated from five seeds may well be three times another such estimate.
+    # A standard deviation estimated from five seeds may be three times another such estimate.
     tolerance = max(2 * smallest, 2 * 10.0**-digits)
     return {"smallest_seen": Scalar(smallest, digits, unit, tolerance=tolerance)}
 
 
 def _control(explained: dict, kind: str) -> Scalar:
-    """Mean score of planted latents; text and rules are the same everywhere."""
+    """Mean score of planted latents, for which text and rules are the same on any machine."""
     return Scalar(float(explained["control"][kind].mean()), 3, tolerance=5e-3)
 
 
 def _unscored(config, explained: dict) -> dict:
-    """Of the latents that fire, those that could not be scored; and the dead."""
+    """Shares of live latents too rare or too common to be scored, and of dead latents."""
     live = explained["live"]
     unscored = {name: 100 * explained[name] / live for name in ("rare", "common")}
     return {
@@ -302,7 +302,7 @@ def _histogram(values: ndarray) -> ndarray:
 
 
 def _curve(values: ndarray) -> dict:
-    """Arrays of mean and interval over seeds, of [S, points]."""
+    """Mean and interval over seeds of [S, points], as arrays."""
     found = [jackknife(column) for column in values.T]
     widest = max(each.high - each.low for each in found)
     widths = WIDTHS_OF_A_RANGE if found[0].label.startswith(RANGE) else 1.0
@@ -312,7 +312,7 @@ def _curve(values: ndarray) -> dict:
         "low": [each.low for each in found],
         "high": [each.high for each in found],
     }
-    # The ends of an interval move with its middle, and as much again.
+    # The ends of an interval vary with its mean, and by as much again.
     return {
         name: Array(np.array(column), 3, tolerance if name == "value" else 2 * tolerance)
         for name, column in columns.items()
@@ -320,5 +320,5 @@ def _curve(values: ndarray) -> dict:
 
 
 def _middle(values: ndarray) -> Array:
-    """Where the bins lie, mean over seeds."""
+    """Positions of the bins, mean over seeds."""
     return Array(values.mean(axis=0), 3, tolerance=0.1)

@@ -1,7 +1,7 @@
 """The third report's grid: models by layers by sizes by seeds, for the profile `full`.
 
-Three models, five places in each, four sizes and twenty seeds are the 1,200 trainings that the
-report calls for. The small model alone is in `smoke`, so that the way is tried at each commit.
+Three models, five hook points in each, four sizes and twenty seeds are the 1,200 trainings that the
+report calls for. Profile `smoke` has the small model alone, so that every commit tests the code.
 """
 
 from dataclasses import dataclass, replace
@@ -16,29 +16,29 @@ from seedstability.similarity.config import ComparisonConfig
 
 @dataclass(frozen=True)
 class GridConfig:
-    """What is crossed with what."""
+    """Factors of the grid."""
 
     models: tuple[str, ...] = ("gpt2", "pythia-160m", OURS)
     """Models."""
     layers: int = 5
-    """Places in each: the beginning of evenly spread blocks, and the end of the last one."""
+    """Hook points per model: the inputs of evenly spaced blocks, and the output of the last."""
     sizes: tuple[int, ...] = (512, 1024, 4096, 16384)
-    """Latents."""
+    """Numbers of latents."""
     k: int = 32
     """Latents kept for each token, the report's."""
     seeds: tuple[int, ...] = tuple(range(20))
-    """Seeds of each."""
+    """Seeds of each arm."""
     tokens: int = 1_048_576
-    """Distinct training tokens of each, seen once."""
+    """Distinct training tokens, seen once."""
     batch_size: int = 1024
-    """Tokens in a step."""
+    """Tokens per step."""
     heldout_contexts: int = 400
     """Held-out contexts."""
 
 
 full = GridConfig()
 PROFILES = {
-    # Twelve hundred trainings are no part of the paper.
+    # The paper leaves out the 1,200 trainings.
     "paper": replace(full, models=()),
     "smoke": replace(
         full,
@@ -56,7 +56,7 @@ PROFILES = {
 
 
 def parts(config: GridConfig) -> dict[str, Stage]:
-    """Every point of the grid, measured together; nothing where there are no models."""
+    """One stage that measures every point of the grid; none if there are no models."""
     if not config.models:
         return {}
     return {
@@ -67,10 +67,12 @@ def parts(config: GridConfig) -> dict[str, Stage]:
 
 
 def hooks(model: str, layers: int) -> list[str]:
-    """So many places in a model's residual stream, from its embeddings to its end.
+    """Hook points at `layers` evenly spaced places of a model's residual stream.
+
+    The first is after the embeddings, the last after all blocks.
 
     Raises:
-        UserError: there is no such model.
+        UserError: unknown model.
     """
     blocks, _ = shape_of(model)
     starts = [round(i * blocks / (layers - 1)) for i in range(layers - 1)]
@@ -80,7 +82,7 @@ def hooks(model: str, layers: int) -> list[str]:
 
 
 def arms(config: GridConfig) -> dict[str, Arm]:
-    """One arm for each model, place and size, all seeds trained in it."""
+    """One arm per model, hook point and size, with all seeds."""
     return {
         f"{_name(model)}_{place}_n{size}": _arm(config, model, hook, size)
         for model in config.models

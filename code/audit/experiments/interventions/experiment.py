@@ -8,7 +8,7 @@ training, against independent plain dictionaries of other seeds, and against the
 
 from dataclasses import dataclass, replace
 
-from audit.analyses.reference_config import OutsideConfig, TransportConfig
+from audit.analyses.reference_config import ReferenceConfig, TransportConfig
 from audit.experiments.language import experiment as language
 from audit.pipeline.graph.stage import Stage
 from audit.subjects.synthetic.planted_config import PlantedConfig
@@ -283,8 +283,8 @@ def _rows(settings: Settings) -> Stage:
         every = rows(settings, subject)
         inputs[subject] = Stage(
             f"interventions/{subject}/judged",
-            "audit.analyses.reference:judged",
-            OutsideConfig(
+            "audit.analyses.reference:score_against_references",
+            ReferenceConfig(
                 tuple(row.name for row in every),
                 tuple(row.training.dictionary for row in every),
                 JUDGES,

@@ -1,1 +1,1 @@
-"""What the sections on language models share: the model, its activations, the centre of the grid."""
+"""Base configuration of the sections on language models: model, activations, dictionaries."""

@@ -1,8 +1,8 @@
-"""What the sections on language models share: the model, its activations, the centre of the grid.
+"""Base configuration of the sections on language models: model, activations, dictionaries.
 
-The centre stands for the third report's setting on a model that anybody can have offline: the
+The base configuration stands for the third report's setting on a model that needs no download: the
 residual stream in the middle of the model, TopK, one order of batches for all seeds. The other
-sections move one factor at a time away from it, or read other hook points.
+sections vary one factor at a time around it, or read other hook points.
 """
 
 from collections.abc import Sequence
@@ -30,32 +30,33 @@ MEASUREMENTS = "audit.experiments.language.measurements"
 
 @dataclass(frozen=True)
 class LanguageSettings:
-    """What the sections on language models share."""
+    """Base configuration of the sections on language models."""
 
     model: str = OURS
-    """The model; `small` is the one trained here."""
+    """The model; `small` is the one trained in this repository."""
     hook: str = "blocks.2.hook_resid_pre"
     """The middle of the residual stream: two of the small model's four blocks lie before it."""
     n_latents: int = 512
-    """Latents at the centre, four for each dimension."""
+    """Latents in the base configuration, four for each dimension."""
     k: int = 16
     """Latents kept for each token."""
     tokens: int = 131_072
-    """Distinct training tokens at the centre."""
+    """Distinct training tokens in the base configuration."""
     epochs: int = 4
-    """Passes over them."""
+    """Passes over the training tokens."""
     learning_rate: float = 3e-3
-    """Of all dictionaries. Found with seed 1000, by explained variance on held-out tokens alone:
-    0.831, 0.873, 0.885 and 0.863 at 3e-4, 1e-3, 3e-3 and 1e-2. At the preset's 3e-4, which is for
-    many more steps, latents end with a mean cosine of 0.66 with their own start, here with 0.25."""
+    """Learning rate of all dictionaries. It was chosen with seed 1000 by held-out explained
+    variance alone: 0.831, 0.873, 0.885 and 0.863 at 3e-4, 1e-3, 3e-3 and 1e-2. The preset's 3e-4 is
+    for many more steps: there the mean cosine to initialization stays at 0.66, here it falls to
+    0.25."""
     seeds: tuple[int, ...] = tuple(range(20))
-    """Seeds at the centre."""
+    """Seeds in the base configuration."""
     few_seeds: tuple[int, ...] = tuple(range(5))
-    """Seeds elsewhere: as few as still give an interval."""
+    """Seeds of other arms: the fewest that give an interval."""
     fewest_seeds: tuple[int, ...] = tuple(range(3))
-    """Seeds of the largest dictionaries and the longest trainings, where a range has to do."""
+    """Seeds of the largest dictionaries and longest trainings, which have a range only."""
     heldout_contexts: int = 400
-    """Held-out contexts on which all dictionaries are measured."""
+    """Held-out contexts on which all dictionaries are evaluated."""
 
 
 paper = LanguageSettings()
@@ -75,8 +76,8 @@ PROFILES = {
 
 
 def text(model: str = OURS) -> Stage:
-    """The corpus in a model's tokens, the same stage for whoever asks."""
-    # A profile that names a model of the hub allows that it is fetched.
+    """The corpus in a model's tokens, as a stage that all experiments share."""
+    # A profile that names a model of the hub allows its download.
     return Stage(f"text/{_short(model)}", f"{STAGES}:text", text_config(model, model in HUB))
 
 
@@ -87,7 +88,7 @@ def read(
     heldout_contexts: int = paper.heldout_contexts,
     model: str = OURS,
 ) -> Stage:
-    """Activations at a hook point, the same stage for whoever asks for the same."""
+    """Activations at a hook point, as a stage that all experiments share."""
     config = ActivationsConfig(
         model,
         weights_sha256(model),
@@ -102,7 +103,7 @@ def read(
 
 
 def dictionary(settings: LanguageSettings, **changes) -> DictionaryConfig:
-    """TopK as at the centre, but for `changes`."""
+    """Settings of the base configuration's TopK dictionaries, with `changes`."""
     base = replace(
         TOPK,
         n_latents=settings.n_latents,
@@ -114,7 +115,7 @@ def dictionary(settings: LanguageSettings, **changes) -> DictionaryConfig:
 
 
 def base_arm(settings: LanguageSettings) -> Arm:
-    """The centre's dictionaries, one for each of `seeds`, the same stages for whoever asks."""
+    """The base configuration's dictionaries, one per seed, as stages that all experiments share."""
     return arm(
         "language/centre",
         read(
@@ -129,12 +130,12 @@ def base_arm(settings: LanguageSettings) -> Arm:
 
 
 def _short(model: str) -> str:
-    """The model's name, or the last part of a folder's, as a part of a stage's name."""
+    """The model's name in the names of stages; of a folder, its last part."""
     return model.rstrip("/").rpartition("/")[2]
 
 
 def parts(settings: LanguageSettings) -> dict[str, Stage]:
-    """What is said of the model itself, and, where the profile has it, the grid."""
+    """Stages on the model itself."""
     return {
         "subject": Stage(
             "language/subject",
@@ -147,6 +148,6 @@ def parts(settings: LanguageSettings) -> dict[str, Stage]:
 
 
 def statistics() -> Stage:
-    """How well the small model predicts, beside n-gram models."""
+    """Losses of the small model and of n-gram models."""
     config = StatisticsConfig(weights_sha256(OURS))
     return Stage("text/statistics", f"{STAGES}:statistics", config, {"text": text()})

@@ -1,4 +1,4 @@
-"""What section "A language model" reports: the model, its text, and the grid in `full`."""
+"""Values of section "A language model": the model, its text, and the grid in profile `full`."""
 
 from collections.abc import Mapping
 
@@ -9,7 +9,7 @@ _NAMED = ("max_cosine", "matched_mean", "matched_median")
 
 
 def subject(config, text: Mapping, statistics: Mapping) -> dict:
-    """How much text there is, and how well the small model predicts it beside n-grams."""
+    """Size of the corpus, and losses of the small model beside those of n-gram models."""
     tree: dict = {
         "parameters": Scalar(statistics["parameters"] / 1e6, 2),
         "blocks": statistics["blocks"],
@@ -34,7 +34,7 @@ def subject(config, text: Mapping, statistics: Mapping) -> dict:
 
 
 def _losses(found: Mapping) -> dict:
-    # The model and its counts are files; another processor moves the last digits alone.
+    # The model and the n-gram counts are files; another processor changes only the last digits.
     ngrams = {f"ngram{order}": float(loss) for order, loss in found["ngram"].items()}
     best = min(ngrams.values())
     return {name: Scalar(loss, 3) for name, loss in ngrams.items()} | {
@@ -44,7 +44,7 @@ def _losses(found: Mapping) -> dict:
 
 
 def settings(config) -> dict:
-    """The centre's settings that the text mentions."""
+    """Settings of the base configuration that the text mentions."""
     return {
         "latents": config.n_latents,
         "k": config.k,
@@ -59,7 +59,7 @@ def settings(config) -> dict:
 
 
 def grid(config, **inputs: Mapping) -> dict:
-    """Similarity above chance and worth at each point of the grid."""
+    """Similarities with chance levels, and reconstruction metrics, at each point of the grid."""
     names = sorted({name.rpartition("__")[0] for name in inputs})
     return {
         name: similarities(inputs[f"{name}__comparison"], names=_NAMED)

@@ -1,1 +1,1 @@
-"""Section "Matching exactly": the assignment without its matrix, proven (claim C47)."""
+"""Section "Matching exactly": a certified assignment without the cosine matrix (C47)."""

@@ -1,8 +1,8 @@
-"""Section "Matching exactly": the assignment without its matrix, proven (claim C47).
+"""Section "Matching exactly": a certified assignment without the cosine matrix (C47).
 
-Part `exact` solves problems that SciPy can solve too and compares. What a solver takes is never a
-result of a stage: part `measured` reads the file that `benchmarks/matching` wrote, as part
-`reported` reads what the fifth report prints.
+Part `exact` solves problems that SciPy can solve too, and compares the answers. Time and memory are
+never results of a stage: part `measured` reads the file that `benchmarks/matching` wrote, and part
+`reported` the figures that the fifth report prints.
 """
 
 import json
@@ -26,26 +26,26 @@ _REPORTED = DATA / "reported" / "matching.toml"
 
 @dataclass(frozen=True)
 class ReportedCost:
-    """What the fifth report says that SciPy's assignment took."""
+    """Cost of SciPy's assignment as the fifth report states it."""
 
     latents: int
     """Latents of each dictionary."""
     hours: float
     """Wall time."""
     gigabytes: float
-    """Memory; the report says that it was more."""
+    """Memory; the report says that it took more."""
     source: str
-    """Where the figures stand."""
+    """Place of the figures in the report."""
 
 
 @dataclass(frozen=True)
 class BenchmarkMachine:
-    """Where the benchmark ran."""
+    """The machine that ran the benchmark."""
 
     processor: str
-    """Its name."""
+    """Name of the processor."""
     cores: int
-    """Cores that were used."""
+    """Cores used."""
     memory_gb: float
     """Memory of the machine in GiB."""
     torch: str
@@ -53,9 +53,9 @@ class BenchmarkMachine:
     python: str
     """Version of Python."""
     date: str
-    """Day of the run."""
+    """Date of the run."""
     commit: str
-    """Source commit that ran."""
+    """Source commit of the run."""
 
 
 @dataclass(frozen=True)
@@ -67,47 +67,47 @@ class SolverRun:
     kind: str
     """What the two dictionaries have in common; one of `KINDS`."""
     n: int
-    """Latents of each."""
+    """Latents of each dictionary."""
     seconds: float
-    """Wall time, median over rounds; SciPy's with the product that makes its matrix."""
+    """Wall time, median over rounds; SciPy's includes computing the cosine matrix."""
     peak_gb: float
     """Peak resident memory of the process in GiB."""
     rounds: int
-    """How often it ran."""
+    """Number of rounds."""
     total: float
-    """The maximised sum of cosines."""
+    """The maximized sum of cosines."""
     mean_cosine: float
-    """Mean over matched latents."""
+    """Mean cosine of matched latents."""
     bound: float | None
-    """No assignment's total is larger by more; `None` for SciPy, which proves nothing."""
+    """Certificate: no assignment's total is larger by more. `None` for SciPy, which has none."""
     passes: float | None
     """Passes over all products; `None` for SciPy."""
     product: str | None
-    """How products were taken; `None` for SciPy."""
+    """Number format of the products; `None` for SciPy."""
 
 
 @dataclass(frozen=True)
 class BenchmarkResults:
-    """What `benchmarks/matching` wrote."""
+    """Results that `benchmarks/matching` wrote."""
 
     machine: BenchmarkMachine
-    """Where it ran."""
+    """The machine of the benchmark."""
     d: int
     """Width of the activations."""
     runs: tuple[SolverRun, ...]
     """Each solver on each problem."""
     growth_from: int = 16384
-    """Latents from which the growth of our solver is fitted; below, what is done once counts."""
+    """Latents from which the growth of our solver is fitted; below, constant costs dominate."""
 
 
 @dataclass(frozen=True)
 class MatchingSettings:
-    """What varies in this section."""
+    """Settings of the section on matching."""
 
     n_latents: int = 4096
-    """Latents of each dictionary where both solvers run."""
+    """Latents of each dictionary that both solvers match."""
     width: int = 256
-    """Width of the activations there."""
+    """Width of the activations."""
     seed: int = 20261121
     """Seed of the draws."""
 
@@ -121,11 +121,11 @@ PROFILES = {
 
 
 def parts(settings: MatchingSettings) -> dict[str, Stage]:
-    """The three parts; only the first computes."""
+    """Stages of the three parts; only the first computes."""
     solved: dict[str, Stage] = {
         kind: Stage(
             f"matching/side_by_side/{kind}",
-            "audit.analyses.matching.solvers:side_by_side",
+            "audit.analyses.matching.solvers:compare_solvers",
             SolverConfig(kind, settings.n_latents, settings.width, settings.seed),
         )
         for kind in KINDS
@@ -138,10 +138,10 @@ def parts(settings: MatchingSettings) -> dict[str, Stage]:
 
 
 def reported_cost(file: Path = _REPORTED) -> ReportedCost:
-    """The report's figures, from `data/reported`.
+    """Read the report's figures from `data/reported`.
 
     Raises:
-        UserError: when the file is missing or damaged, naming what is wrong.
+        UserError: the file is missing or damaged.
     """
     try:
         return ReportedCost(**tomllib.loads(file.read_text(encoding="utf-8")))
@@ -152,10 +152,10 @@ def reported_cost(file: Path = _REPORTED) -> ReportedCost:
 
 
 def benchmark_results(file: Path = _MEASURED) -> BenchmarkResults:
-    """The benchmark's runs, from `data/measured`.
+    """Read the benchmark's results from `data/measured`.
 
     Raises:
-        UserError: when the file is missing, damaged or lacks a run that the section needs.
+        UserError: the file is missing, damaged, or lacks a run that the section needs.
     """
     try:
         entries = dict(json.loads(file.read_text(encoding="utf-8")))
@@ -173,7 +173,7 @@ def benchmark_results(file: Path = _MEASURED) -> BenchmarkResults:
 
 
 def _require_whole(measured: BenchmarkResults) -> None:
-    """Refuse runs that no growth can be fitted to, with a `ValueError`."""
+    """Raise a `ValueError` if the runs do not suffice to fit and compare growth."""
     for run in measured.runs:
         if run.solver not in SOLVERS or run.kind not in KINDS:
             raise ValueError(f"no run is by {run.solver!r} on {run.kind!r}")
@@ -192,5 +192,5 @@ def _require_whole(measured: BenchmarkResults) -> None:
 
 
 def sizes(measured: BenchmarkResults, solver: str, kind: str) -> list[int]:
-    """Latents at which a solver ran on a kind, ascending."""
+    """Numbers of latents at which a solver ran on a kind, ascending."""
     return sorted(run.n for run in measured.runs if (run.solver, run.kind) == (solver, kind))

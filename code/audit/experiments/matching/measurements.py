@@ -1,4 +1,4 @@
-"""What section "Matching exactly" reports: solvers' answers, and what the benchmark measured."""
+"""Values of section "Matching exactly": solvers' answers, and benchmark results."""
 
 from math import floor, log10
 
@@ -7,13 +7,13 @@ import numpy as np
 from audit.pipeline.results import Array, Scalar
 
 MEMORY = "GiB"
-"""What the benchmark counts memory in."""
+"""Unit of memory in the benchmark."""
 BILLIONTH = 1e-9
-"""Two totals closer than this, relatively, are the same; gaps and bounds are printed in it."""
+"""Relative difference up to which two totals are equal, and the unit of printed gaps and bounds."""
 
 
 def exact(config, **solved: dict) -> dict:
-    """Our totals, partners and prices held against SciPy's, for each kind and product."""
+    """Compare our totals, partners and dual prices with SciPy's, for each kind and product."""
     tree: dict = {"latents": config.n_latents, "width": config.width, "pairs": config.n_latents**2}
     checks: list[dict] = []
     for kind, found in solved.items():
@@ -33,7 +33,7 @@ def exact(config, **solved: dict) -> dict:
 
 
 def measured(config) -> dict:
-    """Cost over the number of latents, by solver and kind, as the benchmark wrote it."""
+    """Benchmark cost over the number of latents, by solver and kind."""
     curves: dict = {"ours": {}, "scipy": {}}
     for solver, of_kinds in curves.items():
         for kind in dict.fromkeys(run.kind for run in config.runs):
@@ -52,7 +52,7 @@ def measured(config) -> dict:
 
 
 def reported(config) -> dict:
-    """What the report says that SciPy's solver took."""
+    """Cost of SciPy's solver as the report states it."""
     return {
         "latents": config.latents,
         "hours": _exact_scalar(config.hours, 0, "h"),
@@ -66,18 +66,18 @@ def _check(ours: dict, total: float) -> dict:
     return {
         "gap": Scalar(gap / BILLIONTH, 3, tolerance=1.0),
         "equal": gap <= BILLIONTH,
-        # It holds what double precision may have lost, and that follows the order of sums.
+        # The bound includes rounding, which depends on the order of sums.
         "bound": Scalar(ours["bound"] / BILLIONTH, 1, tolerance=1.0),
-        # Where two partners are as good, the last bit decides.
+        # The last bit decides between two equally good partners.
         "same_partner": Scalar(100 * ours["same_partner"], 2, "%", tolerance=0.5),
-        # A row more or less is looked at again where a cosine differs in its last bit.
+        # The last bit of a cosine may change which rows are scanned again.
         "passes": Scalar(ours["passes"], 2, tolerance=0.3),
         "violations": ours["violations"],
     }
 
 
 def _worst(checks: list[dict]) -> dict:
-    """The same over all checks, whichever of them is the worst."""
+    """Worst value over all checks, for each quantity."""
     worst = {"gap": max, "bound": max, "same_partner": min, "passes": max}
     return {
         f"worst_{name}": pick((check[name] for check in checks), key=lambda scalar: scalar.value)
@@ -116,7 +116,7 @@ def _exponent(runs: list) -> float:
 
 
 def _speedup(runs) -> dict:
-    """By how much ours is faster, at the largest number of latents that both solved."""
+    """Speedup of our solver over SciPy's, at the largest size that both solved."""
     seconds = {(run.solver, run.kind, run.n): run.seconds for run in runs}
     solved = {
         solver: {run.n for run in runs if run.solver == solver} for solver in ("ours", "scipy")
@@ -136,7 +136,7 @@ def _speedup(runs) -> dict:
 
 
 def _at_the_largest(runs) -> dict:
-    """The largest problem that ours solved: the slowest kind, and what its matrix would take."""
+    """The largest problem that our solver solved: its slowest kind, and the size of its matrix."""
     largest = max(run.n for run in runs)
     there = [run for run in runs if run.n == largest and run.solver == "ours"]
     slowest = max(there, key=lambda run: run.seconds)
@@ -148,7 +148,7 @@ def _at_the_largest(runs) -> dict:
         "most_gb": _exact_scalar(max(run.peak_gb for run in there), 1, MEMORY),
         "worst_bound": _exact_scalar(max(run.bound for run in there) / BILLIONTH, 1),
         "product": slowest.product,
-        # eight bytes a cosine
+        # Eight bytes per cosine.
         "matrix_gb": _exact_scalar(8 * largest**2 / 2**30, 0, MEMORY),
     }
 
@@ -170,5 +170,5 @@ def _three_significant_digits(value: float, unit: str = "") -> Scalar:
 
 
 def _exact_scalar(value: float, digits: int, unit: str = "") -> Scalar:
-    """A number from a file: every machine reads the same."""
+    """A number from a file, with no platform tolerance."""
     return Scalar(value, digits, unit, tolerance=0.0)

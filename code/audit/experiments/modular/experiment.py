@@ -1,8 +1,9 @@
 """Section "Modular addition": TopK and ReLU on a transformer that adds (claims C10 to C17).
 
-The centre is the second report's own setting, layer one, with twenty seeds on both subjects. Around
-it one factor moves at a time: layer, conventions of training, size, length, architecture at equal
-L0 or explained variance, subject seed, and controls that no training, or no subject, made.
+The base configuration is the second report's own setting: layer one, both subjects. One factor at a
+time varies around it: layer, training conventions, size, training length, architecture at equal L0
+or explained variance, and seed of the subject. Controls replace the trained dictionaries, or the
+trained subject.
 """
 
 from dataclasses import dataclass, replace
@@ -35,45 +36,45 @@ MEASUREMENTS = "audit.experiments.modular.measurements"
 
 @dataclass(frozen=True)
 class ModularSettings:
-    """What varies in this section."""
+    """Settings of the section on modular addition."""
 
     seeds: tuple[int, ...] = (*REPORT_SEEDS, *range(1, 16))
-    """Seeds at the centre on the report's subject; the first five are the report's own."""
+    """Seeds of the base configuration on the report's subject; the first five are the report's."""
     clean_seeds: tuple[int, ...] = (*REPORT_SEEDS, *range(1, 6))
-    """Seeds at the centre on the clean subject."""
+    """Seeds of the base configuration on the clean subject."""
     few_seeds: tuple[int, ...] = REPORT_SEEDS
-    """Seeds of the arms beside the centre: as few as still give an interval."""
+    """Seeds of other arms: the fewest that give an interval."""
     fewest_seeds: tuple[int, ...] = REPORT_SEEDS[:3]
-    """Seeds further out, where a range has to do: the other layer, the largest dictionary, the
-    longest training, other transformers, and k-means and independent components."""
+    """Seeds of arms that have a range only: the other layer, the largest dictionary, the longest
+    training, other transformers, k-means and independent components."""
     layer: int = 1
     """Residual stream after this block, the report's."""
     other_layer: int = 0
     """The other block, with the fewest seeds."""
     n_latents: int = 1024
-    """Latents at the centre."""
+    """Latents in the base configuration."""
     epochs: int = 20
-    """Passes over the activations at the centre."""
+    """Passes over the activations in the base configuration."""
     sizes: tuple[int, ...] = (16, 64, 256)
-    """Other numbers of latents, with few seeds; the centre's stands between them."""
+    """Numbers of latents besides the base configuration's, with few seeds."""
     large: int = 2048
     """The largest dictionary, with the fewest seeds."""
     lengths: tuple[int, ...] = (5, 10, 20, 50, 100)
-    """Epochs after which one long training is looked at."""
+    """Epochs after which one long training is traced."""
     equal_l0_k: tuple[int, int] = (139, 175)
-    """k at which TopK has the L0 of the ReLU below, on `leaky` and on `clean`. All four were found
-    with a seed that is not among the others, by L0 and explained variance alone."""
+    """k at which TopK has the L0 of the ReLU below, on `leaky` and on `clean`. All four values were
+    chosen with a seed that no arm has, by L0 and explained variance alone."""
     equal_variance_k: tuple[int, int] = (32, 175)
-    """k at which TopK explains as much as that ReLU."""
+    """k at which TopK has the explained variance of that ReLU."""
     equal_l1: tuple[float, float] = (9.8e-3, 1e-3)
-    """L1 of that ReLU. On `leaky` the centre's TopK explains less than the centre's ReLU, so the
-    ReLU is made sparser; on `clean` it is the centre's."""
+    """L1 coefficient of that ReLU. On `leaky`, TopK explains less than ReLU in the base
+    configuration, so the ReLU is made sparser; on `clean` it is the base configuration's."""
     control_latents: int = 1024
-    """Rows of the control dictionaries."""
+    """Latents of the control dictionaries."""
     subject_seeds: tuple[int, ...] = (1, 2)
-    """Seeds of further transformers of each kind, with few seeds each."""
+    """Seeds of further transformers of each kind, with few dictionary seeds each."""
     permutations: int = 99
-    """Gauge scrambles behind each p-value at the centre."""
+    """Gauge scrambles per p-value in the base configuration."""
 
 
 paper = ModularSettings()
@@ -105,7 +106,7 @@ PROFILES = {
 
 
 def parts(settings: ModularSettings) -> dict[str, Stage]:
-    """The parts of the section, each with the stages it measures."""
+    """Stages of each part of the section."""
     base = base_arms(settings)
     return {
         "subjects": _subjects(settings),
@@ -138,11 +139,11 @@ def _measure(part: str, inputs: dict[str, Stage], config: object = None) -> Stag
 
 @dataclass(frozen=True)
 class _NoSettings:
-    """Settings of a measuring stage that has none of its own."""
+    """No settings: the measuring stage has none of its own."""
 
 
 def base_arms(settings: ModularSettings) -> dict[str, Arm]:
-    """The centre's arms by architecture and subject, the same stages for whoever asks."""
+    """Arms of the base configuration by architecture and subject, as stages that are shared."""
     many: dict[Subject, tuple[int, ...]] = {
         "leaky": settings.seeds,
         "clean": settings.clean_seeds,
@@ -159,7 +160,7 @@ def _other_layer(settings: ModularSettings) -> dict[str, Arm]:
 
 
 def _conventions(settings: ModularSettings) -> dict[str, Arm]:
-    """The architectures as the literature trains them, over batches that all seeds share."""
+    """Arms trained as in the literature, over batches that all seeds share."""
     few = dict.fromkeys(SUBJECTS, settings.few_seeds)
     return _both_architectures(settings, "conventions", {"topk": TOPK, "relu": RELU}, few)
 
@@ -171,7 +172,7 @@ def _both_architectures(
     seeds: dict[Subject, tuple[int, ...]],
     **more: int,
 ) -> dict[str, Arm]:
-    """Both architectures on both subjects."""
+    """Arms of both architectures on both subjects."""
     return {
         f"{architecture}_{subject}": _arm(
             f"{place}/{architecture}_{subject}",
@@ -187,7 +188,10 @@ def _both_architectures(
 
 
 def _equal_arms(settings: ModularSettings, base: dict[str, Arm]) -> dict[str, Arm]:
-    """TopK at the L0 and at the explained variance of a ReLU; centre arms where they serve."""
+    """TopK at the L0 and at the explained variance of a ReLU.
+
+    Arms that are equal to those of the base configuration are reused.
+    """
     arms: dict[str, Arm] = {}
     for i, subject in enumerate(SUBJECTS):
         presets = {
@@ -206,13 +210,13 @@ def _equal_arms(settings: ModularSettings, base: dict[str, Arm]) -> dict[str, Ar
 
 
 def _with_k(k: int, settings: ModularSettings) -> DictionaryConfig:
-    # the report's weight of its auxiliary term is one over k
+    # In the report the weight of the auxiliary term is 1/k.
     k = min(k, settings.n_latents // 2)
     return replace(HUSAI_TOPK, k=k, suppression=1 / k)
 
 
 def _sizes(settings: ModularSettings) -> dict[str, Arm]:
-    """TopK on the clean subject at other sizes; at most a quarter of the latents is kept."""
+    """TopK on the clean subject at other sizes; k is at most a quarter of the latents."""
     points = [(size, settings.few_seeds) for size in settings.sizes]
     points.append((settings.large, settings.fewest_seeds))
     arms = {}
@@ -275,7 +279,7 @@ def _fourier(settings: ModularSettings, base: dict[str, Arm]) -> Stage:
 
 
 def _controls(settings: ModularSettings) -> dict[str, Arm]:
-    """Dictionaries that nobody trained, or trained on a subject that nobody trained."""
+    """Control arms: dictionaries without training, and SAEs on an untrained subject."""
     data = activations("clean", 0, settings.layer)
     seeds = settings.few_seeds
     made = {

@@ -1,4 +1,4 @@
-"""What section "Modular addition" reports of its arms: one function a part, results to values."""
+"""Values of section "Modular addition", one function per part."""
 
 from collections.abc import Iterator
 
@@ -16,15 +16,15 @@ from audit.pipeline.results import Array, Scalar
 from seedstability.stability.statistics.jackknife import jackknife, jackknife_kappa
 
 REPORT = slice(0, 5)
-"""The report's own seeds come first among the centre's."""
+"""The report's own seeds, the first of the base configuration."""
 SUBJECTS = ("leaky", "clean")
 HEADLINE = "max_abs_cosine"
-"""The statistic of the second report."""
+"""The similarity of the second report."""
 STATISTICS = ("max_cosine", "max_abs_cosine", "matched_mean", "matched_median")
 
 
 def settings(config) -> dict:
-    """The settings that the text mentions."""
+    """Settings that the text mentions."""
     return {
         "seeds": len(config.seeds),
         "clean_seeds": len(config.clean_seeds),
@@ -44,7 +44,7 @@ def settings(config) -> dict:
 
 
 def subjects(config, learning: dict, **scores: dict) -> dict:
-    """How well the subjects answer, and how soon the leaky one does (C16)."""
+    """Accuracy of the subjects, and the epochs that the leaky one takes to learn (C16)."""
     tree: dict = {}
     for kind in SUBJECTS:
         of_kind = [score for name, score in sorted(scores.items()) if name.startswith(kind)]
@@ -75,7 +75,8 @@ def subjects(config, learning: dict, **scores: dict) -> dict:
 
 
 def headline(config, **inputs: dict) -> dict:
-    """The centre: report's seeds and all, live latents, the data's span (C10–C13, C15)."""
+    """The base configuration over the report's seeds and over all, live latents, and the span of
+    the data (C10–C13, C15)."""
     tree: dict = {}
     for name, evaluation, comparison in _arms(inputs):
         tree[name] = {
@@ -103,18 +104,18 @@ def layers(config, **inputs: dict) -> dict:
 
 
 def conventions(config, **inputs: dict) -> dict:
-    """The architectures as the literature trains them."""
+    """Arms trained as in the literature."""
     return _values_by_arm(inputs)
 
 
 def controls(config, **inputs: dict) -> dict:
-    """Dictionaries that no training, or no trained subject, made; beside the clean centre."""
+    """Control arms, beside TopK on the clean subject in the base configuration."""
     wanted = ("topk_clean", "frozen_decoder", "untrained", "data_points", "kmeans", "ica")
     return _values_by_arm({k: v for k, v in inputs.items() if k.split("__")[0] in wanted})
 
 
 def subject_seeds(config, **inputs: dict) -> dict:
-    """The same dictionaries on further transformers: does the verdict depend on the subject?"""
+    """TopK on further transformers, to test whether results depend on the subject's seed."""
     tree: dict = {}
     for kind in SUBJECTS:
         arms = {f"seed{seed}": f"{kind}{seed}" for seed in config.subject_seeds}
@@ -129,7 +130,7 @@ def subject_seeds(config, **inputs: dict) -> dict:
 
 
 def architecture(config, **inputs: dict) -> dict:
-    """TopK less ReLU: as reported, at equal L0, at equal explained variance (C12)."""
+    """TopK minus ReLU: as reported, at equal L0, at equal explained variance (C12)."""
     pairings = {
         "as_reported": ("topk_{}", "relu_{}"),
         "equal_l0": ("topk_equal_l0_{}", "relu_equal_{}"),
@@ -154,12 +155,12 @@ def sizes(config, **inputs: dict) -> dict:
     names = sorted(points, key=points.__getitem__)
     tree: dict = {"size": Array(np.array([points[name] for name in names], float), 0)}
     nodes = [_arm_values(inputs, name, REPORT) for name in names]
-    # Named by place, not by size, so that every profile has the same addresses.
+    # Addresses name the place in the sweep, not the size, so that all profiles share them.
     return tree | {"smallest": nodes[0], "largest": nodes[-1]} | _curves(nodes)
 
 
 def length(config, **inputs: dict) -> dict:
-    """Every decoder similarity along one long training, beside its chance levels."""
+    """Decoder similarities over one long training, with chance levels."""
     tree: dict = {}
     for subject in SUBJECTS:
         training, comparison = inputs[f"{subject}__training"], inputs[f"{subject}__comparison"]
@@ -195,7 +196,7 @@ def length(config, **inputs: dict) -> dict:
 
 
 def fourier(config, **inputs: dict) -> dict:
-    """The three Fourier measures, each beside its chance and its positive control (C14)."""
+    """The three Fourier measures, each with its chance level and positive control (C14)."""
     names = {
         "naive": "naive_overlap",
         "latents": "concentration",
@@ -230,7 +231,7 @@ def _values_by_arm(inputs: dict[str, dict]) -> dict:
 
 
 def _arm_values(inputs: dict[str, dict], name: str, seeds: slice) -> dict:
-    """An arm away from the centre: similarities of decoders, and what they are worth."""
+    """An arm's decoder similarities, reconstruction metrics and cosine to initialization."""
     comparison, evaluation = inputs[f"{name}__comparison"], inputs[f"{name}__evaluation"]
     return similarities(comparison, seeds, names=STATISTICS) | {
         "live": similarities(comparison, seeds, "live", names=(HEADLINE, "matched_mean")),
@@ -240,7 +241,7 @@ def _arm_values(inputs: dict[str, dict], name: str, seeds: slice) -> dict:
 
 
 def _encoders(comparison: dict) -> dict:
-    """Encoder rows, whole and within the span of the data, and the span's chance."""
+    """Similarities of encoders, whole and within the span of the data, with its chance level."""
     full, span = comparison["full"], comparison["span"]
     return {
         HEADLINE: estimate(full[f"encoder_{HEADLINE}"], 4),
@@ -252,7 +253,7 @@ def _encoders(comparison: dict) -> dict:
 
 
 def _report_dead(evaluation: dict) -> dict:
-    """Latents that fired fewer than ten times in the last epoch, as the report counts the dead."""
+    """Dead latents as the report counts them: fewer than ten firings in the last epoch."""
     return {"dead_fraction_reports": estimate(evaluation["rarely_firing_fraction"], 1, "%")}
 
 
@@ -266,7 +267,7 @@ def _reproducibility(comparison: dict) -> dict:
 
 
 def _levels_figure(tree: dict) -> dict:
-    """Arrays of the main figure: the headline statistic of each arm and its four chance levels."""
+    """Arrays of the main figure: the headline similarity of each arm and its four chance levels."""
     nodes = [tree[name]["all"][HEADLINE] for name in tree]
     levels = {
         level: Array(np.array([node[level].value for node in nodes]), 4, tolerance=2e-3)
@@ -285,7 +286,7 @@ def _levels_figure(tree: dict) -> dict:
 
 
 def _architectures(inputs: dict[str, dict], first: str, second: str, whole: bool) -> dict:
-    """TopK less ReLU of two arms: in the statistic, and in κ against two chance levels."""
+    """TopK minus ReLU: in the similarity, and in κ against two chance levels."""
     seeds = slice(None) if whole else REPORT
     values, levels = [], []
     for name in (first, second):
@@ -314,7 +315,7 @@ def _architectures(inputs: dict[str, dict], first: str, second: str, whole: bool
 
 
 def _curves(nodes: list[dict]) -> dict:
-    """Arrays of a figure over the points of a sweep."""
+    """Arrays over the points of a sweep, for a figure."""
     curves: dict = {}
     for name in STATISTICS:
         columns = {
@@ -329,7 +330,7 @@ def _curves(nodes: list[dict]) -> dict:
 
 
 def _pair_intervals(tables: np.ndarray) -> dict[str, Array]:
-    """Arrays of the mean over pairs and the ends of its interval, of [T, S, S] matrices."""
+    """Mean over pairs with the ends of its interval, of [T, S, S] matrices."""
     found = [jackknife(table) for table in tables]
     columns = {
         "value": [each.mean for each in found],

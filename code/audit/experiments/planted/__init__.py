@@ -1,1 +1,1 @@
-"""Section "Planted truth" (claim C34, and the synthetic set-up of Song et al.)."""
+"""Section "Planted truth": recurrence of known features (C34), and Song et al.'s synthetic data."""

@@ -1,8 +1,8 @@
-"""Section "Planted truth" (claim C34, and the synthetic set-up of Song et al.).
+"""Section "Planted truth": recurrence of known features (C34), and Song et al.'s synthetic data.
 
-Samples are made of single directions and of blocks of several dimensions, known to us. Do latents
-of blocks fail to come back while the space that they span does, what decides it, and can it be
-foretold? And what do the public figures on synthetic data look like beside chance?
+Samples are sums of planted units: single directions, and blocks of several dimensions. The section
+tests whether latents of a block fail to recur while their span does, which factors decide that, and
+whether recurrence can be predicted. It also puts published figures on synthetic data beside chance.
 """
 
 from dataclasses import dataclass, replace
@@ -24,11 +24,11 @@ FACTORS = {
     "steps": ("few", "some", "many"),
     "latents": ("one", "two", "four"),
 }
-"""What is varied, one at a time, and how its levels are called in addresses."""
+"""Factors, varied one at a time, and the names of their levels in addresses."""
 _COMPARISON = ComparisonConfig(chance_draws=200, gauge_draws=20, permutations=0)
-"""Dictionaries of 32 latents take many draws for a chance level, and each costs next to nothing."""
+"""A chance level for 32 latents takes many draws, each of them cheap."""
 SONG = ("relu", "topk", "double")
-"""The set-up's two architectures, and TopK told twice the number of active directions."""
+"""Song et al.'s two architectures, and TopK with k twice the number of active directions."""
 
 
 _TRUTH = PlantedConfig()
@@ -38,52 +38,52 @@ _SONG = SongConfig(learning_rate=1e-3, steps=3000)
 
 @dataclass(frozen=True)
 class PlantedSettings:
-    """What varies in this section."""
+    """Settings of the section on planted truth."""
 
     truth: PlantedConfig = _TRUTH
-    """What the centre is made of."""
+    """The planted truth of the base configuration."""
     other_truth_seed: int = 1
-    """Draws the truth on which predictions are judged."""
+    """Seed of the truth on which predictions are tested."""
     seeds: tuple[int, ...] = tuple(range(10))
-    """One dictionary of the centre for each."""
+    """Seeds of the base configuration."""
     few: int = 5
-    """Seeds elsewhere: the first so many."""
+    """Number of seeds in other arms, from the first on."""
     latents_per_dimension: int = 1
-    """Latents for each planted dimension: as many as singles and the ranks of blocks add up to."""
+    """Latents per planted dimension; singles count 1, blocks count their rank."""
     k: int = 2
     """Latents kept: the mean number of active units, 1.55, rounded up."""
     learning_rate: float = 3e-3
-    """The best of 3e-4, 1e-3, 3e-3 and 1e-2 by explained variance, on one dictionary of a truth
-    drawn from seed 100, which nothing else uses."""
+    """The best of 3e-4, 1e-3, 3e-3 and 1e-2 by explained variance, for one dictionary on the truth
+    of seed 100, which no arm uses."""
     epochs: int = 5
-    """Passes over the samples; four times as many explained less than one more percentage point of
+    """Passes over the samples. Four times as many explained less than one more percentage point of
     the variance of that truth."""
     ranks: tuple[int, ...] = (1, 2, 4, 8)
-    """Ranks of blocks; there are then as many latents as planted dimensions again."""
+    """Ranks of blocks; the number of latents follows the planted dimensions."""
     noises: tuple[float, ...] = (0.05, 0.2, 0.5)
-    """Lengths of the noise."""
+    """Norms of the noise."""
     samples: tuple[int, ...] = (2048, 8192, 32768)
-    """Samples, at the same number of steps."""
+    """Numbers of samples, at the same number of steps."""
     lengths: tuple[int, ...] = (2, 5, 10)
-    """Epochs, at the same samples."""
+    """Epochs, at the same number of samples."""
     widths: tuple[int, ...] = (1, 2, 4)
-    """Latents for each planted dimension."""
+    """Latents per planted dimension."""
     classes: int = 4
-    """Classes of frequency, of equal width in the logarithm, into which units are put."""
+    """Classes of units by frequency, of equal width in the logarithm."""
     song_samples: SongSamplesConfig = _SONG_SAMPLES
     """The first of Song et al.'s samples."""
     song: SongConfig = _SONG
-    """Their recipe with ten times the learning rate and a tenth of the steps."""
+    """Song et al.'s recipe with ten times the learning rate and a tenth of the steps."""
     song_moments: int = 10
-    """Moments of that training, evenly spaced, at which dictionaries are held against the truth."""
+    """Evenly spaced moments of that training at which dictionaries are compared with the truth."""
     relu_published: tuple[float, float, float] = (0.609, 0.620, 0.652)
-    """What they print for ReLU: between seeds, and the lowest and the highest with the truth."""
+    """Published figures for ReLU: between seeds, and lowest and highest with the truth."""
     topk_published: tuple[float, float, float] = (0.951, 0.951, 0.992)
-    """The same for TopK."""
+    """Published figures for TopK, in the same order."""
 
 
 paper = PlantedSettings()
-# Levels that are alike are one stage: smoke asks for every address, not for every arm.
+# Equal levels are one stage: smoke has every address, but not every arm.
 smoke = replace(
     paper,
     truth=replace(paper.truth, d=24, singles=12, blocks=3, samples=2048, heldout=512),
@@ -107,7 +107,7 @@ PROFILES = {
 
 
 def parts(settings: PlantedSettings) -> dict[str, Stage]:
-    """The parts of the section, each with the stages it measures."""
+    """Stages of each part of the section."""
     base = {"base": _arm(settings.truth, settings, seeds=settings.seeds)}
     arms = sweeps(settings)
     others = _of_other_truth(settings)
@@ -131,7 +131,7 @@ def parts(settings: PlantedSettings) -> dict[str, Stage]:
 
 
 def sweeps(settings: PlantedSettings) -> dict[str, Stage]:
-    """One arm for each level of each factor, as `factor__level`."""
+    """One arm per level of each factor, named `factor__level`."""
     truth = settings.truth
     steps = truth.samples * settings.epochs
     made = {
@@ -144,7 +144,7 @@ def sweeps(settings: PlantedSettings) -> dict[str, Stage]:
         "steps": [_arm(truth, settings, epochs=epochs) for epochs in settings.lengths],
         "latents": [_arm(truth, settings, width=width) for width in settings.widths],
     }
-    # The centre has more seeds than the other levels, and all of them count.
+    # The base configuration has more seeds than the other levels, and all of them are used.
     base = _arm(truth, settings, seeds=settings.seeds)
     shared = replace(base.config.training, seeds=settings.seeds[: settings.few])
     alike = replace(base.config, training=shared)
@@ -170,7 +170,7 @@ def _arm(
     epochs: int | None = None,
     width: int | None = None,
 ) -> Stage:
-    """Named after all that any arm varies, so that an arm of two factors is one stage."""
+    """Train on a planted truth and compare; equal arms of different factors are one stage."""
     width, epochs = width or settings.latents_per_dimension, epochs or settings.epochs
     training = TrainingConfig(
         _dictionary(truth, settings, width, epochs), seeds or settings.seeds[: settings.few]
@@ -199,7 +199,7 @@ def _dictionary(
 
 
 def _song(settings: PlantedSettings) -> dict[str, Stage]:
-    """Data, and for each architecture its training, evaluation and comparison."""
+    """Stages of Song et al.'s set-up: samples, and training to comparison per architecture."""
     data = Stage(
         "planted/song/samples", "audit.subjects.synthetic.song:song_samples", settings.song_samples
     )

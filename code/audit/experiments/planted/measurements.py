@@ -1,4 +1,4 @@
-"""What section "Planted truth" reports, one function a part."""
+"""Values of section "Planted truth", one function per part."""
 
 from collections.abc import Mapping
 
@@ -18,7 +18,7 @@ _LEVELS = ("value", "turned", "gauge", "other")
 
 
 def settings(config) -> dict:
-    """The settings that the text mentions."""
+    """Settings that the text mentions."""
     truth, song = config.truth, config.song
     low, high = truth.frequencies
     spaced = [np.geomspace(low, high, count) for count in (truth.singles, truth.blocks)]
@@ -50,7 +50,7 @@ def settings(config) -> dict:
 
 
 def blocks(config, base: dict) -> dict:
-    """Latents of blocks one by one, the spans of each block, and the two against each other."""
+    """Reproducibility of latents of blocks, and of the spans of blocks."""
     found = PlantedArm(base)
     difference = found.interval(
         lambda s: (
@@ -96,7 +96,7 @@ def blocks(config, base: dict) -> dict:
 
 
 def singles(config, base: dict) -> dict:
-    """Latents of single directions, and how well these are recovered."""
+    """Reproducibility of latents of single directions, and recovery of these directions."""
     found = PlantedArm(base)
     recovered = base["recovered"]
     live = base["live"].sum(axis=1).mean()
@@ -110,7 +110,7 @@ def singles(config, base: dict) -> dict:
 
 
 def quality(config, base: dict) -> dict:
-    """What the centre's dictionaries are worth, and how many latents stand for some unit."""
+    """Reconstruction metrics of the base configuration, and the share of latents with a unit."""
     metrics, live = base["quality"], base["live"]
     owned = np.array(
         [(row[alive] >= 0).mean() for row, alive in zip(base["owner"], live, strict=True)]
@@ -131,7 +131,7 @@ def quality(config, base: dict) -> dict:
 
 
 def frequency(config, base: dict) -> dict:
-    """p̂ in classes of the unit's frequency, measured and by the covering law."""
+    """p̂ by class of the unit's frequency, measured and by the covering law."""
     found, all_seeds = PlantedArm(base), np.arange(len(base["owner"]))
     low, high = config.truth.frequencies
     edges = np.geomspace(low, high, config.classes + 1)
@@ -146,7 +146,7 @@ def frequency(config, base: dict) -> dict:
             units = np.intersect1d(found.units(kind), np.flatnonzero(classes == number))
             of_class = np.isin(base["owner"], units)
             counts = np.array([found.latents_of(unit) for unit in units])
-            # nobody in a class, or no unit at all: nothing is found of it
+            # A class without latents, or without units, has only zeros.
             here = [
                 each[of_class].mean() if of_class.any() else 0.0 for each in (p, expected, turned)
             ]
@@ -165,7 +165,7 @@ def frequency(config, base: dict) -> dict:
 
 
 def sweeps(config, **arms: dict) -> dict:
-    """p̂ and spans along each factor, a level a node, and the same as arrays to draw."""
+    """p̂ and spans at each level of each factor, and as arrays for the figure."""
     values = {
         "rank": config.ranks,
         "noise": config.noises,
@@ -197,7 +197,7 @@ def sweeps(config, **arms: dict) -> dict:
 
 
 def prediction(config, **arms: dict) -> dict:
-    """p̂ of one truth's latents from laws fitted to another's, or to nothing."""
+    """Prediction of p̂ by laws fitted to the latents of another truth, or not fitted at all."""
     given = [PlantedArm(result) for name, result in arms.items() if name.startswith("fitted")]
     other_truth = [PlantedArm(result) for name, result in arms.items() if name.startswith("judged")]
     all_seeds = np.arange(config.few)
@@ -224,14 +224,14 @@ def prediction(config, **arms: dict) -> dict:
         | ({} if name == "mean" else {"explained": scalar(over_seeds(name, "mean"), 1, "%")})
         for name in table
     }
-    # coefficients hang on every latent of every seed; what is read is their sign and size
+    # Coefficients depend on every latent of every seed; only their sign and size matter.
     for name, value in zip(("intercept", "frequency", "rank"), law.coefficients, strict=True):
         tree["logistic"][name] = Scalar(float(value), 2, tolerance=1.0)
     return with_platform_tolerance(tree)
 
 
 def _latents(found: PlantedArm, kind: Kind) -> dict:
-    """What both kinds are asked."""
+    """Values of latents of one kind of unit, singles or blocks."""
     gauge = _reproducibility(found, kind, "best_gauge")
     counts = np.array([found.latents_of(unit) for unit in found.units(kind)])
     return {
@@ -261,7 +261,7 @@ def _spans(found: PlantedArm, measure: str, digits: int) -> dict:
 
 
 def _span_excess(found: PlantedArm, level: str) -> Interval:
-    """Overlap of spans less that of a chance level."""
+    """Overlap of spans minus that of a chance level."""
     return found.interval(
         lambda s: found.spans("overlap", "value", s) - found.spans("overlap", level, s)
     )
@@ -272,7 +272,7 @@ def _mean(found: PlantedArm, table: str, kind: Kind) -> Interval:
 
 
 def _oriented(found: PlantedArm) -> Interval:
-    """p̂ of latents of blocks less what is left of it when blocks are turned within themselves."""
+    """p̂ of latents of blocks minus p̂ after a rotation within each block."""
     return found.interval(
         lambda s: (
             found.mean("best", "blocks", s, THRESHOLD)
@@ -290,16 +290,16 @@ def _per_block(found: PlantedArm) -> float:
 
 
 def _minimum_detectable_effect(interval: Interval, seeds: int) -> Scalar:
-    """The smallest true value that these seeds would have told from none."""
+    """Minimum detectable effect of an interval."""
     if np.isnan(interval.standard_error):
         return Scalar(abs(interval.high - interval.low), 3)
     value = minimum_detectable_effect(interval.standard_error * seeds**0.5, seeds, paired=True)
-    # A standard error of few seeds is itself known to a third or so.
+    # A standard error over few seeds is itself uncertain by a third or so.
     return Scalar(value, 3, tolerance=value + 1e-3)
 
 
 def _columns(values, levels: list[Mapping]) -> dict:
-    """Along a factor: one array each of what the figure draws."""
+    """Arrays along a factor, for the figure."""
     drawn = {"level": Array(np.array(values, float), 3)}
     for name in ("blocks", "turned", "blocks_gauge", "singles", "expected"):
         drawn |= _with_ends(name, [level[name] for level in levels])
@@ -314,7 +314,7 @@ def _with_ends(name: str, scalars: list[Scalar]) -> dict:
     columns = {
         key: np.array([getattr(each, part) for each in scalars]) for key, part in ends.items()
     }
-    # An end of an interval over few seeds moves by as much as the interval is wide.
+    # An end of an interval over few seeds varies by as much as the interval is wide.
     wide = max(0.1, float((columns[f"{name}_high"] - columns[f"{name}_low"]).max()))
     return {
         key: Array(column, 3, tolerance=0.1 if key == name else wide)

@@ -1,4 +1,4 @@
-"""Foretelling p̂ of a latent from what its unit is: a fitted law, and one without a fit."""
+"""Predicting p̂ of a latent from its unit: a fitted logistic law, and one without a fit."""
 
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ _PENALTY = 1e-5
 
 
 class OwnedLatents(NamedTuple):
-    """Latents that belong to some unit, with what is known of it and what seeds said."""
+    """Latents that belong to a unit, with properties of the unit and p̂."""
 
     frequency: Float[ndarray, " N"]
     """Share of samples in which the unit is active."""
@@ -22,7 +22,7 @@ class OwnedLatents(NamedTuple):
     p: Float[ndarray, " N"]
     """p̂."""
     expected: Float[ndarray, " N"]
-    """p̂ by the covering law, from how many latents the other seeds have for the unit."""
+    """p̂ by the covering law, from the number of latents of the unit in other seeds."""
 
 
 class Logistic(NamedTuple):
@@ -32,12 +32,12 @@ class Logistic(NamedTuple):
     """b."""
 
     def predict(self, owned_latents: OwnedLatents) -> Float[ndarray, " N"]:
-        """p of each latent."""
+        """Predict p for each latent."""
         return special.expit(_design(owned_latents) @ self.coefficients)
 
 
 def owned_latents(arms: list[PlantedArm], seeds: ndarray, threshold: float) -> OwnedLatents:
-    """All owned latents of these seeds of several arms."""
+    """Collect the owned latents of some seeds of several arms."""
     columns = []
     for arm in arms:
         owner = arm.result["owner"][seeds]
@@ -54,17 +54,16 @@ def owned_latents(arms: list[PlantedArm], seeds: ndarray, threshold: float) -> O
 
 
 def fit_logistic(given: OwnedLatents) -> Logistic:
-    """The law under which the votes are most likely, latents of one arm and seed counting alike.
+    """Fit the logistic law by maximum likelihood, with equal weight for each latent.
 
-    Votes of a latent enter by their share p̂: −Σ p̂ log p + (1 − p̂) log (1 − p). A penalty on
-    the squared coefficients keeps them finite where every latent comes back, and is too small to
-    be seen elsewhere.
+    Recurrence enters by its rate p̂: −Σ p̂ log p + (1 − p̂) log (1 − p). A penalty on the squared
+    coefficients keeps them finite if every latent recurs, and is negligible otherwise.
     """
     design, p = _design(given), given.p
 
     def loss(b: ndarray) -> tuple[float, ndarray]:
         score = design @ b
-        # log(1 + e^score) − p · score is the cross entropy, and is safe for large scores
+        # log(1 + e^score) − p · score is the cross entropy, stable for large scores.
         value = np.logaddexp(0.0, score) - p * score
         slope = design.T @ (special.expit(score) - p) / len(p) + 2 * _PENALTY * b
         return float(value.mean() + _PENALTY * b @ b), slope

@@ -1,4 +1,4 @@
-"""What came back of a planted truth: latents by the kind of unit that they stand for, and spans."""
+"""Recurrence on planted truth: of latents by kind of unit, and of the spans of blocks."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,29 +16,29 @@ KINDS: tuple[Kind, ...] = ("singles", "blocks")
 
 @dataclass(frozen=True, eq=False)
 class PlantedArm:
-    """One arm of `analyses.planted.stages:planted_arm`, asked about some of its seeds."""
+    """Result of `analyses.planted.stages:planted_arm`, with statistics over some of its seeds."""
 
     result: Mapping
-    """What that stage returns."""
+    """The result of that stage."""
 
     @property
     def n_seeds(self) -> int:
-        """Dictionaries."""
+        """Number of dictionaries."""
         return len(self.result["owner"])
 
     def of(self, kind: Kind) -> Bool[ndarray, "S n"]:
-        """Latents that belong to units of this kind."""
+        """Mask of latents that belong to units of this kind."""
         owner, singles = self.result["owner"], self.result["singles"]
         return owner >= singles if kind == "blocks" else (owner >= 0) & (owner < singles)
 
     def units(self, kind: Kind) -> Int[ndarray, " units"]:
-        """Numbers of the units of this kind."""
+        """Indices of the units of this kind."""
         singles = self.result["singles"]
         every = np.arange(len(self.result["rank"]))
         return every[singles:] if kind == "blocks" else every[:singles]
 
     def each(self, table: str, seeds: ndarray, threshold: float | None = None) -> ndarray:
-        """[S, n] over these seeds: mean over the others of a table, or share that reaches a value.
+        """Mean of a table over the other given seeds, [S, n]; with a threshold the share above it.
 
         With a threshold and the table `best` this is p̂.
         """
@@ -49,14 +49,14 @@ class PlantedArm:
         return values[others].reshape(len(seeds), len(seeds) - 1, -1).mean(axis=1)
 
     def mean(self, table: str, kind: Kind, seeds: ndarray, threshold: float | None = None) -> float:
-        """Mean of `each` over the latents of a kind; 0 where there are none."""
+        """Mean of `each` over the latents of a kind; 0 if there are none."""
         chosen = self.each(table, seeds, threshold)[self.of(kind)[seeds]]
         return float(chosen.mean()) if chosen.size else 0.0
 
     def spans(self, measure: str, level: str, seeds: ndarray) -> float:
-        """Mean over pairs and blocks of `overlap` or `angle` where both seeds have the block.
+        """Mean of `overlap` or `angle` over pairs of seeds and blocks that both seeds have.
 
-        All levels are taken where the block's own value and the level are there.
+        All levels are averaged over the same pairs and blocks.
         """
         some = np.ix_(seeds, seeds)
         values = self.result[measure][level][some]
@@ -64,9 +64,9 @@ class PlantedArm:
         return float(values[there].mean()) if there.any() else 0.0
 
     def interval(self, of: Callable[[ndarray], float]) -> Interval:
-        """Over seeds, of anything computed from two of them at least."""
+        """Jackknife interval of a statistic of at least two seeds."""
         return jackknife_statistic(of, self.n_seeds, group=2)
 
     def latents_of(self, unit: int) -> Float[ndarray, " S"]:
-        """Latents that each seed has for a unit."""
+        """Number of latents that each seed has for a unit, [S]."""
         return (self.result["owner"] == unit).sum(axis=1).astype(float)

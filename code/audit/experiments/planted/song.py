@@ -1,4 +1,4 @@
-"""The synthetic set-up of Song et al. (2025): their figures, ours, and chance."""
+"""The synthetic set-up of Song et al. (2025): published figures, ours, and chance."""
 
 from collections.abc import Mapping
 from itertools import combinations
@@ -15,7 +15,7 @@ from seedstability.stability.matching.match import match
 
 
 def song(config, samples: dict, **inputs: dict) -> dict:
-    """Similarity between seeds and with the truth, as published and here, beside chance."""
+    """Similarity between seeds and with the truth, published and ours, with chance levels."""
     truth = samples["directions"]
     tree: dict = {}
     for name in SONG:
@@ -41,12 +41,12 @@ def song(config, samples: dict, **inputs: dict) -> dict:
 
 
 def with_directions(decoders: np.ndarray, directions: np.ndarray) -> np.ndarray:
-    """[S]: mean cosine of each dictionary with the truth under the best assignment."""
+    """Mean cosine of each dictionary with the truth under the best assignment, [S]."""
     return np.array([_matched(decoder, directions) for decoder in decoders])
 
 
 def between_seeds(decoders: np.ndarray) -> float:
-    """Mean over pairs of the same between dictionaries."""
+    """Mean cosine under the best assignment, averaged over pairs of dictionaries."""
     return float(np.mean([_matched(a, b) for a, b in combinations(decoders, 2)]))
 
 
@@ -56,7 +56,7 @@ def _matched(A: np.ndarray, B: np.ndarray) -> float:
 
 
 def _trace(trace: Mapping, truth: np.ndarray) -> dict:
-    """Along training: similarity between seeds, and with the truth."""
+    """Similarity between seeds, and with the truth, over training."""
     decoders = trace["decoder"]
     known = np.array([with_directions(moment, truth).mean() for moment in decoders])
     return {

@@ -1,1 +1,1 @@
-"""Section "Pooling": one dictionary from several seeds', at the honest budget (claim C35)."""
+"""Section "Pooling": one dictionary from several seeds, at equal budget (C35)."""

@@ -1,8 +1,8 @@
-"""Section "Pooling": one dictionary from several seeds', at the honest budget (claim C35).
+"""Section "Pooling": one dictionary from several seeds, at equal budget (C35).
 
-The centre's seeds in disjoint groups; the latents of each group are pooled and trained on. Beside
-them stand single seeds, single seeds trained for as many steps as a whole pool has cost, the mean
-of matched latents, and latents drawn from the pool without looking who agrees.
+The seeds of the base configuration form disjoint groups; the latents of each group are pooled and
+fine-tuned. The other arms are single seeds, single seeds trained for as many steps as a whole pool,
+the mean of matched latents, and latents drawn from the pool at random.
 """
 
 from dataclasses import dataclass, replace
@@ -26,26 +26,26 @@ TRUTH = PlantedConfig()
 
 @dataclass(frozen=True)
 class PoolingSettings:
-    """What varies in this section."""
+    """Settings of the section on pooling."""
 
     base: language.LanguageSettings = language.paper
-    """The language model's centre, whose seeds are pooled."""
+    """Base configuration of the language model."""
     seeds: tuple[int, ...] = language.paper.seeds
     """Seeds that are pooled."""
     group_size: int = 4
-    """Seeds of a pool. The centre's twenty make five pools, as few as give an interval."""
+    """Seeds per pool. Twenty seeds make five pools, the fewest that give an interval."""
     epochs: int = 4
-    """Passes for which a pooled dictionary is trained on: as many as each of its seeds had."""
+    """Passes of fine-tuning of a pooled dictionary, as many as the training of each seed."""
     cosine: float = 0.7
-    """Mean cosine down to which clusters are joined, the threshold of the whole paper."""
+    """Smallest mean cosine at which clusters are joined, the threshold of the whole paper."""
     contexts: int = 50
-    """Held-out contexts on which the model's loss is read."""
+    """Held-out contexts on which the model's loss is measured."""
     planted: PlantedConfig = TRUTH
-    """The planted truth on which the same is done."""
+    """The planted truth of the second subject."""
     planted_latents: int = 128
-    """Latents there: one and a half for each planted direction."""
+    """Latents on planted truth: one and a half per planted direction."""
     planted_k: int = 4
-    """Latents kept for each sample there; on average two planted features are at work."""
+    """Latents kept per sample on planted truth, where two features are active on average."""
 
 
 paper = PoolingSettings()
@@ -66,7 +66,7 @@ PROFILES = {
 
 
 def parts(settings: PoolingSettings) -> dict[str, Stage]:
-    """The parts of the section, each with the stages it measures."""
+    """Stages of each part of the section."""
     return {
         "language": _measure("language", _language(settings), settings),
         "planted": _measure("planted", _planted(settings), settings),
@@ -98,7 +98,7 @@ def _language(settings: PoolingSettings) -> dict[str, Stage]:
 
 
 def _singles(settings: PoolingSettings) -> Arm:
-    """The seeds that are pooled; the centre's own stages, where these are its seeds."""
+    """Single seeds; the base configuration's own stages if these are its seeds."""
     base = settings.base
     trained = language.base_arm(base)
     if settings.seeds == base.seeds:
@@ -133,10 +133,10 @@ _COMPARISON = ComparisonConfig(permutations=0)
 def _arms(
     settings: PoolingSettings, subject: str, single: Arm, samples: int | None
 ) -> dict[str, Arm]:
-    """Single seeds and what stands beside them, of which there is one for each pool."""
+    """All arms of one subject; all but `single` have one dictionary per pool."""
     data, dictionary = single.train.inputs["activations"], single.train.config.dictionary
     pools = tuple(range(len(single.train.config.seeds) // settings.group_size))
-    # As many steps as the seeds of a pool have had, and the pool itself after them.
+    # As many steps as all seeds of a pool together, and the fine-tuning after them.
     epochs = settings.group_size * dictionary.epochs + settings.epochs
     long = TrainingConfig(replace(dictionary, epochs=epochs), pools, samples=samples)
     arms = {

@@ -1,4 +1,4 @@
-"""What section "Pooling" reports, one function a part."""
+"""Values of section "Pooling", one function per part."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,12 +15,12 @@ POOLED = "votes"
 ARMS = ("single", "long", "drawn", "average", "untrained_on", "votes")
 BASELINES = ("single", "long", "average", "drawn")
 _KAPPA_STATISTIC = "matched_mean"
-"""Of the similarities this one is judged: one to one, so that latents that a dictionary has twice
-do not count twice."""
+"""The similarity on which arms are compared. Its matching is one to one, so that duplicate latents
+of a dictionary do not count twice."""
 
 
 def settings(config) -> dict:
-    """The settings that the text mentions."""
+    """Settings that the text mentions."""
     base = config.base
     pools = len(config.seeds) // config.group_size
     return {
@@ -37,7 +37,7 @@ def settings(config) -> dict:
 
 
 def language(config, pool: Mapping, **inputs: Mapping) -> dict:
-    """The arms on the language model: worth, loss recovered, stability, and what differs."""
+    """Arms on the language model: similarity, reconstruction, loss recovered, differences."""
     tree = _arms(inputs) | _differences(inputs) | {"pools": _pools(pool, config.group_size)}
     for name in _names(inputs):
         found = inputs[f"{name}__recovery"]
@@ -56,7 +56,7 @@ def language(config, pool: Mapping, **inputs: Mapping) -> dict:
 
 
 def planted(config, pool: Mapping, truth: Mapping, **inputs: Mapping) -> dict:
-    """The same on planted truth, where an outside judge is to be had: the truth."""
+    """Arms on planted truth, scored against the truth as well."""
     tree = _arms(inputs) | _differences(inputs) | {"pools": _pools(pool, config.group_size)}
     singles = _single_directions(truth)
     found = {
@@ -85,7 +85,7 @@ def _arms(inputs: Mapping) -> dict:
 
 
 def _figure(inputs: Mapping) -> dict:
-    """Stability over worth, one point an arm."""
+    """κ and explained variance, one point per arm."""
     kappas, explained = [], []
     for name in ARMS:
         compared = inputs[f"{name}__comparison"]
@@ -104,7 +104,7 @@ def _figure(inputs: Mapping) -> dict:
 
 
 def _differences(inputs: Mapping) -> dict:
-    """Pooled dictionaries less each of the others, in κ against the gauge and in worth."""
+    """Pooled dictionaries minus each baseline, in κ against gauge and in explained variance."""
     tree = {}
     for other in BASELINES:
         ours, theirs = (inputs[f"{name}__comparison"] for name in (POOLED, other))
@@ -124,19 +124,19 @@ def _differences(inputs: Mapping) -> dict:
 
 
 def _prefixed(name: str, node: dict) -> dict:
-    """A difference under its own name, what could have been seen beside it."""
+    """A difference with its interval and minimum detectable effect, under a common prefix."""
     found = {name: node["value"], f"{name}_ninety": node["ninety"]}
     if "smallest_seen" in node:
         smallest = node["smallest_seen"]
-        # A standard error of five pools is known to a third or so, and two machines draw one each;
-        # another instruction set has given 2.2 times as much.
+        # A standard error over five pools is uncertain by a third or so, and differs between
+        # machines; another instruction set has given 2.2 times as much.
         loose = replace(smallest, tolerance=2 * smallest.value + 1e-3)
         found[f"{name}_smallest_seen"] = loose
     return found
 
 
 def _pools(pool: Mapping, group_size: int) -> dict:
-    """How much the seeds of a group have in common, and what was kept of it."""
+    """In how many seeds of a group each pooled latent recurs, and how many clusters were kept."""
     recurrence = pool["votes"]
     shares = np.stack([(recurrence == count).mean(axis=1) for count in range(1, group_size + 1)])
     return {
@@ -150,11 +150,11 @@ def _pools(pool: Mapping, group_size: int) -> dict:
 
 
 def _single_directions(truth: Mapping) -> np.ndarray:
-    """The planted features that are one direction each."""
+    """The planted features of a single direction each."""
     return truth["directions"][truth["rank"][truth["unit"]] == 1]
 
 
 def _recovered(decoders: np.ndarray, directions: np.ndarray) -> np.ndarray:
-    """Of each dictionary the mean over directions of the best cosine with a latent."""
+    """Best cosine of a latent with each direction, averaged, for each dictionary."""
     unit = decoders / np.linalg.norm(decoders, axis=2, keepdims=True)
     return np.array([(directions @ rows.T).max(axis=1).mean() for rows in unit], float)

@@ -1,1 +1,1 @@
-"""Section "Many seeds": what twenty seeds say that few cannot (claim C27), and a prediction."""
+"""Section "Many seeds": recurrence over twenty seeds (C27), and its prediction from three."""

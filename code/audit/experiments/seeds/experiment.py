@@ -1,8 +1,9 @@
-"""Section "Many seeds": what twenty seeds say that few cannot (claim C27), and a prediction.
+"""Section "Many seeds": recurrence over twenty seeds (C27), and its prediction from three.
 
-The share of latents that all other seeds have falls with the number of seeds by itself, and so does
-the share that none has. A beta-binomial law is freed from that. Three seeds, as many as the fifth
-report trained, already fix the law; it is fitted on three of ours and held against all the others.
+The share of latents that recur in all other seeds falls with the number of seeds by itself, and so
+does the share that recurs in none. The parameters of a beta-binomial law do not depend on that
+number. Three seeds, as many as the fifth report trained, determine the law; it is fitted to three
+of our seeds and tested on all others.
 """
 
 from dataclasses import dataclass, replace
@@ -16,24 +17,24 @@ MEASUREMENTS = "audit.experiments.seeds.measurements"
 
 @dataclass(frozen=True)
 class SeedsSettings:
-    """What varies in this section."""
+    """Settings of the section on many seeds."""
 
     base: language.LanguageSettings = language.PROFILES["paper"]
-    """The dictionaries: all seeds of the centre."""
+    """Base configuration, with all its seeds."""
     others: tuple[int, int, int] = (4, 9, 19)
-    """Numbers of other seeds at which shares are given: with five, ten and twenty seeds."""
+    """Numbers of other seeds for which shares are given: of five, ten and twenty seeds."""
     threshold: float = 0.7
-    """Cosine from which a latent counts as found again."""
+    """Cosine from which a latent recurs in another seed."""
     thresholds: tuple[float, ...] = (0.5, 0.7, 0.9)
-    """Those at which the stable share is given beside it."""
+    """Thresholds for which the stable share is given."""
     reported_unshared: tuple[float, float] = (0.47, 0.35)
     """Shares of latents that the fifth report finds unshared with one other seed, and with two."""
     few: int = 3
-    """Seeds that the prediction is made from, as many as that report has."""
+    """Seeds from which the law is extrapolated, as many as the fifth report has."""
     draws: int = 200
-    """Sets of votes drawn from a fitted law, to see how well it could fit at best."""
+    """Draws from the fitted law, which give the misfit that sampling alone would cause."""
     seed: int = 0
-    """Draws them."""
+    """Seed of these draws."""
 
 
 paper = SeedsSettings()
@@ -45,7 +46,7 @@ PROFILES = {
 
 
 def parts(settings: SeedsSettings) -> dict[str, Stage]:
-    """The parts of the section; all read one table of which latent comes back where."""
+    """Stages of each part of the section; two of them read one recurrence table."""
     table = {"recurrence": _recurrence(settings)}
     return {
         part: Stage(f"seeds/{part}", f"{MEASUREMENTS}:{part}", settings, table)

@@ -1,4 +1,4 @@
-"""What section "Many seeds" reports: one function a part, results to values."""
+"""Values of section "Many seeds", one function per part."""
 
 from collections.abc import Callable
 from functools import cache
@@ -21,7 +21,7 @@ TRAINED = KINDS[:3]
 
 
 def settings(config) -> dict:
-    """The settings that the text mentions."""
+    """Settings that the text mentions."""
     return {
         "seeds": len(config.base.seeds),
         "few": config.few,
@@ -32,7 +32,7 @@ def settings(config) -> dict:
 
 
 def report(config) -> dict:
-    """What the fifth report's two shares imply, if its seeds are exchangeable."""
+    """Extrapolate from the fifth report's two shares, assuming exchangeable seeds."""
     law = law_from_unshared(*config.reported_unshared)
     others = np.arange(1, config.others[-1] + 1)
     return {
@@ -47,7 +47,7 @@ def report(config) -> dict:
 
 
 def votes(config, recurrence: dict) -> dict:
-    """Unshared and unanimous shares over the number of other seeds, and the law behind them."""
+    """Unshared and unanimous shares over the number of other seeds, with the fitted law."""
     others = np.arange(1, len(recurrence["live"]))
     tree: dict = {"others": Array(others, 0)}
     for kind in KINDS:
@@ -67,7 +67,7 @@ def votes(config, recurrence: dict) -> dict:
 
 
 def prediction(config, recurrence: dict) -> dict:
-    """Three seeds foretell how many latents stay unshared; all seeds say whether they do."""
+    """Predict the unshared share from three seeds, and compare it with all seeds."""
     tree: dict = {"others": Array(np.arange(1, len(recurrence["live"])), 0)}
     for kind in TRAINED:
         extrapolation = Extrapolation(RecurrenceTable.of(recurrence, kind, config.threshold))
@@ -83,7 +83,7 @@ def _places(config):
 
 
 def _shares(table: RecurrenceTable, config, others: np.ndarray) -> dict:
-    """Raw shares: curves over the number of others, and with intervals where text needs them."""
+    """Raw shares: curves over the number of other seeds, and values with intervals for the text."""
     all_seeds = np.arange(table.n_seeds)
     none, every = np.array([table.shares(all_seeds, m) for m in others]).T
     tree: dict = {
@@ -103,7 +103,7 @@ def _share(table: RecurrenceTable, others: int, which: int) -> Scalar:
 
 
 def _law(table: RecurrenceTable, config) -> dict:
-    """The law fitted to all votes, its stable share, and how well it fits."""
+    """Law fitted to all recurrence counts, its stable share, and its goodness of fit."""
     all_seeds = np.arange(table.n_seeds)
     law, found = table.law(all_seeds), table.counts(all_seeds)
     trials = table.n_seeds - 1
@@ -128,20 +128,20 @@ def _law(table: RecurrenceTable, config) -> dict:
 
 
 def _fitted(table: RecurrenceTable) -> Callable[[np.ndarray], BetaLaw]:
-    """The law of some seeds' votes, fitted once for all that is asked about it."""
+    """A function that fits the law of some seeds, and caches the fits."""
     fit = cache(lambda *seeds: table.law(np.array(seeds)))
     return lambda seeds: fit(*seeds.tolist())
 
 
 def _expected_misfit(law: BetaLaw, trials: int, latents: int, config) -> float:
-    """Mean share misplaced when the votes of as many latents do follow the law."""
+    """Mean misfit of as many latents drawn from the law itself."""
     generator, expected = np.random.default_rng(config.seed), law.counts_pmf(trials)
     drawn = generator.multinomial(latents, expected / expected.sum(), size=config.draws) / latents
     return float(np.mean([total_variation_distance(each, expected) for each in drawn]))
 
 
 def _stable(table: RecurrenceTable) -> dict:
-    """The raw stable share of all seeds, and the share that is stable by the law."""
+    """Raw stable share over all seeds, and the law's."""
     trials, fitted = table.n_seeds - 1, _fitted(table)
     return {
         "raw": scalar(table.interval(lambda s: table.shares(s, trials)[1]), 1, "%"),
@@ -164,7 +164,7 @@ def _predicted(extrapolation: Extrapolation, others: int) -> dict:
 
 
 def _band(extrapolation: Extrapolation) -> dict:
-    """Arrays over the number of others: mean of all choices, and nine in ten of them."""
+    """Arrays over the number of other seeds: mean over all triples, and their central 90%."""
     each = 100 * np.array(
         [extrapolation.unshared(m) for m in range(1, extrapolation.table.n_seeds)]
     )

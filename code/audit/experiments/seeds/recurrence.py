@@ -1,4 +1,4 @@
-"""Votes of seeds on each other's latents, and laws fitted to them."""
+"""Recurrence of latents in other seeds, and beta-binomial laws fitted to it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,64 +17,65 @@ from seedstability.stability.statistics.beta_binomial import (
 from seedstability.stability.statistics.jackknife import Interval, jackknife_statistic
 
 KINDS = ("found", "found_live", "shared", "gauge", "gauge_live")
-"""Found: a decoder row of the other seed is close, whoever else it is close to; the same among live
-latents; shared, as the fifth report counts; and found after the other seed was gauge-scrambled."""
+"""Criteria of recurrence. `found`: a decoder row of the other seed is close, matched or not.
+`found_live`: the same among live latents. `shared`: as the fifth report counts. `gauge`,
+`gauge_live`: found after a gauge scramble of the other seed."""
 _TABLES = {"found": "best", "found_live": "best_live"}
 
 
 @dataclass(frozen=True, eq=False)
 class RecurrenceTable:
-    """Who has found whose latents."""
+    """Which latents recur in which other seeds."""
 
     found: np.ndarray
-    """[s, t, i]: whether latent i of seed s is in seed t; false where s = t."""
+    """[s, t, i]: whether latent i of seed s recurs in seed t; false where s = t."""
     counted: np.ndarray
-    """[s, i]: latents that are asked about."""
+    """[s, i]: latents that count."""
 
     @classmethod
     def of(cls, recurrence: Mapping, kind: str, threshold: float) -> "Ballot":
-        """One kind of votes from the recurrence stage."""
+        """Apply one criterion of `KINDS` to the result of the recurrence stage."""
         live = recurrence["live"]
         counted = live if kind.endswith("live") else np.ones_like(live)
         if kind == "shared":
             return cls(recurrence["shared"], counted)
-        # Nothing stands on the diagonal, and nothing is not above a threshold.
+        # The diagonal is NaN, which is above no threshold.
         return cls(recurrence[_TABLES.get(kind, kind)] >= threshold, counted)
 
     @property
     def n_seeds(self) -> int:
-        """Seeds that vote."""
+        """Number of seeds."""
         return len(self.found)
 
     def counts(self, seeds: np.ndarray) -> np.ndarray:
-        """Votes on all latents of these seeds by one another."""
+        """Recurrence counts: in how many of the other given seeds each latent recurs."""
         counts = self.found[np.ix_(seeds, seeds)].sum(axis=1)
         return counts[self.counted[seeds]]
 
     def shares(self, seeds: np.ndarray, others: int) -> tuple[float, float]:
-        """Shares that none and that all of so many other seeds have, over all choices of them.
+        """Shares of latents that recur in none and in all of `others` other seeds.
 
-        Where a seed is left out and too few others remain, as many as there are: the jackknife
-        takes differences, and what all of them have in common does not count.
+        Both are means over all choices of the other seeds. If the jackknife leaves fewer than
+        `others`, all that remain are used: it takes differences, in which common terms cancel.
         """
         there = len(seeds) - 1
         return unshared_and_unanimous_shares(self.counts(seeds), there, min(others, there))
 
     def law(self, seeds: np.ndarray) -> BetaLaw:
-        """The law that is most likely, given all votes of these seeds."""
+        """Fit a beta-binomial law by maximum likelihood to the counts of these seeds."""
         fit = beta_binomial_fit(self.counts(seeds), len(seeds) - 1)
         return BetaLaw(fit.a, fit.b)
 
     def interval(self, of: Callable[[np.ndarray], float]) -> Interval:
-        """Of anything computed from some of the seeds, of three at least."""
+        """Jackknife interval of a statistic of at least three seeds."""
         return jackknife_statistic(of, self.n_seeds, group=3)
 
 
 class Extrapolation:
-    """What all choices of three seeds foretell about more of them."""
+    """Recurrence in more seeds, predicted from every choice of three."""
 
     def __init__(self, table: RecurrenceTable):
-        """Fit a law on each choice."""
+        """Fit a law to each triple of seeds."""
         self.table = table
         one, two, self.size = _missed(table)
         self.triples = np.array(list(combinations(range(table.n_seeds), 3)))
@@ -82,16 +83,16 @@ class Extrapolation:
         self._unshared = cache(self._of_each)
 
     def unshared(self, others: int) -> np.ndarray:
-        """Foretold share that none of so many others has, one a choice of three."""
+        """Predicted share of latents that recur in none of `others` seeds, one per triple."""
         return self._unshared(others)
 
     def mean(self, seeds: np.ndarray, others: int) -> float:
-        """Mean over the choices among these seeds."""
+        """Mean prediction over the triples among these seeds."""
         inside = np.isin(self.triples, seeds).all(axis=1)
         return float(self.unshared(others)[inside].mean())
 
     def error(self, seeds: np.ndarray, others: int) -> float:
-        """Foretold less observed, over the choices among these seeds."""
+        """Predicted minus observed share, over the triples among these seeds."""
         reached = min(others, len(seeds) - 1)
         return self.mean(seeds, reached) - self.table.shares(seeds, reached)[0]
 
@@ -100,7 +101,7 @@ class Extrapolation:
 
 
 def _missed(table: RecurrenceTable) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Latents of s that t misses [s, t], that both t and u miss [s, t, u], and all of s [s]."""
+    """Latents of s missing from t [s, t] and from both t and u [s, t, u]; all latents of s [s]."""
     missed = (~table.found & table.counted[:, None]).astype(float)
     return missed.sum(axis=2), missed @ missed.transpose(0, 2, 1), table.counted.sum(axis=1)
 
@@ -108,10 +109,10 @@ def _missed(table: RecurrenceTable) -> tuple[np.ndarray, np.ndarray, np.ndarray]
 def _law_from_three(
     one: np.ndarray, two: np.ndarray, size: np.ndarray, triple: np.ndarray
 ) -> BetaLaw:
-    """The most likely law of three seeds' votes.
+    """Maximum-likelihood law of three seeds.
 
-    With two votes a latent the law's two parameters meet the two free shares exactly, where a beta
-    law can; elsewhere the likelihood has its maximum at an edge.
+    Each latent has two other seeds, so the counts have two free shares. The law's two parameters
+    match them exactly where a beta law can; elsewhere the maximum lies at an edge.
     """
     turns = [(s, *(t for t in triple if t != s)) for s in triple]
     total = sum(size[s] for s, _, _ in turns)

@@ -1,1 +1,1 @@
-"""Section "Unstable latents": two camps, what they carry, and what they span (claims C30 to C33)."""
+"""Section "Unstable latents": two camps, their contributions and their spans (C30 to C33)."""

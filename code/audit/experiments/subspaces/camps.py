@@ -1,4 +1,4 @@
-"""What section "Unstable latents" reports of camps: votes, best cosines and laws."""
+"""Values of section "Unstable latents" on camps: recurrence, best cosines and fitted laws."""
 
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -16,23 +16,23 @@ from seedstability.stability.statistics.jackknife import Interval, jackknife_sta
 from seedstability.stability.statistics.modality import detectable_separation, dip_excess
 
 BINS = 40
-"""Of the histogram of mean best cosines."""
+"""Bins of the histogram of mean best cosines."""
 
 
 def camps(config, **found: Mapping) -> dict:
-    """Do the votes and the cosines of latents fall into two camps?"""
+    """Test whether recurrence and cosines of latents fall into two camps."""
     return with_platform_tolerance(
         {name: camps_of(each, config) for name, each in found.items()}, FINE
     )
 
 
 def name_of(threshold: float) -> str:
-    """A threshold as addresses have it: 0.7 is 07."""
+    """Name of a threshold in addresses: `07` for 0.7."""
     return f"{round(10 * threshold):02d}"
 
 
 def camps_of(found: Mapping, config) -> dict:
-    """All values of one kind of dictionaries."""
+    """All values on the camps of one arm."""
     thresholds = config.camps.thresholds
     live = found["live"]
     groups = two_groups(found["best"], live, config.groups)
@@ -49,7 +49,7 @@ def camps_of(found: Mapping, config) -> dict:
             "dip_excess": estimate(_pair_dips(found, "best"), 3),
             "gauge": estimate(_pair_dips(found, "gauge"), 3),
         },
-        # Of equal groups, and of groups as unequal as one in five.
+        # Two groups of equal size, and groups of which one has a fifth of the latents.
         "smallest_separation": Scalar(_separation(live, 0.5), 1, tolerance=0.2),
         "smallest_separation_fifth": Scalar(_separation(live, 0.2), 1, tolerance=0.2),
         "mean_best": scalar(_over_seeds(found, "best", np.mean), 3),
@@ -86,7 +86,7 @@ def _shares(recurrence: RecurrenceTable) -> dict[str, Scalar]:
 
 
 def _law(recurrence: RecurrenceTable) -> tuple[Scalar, dict[str, Scalar]]:
-    """How far the fitted law is from one without two ends, and its camps."""
+    """U-shape of the fitted beta law, and its shares of stable and unstable latents."""
     fit = cache(lambda *seeds: fit_beta_law(recurrence.counts(np.array(seeds)), len(seeds) - 1))
 
     def shape(seeds: np.ndarray) -> float:
@@ -102,7 +102,7 @@ def _law(recurrence: RecurrenceTable) -> tuple[Scalar, dict[str, Scalar]]:
 
 
 def _chance(found: Mapping, threshold: float, of_data: float) -> dict[str, Scalar]:
-    """Mean p̂ by chance, and camps and law after a gauge scramble."""
+    """Chance levels of mean p̂, and shares and U-shape after a gauge scramble."""
     count = round(float(found["live"].sum(axis=1).mean()))
     rank = max(2, round(found["rank"]["participation"]))
     gauge = _recurrence(found, "gauge", threshold)
@@ -123,7 +123,7 @@ def _percent(share: float) -> Scalar:
 
 
 def _mean_best(found: Mapping, table: str, seeds: np.ndarray) -> list[np.ndarray]:
-    """Of each of these seeds its live latents' mean best cosine with the others."""
+    """Mean best cosine of each live latent with the other given seeds, one array per seed."""
     some = found[table][np.ix_(seeds, seeds)].astype(float)
     mean = np.nanmean(some, axis=1)
     return [row[alive] for row, alive in zip(mean, found["live"][seeds], strict=True)]
@@ -138,14 +138,14 @@ def _over_seeds(found: Mapping, table: str, measure: Callable[[np.ndarray], floa
 
 
 def _dips(found: Mapping, table: str) -> Interval:
-    """Dip of the latents of one seed by mean best cosine, the continuous form of p̂."""
+    """Dip of the mean best cosines, the continuous form of p̂, averaged over seeds."""
     return _over_seeds(found, table, dip_excess)
 
 
 def _pooled_dips(found: Mapping, table: str) -> Interval:
-    """The same of the latents of all seeds together.
+    """Dip of the mean best cosines of all seeds together.
 
-    One that comes back counts many times, so the test finds modes too easily, never too hardly.
+    A latent that recurs counts many times, so the test errs towards finding modes.
     """
 
     def statistic(seeds: np.ndarray) -> float:
@@ -155,7 +155,7 @@ def _pooled_dips(found: Mapping, table: str) -> Interval:
 
 
 def _pair_dips(found: Mapping, table: str) -> np.ndarray:
-    """[S, S] dip of the best cosines of the live latents of one seed with one other."""
+    """Dip of the best cosines of live latents of one seed with one other, [S, S]."""
     n_seeds = len(found["live"])
     one_way = np.full((n_seeds, n_seeds), np.nan)
     for s in range(n_seeds):
@@ -166,7 +166,7 @@ def _pair_dips(found: Mapping, table: str) -> np.ndarray:
 
 
 def _separation(live: np.ndarray, share: float) -> float:
-    # In steps, so that arms of nearly one size need one draw.
+    # The count is rounded, so that arms of nearly the same size share a draw.
     return _separation_of(max(32, 32 * round(float(np.median(live.sum(axis=1))) / 32)), share)
 
 
@@ -176,7 +176,7 @@ def _separation_of(count: int, share: float) -> float:
 
 
 def _figure(found: Mapping, threshold: float) -> dict:
-    """Histograms of mean best cosines, in percent of live latents; and of those, by camp."""
+    """Histograms of mean best cosines by camp and of recurrence, in percent of live latents."""
     all_seeds = np.arange(len(found["live"]))
     edges = np.linspace(0.0, 1.0, BINS + 1)
     own = np.concatenate(_mean_best(found, "best", all_seeds))
@@ -189,7 +189,7 @@ def _figure(found: Mapping, threshold: float) -> dict:
         "between": own[(p > UNSTABLE) & (p < STABLE)],
         "gauge": gauge,
     }
-    # A cosine of one may come out as a little more, and one of a poor latent below zero.
+    # Rounding may push a cosine of one above 1, and a poor latent's may be below 0.
     heights = {
         name: 100 * np.histogram(np.clip(values, 0.0, 1.0), edges)[0] / len(own)
         for name, values in parts.items()

@@ -1,4 +1,4 @@
-"""What section "Unstable latents" reports of what latents carry, and of what they respond to."""
+"""Values of section "Unstable latents" on contributions of latents, and on their responses."""
 
 from collections.abc import Mapping
 
@@ -11,18 +11,18 @@ from audit.experiments.common.tolerance import FINE, with_platform_tolerance
 from audit.pipeline.results import Scalar
 
 SIGN = {"explained_variance": -1.0, "loss": 1.0, "accuracy": -1.0}
-"""What is lost grows where explained variance and accuracy fall, and where the loss rises."""
+"""Signs that make every contribution positive: metrics fall without it, and the loss rises."""
 DIGITS = {"explained_variance": 4, "loss": 4, "accuracy": 4}
 
 
 def worth(config, **found: Mapping) -> dict:
-    """What is lost without each group of latents."""
+    """Contribution of each group of latents: what is lost without it."""
     tree: dict = {name: _contribution(each) for name, each in found.items()}
     return with_platform_tolerance(tree, FINE)
 
 
 def responses(config, **found: Mapping) -> dict:
-    """What unstable latents respond to, less what stable ones do."""
+    """Response measures of unstable latents minus those of stable ones."""
     return with_platform_tolerance({name: _responses(each) for name, each in found.items()}, FINE)
 
 
@@ -61,7 +61,7 @@ _GROUPS = ("stable", "unstable")
 
 
 def _loss_recovered(found: Mapping) -> dict:
-    """Loss with nothing changed and with all replaced by the mean, and what is recovered."""
+    """Loss of the clean model, loss with mean ablation, and loss recovered by each removal."""
     clean, mean = float(found["loss_clean"]), float(found["loss_mean"])
 
     def recovered(removal: str) -> Scalar:
@@ -97,10 +97,10 @@ def _responses(found: Mapping) -> dict:
 def _group_difference(
     found: Mapping, values: np.ndarray, random: np.ndarray | None, digits: int
 ) -> dict:
-    """Unstable less stable: all of them, and pairs that fire equally often.
+    """Unstable minus stable latents: over all of them, and over pairs of equal firing rate.
 
-    `random` says the same of random directions that fire as often as the latents of each group: the
-    difference that firing rates alone make.
+    `random` has the measure for random directions that fire as often as each group's latents: the
+    difference that firing rates alone cause.
     """
     groups = {"unstable": 0.0, "stable": 1.0}
     tree: dict = {
@@ -119,8 +119,10 @@ def _group_difference(
 
 
 def _means(values: np.ndarray, inside: np.ndarray) -> np.ndarray:
-    """[S] mean of what was measured there; the whole row's where nothing was, so that a group
-    without any shows no difference."""
+    """Mean over the measured latents inside a group, [S].
+
+    If none was measured, the mean over all latents stands in, so that no difference appears.
+    """
     known = ~np.isnan(values)
     return np.array(
         [
@@ -136,7 +138,7 @@ def _all_latents(found: Mapping, values: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def _matched_pairs(found: Mapping, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """[S] of unstable and of stable latents in pairs of which both were measured."""
+    """Means of unstable and of stable latents, [S] each, over complete pairs."""
     whole = _complete_pairs(found, values)
     stable = found["stable"]
     return _means(values, whole & (stable == 0)), _means(values, whole & (stable == 1))
@@ -147,7 +149,7 @@ def _pair_counts(found: Mapping, values: np.ndarray) -> np.ndarray:
 
 
 def _complete_pairs(found: Mapping, values: np.ndarray) -> np.ndarray:
-    """[S, latents]: in a pair of which both latents were measured."""
+    """Whether a latent is in a pair of which both latents were measured, [S, latents]."""
     inside = np.zeros(values.shape, bool)
     for row, (pair, measured) in enumerate(zip(found["pair"], values, strict=True)):
         places = np.flatnonzero((pair >= 0) & ~np.isnan(measured))
@@ -157,6 +159,6 @@ def _complete_pairs(found: Mapping, values: np.ndarray) -> np.ndarray:
 
 
 def _minimum_detectable_effect(node: Mapping) -> Scalar:
-    """The smallest difference that so many seeds would have shown, 0 below five of them."""
+    """Minimum detectable effect of a difference; 0 below five seeds."""
     smallest = node.get("smallest_seen", Scalar(0.0, 4))
     return Scalar(smallest.value, 4, tolerance=smallest.value + 1e-3)

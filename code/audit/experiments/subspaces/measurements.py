@@ -1,4 +1,4 @@
-"""What section "Unstable latents" reports of spans and clusters, one function a part."""
+"""Values of section "Unstable latents" on spans and clusters, one function per part."""
 
 from collections.abc import Mapping
 
@@ -11,15 +11,15 @@ from audit.pipeline.results import Array, Scalar
 from seedstability.stability.statistics.jackknife import jackknife_kappa, jackknife_statistic
 
 COMPARED_LEVELS = ("random", "covariance", "stable", "components", "gauge", "anybody")
-"""What the overlap of unstable spans is held against."""
+"""Levels with which the overlap of unstable spans is compared."""
 MECHANISMS = ("partners", "leftover")
-"""What it might come from. These two were added after the overlaps had been seen."""
+"""Possible causes of the overlap. These two were added after the overlaps had been seen."""
 EIGHT = 8
-"""The dimension at which reports compare spans; it is in the sweep of every profile."""
+"""The dimension at which reports compare spans, in the sweep of every profile."""
 
 
 def settings(config) -> dict:
-    """The settings that the text mentions."""
+    """Settings that the text mentions."""
     base, addition = config.base, config.addition
     return {
         "seeds": len(base.seeds),
@@ -44,7 +44,7 @@ def settings(config) -> dict:
 
 
 def spans(config, **found: Mapping) -> dict:
-    """Do the unstable latents of two seeds span the same space?"""
+    """Overlap between the spans of two seeds' unstable latents, beside its levels."""
     tree: dict = {name: _spans(each) for name, each in found.items()}
     tree["eight_dimensions"] = EIGHT
     tree["share"] = Scalar(100 * config.share, 0, "%", tolerance=0.0)
@@ -52,7 +52,7 @@ def spans(config, **found: Mapping) -> dict:
 
 
 def clusters(config, **found: Mapping) -> dict:
-    """Do clusters of unstable latents have the same span in other seeds?"""
+    """Overlap between spans of clusters of unstable latents in different seeds."""
     tree: dict = {
         name: _clusters(each["unstable"])
         | {"control": _clusters(each["stable"]), "groups": each["kind"]}
@@ -63,7 +63,7 @@ def clusters(config, **found: Mapping) -> dict:
 
 
 def _spans(found: Mapping) -> dict:
-    """Overlaps at the main dimension, at eight, and over all."""
+    """Overlaps at the main dimension, at eight dimensions, and over the sweep."""
     dimensions = found["dimensions"]
     eight = int(np.flatnonzero(dimensions == EIGHT)[-1])
     tree: dict = _at_dimension(found, 0)
@@ -89,7 +89,7 @@ def _dimensions(found: Mapping, what: str, digits: int) -> dict[str, Scalar]:
 
 
 def _at_dimension(found: Mapping, place: int) -> dict:
-    """Overlap at one dimension, each level, and what is left above it."""
+    """Overlap at one dimension, each level, and overlap minus level."""
     own = found["found"][place]
     tables = {level: found[level][place] for level in LEVELS}
     tables["random"] = np.full_like(own, found["random"][place])
@@ -109,7 +109,7 @@ def _at_dimension(found: Mapping, place: int) -> dict:
 def _span_and_member_kappas(
     span: np.ndarray, span_gauge: np.ndarray, member: np.ndarray, member_gauge: np.ndarray
 ) -> dict:
-    """κ of spans and of single latents' lines, both squared cosines, against the gauge."""
+    """κ of spans and of single latents against the gauge level; both are squared cosines."""
     return {
         "kappa": scalar(jackknife_kappa(span, span_gauge), 3),
         "kappa_member": scalar(jackknife_kappa(member, member_gauge), 3),
@@ -120,14 +120,14 @@ def _span_and_member_kappas(
 
 
 def _minimum_detectable_effect(node: Mapping) -> Scalar:
-    """The smallest difference that so many seeds would have shown, 0 below five of them."""
+    """Minimum detectable effect of a difference; 0 below five seeds."""
     smallest = node.get("smallest_seen", Scalar(0.0, 4))
-    # A standard error of few seeds is itself known to a third or so.
+    # A standard error over few seeds is itself uncertain by a third or so.
     return Scalar(smallest.value, 4, tolerance=smallest.value + 1e-3)
 
 
 def _curves(found: Mapping) -> dict:
-    """The sweep of dimensions, without the main one, which has no place of its own among them."""
+    """Arrays over the sweep of dimensions; the main dimension comes first and is left out."""
     sweep = slice(1, None)
     pairs = ~np.eye(found["found"].shape[1], dtype=bool)
     intervals = [estimate(table, 3) for table in found["found"][sweep]]
@@ -143,7 +143,7 @@ def _curves(found: Mapping) -> dict:
 
 
 def _clusters(found: Mapping) -> dict:
-    """Overlap of clusters' spans with the best of another group's, and of their latents."""
+    """Overlap of clusters' spans with the best one of another group, and of their latents."""
     against = {level: difference(found["found"], found[level], True) for level in _NULLS}
     member = difference(found["member"], found["member_gauge"], True)
     return {
@@ -171,7 +171,7 @@ _NULLS = ("gauge", "covariance")
 
 
 def _above_higher_level(found: Mapping):
-    """Overlap less the higher of the two levels."""
+    """Overlap minus the higher of the two levels."""
 
     def statistic(groups: np.ndarray) -> float:
         pairs = ~np.eye(len(groups), dtype=bool)

@@ -1,1 +1,1 @@
-"""Section "A known symmetry": is the ambiguity of the dictionaries a group that has a name?"""
+"""Section "A known symmetry": do seeds differ by translations of modular addition?"""

@@ -1,7 +1,8 @@
-"""Section "A known symmetry": is the ambiguity of the dictionaries a group that has a name?
+"""Section "A known symmetry": do seeds differ by translations of modular addition?
 
-The clean subject adds modulo p, so translating the summands only exchanges inputs. Were a seed to
-pick one element of an orbit, two seeds would agree up to a translation, of all latents or of each.
+The clean subject adds modulo p, so a translation of the summands only permutes inputs. If each seed
+picked one element of an orbit, two seeds would agree up to a translation: one for all latents, or
+one for each.
 """
 
 from dataclasses import dataclass, replace
@@ -14,29 +15,29 @@ from seedstability.dictionaries.config import RELU, DictionaryConfig, TrainingCo
 
 MEASUREMENTS = "audit.experiments.symmetry.measurements"
 LITERATURE = "literature"
-"""ReLU as the literature trains it: dictionaries that did leave their random start."""
+"""ReLU trained as in the literature: dictionaries that moved away from their initialization."""
 
 
 @dataclass(frozen=True)
 class SymmetrySettings:
-    """What varies in this section."""
+    """Settings of the section on a known symmetry."""
 
     base: modular.ModularSettings = modular.PROFILES["paper"]
-    """Subject zero's dictionaries, all seeds, and the recipe of all others."""
+    """Base configuration: all dictionaries of subject 0, and the recipe of all others."""
     subjects: tuple[int, ...] = (1, 2)
     """Seeds of the other clean transformers."""
     seeds: tuple[int, ...] = modular.REPORT_SEEDS
-    """Seeds of the dictionaries on those: as few as still give an interval."""
+    """Seeds of the dictionaries on these transformers: the fewest that give an interval."""
     queries: int = 32
-    """Latents of a dictionary whose partners are looked for."""
+    """Latents per dictionary for which partners are searched."""
     candidates: int = 16
-    """Latents of the other dictionary that are looked at over all shifts, for each."""
+    """Latents of the other dictionary that are searched over all shifts, per query."""
     units: int = 64
-    """Multiplications and such latents that are looked at together, for each."""
+    """Pairs of multiplication and candidate that are searched over all shifts, per query."""
     fewest_firings: int = 113
-    """Inputs on which a latent must fire to be drawn; p, one for each number."""
+    """Fewest inputs on which a query fires; p, one per residue."""
     draws: int = 5
-    """Relabellings behind the chance level of the activations' own invariance."""
+    """Relabelings behind the chance level of the activations' own invariance."""
 
 
 paper = SymmetrySettings()
@@ -64,7 +65,7 @@ PROFILES = {
 
 
 def parts(settings: SymmetrySettings) -> dict[str, Stage]:
-    """The parts of the section, each with the stages it measures."""
+    """Stages of each part of the section."""
     searches = {
         architecture: {
             f"clean{subject}": _search(settings, architecture, subject)
@@ -93,7 +94,7 @@ def parts(settings: SymmetrySettings) -> dict[str, Stage]:
 
 @dataclass(frozen=True)
 class _NoSettings:
-    """Settings of a measuring stage that has none of its own."""
+    """No settings: the measuring stage has none of its own."""
 
 
 def _measure(part: str, function: str, inputs: dict[str, Stage]) -> Stage:
@@ -126,7 +127,7 @@ def _literature(settings: SymmetrySettings) -> Stage:
 
 
 def _modular_training(settings: SymmetrySettings, part: str, arm: str) -> Stage:
-    """Dictionaries that the section on modular addition has trained."""
+    """Training stage of an arm of the section on modular addition."""
     compared = modular.parts(settings.base)[part].inputs[f"{arm}__comparison"]
     return compared.inputs["dictionaries"]
 
@@ -142,7 +143,7 @@ def _search_stage(
             queries=settings.queries,
             fewest_firings=settings.fewest_firings,
             candidates=settings.candidates,
-            units=settings.units,
+            multipliers=settings.units,
         ),
         {"dictionaries": train, "activations": train.inputs["activations"]},
     )

@@ -1,4 +1,4 @@
-"""What section "A known symmetry" reports, one function a part."""
+"""Values of section "A known symmetry", one function per part."""
 
 from collections.abc import Mapping, Sequence
 
@@ -15,19 +15,19 @@ from seedstability.stability.statistics.strata import minimum_detectable_mean, s
 
 WAYS = ("plain", "global_shift", "latent_shift", "unit_shift", "random_shift")
 FIGURE_WAYS = ("random_shift", "plain", "global_shift", "latent_shift", "unit_shift")
-"""From the least that is granted to the most."""
+"""Ways in the figure, from the fewest granted transformations to the most."""
 NULLS = ("gauge", "phase")
 _LEVEL_TOLERANCE = 0.1
-"""How far a drawn level, or the figure of a few latents, may move on another processor."""
+"""Platform tolerance of a drawn level, or of a value over a few latents."""
 _PAIR_TOLERANCE = 0.5
-"""The same for a share of a handful of pairs."""
+"""Platform tolerance of a share over a handful of pairs."""
 _DETECTABLE_TOLERANCE = 6.0
-"""A standard error of five seeds in a ring is known badly: another instruction set has given six
-times as much."""
+"""Platform tolerance of a minimum detectable effect, as a factor. The standard error over a ring of
+five seeds is uncertain: another instruction set has given six times as much."""
 
 
 def settings(config) -> dict:
-    """The settings that the text mentions."""
+    """Settings that the text mentions."""
     return {
         "modulus": 113,
         "inputs": 113**2,
@@ -45,13 +45,13 @@ def settings(config) -> dict:
 
 
 def pooled(config, **searches: Mapping) -> dict:
-    """One architecture, over subjects that count alike."""
+    """Values of one architecture, averaged over subjects with equal weight."""
     these = [searches[name] for name in sorted(searches)]
     return search_values(these) | _shift_statistics(these)
 
 
 def subjects(config, **searches: Mapping) -> dict:
-    """The same, each subject by itself."""
+    """Values of each architecture on each subject."""
     tree: dict = {}
     for name, search in searches.items():
         arm, _, subject = name.partition("__")
@@ -60,7 +60,7 @@ def subjects(config, **searches: Mapping) -> dict:
 
 
 def figure(config, **searches: Mapping) -> dict:
-    """For each architecture, over subjects: arrays over `FIGURE_WAYS`, in this order."""
+    """Arrays over `FIGURE_WAYS` for each architecture, averaged over subjects."""
     arms: dict[str, list[Mapping]] = {}
     for name in sorted(searches):
         arms.setdefault(name.partition("__")[0], []).append(searches[name])
@@ -81,9 +81,9 @@ def _figure(searches: Sequence[Mapping]) -> dict:
 
 
 def example(config, search: Mapping) -> dict:
-    """One latent, the best partner as it is, and the best partner after a shift."""
+    """One latent's activation map, its best partner without a shift, and after a shift."""
     shown = search["example"]
-    # Another processor trains other latents: any map is allowed there, and any correlation.
+    # Another processor trains other latents, so any map and any correlation is within tolerance.
     return {
         **{name: Array(shown[name], 2, tolerance=2.0) for name in ("latent", "plain", "shifted")},
         **{
@@ -94,18 +94,18 @@ def example(config, search: Mapping) -> dict:
 
 
 def invariance(config, **found: Mapping) -> dict:
-    """How much of the activations' kernel no translation changes, by subject and over them."""
+    """Translation-invariant share of the activations' kernel, by subject and over all."""
     tree = {name: _invariance([each]) for name, each in found.items()}
     return tree | {"all": _invariance([found[name] for name in sorted(found)])}
 
 
 def search_values(searches: Sequence[Mapping]) -> dict:
-    """What some searches of one kind found.
+    """Values of some searches of one architecture.
 
-    Each way of `WAYS` with `value`, the levels `gauge` and `phase`, and what is above them,
-    `excess_gauge` and `excess_phase`. `jump` is latent shift less plain, `global_jump` one shift of
-    all less plain, `unit_jump` with multiplications less without: `raw`, and less the same of each
-    null. `position` is plain less random shift: what the place of a map is worth.
+    Each way of `WAYS` has its `value`, the levels `gauge` and `phase`, and the differences
+    `excess_gauge` and `excess_phase`. `jump` is latent shift minus plain, `global_jump` one shift
+    for all minus plain, `unit_jump` with minus without multiplications; `position` is plain minus
+    random shift, the effect of a map's position. Each has `raw`, and its excess over each null.
     """
     tree: dict = {way: _way(searches, way) for way in WAYS}
     tree["global_jump"] = _jump(searches, "global_shift", "plain")
@@ -116,7 +116,7 @@ def search_values(searches: Sequence[Mapping]) -> dict:
 
 
 def _shift_statistics(searches: Sequence[Mapping]) -> dict:
-    """How the shifts that were found lie, how well they are known, and the planted control."""
+    """Distribution and certainty of the shifts found, and the planted control."""
     tree: dict = {}
     tree["shifts"] = {
         name: {kind: _shift_statistic(searches, kind, name, digits) for kind in ("value", "gauge")}
@@ -151,7 +151,7 @@ def _way(searches: Sequence[Mapping], way: str) -> dict:
 
 
 def _jump(searches: Sequence[Mapping], way: str, baseline: str) -> dict:
-    """What one way adds to another, and what it adds beyond what it adds to a null."""
+    """Difference between two ways, and its excess over the same difference in each null."""
     own = {("value", way): 1.0, ("value", baseline): -1.0}
     node: dict = {"raw": scalar(_interval(searches, own), 4)}
     for null in NULLS:
@@ -174,7 +174,7 @@ def _shift_statistic(
     at: int | None = None,
     unit: str = "",
 ) -> Scalar:
-    """A side figure of a search."""
+    """A statistic of the shifts that a search found."""
     scale = 100.0 if unit else 1.0
     value = scale * _mean(searches, kind, name, at)
     wide = _PAIR_TOLERANCE if name == "moved" else _LEVEL_TOLERANCE
@@ -187,7 +187,7 @@ def _mean(searches: Sequence[Mapping], kind: str, name: str, at: int | None = No
 
 
 def _interval(searches: Sequence[Mapping], terms: Mapping[tuple[str, str], float]) -> Interval:
-    """Interval of a sum of terms, each (kind, way) with its sign, over the searches' seeds."""
+    """Interval over seeds of a signed sum of terms (kind, way)."""
     groups, seeds = _strata(searches, terms)
     return groups[0] if len(groups) == 1 else stratified_mean(groups, seeds)
 
@@ -203,7 +203,7 @@ def _strata(
 
 
 def _table(search: Mapping, values: Float[ndarray, " pairs"]) -> Float[ndarray, "S S"]:
-    """Values of pairs as a symmetric matrix, NaN where a pair was not looked at."""
+    """Values of pairs as a symmetric matrix, NaN where no pair was searched."""
     size = int(search["seeds"])
     table = np.full((size, size), np.nan)
     s, t = np.asarray(search["pairs"]).T

@@ -1,4 +1,4 @@
-"""Arms of the section on tokens against each other, and how far another machine may land."""
+"""Differences between arms of the section on tokens, and their platform tolerance."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -19,11 +19,11 @@ from audit.pipeline.results import RANGE, Scalar
 HEADLINE = "matched_median"
 """The statistic of the third report."""
 STEP_STATISTICS = ("matched_mean", HEADLINE)
-"""What a sweep is judged by; a mean is steadier than a median that crosses a gap."""
+"""Statistics of a sweep's steps. A mean varies less than a median that crosses a gap."""
 
 
 def contrast(first: MeasuredArm, second: MeasuredArm) -> dict:
-    """The first arm less the second, paired by seed: raw, in κ, and frequency-matched."""
+    """First arm minus second, paired by seed: raw, in κ, and frequency-matched."""
     first, second = over_common_seeds(first, second)
     tree: dict = {
         scope: {name: paired_difference(first, second, name, scope) for name in STATISTICS}
@@ -41,7 +41,7 @@ def contrast(first: MeasuredArm, second: MeasuredArm) -> dict:
 
 
 def deflation(arm: MeasuredArm) -> dict:
-    """Live less full, of the same pairs: what dead latents take from a figure."""
+    """Live minus full of the same pairs: how much dead latents lower a similarity."""
     return {
         name: difference(arm.table(name, scope="live"), arm.table(name, scope="full"), True)[
             "value"
@@ -51,10 +51,10 @@ def deflation(arm: MeasuredArm) -> dict:
 
 
 def with_interval_tolerance(tree: Mapping) -> dict:
-    """Each estimate with a tolerance as wide as its interval.
+    """Give each estimate a platform tolerance as wide as its interval.
 
-    Training is chaotic: another maker's processor draws new dictionaries in effect. Two estimates
-    of one truth lie apart by √2 standard errors; five seeds' interval is 5.6 wide.
+    Training is chaotic: a processor of another vendor in effect draws new dictionaries. Two
+    estimates of one value differ by √2 standard errors; an interval over five seeds is 5.6 wide.
     """
     return {
         name: with_interval_tolerance(leaf) if isinstance(leaf, Mapping) else _with_tolerance(leaf)
@@ -71,7 +71,7 @@ def _with_tolerance(leaf):
 
 
 def over_common_seeds(first: MeasuredArm, second: MeasuredArm) -> tuple[MeasuredArm, MeasuredArm]:
-    """Both with the seeds that both have."""
+    """Restrict both arms to the seeds that both have."""
     seeds = min(first.seeds, second.seeds)
     return first.first(seeds), second.first(seeds)
 
@@ -79,7 +79,7 @@ def over_common_seeds(first: MeasuredArm, second: MeasuredArm) -> tuple[Measured
 def paired_difference(
     first: MeasuredArm, second: MeasuredArm, name: str, scope: str, ours=None, theirs=None
 ) -> dict:
-    """First less second, paired by seed, raw and in κ against gauge."""
+    """First minus second, paired by seed, raw and in κ against the gauge level."""
     tables = (
         first.table(name, scope=scope, weights=ours),
         second.table(name, scope=scope, weights=theirs),
@@ -90,7 +90,7 @@ def paired_difference(
     value = _in_percent(plain["value"]) if name in THRESHOLDS else plain["value"]
     node = {"value": value, "kappa": corrected["value"], "kappa_ninety": corrected["ninety"]}
     if "smallest_seen" in corrected:
-        # It is as uncertain as the interval's width, of which it is a multiple.
+        # It is a multiple of the interval's width, and as uncertain.
         width = corrected["value"].high - corrected["value"].low
         node["smallest_seen"] = replace(corrected["smallest_seen"], tolerance=max(width, 1.5e-4))
     return node
@@ -102,7 +102,7 @@ def _in_percent(scalar: Scalar) -> Scalar:
 
 
 def _percent(first: np.ndarray, second: np.ndarray) -> Scalar:
-    """Difference of two shares, one a seed, in points of percent."""
+    """Difference of two shares per seed, in percentage points."""
     return _in_percent(difference(first, second, paired=True)["value"])
 
 

@@ -1,8 +1,8 @@
 """Section "Layers, sizes and tokens": the third report's grid on our model (claims C20 to C26).
 
-Around one centre a single factor moves at a time: the layer; the size at equal tokens and at equal
-updates a latent; the tokens at equal passes, as the report varied them, and at equal tokens seen,
-where steps stay and only distinct tokens change. All arms are evaluated on the same held-out text.
+One factor at a time varies around the base configuration: the layer; the size, at equal tokens and
+at equal updates per latent; the distinct tokens, at equal epochs as in the report, and at equal
+tokens seen, where the number of steps is fixed. All arms are evaluated on the same held-out text.
 """
 
 from dataclasses import dataclass, replace
@@ -21,59 +21,61 @@ MEASUREMENTS = "audit.experiments.tokens.measurements"
 
 @dataclass(frozen=True)
 class TokensSettings:
-    """What varies in this section."""
+    """Settings of the section on layers, sizes and tokens."""
 
     base: language.LanguageSettings = language.PROFILES["paper"]
-    """The centre: model, layer, size, tokens, epochs and seeds."""
+    """Base configuration: model, layer, size, tokens, epochs and seeds."""
     first_hook: str = "blocks.0.hook_resid_pre"
     """The report's layer 0: token and position embeddings, before any block."""
     last_hook: str = "blocks.3.hook_resid_post"
-    """What the model unembeds."""
+    """The final residual stream, which the model unembeds."""
     sizes: tuple[int, ...] = (128, 1024)
-    """Other numbers of latents; the centre's stands between them."""
+    """Numbers of latents besides the base configuration's, which lies between them."""
     large: int = 4096
-    """The largest dictionary, with the fewest seeds; it sees the centre's tokens in both sweeps."""
+    """The largest dictionary, with the fewest seeds. In both sweeps it sees the tokens of the base
+    configuration."""
     compared: tuple[int, int] = (128, 512)
-    """The two sizes of the report, both among those above and the centre's."""
+    """The report's two sizes; `sizes` or the base configuration has each of them."""
     seen_distinct: tuple[int, ...] = (1_024, 32_768, 524_288)
-    """Distinct tokens while the tokens seen stay the centre's; the centre's stands between them."""
+    """Distinct tokens at the base configuration's tokens seen, besides its own number."""
     epochs_distinct: tuple[int, ...] = (1_024, 8_192, 32_768)
     """Distinct tokens at the base configuration's epochs, besides its own number."""
     most: int = 1_048_576
-    """The most distinct tokens, at the centre's epochs, with the fewest seeds."""
+    """The most distinct tokens, at the base configuration's epochs, with the fewest seeds."""
     scaled: tuple[int, int] = (1_024, 32_768)
-    """The two amounts of the report, which has 992 and 30,186; both among those above."""
+    """The report's two numbers of tokens, rounded: it has 992 and 30,186."""
     own_samples: int = 32_768
-    """Arms of so many distinct tokens at most also count dead latents on those, as the report seems
-    to: a longer text finds more latents alive, whatever was learnt."""
+    """Arms of at most this many distinct tokens also count dead latents on their training tokens,
+    as the report seems to. More latents fire on a longer text, whatever was learned."""
     smallest_share: int = 4
-    """k is the centre's, but at most the latents over this."""
+    """k is the base configuration's, but at most the number of latents divided by this."""
     preset_rate: float = TOPK.learning_rate
-    """The presets' learning rate, at which the centre and the report's setting are trained too."""
+    """Learning rate of the presets, for a further arm of the base configuration and of the report's
+    setting."""
     report_latents: int = 128
     """Latents of the report's own setting, imitated on our model."""
     report_k: int = 8
-    """Its latents kept for each token."""
+    """Latents kept for each token in the report's setting."""
     report_tokens: int = 1_024
-    """Its distinct tokens, up to a batch."""
+    """Distinct tokens of the report's setting, rounded to batches."""
     report_epochs: int = 8
-    """Its passes over them."""
+    """Passes over the tokens in the report's setting."""
     report_batch: int = 64
-    """Tokens in one step; it names none, and ours gives sixteen steps a pass."""
+    """Tokens per step. The report names none; 64 gives sixteen steps per pass."""
     report_model: str = ""
-    """The report's own model, on which its four conditions are trained besides; none if empty."""
+    """The report's own model, on which its four conditions are trained too; none if empty."""
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """What a measuring stage has to know of the arms that one factor makes."""
+    """Arms along one factor, as the measuring stage reads them."""
 
     name: str
     """What is held equal."""
     values: tuple[int, ...]
-    """The factor at each arm, ascending."""
+    """The factor's value at each arm, ascending."""
     arms: tuple[str, ...]
-    """Their names among the inputs."""
+    """Names of the arms among the inputs."""
     compared: tuple[int, int]
     """The two values that the report compares."""
 
@@ -83,9 +85,9 @@ class Sweeps:
     """The sweeps of one part."""
 
     sweeps: tuple[Sweep, ...] = ()
-    """Each with its arms."""
+    """The sweeps, each with its arms."""
     seeds: int = 5
-    """Seeds of an arm, the first of the centre's."""
+    """Seeds of an arm, the first of the base configuration's."""
 
 
 paper = TokensSettings()
@@ -118,16 +120,16 @@ PROFILES = {
 
 @dataclass(frozen=True)
 class ArmStages:
-    """The stages of an arm that the measuring stages read."""
+    """Stages of one arm that the measuring stages read."""
 
     evaluation: Stage
-    """What each dictionary is worth."""
+    """Reconstruction metrics of each dictionary."""
     partners: Stage
-    """The partner of each latent."""
+    """Partners of each latent in other seeds."""
 
 
 def parts(settings: TokensSettings) -> dict[str, Stage]:
-    """The parts of the section, each with the stages it measures."""
+    """Stages of each part of the section."""
     few = len(settings.base.few_seeds)
     base_stages = base_arm(settings.base)
     layers = {
@@ -146,14 +148,17 @@ def parts(settings: TokensSettings) -> dict[str, Stage]:
 
 
 def base_arm(base: language.LanguageSettings) -> ArmStages:
-    """The centre with the partners of all its pairs of seeds."""
+    """The base configuration, with the partners of all its pairs of seeds."""
     each = language.base_arm(base)
     data = each.train.inputs["activations"]
     return ArmStages(each.evaluate, _partners("centre", each.train, each.evaluate, data))
 
 
 def _sizes(settings: TokensSettings, base_stages: ArmStages) -> Stage:
-    """Sizes at equal tokens, and at equal updates a latent; the largest is the same in both."""
+    """Sweeps over size at equal tokens and at equal updates per latent.
+
+    The largest dictionary is the same in both.
+    """
     base, each_latent = settings.base, settings.base.tokens // settings.large
     arms = {
         "centre": base_stages,
@@ -173,7 +178,7 @@ def _sizes(settings: TokensSettings, base_stages: ArmStages) -> Stage:
 
 
 def _amounts(settings: TokensSettings, base_stages: ArmStages) -> Stage:
-    """Distinct tokens at equal epochs, and at equal tokens seen."""
+    """Sweeps over distinct tokens at equal epochs and at equal tokens seen."""
     base = settings.base
     most = _arm("amounts/most", settings, distinct=settings.most, few=True)
     arms = {"centre": base_stages, "most": most}
@@ -215,8 +220,10 @@ def _sweeps(
 
 
 def _report(settings: TokensSettings) -> dict[str, ArmStages]:
-    """The report's own setting, as far as it says, on our model: it names no learning rate, so once
-    with the preset's and once with the centre's."""
+    """The report's own setting on our model, as far as the report states it.
+
+    It names no learning rate: one arm has the preset's, another the base configuration's.
+    """
     rates = {"report": settings.preset_rate, "faster": settings.base.learning_rate}
     return {
         name: _arm(
@@ -241,12 +248,12 @@ CONDITIONS = {
     "gpt2_layer6_512": ("blocks.6.hook_resid_pre", 512, 32, 1_024, 10),
     "gpt2_layer6_512_scaled": ("blocks.6.hook_resid_pre", 512, 32, 32_768, 10),
 }
-"""The report's conditions on its own model: hook, latents, k, distinct tokens up to a batch, and
-epochs. Its text is another; ours is the corpus of all sections."""
+"""The report's conditions on its own model: hook, latents, k, distinct tokens rounded to batches,
+epochs. The report used other text; these arms read the corpus of all sections."""
 
 
 def _conditions(settings: TokensSettings) -> dict[str, ArmStages]:
-    """The report's conditions on its own model, where the profile has it."""
+    """The report's conditions on its own model, if the profile has it."""
     if not settings.report_model:
         return {}
     there = replace(settings, base=replace(settings.base, model=settings.report_model))
@@ -280,7 +287,7 @@ def _arm(
     few: bool = False,
     live_on_own: bool = False,
 ) -> ArmStages:
-    """An arm that differs from the centre in what is given."""
+    """An arm that differs from the base configuration in what is given."""
     base = settings.base
     base_training = language.base_arm(base).train.config
     n, distinct = n or base.n_latents, distinct or base.tokens
@@ -294,7 +301,7 @@ def _arm(
     )
     hook = hook or base.hook
     evaluation_text = _read(base, hook, base.tokens)
-    # What is no more than the centre's is the front of the same store.
+    # No more tokens than in the base configuration are the front of the same store.
     data = evaluation_text if distinct <= base.tokens else _read(base, hook, settings.most)
     seeds = base.fewest_seeds if few else base.few_seeds
     training = replace(base_training, dictionary=dictionary, seeds=seeds, samples=distinct)
@@ -316,7 +323,7 @@ def _read(base: language.LanguageSettings, hook: str, tokens: int) -> Stage:
 def _evaluated(
     name: str, train: Stage, data: Stage, quality: HeldoutConfig, few: bool
 ) -> ArmStages:
-    """Evaluation and partners on the centre's text, whatever text the arm was trained on."""
+    """Evaluate and compare on the base configuration's text, whatever the arm was trained on."""
     evaluate = Stage(
         f"tokens/{name}/evaluate",
         "audit.evaluation.heldout:evaluate_heldout",
@@ -327,7 +334,7 @@ def _evaluated(
 
 
 def _partners(name: str, train: Stage, evaluate: Stage, data: Stage, few: bool = False) -> Stage:
-    # Where seeds are few latents are many, and one scramble fixes the third decimal.
+    # Arms of few seeds have many latents, so that one scramble fixes the third decimal.
     config = PartnersConfig(len(train.config.seeds), chance_pairs=1 if few else None)
     return Stage(
         f"tokens/{name}/partners",
@@ -339,7 +346,7 @@ def _partners(name: str, train: Stage, evaluate: Stage, data: Stage, few: bool =
 
 @dataclass(frozen=True)
 class _NoSettings:
-    """Settings of a measuring stage that has none of its own."""
+    """No settings: the measuring stage has none of its own."""
 
 
 def _measure(part: str, arms: dict[str, ArmStages], config: object = None) -> Stage:

@@ -1,4 +1,4 @@
-"""What section "Layers, sizes and tokens" reports of its arms: one function a part."""
+"""Values of section "Layers, sizes and tokens", one function per part."""
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from seedstability.stability.statistics.pair_effects import pair_effects
 
 
 def settings(config) -> dict:
-    """The settings that the text mentions."""
+    """Settings that the text mentions."""
     base = config.base
     return {
         "latents": base.n_latents,
@@ -50,7 +50,7 @@ def settings(config) -> dict:
 
 
 def centre(config, **inputs: dict) -> dict:
-    """The centre, over all its seeds; and which pairs of them stand out (C21, C23)."""
+    """The base configuration over all its seeds, with effects of pairs and seeds (C21, C23)."""
     arm = MeasuredArm.of(inputs, "centre")
     tree = arm_values(arm) | {"seeds": arm.seeds, "deflation": deflation(arm)}
     for scope in SCOPES:
@@ -59,7 +59,7 @@ def centre(config, **inputs: dict) -> dict:
 
 
 def layers(config, **inputs: dict) -> dict:
-    """First and last layer, and the preset's learning rate, beside the centre (C24)."""
+    """First and last layer, and the preset's learning rate, minus the base configuration (C24)."""
     names = ("first", "centre", "last", "slow")
     arms = {name: MeasuredArm.of(inputs, name, config.seeds) for name in names}
     tree: dict = {name: arm_values(arm) for name, arm in arms.items()}
@@ -70,7 +70,7 @@ def layers(config, **inputs: dict) -> dict:
 
 
 def report(config, **inputs: dict) -> dict:
-    """The report's own setting, imitated (C20 to C23), and whatever model else was asked for."""
+    """The report's own setting, imitated on our model and, in `full`, on its own (C20 to C23)."""
     tree: dict = {}
     for key in inputs:
         name, _, what = key.partition("__")
@@ -85,7 +85,7 @@ def report(config, **inputs: dict) -> dict:
 
 
 def sizes(config, **inputs: dict) -> dict:
-    """Sizes at equal tokens and at equal updates a latent (C25)."""
+    """Sizes at equal tokens and at equal updates per latent (C25)."""
     return with_interval_tolerance(sweep_values(config, inputs))
 
 
@@ -95,7 +95,7 @@ def amounts(config, **inputs: dict) -> dict:
 
 
 def arm_values(arm: MeasuredArm) -> dict:
-    """Every statistic over all and over live latents, beside all chance levels."""
+    """Every statistic over all and over live latents, with all chance levels."""
     tree: dict = {
         scope: {
             name: similarity(
@@ -115,7 +115,7 @@ def arm_values(arm: MeasuredArm) -> dict:
 
 
 def _pairs(table: np.ndarray) -> dict:
-    """Whether a pair of seeds, or a seed, stands out (C21)."""
+    """Effects of single pairs and single seeds (C21)."""
     effects = pair_effects(table, np.random.default_rng(0))
     wide = max(effects.highest - effects.lowest, 1e-3)
     return {
@@ -124,7 +124,7 @@ def _pairs(table: np.ndarray) -> dict:
         "seed_sd": Scalar(effects.seed_sd, 4, tolerance=wide),
         "pair_sd": Scalar(effects.pair_sd, 4, tolerance=wide),
         "smallest_pair": Scalar(effects.smallest_pair, 4, tolerance=10 * wide),
-        # Under luck alone a p-value is anything; another machine may honestly have another.
+        # Without an effect a p-value is uniform, so another machine may have any other.
         "p_seed": Scalar(effects.p_seed, 3, tolerance=1.0),
         "p_pair": Scalar(effects.p_pair, 3, tolerance=1.0),
     }

@@ -1,9 +1,9 @@
-"""From the partners of single latents to a table over pairs of seeds, one a statistic.
+"""Tables over pairs of seeds, one per statistic, from the partners of single latents.
 
-Live latents of two arms differ in how often they fire, and what fires often is learnt sooner. A
-figure is frequency-matched when the live latents of an arm are weighted so that their rates of
-firing are distributed as in another arm (direct standardisation): only bins of rate that hold
-enough latents of both count, and the other arm is then read on those bins alone.
+Live latents of two arms differ in firing rate, and latents that fire often are learned sooner. A
+frequency-matched statistic weights the live latents of an arm so that their firing rates are
+distributed as in a reference arm (direct standardization). Only bins of firing rate that hold
+enough latents of both arms count, and the reference is read on those bins alone.
 """
 
 from collections.abc import Mapping
@@ -18,34 +18,34 @@ THRESHOLDS = {"at_least_05": 0.5, "at_least_07": 0.7, "at_least_09": 0.9}
 STATISTICS = ("max_cosine", "matched_median", "matched_mean", *THRESHOLDS)
 SCOPES = ("full", "live")
 FREQUENCY_MATCHED = STATISTICS[1:]
-"""Best partners are not matched one to one and have no rate of their own."""
+"""Statistics of one-to-one matching; nearest partners repeat, so their rates are not matched."""
 
 _EDGES = 10.0 ** np.arange(-6.0, 0.01, 0.5)
-"""Half a decade a bin: fewer latents than that a bin, and the weights would be luck."""
+"""Edges of bins of firing rate, half a decade wide. In narrower bins the weights would be noise."""
 _MIN_LATENTS_PER_BIN = 10
-"""Latents of all seeds that a bin needs in both arms."""
+"""Latents, over all seeds, that a bin needs in both arms."""
 
 
 @dataclass(frozen=True)
 class MeasuredArm:
-    """An arm as its stages have measured it."""
+    """Results of an arm's stages, over its first seeds."""
 
     evaluation: Mapping
-    """Of `evaluation.stages:evaluate`."""
+    """Result of the evaluation stage."""
     partners: Mapping
-    """Of `analyses.partners:partners`."""
+    """Result of `analyses.partners:partners`."""
     seeds: int
-    """Only so many seeds are read, from the first on."""
+    """Number of seeds read, from the first on."""
 
     @classmethod
     def of(cls, inputs: Mapping[str, dict], name: str, seeds: int | None = None) -> "Measured":
-        """The arm of this name among the inputs of a measuring stage."""
+        """Take the arm of this name from the inputs of a measuring stage."""
         evaluation, partners = inputs[f"{name}__evaluation"], inputs[f"{name}__partners"]
         there = len(evaluation["live"])
         return cls(evaluation, partners, min(seeds or there, there))
 
     def first(self, seeds: int) -> "Measured":
-        """The same arm, of fewer seeds."""
+        """Restrict the arm to its first seeds."""
         return MeasuredArm(self.evaluation, self.partners, min(seeds, self.seeds))
 
     @property
@@ -61,13 +61,13 @@ class MeasuredArm:
     def table(
         self, name: str, level: str = "trained", scope: str = "live", weights=None
     ) -> np.ndarray:
-        """[S, S] of a statistic, NaN where a pair was not looked at.
+        """Compute a statistic for each pair of seeds, [S, S]; NaN where none was compared.
 
         Args:
-            name: of `STATISTICS`.
+            name: one of `STATISTICS`.
             level: `trained`, or a chance level.
             scope: `full` or `live`.
-            weights: of bins of firing rate, from `weights_to`; all latents count alike without.
+            weights: one per bin of firing rate, from `frequency_weights`; equal if None.
         """
         found = self.partners[scope][level]
         pairs = self.partners["pairs" if level == "trained" else "chance_pairs"]
@@ -85,7 +85,7 @@ class MeasuredArm:
         return table
 
     def chance(self, name: str, level: str, scope: str = "live", weights=None) -> Chance:
-        """The level of each pair, or one for all where it was not drawn with every seed."""
+        """Chance level of each pair, or its mean if it was not drawn for every seed."""
         table = self.table(name, level, scope, weights)
         whole = not np.isnan(table).all(axis=1).any()
         return table if whole else float(np.nanmean(table))
@@ -113,11 +113,11 @@ class MeasuredArm:
 def frequency_weights(
     arm: MeasuredArm, reference: MeasuredArm
 ) -> tuple[np.ndarray, np.ndarray, float]:
-    """Weights that give two arms the same distribution of firing rates, the reference's.
+    """Weights that give an arm the distribution of firing rates of a reference arm.
 
     Returns:
-        A weight a bin for `arm`, one for `reference` (0 or 1), and the share of the reference's
-        live latents that lie in bins both arms fill.
+        Weights per bin for `arm` and for `reference` (0 or 1), and the share of the reference's
+        live latents in bins that both arms fill.
     """
     ours, theirs = arm.bins(), reference.bins()
     common = (ours >= _MIN_LATENTS_PER_BIN) & (theirs >= _MIN_LATENTS_PER_BIN)
@@ -126,7 +126,7 @@ def frequency_weights(
 
 
 def statistic(name: str, values: np.ndarray, weights: np.ndarray) -> float:
-    """A weighted mean, median or share above a threshold; NaN without any weight."""
+    """Weighted mean, median or share above a threshold; NaN if all weights are zero."""
     total = weights.sum()
     if not total > 0:
         return np.nan

@@ -1,8 +1,8 @@
-"""What a sweep of the section on tokens reports: points, curves, steps from point to point.
+"""Values of a sweep of the section on tokens: points, curves, steps between neighboring points.
 
 "Levels off" has one meaning, fixed before any result: from that point on, the 95% interval of the
-paired step to the next point, in κ against the gauge level, reaches below 0.02. It stands beside
-the smallest step that so many seeds would have seen, since a wide interval reaches below as well.
+paired step to the next point, in κ against the gauge level, reaches below 0.02. A wide interval
+reaches below as well, so each step has its minimum detectable effect beside it.
 """
 
 from collections.abc import Mapping
@@ -30,11 +30,11 @@ from seedstability.similarity.names import LEVELS
 from seedstability.stability.statistics.jackknife import jackknife, jackknife_kappa
 
 MARGIN = 0.02
-"""The margin of every statement of equality in the paper (definitions)."""
+"""Equivalence margin of the whole paper (section "Definitions")."""
 
 
 def sweep_values(config, inputs: dict[str, dict]) -> dict:
-    """Every sweep of a part, from its `Sweeps` and the arms' measurements."""
+    """Values of every sweep of a part, from its `Sweeps` and the results of its arms."""
     reference = MeasuredArm.of(inputs, "centre", config.seeds)
     tree: dict = {}
     for sweep in config.sweeps:
@@ -74,7 +74,7 @@ def sweep_values(config, inputs: dict[str, dict]) -> dict:
 
 
 def sweep_point(arm: MeasuredArm) -> dict:
-    """What a table prints of a point of a sweep."""
+    """Values of one point of a sweep, as a table prints them."""
     node: dict = {
         scope: similarity(arm.table(HEADLINE, scope=scope), arm.levels(HEADLINE, scope))
         for scope in SCOPES
@@ -85,7 +85,7 @@ def sweep_point(arm: MeasuredArm) -> dict:
 
 
 def quality(arm: MeasuredArm) -> dict[str, Scalar]:
-    """What the dictionaries of an arm are worth on held-out text."""
+    """Reconstruction metrics of an arm on held-out text."""
     heldout = arm.evaluation["heldout"]
     own = arm.evaluation.get("own")
     return {
@@ -112,7 +112,7 @@ def _curve(arms: list[MeasuredArm], name: str, scope: str) -> dict[str, Array]:
 
 
 def _frequency_matched(arms: list[MeasuredArm], reference: MeasuredArm) -> dict[str, Array]:
-    """κ of the matched mean at the reference's rates of firing, and the reference's own there."""
+    """κ of the matched mean at the reference's firing rates, for each arm and the reference."""
     ours, theirs, covered = [], [], []
     for arm in arms:
         weights, kept, share = frequency_weights(arm, reference)
@@ -125,7 +125,7 @@ def _frequency_matched(arms: list[MeasuredArm], reference: MeasuredArm) -> dict[
 
 
 def _steps(arms: list[MeasuredArm], values: tuple[int, ...], name: str, scope: str) -> dict:
-    """Gain in κ from each point to the next, and where the gains end."""
+    """Gain in κ from each point to the next, and where the gains level off."""
     found = [
         paired_difference(*over_common_seeds(after, before), name, scope)
         for before, after in pairwise(arms)
@@ -138,7 +138,7 @@ def _steps(arms: list[MeasuredArm], values: tuple[int, ...], name: str, scope: s
     ]
     rising = np.flatnonzero(low >= MARGIN)
     at = int(rising[-1]) + 1 if len(rising) else 0
-    # A step whose interval just reaches the margin falls on either side on another machine.
+    # If an interval just reaches the margin, another machine may decide the other way.
     beside = [
         abs(values[at] - values[other]) for other in (at - 1, at + 1) if 0 <= other < len(arms)
     ]
@@ -170,7 +170,7 @@ def _ends(intervals) -> dict[str, np.ndarray]:
 
 
 def _arrays(columns: dict[str, np.ndarray]) -> dict[str, Array]:
-    """All with one tolerance: the widest interval among them."""
+    """Arrays with one tolerance: the widest interval among them."""
     tolerance = max(_widest(columns), _widest(columns, "kappa_"), 5e-3)
     return {name: Array(column, 4, tolerance=tolerance) for name, column in columns.items()}
 
