@@ -1,11 +1,11 @@
-"""What training many seeds in one product gives on a graphics card, beside a loop over the seeds.
+"""Training speed on a GPU: all seeds in one product, and a loop over the seeds.
 
     python benchmarks/training/cuda.py --json cuda.json
 
-Both are this repository's engine on the same card, in the same deterministic mode as in stages:
-once all seeds together, once one after the other. They take turns; printed are medians over
-rounds. The batches come from the processor's memory and are the same for all seeds, as in
-`train`. Neither making the initial dictionaries nor copying them to the card is in the time.
+Both use the batched trainer on the same card, deterministically as in stages: all seeds together,
+and one after the other. Runs are interleaved; medians over rounds are printed. Batches come from
+CPU memory and are the same for all seeds, as in `train`. The time excludes making the initial SAEs
+and copying them to the card.
 """
 
 import argparse
@@ -33,11 +33,11 @@ from seedstability.errors import UserError
 
 WARM_UP, ROUNDS, SEEDS = 3, 3, (1, 8, 32)
 STEPS = {"A": 200, "B": 40, "C": 8}
-"""Timed in each round, for each way and number of seeds."""
+"""Timed steps per round."""
 
 
 def settings(shape: Shape) -> DictionaryConfig:
-    """As `contestants/ours.py` has them."""
+    """Settings as in `contestants/ours.py`."""
     return replace(
         TOPK,
         n_latents=shape.latents,
@@ -51,36 +51,36 @@ def settings(shape: Shape) -> DictionaryConfig:
 def timed(
     initial_saes: list[SAE], x: torch.Tensor, steps: int, device: str
 ) -> tuple[float, BatchedTrainer]:
-    """Seconds that so many steps take, after a few that do not count."""
+    """Time `steps` steps after a warm-up."""
     config = initial_saes[0].config
-    engine = BatchedTrainer(initial_saes, config, WARM_UP + steps, device)
+    trainer = BatchedTrainer(initial_saes, config, WARM_UP + steps, device)
     feed = batches(x, config.batch_size)
-    engine.advance([feed], WARM_UP)
+    trainer.advance([feed], WARM_UP)
     wait(device)
-    began = time.perf_counter()
-    engine.advance([feed], steps)
+    start = time.perf_counter()
+    trainer.advance([feed], steps)
     wait(device)
-    return time.perf_counter() - began, engine
+    return time.perf_counter() - start, trainer
 
 
 def wait(device: str) -> None:
-    """Until the card has done all that it was told."""
+    """Wait until the card is idle."""
     if device != "cpu":
         torch.cuda.synchronize()
 
 
 def compare(initial_saes: list[SAE], x: torch.Tensor, steps: int, rounds: int, device: str) -> dict:
-    """Both ways for these seeds, in turns."""
+    """Time both ways for these seeds, interleaved."""
     seconds: dict[str, list[float]] = {"together": [], "loop": []}
     decoders, peak = [], 0.0
     for _ in range(rounds):
         seconds["loop"].append(sum(timed([one], x, steps, device)[0] for one in initial_saes))
-        forget_peak(device)
-        taken, engine = timed(initial_saes, x, steps, device)
+        reset_peak_memory(device)
+        taken, trainer = timed(initial_saes, x, steps, device)
         seconds["together"].append(taken)
-        decoders.append(engine.parameters.decoder.detach().cpu())
-        peak = memory(device)
-        del engine
+        decoders.append(trainer.parameters.decoder.detach().cpu())
+        peak = peak_memory(device)
+        del trainer
     work = steps * initial_saes[0].config.batch_size * len(initial_saes)
     return {
         "seeds": len(initial_saes),
@@ -92,26 +92,28 @@ def compare(initial_saes: list[SAE], x: torch.Tensor, steps: int, rounds: int, d
     }
 
 
-def forget_peak(device: str) -> None:
+def reset_peak_memory(device: str) -> None:
     if device != "cpu":
         torch.cuda.reset_peak_memory_stats()
 
 
-def memory(device: str) -> float:
-    """The most that tensors held on the card, in GB."""
+def peak_memory(device: str) -> float:
+    """Peak memory of tensors on the card, in GB."""
     return 0.0 if device == "cpu" else torch.cuda.max_memory_allocated() / 1e9
 
 
-def race(letter: str, asked: argparse.Namespace) -> dict[str, dict]:
-    """All numbers of seeds at one shape; each line is printed as soon as it is known."""
+def race(letter: str, arguments: argparse.Namespace) -> dict[str, dict]:
+    """Compare all numbers of seeds at one shape; prints each line at once."""
     shape, found = SHAPES[letter], {}
     x, _ = data(shape)
     initial_saes = [
-        initialize(settings(shape), shape.width, seed) for seed in range(max(asked.seeds))
+        initialize(settings(shape), shape.width, seed) for seed in range(max(arguments.seeds))
     ]
-    for seeds in asked.seeds:
+    for seeds in arguments.seeds:
         try:
-            row = compare(initial_saes[:seeds], x, STEPS[letter], asked.rounds, asked.device)
+            row = compare(
+                initial_saes[:seeds], x, STEPS[letter], arguments.rounds, arguments.device
+            )
         except (UserError, torch.OutOfMemoryError) as error:
             print(f"{letter:5} {seeds:5}  left out: {str(error).splitlines()[0]}", flush=True)
             continue
@@ -125,7 +127,7 @@ def race(letter: str, asked: argparse.Namespace) -> dict[str, dict]:
 
 
 def machine(device: str) -> dict[str, str]:
-    """What the numbers depend on."""
+    """Card and versions."""
     cuda = device != "cpu"
     return {
         "card": torch.cuda.get_device_name() if cuda else "none",
@@ -143,20 +145,20 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--device", default="cuda")
-    parser.add_argument("--json", type=Path, help="keep all rounds' seconds here")
-    asked = parser.parse_args()
-    if asked.device != "cpu" and not torch.cuda.is_available():
-        raise SystemExit(f"device is {asked.device!r}, but no NVIDIA card and driver are here")
+    parser.add_argument("--json", type=Path, help="write the times of all rounds to this file")
+    arguments = parser.parse_args()
+    if arguments.device != "cpu" and not torch.cuda.is_available():
+        raise SystemExit(f"device is {arguments.device!r}, but there is no NVIDIA card; use cpu")
     pinning.fix_after_torch()
-    about = machine(asked.device)
+    about = machine(arguments.device)
     print("; ".join(f"{name}: {value}" for name, value in about.items()))
     print("thousand samples·seeds/s; memory of the card in GB; the same bits in each round")
     print(
         f"shape seeds {'together':>10} {'loop':>10} {'ratio':>7} {'memory':>8}   bits", flush=True
     )
-    shapes = {letter: race(letter, asked) for letter in asked.shapes}
-    if asked.json:
-        asked.json.write_text(json.dumps({"machine": about, "shapes": shapes}, indent=1) + "\n")
+    shapes = {letter: race(letter, arguments) for letter in arguments.shapes}
+    if arguments.json:
+        arguments.json.write_text(json.dumps({"machine": about, "shapes": shapes}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Settings, initial dictionaries and batches of the batched trainer's tests."""
+"""Settings, initial SAEs and batches for tests of the batched trainer."""
 
 from dataclasses import replace
 
@@ -33,7 +33,7 @@ PARTS = ("encoder", "encoder_bias", "decoder", "decoder_bias", "threshold")
 
 
 def initial_saes(config: DictionaryConfig, seeds: int = 3) -> list[SAE]:
-    """Dictionaries with biases, so that each gradient counts."""
+    """Initial SAEs with nonzero biases, so that every gradient is tested."""
     found = [initialize(config, D, seed) for seed in range(seeds)]
     generator = torch.Generator().manual_seed(5)
     for sae in found:
@@ -49,11 +49,11 @@ def batches(steps: int, seeds: int = 3) -> torch.Tensor:
 
 
 def trained(config: DictionaryConfig, x: torch.Tensor, **more) -> BatchedTrainer:
-    engine = BatchedTrainer(initial_saes(config, x.shape[1]), config, TOTAL, **more)
+    trainer = BatchedTrainer(initial_saes(config, x.shape[1]), config, TOTAL, **more)
     for batch in x:
-        engine.step(batch)
-    return engine
+        trainer.step(batch)
+    return trainer
 
 
-def tensors(engine: BatchedTrainer) -> dict[str, torch.Tensor]:
-    return {name: torch.from_numpy(np.asarray(part)) for name, part in engine.state().items()}
+def tensors(trainer: BatchedTrainer) -> dict[str, torch.Tensor]:
+    return {name: torch.from_numpy(np.asarray(part)) for name, part in trainer.state().items()}

@@ -1,4 +1,4 @@
-"""Small checkpoints made by hand, in each library's names and layouts."""
+"""Small checkpoints in each library's format."""
 
 import json
 from pathlib import Path
@@ -37,7 +37,7 @@ LINEAR_TENSORS = {
 
 
 def saelens(folder: Path, settings=None, tensors=None) -> Path:
-    """A folder as SAELens has it, with these settings and tensors besides, None for without."""
+    """Write a SAELens checkpoint with changed settings and tensors; None removes one."""
     folder.mkdir(parents=True)
     _json(folder / "cfg.json", SAELENS, settings)
     _safetensors(folder / "sae_weights.safetensors", SAELENS_TENSORS, tensors)
@@ -45,7 +45,7 @@ def saelens(folder: Path, settings=None, tensors=None) -> Path:
 
 
 def sparsify(folder: Path, settings=None, tensors=None) -> Path:
-    """A folder as sparsify has it."""
+    """Write a sparsify checkpoint."""
     folder.mkdir(parents=True)
     _json(folder / "cfg.json", SPARSIFY, settings)
     _safetensors(folder / "sae.safetensors", SPARSIFY_TENSORS, tensors)
@@ -53,7 +53,7 @@ def sparsify(folder: Path, settings=None, tensors=None) -> Path:
 
 
 def dictionary_learning(folder: Path, trainer=None, tensors=None) -> Path:
-    """A folder as dictionary_learning has it; `tensors` is all that ae.pt holds."""
+    """Write a dictionary_learning checkpoint; `tensors` replaces the contents of ae.pt."""
     folder.mkdir(parents=True)
     values = _changed(TRAINER, trainer)
     (folder / "config.json").write_text(json.dumps({"trainer": values}))

@@ -1,4 +1,4 @@
-"""Activations made up for the tests: a 1/k spectrum about a mean that is not zero."""
+"""Synthetic activations with a 1/k spectrum and a nonzero mean."""
 
 import torch
 

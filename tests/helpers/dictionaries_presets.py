@@ -1,4 +1,4 @@
-"""Small, quick versions of every preset, and what two trained dictionaries have in common."""
+"""Small, fast versions of every preset, and comparisons of trained SAEs."""
 
 from dataclasses import replace
 
@@ -20,7 +20,7 @@ from seedstability.dictionaries.training.initialization import ActivationScaling
 X = samples(m=600, d=24)
 ACTIVATIONS = {"train": X[:500].numpy(), "heldout": X[500:].numpy()}
 SMALL = {"n_latents": 64, "k": 4, "epochs": 2, "batch_size": 64}
-# short enough runs that what happens late in the literature happens at all
+# short schedules, so that late events of training occur in a few steps
 SOON = {"dead_after": 400, "clip_norm": 0.5, "warm_up_steps": 4, "decay_share": 0.5}
 PRESETS = {
     "topk": replace(TOPK, **SMALL),

@@ -8,18 +8,18 @@ from seedstability.dictionaries.config import TOPK, DictionaryConfig
 
 @dataclass(frozen=True)
 class ControlConfig:
-    """Dictionaries that no SAE training made, in the layout of trained ones."""
+    """Settings of control dictionaries, made without training an SAE."""
 
     kind: Literal["data_points", "kmeans", "ica", "random_decoder"] = "data_points"
     """Centered samples, k-means centroids, independent components, or directions on the sphere."""
     n_latents: int = 1024
-    """Rows wanted; `ica` gives both signs of each component and at most twice the data's rank."""
+    """Number of latents. `ica` gives both signs of each component, at most twice the data's rank."""
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
-    """One dictionary for each."""
+    """One dictionary per seed."""
     k: int = 32
-    """Latents kept for each sample when the dictionary is used to reconstruct."""
+    """Active latents per sample in reconstructions."""
 
     @property
     def dictionary(self) -> DictionaryConfig:
-        """How to encode with such a dictionary: its rows as encoder, the k largest kept."""
+        """Settings of the TopK SAE that encodes with the dictionary's rows."""
         return replace(TOPK, n_latents=self.n_latents, k=self.k)

@@ -1,1 +1,1 @@
-"""Sparse autoencoders: what they are, how they are trained, read and written."""
+"""Sparse autoencoders: architectures, training and checkpoint formats."""

@@ -1,8 +1,9 @@
-"""What a dictionary is and how it is trained, as plain settings. No torch here.
+"""Settings of sparse autoencoders and of their training.
 
-Two families of presets. `HUSAI_TOPK` and `HUSAI_RELU` repeat the code behind two of the audited
-reports; each fact was read in the public repository brightlikethelight/HUSAI, file and function
-named beside it. `TOPK` and `RELU` follow what the literature agreed on since.
+There are two families of presets. `HUSAI_TOPK` and `HUSAI_RELU` reproduce the code behind two of
+the audited reports; each setting was read in the public repository brightlikethelight/HUSAI, and
+its file and function are named beside it. `TOPK`, `BATCH_TOPK`, `RELU` and `JUMPRELU` follow the
+papers that introduced them.
 """
 
 from dataclasses import dataclass, replace
@@ -16,155 +17,154 @@ Order = Literal["shared", "own"]
 
 @dataclass(frozen=True)
 class DictionaryConfig:
-    """One sparse autoencoder and its training, all but the seed.
+    """Settings of one sparse autoencoder and its training, without the seed.
 
     The loss is the squared error averaged over all entries of the batch, plus the terms of the
-    architecture and of dead latents below, each averaged over samples. Where the error is summed
-    over the d coordinates instead, as in several libraries, the same `l1` is called d times larger.
-    `losses.py` is this sentence in plain torch.
+    architecture and of dead latents below, each averaged over samples. Several libraries sum the
+    error over the d coordinates instead; the same `l1` is d times larger there. `losses.py`
+    computes this loss in plain torch.
     """
 
     architecture: Architecture = "topk"
-    """`topk` keeps the k largest pre-activations of a sample; `batch_topk` the k·b largest of a
-    batch of b samples (Bussmann et al., 2412.06410); `relu` all positive ones; `jumprelu`
-    those above a learned threshold of each latent (Rajamanoharan et al., 2407.14435)."""
+    """Activation function. `topk` keeps the k largest pre-activations of a sample, `batch_topk` the
+    k·b largest of a batch of b samples (Bussmann et al., 2412.06410), `relu` all positive ones, and
+    `jumprelu` those above a learned threshold per latent (Rajamanoharan et al., 2407.14435)."""
     n_latents: int = 1024
-    """Rows of the dictionary."""
+    """Number of latents: rows of the decoder."""
     k: int = 32
-    """Latents kept for each sample, with `batch_topk` on average; the others do not read it."""
+    """Active latents per sample, on average with `batch_topk`. `relu` and `jumprelu` ignore it."""
     l1: float = 0.0
-    """Weight of the summed latents in the loss; only `relu` reads it."""
+    """Weight of the L1 penalty on the latents. Only `relu` reads it."""
     l0_weight: float = 0.0
-    """Weight of the number of latents above their threshold; only `jumprelu` reads it."""
+    """Weight of the L0 penalty. Only `jumprelu` reads it."""
     bandwidth: float = 0.02
-    """Width of the window about its threshold in which a `jumprelu` latent feels the threshold
-    (the straight-through estimate, ibid. equations 11 and 12, rectangular kernel), in units
-    of pre-activations. Theirs is 0.001 for samples of length one, so 0.011 for samples of 128
-    coordinates normalised as here."""
+    """Bandwidth of the straight-through estimator of `jumprelu` (ibid. equations 11 and 12,
+    rectangular kernel), in units of pre-activations. The paper uses 0.001 for samples of length
+    one, which is 0.011 for samples of 128 coordinates normalized as here."""
     threshold_init: float = 0.02
-    """Threshold of each `jumprelu` latent before the first step; its logarithm is what learns."""
+    """Initial threshold of each `jumprelu` latent. Training updates its logarithm."""
     threshold_ema_decay: float = 0.99
-    """`batch_topk` ends with one threshold for samples that come alone: the smallest value kept
-    in a batch, averaged over batches with weights that fall by this factor a step."""
+    """Decay per step of the exponential moving average of the smallest value kept in a batch.
+    `batch_topk` uses that average as its threshold at inference."""
     epochs: int = 20
     """Passes over the activations."""
     batch_size: int = 256
-    """Samples in one step; the last, smaller batch of an epoch is a step too."""
+    """Samples per step. The last, smaller batch of an epoch is a step too."""
     learning_rate: float = 3e-4
-    """Adam's; betas 0.9 and 0.999, epsilon 1e-8, no weight decay."""
+    """Learning rate of Adam, with betas 0.9 and 0.999, epsilon 1e-8 and no weight decay."""
     warm_up_steps: int = 0
-    """Steps over which the learning rate rises linearly to its full value."""
+    """Steps of linear learning-rate warm-up."""
     decay_share: float = 0.0
-    """Share of the steps, at the end, over which the learning rate falls linearly to zero."""
+    """Fraction of the steps, at the end, over which the learning rate decays linearly to zero."""
     sparsity_warm_up_steps: int = 0
-    """Steps over which `l1` and `l0_weight` rise linearly to their full values."""
+    """Steps of linear warm-up of `l1` and `l0_weight`."""
     clip_norm: float | None = None
-    """Scale the gradient of a step down to this length, all parameters taken together, where it
-    is longer. The library dictionary_learning clips at 1; the reports do not."""
+    """Clip the gradient to this norm, over all parameters together. The library dictionary_learning
+    clips at 1; the reports do not clip."""
     decoder_init: DecoderInit = "unit_gaussian"
-    """Decoder rows before the first step: uniform on the sphere, or torch's Kaiming uniform
-    (fan in, gain √2), then normalised to length one."""
+    """Initialization of the decoder rows: uniform on the sphere, or torch's Kaiming uniform (fan
+    in, gain √2) normalized to length one."""
     tied_init: bool = True
-    """The encoder starts as a copy of the decoder; otherwise as an own Kaiming uniform draw."""
+    """Initialize the encoder as a copy of the decoder; otherwise draw it as Kaiming uniform."""
     scaled_init: bool = True
-    """Scale the encoder before the first step by the one factor with which reconstructions have
-    the least squared error; else a dictionary with many more rows than dimensions overshoots."""
+    """Scale the initial encoder by the factor that minimizes the squared error. Without it a
+    dictionary with many more latents than dimensions overshoots."""
     decoder_bias: bool = True
-    """Learn a vector that is added to each reconstruction."""
+    """Train a bias that is added to each reconstruction."""
     bias_init: BiasInit = "mean"
-    """Where that vector starts: the mean activation, the point with the least summed distance
-    to all samples (Bricken et al.; Gao et al.), or zero."""
+    """Initialization of the decoder bias: the mean activation, the geometric median (Bricken et
+    al.; Gao et al.), or zero."""
     bias_before_encoder: bool = True
-    """Subtract the decoder's bias from a sample before it is encoded."""
+    """Subtract the decoder bias from a sample before encoding."""
     rectify: bool = True
-    """`topk` sets negative values among the k largest to zero."""
+    """Apply a ReLU to the k values that `topk` keeps."""
     unit_norm_decoder: bool = True
-    """Bring decoder rows back to length one after each step."""
+    """Normalize decoder rows to length one after each step."""
     remove_parallel_gradient: bool = True
-    """Take from each decoder row's gradient what points along the row, before Adam sees it."""
+    """Remove the component of each decoder row's gradient parallel to the row, before Adam."""
     normalize_activations: bool = True
-    """Train on activations scaled to a root mean square of one after their mean is taken off,
-    so that `l1` and the learning rate mean the same for every layer. The SAE that comes out
-    works in the original units."""
+    """Train on activations divided by the root mean square of their deviations from the mean, so
+    that `l1` and the learning rate mean the same for every layer. The trained SAE works in the
+    original units."""
     suppression: float = 0.0
-    """Weight of HUSAI's auxiliary term of `topk`, which holds inactive latents down."""
+    """Weight of HUSAI's auxiliary loss of `topk`, which suppresses inactive latents."""
     auxk: int = 0
-    """Dead latents, at most, with which each sample's error is reconstructed (AuxK, Gao et al.,
-    2406.04093, appendix A.2); 0 leaves the term out."""
+    """Maximum number of dead latents that reconstruct each sample's error in the AuxK loss (Gao et
+    al., 2406.04093, appendix A.2). 0 turns AuxK off."""
     auxk_weight: float = 1 / 32
-    """Weight of that reconstruction's squared error over the variance of what it has to
-    reconstruct, the error of the batch, through which no gradient flows."""
+    """Weight of the AuxK loss: the squared error of that reconstruction divided by the variance of
+    its target. No gradient flows through the target."""
     dead_after: int = 10_000_000
-    """Samples without firing after which a latent counts as dead for `auxk`; theirs are tokens."""
+    """Samples without firing after which AuxK treats a latent as dead; tokens in the paper."""
     resample_every: int = 0
-    """Steps after which latents that have not fired since the last such step start anew from
-    badly reconstructed samples (Bricken et al., 2023, appendix); 0 never does."""
+    """Interval in steps of resampling: latents that have not fired since the last resampling get
+    new rows from badly reconstructed samples (Bricken et al., 2023, appendix). 0 turns it off."""
     order: Order = "shared"
-    """Batches come in one order for all seeds, or in an order of each seed's own."""
+    """Order of the batches: the same for all seeds, or each seed's own."""
 
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """Several seeds of one dictionary."""
+    """Settings of a training run: several seeds of one dictionary."""
 
     dictionary: DictionaryConfig = DictionaryConfig()
     """The dictionary and its training."""
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
-    """One SAE for each, in this order."""
+    """One SAE per seed, in this order."""
     order_seed: int = 0
-    """Draws the order of batches; with order `own` together with the SAE's seed."""
+    """Seed of the order of batches; with order `own` combined with the SAE's seed."""
     init_seeds: tuple[int, ...] | None = None
-    """Draw the initialisations from these seeds instead, one for each of `seeds`."""
+    """Seeds of the initializations, one for each of `seeds`; by default `seeds` themselves."""
     samples: int | None = None
-    """Train on the first so many samples, which are in random order where they come from a store;
-    on all if left out."""
+    """Train on the first `samples` samples; on all by default. An activation store keeps them in
+    random order."""
     frozen_decoder: bool = False
-    """Leave the decoder as it was drawn and train encoder and biases: the control that says
-    what a random dictionary can do."""
+    """Train the encoder and the biases only: the control with a random decoder."""
     trace_epochs: tuple[int, ...] = ()
-    """Epochs after which the trace is taken; 0 is before the first step."""
+    """Epochs after which a snapshot is recorded; 0 is before the first step."""
     trace_steps: tuple[int, ...] = ()
-    """Steps after which it is taken too."""
+    """Further steps after which a snapshot is recorded."""
     trace_decoders: bool = False
-    """Keep the decoders of each traced epoch, S·n·d floats each."""
+    """Keep the decoders of each snapshot, S·n·d floats each."""
 
 
 @dataclass(frozen=True)
 class PairedConfig:
-    """Pairs of SAEs trained side by side, with a term that draws their decoders together."""
+    """Settings of pairs of SAEs trained together, with a loss term that couples their decoders."""
 
     dictionary: DictionaryConfig = DictionaryConfig()
-    """The dictionary and its training; its `order` is not read, `order` below is."""
+    """The dictionary and its training. Its `order` is not read; `order` below is."""
     pairs: tuple[tuple[int, int], ...] = ((42, 123),)
     """The two seeds of each pair."""
     weight: float = 0.0
-    """Weight λ of the term in the loss of each of the two."""
+    """Weight λ of the coupling term in the loss of each SAE."""
     regularizer: Literal["consistency", "mfr"] = "consistency"
-    """000's signed max cosine, or mutual feature regularisation (Marks et al., 2411.01220)."""
+    """Coupling term: 000's signed max cosine, or mutual feature regularization (Marks et al.,
+    2411.01220)."""
     gradient: Literal["connected", "cut"] = "connected"
-    """`cut` computes the term on detached weights, as 000's code did: it then has no effect."""
+    """`cut` computes the term on detached weights, as 000's code did; it then has no effect."""
     initialization: Literal["own", "shared"] = "own"
-    """Both start from their own seed, or both from the first seed of the pair."""
+    """Initialize each SAE from its own seed, or both from the first seed of the pair."""
     order: Order = "shared"
-    """Both see the same batches at each step, or each its own order."""
+    """Order of the batches: the same for both, or each its own."""
     order_seed: int = 0
-    """Draws the order of batches."""
+    """Seed of the order of batches."""
     trace_every_epoch: bool = True
-    """Take the trace after each epoch; otherwise before the first step and at the end."""
+    """Record a snapshot after each epoch; otherwise before the first step and at the end."""
     trace_decoders: bool = False
-    """Keep the decoders of each traced epoch."""
+    """Keep the decoders of each snapshot."""
 
 
 TOPK = DictionaryConfig(auxk=512)
-"""TopK as in Gao et al. (2406.04093): tied start at the scale of the inputs, bias before the
-encoder, ReLU on the k kept, unit-norm rows without parallel gradient, AuxK with their numbers."""
+"""TopK as in Gao et al. (2406.04093): tied initialization at the scale of the inputs, bias before
+the encoder, ReLU on the k kept, unit-norm decoder rows, parallel gradients removed, AuxK."""
 
 BATCH_TOPK = replace(TOPK, architecture="batch_topk")
-"""BatchTopK (Bussmann et al., 2412.06410), in all else as `TOPK`."""
+"""BatchTopK (Bussmann et al., 2412.06410), otherwise as `TOPK`."""
 
 RELU = DictionaryConfig(architecture="relu", l1=1e-2, resample_every=25_000)
 """ReLU with L1 as in Bricken et al. (2023, "Towards monosemanticity"): bias before the encoder,
-unit-norm rows without parallel gradient, dead latents resampled every 25,000 steps."""
+unit-norm decoder rows, parallel gradients removed, dead latents resampled every 25,000 steps."""
 
 JUMPRELU = DictionaryConfig(
     architecture="jumprelu",
@@ -174,9 +174,10 @@ JUMPRELU = DictionaryConfig(
     warm_up_steps=1000,
     sparsity_warm_up_steps=10_000,
 )
-"""JumpReLU (Rajamanoharan et al., 2407.14435): no bias before the encoder, tied start, unit-norm
-rows without parallel gradient, learning rate and L0 warmed up over their numbers of steps. Theirs
-starts the learning rate at a tenth, ours at zero; their Adam has a first beta of zero, ours 0.9."""
+"""JumpReLU (Rajamanoharan et al., 2407.14435): no bias before the encoder, tied initialization,
+unit-norm decoder rows, parallel gradients removed, warm-up of learning rate and L0 as in the paper.
+Two differences: the paper warms up from a tenth of the learning rate, we from zero; its Adam has a
+first beta of zero, ours 0.9."""
 
 HUSAI_TOPK = DictionaryConfig(
     decoder_init="kaiming_uniform",
@@ -192,18 +193,29 @@ HUSAI_TOPK = DictionaryConfig(
 )
 """TopK of 001, and with order `shared` of 000.
 
-From src/models/simple_sae.py: encoder with bias (zero at the start), decoder without; both Kaiming
+From src/models/simple_sae.py: encoder with bias (initially zero), decoder without; both Kaiming
 uniform and untied; no ReLU on the values kept (`TopKSAE.topk_activation`); decoder columns
-normalised after each step (`normalize_decoder`); and the auxiliary term (`TopKSAE.forward`),
+normalized after each step (`normalize_decoder`); and the auxiliary loss (`TopKSAE.forward`),
 a sample's *summed* squared error times the k largest magnitudes among the latents not kept,
-summed, averaged over samples, times 1/k. Called a revival of dead latents, it lowers when they
-shrink, so it suppresses them; its gradient also flows through the error, which it weighs by
-the summed magnitudes. From scripts/train_simple_sae.py (`train_sae`): squared error averaged over
+summed, averaged over samples, times 1/k. The code says that it revives dead latents. It falls when
+they shrink, so it suppresses them; its gradient also flows through the error, weighted by the
+summed magnitudes. From scripts/train_simple_sae.py (`train_sae`): squared error averaged over
 all entries; Adam with torch's defaults and rate 3e-4; no clipping; batches of 256, shuffled, the
-last one kept; one global seed, so that it changes initialisation and order. From
+last one kept; one global seed for initialization and order. From
 scripts/experiments/stability_aware_sae.py (`train_paired_saes`): one shuffled loader for both.
 """
 
 HUSAI_RELU = replace(HUSAI_TOPK, architecture="relu", l1=1e-3, suppression=0.0)
-"""ReLU of 001: as above; L1 1e-3 on latents summed over a sample, averaged over samples
+"""ReLU of 001, otherwise as above: L1 1e-3 on latents summed over a sample, averaged over samples
 (`ReLUSAE.forward`)."""
+
+FORMER_NAMES = {
+    "start": "decoder_init",
+    "tied_start": "tied_init",
+    "scaled_start": "scaled_init",
+    "bias_start": "bias_init",
+    "threshold_start": "threshold_init",
+    "threshold_memory": "threshold_ema_decay",
+    "normalise_activations": "normalize_activations",
+}
+"""Renamed settings of `DictionaryConfig`, old name to new. Older files hold the old names."""

@@ -1,8 +1,4 @@
-"""What one dictionary is worth as a reconstruction, in one pass over the samples.
-
-Here and not in `evaluation` because training traces it; `evaluation.reconstruction` names its
-parts.
-"""
+"""Reconstruction metrics of one SAE, in one pass over the samples."""
 
 from typing import NamedTuple
 
@@ -16,27 +12,27 @@ _BATCH = 1024
 
 
 class Quality(NamedTuple):
-    """Reconstruction and sparsity of one dictionary on one set of samples."""
+    """Reconstruction metrics and sparsity of one SAE on one set of samples."""
 
     explained_variance: float
     """1 − Σ‖x − x̂‖² / Σ‖x − x̄‖², x̄ the mean sample."""
     explained_variance_scalar_mean: float
     """001's: 1 − var(x − x̂) / var(x), each variance about one scalar mean over all entries."""
     mse: float
-    """Squared error averaged over all entries, in the activations' own units."""
+    """Squared error averaged over all entries, in squared units of the activations."""
     l0: float
-    """Mean number of non-zero latents of a sample."""
+    """Mean number of nonzero latents per sample."""
     firing_rate: Float[Tensor, " n"]
-    """Share of samples in which each latent is not zero."""
+    """Fraction of samples in which each latent is nonzero."""
 
     @property
     def dead_fraction(self) -> float:
-        """Share of latents that never fire."""
+        """Fraction of latents that never fire."""
         return (self.firing_rate == 0).double().mean().item()
 
 
 def quality(sae: SAE, x: Float[Tensor, "m d"]) -> Quality:
-    """Measure `sae` on the samples `x`."""
+    """Measure the reconstruction metrics of `sae` on the samples `x`."""
     m, d = x.shape
     squares, total = 0.0, 0.0
     firings = torch.zeros(len(sae.decoder), dtype=torch.float64)
@@ -59,7 +55,7 @@ def quality(sae: SAE, x: Float[Tensor, "m d"]) -> Quality:
 
 
 def best_gain(sae: SAE, x: Float[Tensor, "m d"]) -> float:
-    """The one factor on all latents with which the reconstructions have the least squared error."""
+    """Least-squares factor on all latents: minimizes the squared error of reconstructions."""
     along, square = 0.0, 0.0
     for batch in x.split(_BATCH):
         made = sae.reconstruct(batch) - sae.decoder_bias
@@ -69,6 +65,8 @@ def best_gain(sae: SAE, x: Float[Tensor, "m d"]) -> float:
 
 
 def whole_sum(values: Float[Tensor, "m d"]) -> float:
-    """Sum of all entries in one order: torch splits such a sum among however many threads it has,
-    and then the last bits depend on them."""
+    """Sum all entries in a fixed order.
+
+    torch splits such a sum among threads, and the last bits then depend on their number.
+    """
     return values.sum(1).numpy().sum(dtype=float).item()

@@ -1,4 +1,4 @@
-"""Sparse autoencoders as tensors: their start, their encoder, their decoder."""
+"""Sparse autoencoders: encoder, decoder and initialization."""
 
 import math
 from dataclasses import dataclass, replace
@@ -16,37 +16,37 @@ from seedstability.errors import UserError
 
 @dataclass(frozen=True)
 class SAE:
-    """One dictionary: n latents, each with a direction to read and a direction to write.
+    """A sparse autoencoder with n latents on R^d.
 
         f = activation((x − subtracted) Eᵀ + e)        x̂ = f D + d
 
-    where the decoder's bias d is subtracted if the settings say so. Used alone, a sample's latents
-    depend on no other sample: `batch_topk` then keeps what is above its threshold.
+    where `subtracted` is the decoder bias d if `bias_before_encoder` is set, else zero. A sample's
+    latents depend on no other sample: at inference `batch_topk` keeps what exceeds its threshold.
     """
 
     encoder: Float[Tensor, "n d"]
-    """E, the directions that are read."""
+    """E, the encoder directions."""
     encoder_bias: Float[Tensor, " n"]
     """e, added before the activation function."""
     decoder: Float[Tensor, "n d"]
-    """D, the directions that are written: the dictionary."""
+    """D, the decoder directions: the dictionary."""
     decoder_bias: Float[Tensor, " d"]
-    """d, added to each reconstruction; zeros in a dictionary without."""
+    """d, added to each reconstruction; zeros if there is no decoder bias."""
     threshold: Float[Tensor, " n"]
-    """What a pre-activation has to exceed, with `jumprelu` and `batch_topk`; elsewhere zeros."""
+    """Threshold on pre-activations of `jumprelu` and `batch_topk`; zeros for the others."""
     config: DictionaryConfig
-    """Which activation function, and which conventions."""
+    """Settings: activation function, conventions and training."""
 
     def pre_activations(self, x: Float[Tensor, "b d"]) -> Float[Tensor, "b n"]:
-        """What the activation function gets to see."""
+        """Compute the inputs of the activation function."""
         return torch.addmm(self.encoder_bias, self.centered(x), self.encoder.t())
 
     def centered(self, x: Float[Tensor, "b d"]) -> Float[Tensor, "b d"]:
-        """The samples as the encoder reads them."""
+        """Subtract the decoder bias, if the settings say so: the inputs of the encoder."""
         return x - self.decoder_bias if self.config.bias_before_encoder else x
 
     def encode(self, x: Float[Tensor, "b d"]) -> Float[Tensor, "b n"]:
-        """Latents of each sample, most of them zero."""
+        """Compute the latents of each sample."""
         pre = self.pre_activations(x)
         if self.config.architecture == "topk":
             kept = _keep_largest(pre, self.config.k)
@@ -56,18 +56,19 @@ class SAE:
         return pre.masked_fill_(pre <= self.threshold, 0.0)
 
     def decode(self, latents: Float[Tensor, "b n"]) -> Float[Tensor, "b d"]:
-        """Samples made of the dictionary's directions."""
+        """Map latents to activations."""
         return torch.addmm(self.decoder_bias, latents, self.decoder)
 
     def reconstruct(self, x: Float[Tensor, "b d"]) -> Float[Tensor, "b d"]:
-        """The SAE's version of each sample."""
+        """Reconstruct `x`."""
         return self.decode(self.encode(x))
 
     def rescaled(self, scale: float) -> "SAE":
-        """The SAE that does to `scale` · x what this one does to x.
+        """Convert to activations multiplied by `scale`.
 
-        Exact, because every activation function here is positively homogeneous once its
-        threshold is scaled too.
+        The result reconstructs `scale` · x as `scale` times this SAE's reconstruction of x. This is
+        exact: every activation function here is positively homogeneous if its threshold is scaled
+        too.
         """
         return replace(
             self,
@@ -78,10 +79,10 @@ class SAE:
 
 
 def initialize(config: DictionaryConfig, d: int, seed: int) -> SAE:
-    """The SAE that `seed` draws, before its first step; biases are zero.
+    """Draw an SAE from `seed`, with zero biases.
 
     Raises:
-        UserError: for sizes that describe no dictionary.
+        UserError: invalid settings.
     """
     check(config, d)
     generator = torch.Generator().manual_seed(seed)
@@ -89,8 +90,8 @@ def initialize(config: DictionaryConfig, d: int, seed: int) -> SAE:
     # HUSAI draws the encoder first; the order of draws is part of what a seed means.
     encoder = None if config.tied_init else _kaiming_uniform((n, d), d, generator)
     if config.decoder_init == "kaiming_uniform":
-        # Drawn as d × n because torch's fan-in of a decoder layer is n; only the order of the
-        # draws sees it, the rows being normalised afterwards.
+        # Drawn as d × n because torch's fan-in of a decoder layer is n. The scale cancels when rows
+        # are normalized; the layout of the draws stays.
         decoder = _kaiming_uniform((d, n), n, generator).t().contiguous()
     else:
         decoder = torch.randn(n, d, generator=generator)
@@ -103,10 +104,10 @@ def initialize(config: DictionaryConfig, d: int, seed: int) -> SAE:
 
 
 def check(config: DictionaryConfig, d: int) -> None:
-    """Refuse settings that describe no dictionary of R^`d`, or none that could be trained.
+    """Validate settings for activations of `d` dimensions.
 
     Raises:
-        UserError: naming the setting and its valid range.
+        UserError: an invalid setting; the message gives its valid range.
     """
     n, k = config.n_latents, config.k
     if config.architecture not in get_args(Architecture):
@@ -120,12 +121,12 @@ def check(config: DictionaryConfig, d: int) -> None:
         raise UserError(f"k is {k} with {n} latents; it must lie in 1…{n}")
     if config.suppression and (config.architecture != "topk" or k == n):
         raise UserError(
-            f"suppression is {config.suppression:g}; only topk has that term, and it needs latents "
-            f"that are not kept (k is {k} of {n})"
+            f"suppression is {config.suppression:g}; only topk has that term, and it needs "
+            f"inactive latents (k is {k} of {n})"
         )
     if config.suppression and config.auxk:
         raise UserError(
-            "suppression and auxk are set; the first holds down what the second revives"
+            "suppression and auxk are set; set one to 0: suppression shrinks what AuxK revives"
         )
     for name, (valid, what) in _valid_ranges(config).items():
         if not valid:
@@ -149,7 +150,7 @@ def _valid_ranges(config: DictionaryConfig) -> dict[str, tuple[bool, str]]:
 
 
 def _keep_largest(pre: Float[Tensor, "b n"], k: int) -> Float[Tensor, "b n"]:
-    """All but the k largest of each row set to zero."""
+    """Set all but the k largest entries of each row to zero."""
     latents, values = np.empty((len(pre), k), np.int32), np.empty((len(pre), k), np.float32)
     keep_largest(pre.float().numpy(), k, latents, values)
     columns = torch.from_numpy(latents).long()
@@ -157,5 +158,5 @@ def _keep_largest(pre: Float[Tensor, "b n"], k: int) -> Float[Tensor, "b n"]:
 
 
 def _kaiming_uniform(shape: tuple[int, int], fan_in: int, generator: torch.Generator) -> Tensor:
-    """He et al. (1502.01852) with gain √2: uniform on ±√(6 / fan_in)."""
+    """Kaiming uniform initialization (He et al., 1502.01852) with gain √2: ±√(6 / fan_in)."""
     return torch.empty(shape).uniform_(-1, 1, generator=generator).mul_(math.sqrt(6 / fan_in))

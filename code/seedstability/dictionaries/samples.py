@@ -1,8 +1,7 @@
-"""Activations as training asks for them: a batch of rows at a time, from memory or from disk.
+"""Activation stores for training, in memory or on disk.
 
-On disk they are shards: a folder of `*.npy` files, each float32[rows, d], which anything that knows
-NumPy can write. They are mapped, not read, so that a set larger than memory can be trained on: what
-a batch touches is read, and the system may forget it again.
+On disk a store is a folder of shards: `*.npy` files, each float32[rows, d]. Shards are
+memory-mapped, so a store may be larger than memory.
 """
 
 import shutil
@@ -18,7 +17,7 @@ from torch import Tensor
 
 from seedstability.errors import UserError
 
-_ROWS_OF_A_PART = 8192
+_ROWS_PER_PART = 8192
 
 
 class Samples(Protocol):
@@ -28,7 +27,7 @@ class Samples(Protocol):
     """m and d."""
 
     def rows(self, which: Int[Tensor, " b"]) -> Float[Tensor, "b d"]:
-        """Some of them, as float32."""
+        """Read rows by index, as float32."""
         ...
 
     def epoch(self, generator: torch.Generator) -> Int[Tensor, " m"]:
@@ -36,22 +35,26 @@ class Samples(Protocol):
         ...
 
     def parts(self) -> Iterator[Float[Tensor, "p d"]]:
-        """All of them, some thousand at a time, in their own order."""
+        """Iterate over all rows in storage order, thousands at a time."""
         ...
 
 
 class InMemory:
-    """Activations that are one tensor."""
+    """Activations in one tensor."""
 
     def __init__(self, activations: Float[Tensor, "m d"]):
-        """Raises UserError where that is no m × d, or has no rows."""
+        """Take a tensor m × d.
+
+        Raises:
+            UserError: another shape, or no rows.
+        """
         if activations.ndim != 2 or not len(activations):
             raise UserError(f"activations have shape {tuple(activations.shape)}; need samples × d")
         self._x = activations.detach().to("cpu", torch.float32).contiguous()
         self.shape = (self._x.shape[0], self._x.shape[1])
 
     def rows(self, which: Int[Tensor, " b"]) -> Float[Tensor, "b d"]:
-        """Some of them."""
+        """Read rows by index."""
         return self._x[which]
 
     def epoch(self, generator: torch.Generator) -> Int[Tensor, " m"]:
@@ -59,28 +62,27 @@ class InMemory:
         return torch.randperm(len(self._x), generator=generator)
 
     def parts(self) -> Iterator[Float[Tensor, "p d"]]:
-        """All of them, in their own order."""
-        yield from self._x.split(_ROWS_OF_A_PART)
+        """Iterate over all rows in storage order."""
+        yield from self._x.split(_ROWS_PER_PART)
 
 
 class Shards:
-    """Activations in the `*.npy` files of a folder, in the order of their names."""
+    """Activations in the `*.npy` files of a folder, sorted by name."""
 
     def __init__(self, folder: Path, rows: int | None = None):
-        """Map them; their values are not looked at.
+        """Memory-map the shards; values are not read.
 
         Args:
-            folder: where they are.
-            rows: take only so many, from the first on; all if left out.
+            folder: contains the shards.
+            rows: number of rows to use, from the first on; all by default.
 
         Raises:
-            UserError: no such files, one that is not float32[rows, d] with the first one's d, or
-                fewer rows than are wanted.
+            UserError: no shards, a file that is not float32[rows, d], different d, or too few rows.
         """
         paths = sorted(Path(folder).glob("*.npy"))
         if not paths:
             raise UserError(
-                f"{folder} holds no *.npy; activations on disk are float32[rows, d] each"
+                f"{folder} contains no *.npy files; a store has shards of float32[rows, d]"
             )
         self._shards = [_mapped(path) for path in paths]
         d = self._shards[0].shape[1]
@@ -88,14 +90,14 @@ class Shards:
             if shard.shape[1] != d:
                 raise UserError(
                     f"{path} has {shard.shape[1]} coordinates, {paths[0].name} has {d}; "
-                    "all shards of a folder must agree"
+                    "all shards of a folder must have the same number"
                 )
         self._shards = _first(self._shards, rows, folder)
         self._ends = torch.tensor([len(shard) for shard in self._shards]).cumsum(0)
         self.shape = (int(self._ends[-1]), d)
 
     def rows(self, which: Int[Tensor, " b"]) -> Float[Tensor, "b d"]:
-        """Some of them, read from disk."""
+        """Read rows by index from disk."""
         found = np.empty((len(which), self.shape[1]), np.float32)
         homes = torch.searchsorted(self._ends, which, right=True)
         for home in homes.unique().tolist():
@@ -105,8 +107,10 @@ class Shards:
         return torch.from_numpy(found)
 
     def epoch(self, generator: torch.Generator) -> Int[Tensor, " m"]:
-        """All rows, shard after shard in a new order, shuffled within each, so that a batch reads
-        from one or two shards; whoever writes them shuffles once across all."""
+        """All rows in a new random order: shards in random order, rows shuffled within each.
+
+        A batch reads from one or two shards. Shuffle across all shards when writing them.
+        """
         orders = []
         for home in torch.randperm(len(self._shards), generator=generator).tolist():
             rows = len(self._shards[home])
@@ -115,21 +119,21 @@ class Shards:
         return torch.cat(orders)
 
     def parts(self) -> Iterator[Float[Tensor, "p d"]]:
-        """All of them, in the order in which they lie there."""
+        """Iterate over all rows in storage order."""
         for shard in self._shards:
-            for first in range(0, len(shard), _ROWS_OF_A_PART):
-                yield torch.from_numpy(np.array(shard[first : first + _ROWS_OF_A_PART]))
+            for first in range(0, len(shard), _ROWS_PER_PART):
+                yield torch.from_numpy(np.array(shard[first : first + _ROWS_PER_PART]))
 
 
 def write_shards(parts: Iterable[Float[Tensor, "p d"]], folder: Path) -> Shards:
-    """Write each part as one shard of a new folder, which appears when all of them are there.
+    """Write each part as one shard of a new folder, atomically.
 
     Raises:
-        UserError: the folder is there already, or there are no parts.
+        UserError: the folder exists, or there are no parts.
     """
     folder = Path(folder)
     if folder.exists():
-        raise UserError(f"{folder} is there already; shards go to a new folder")
+        raise UserError(f"{folder} exists; write shards to a new folder")
     folder.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
@@ -144,12 +148,12 @@ def write_shards(parts: Iterable[Float[Tensor, "p d"]], folder: Path) -> Shards:
 
 
 def _first(shards: list[np.ndarray], rows: int | None, folder: Path) -> list[np.ndarray]:
-    """Views of the first so many rows."""
+    """Views of the first `rows` rows."""
     there = sum(map(len, shards))
     if rows is None:
         return shards
     if not 1 <= rows <= there:
-        raise UserError(f"{rows} samples are wanted of {folder}, which holds {there}")
+        raise UserError(f"{rows} samples requested from {folder}, which has {there}")
     kept = []
     for shard in shards:
         kept.append(shard[:rows])
@@ -163,7 +167,7 @@ def _mapped(path: Path) -> np.ndarray:
     try:
         shard = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
-        raise UserError(f"{path} is no NumPy file that can be mapped: {error}") from None
+        raise UserError(f"{path} is not a readable NumPy file: {error}") from None
     if shard.ndim != 2 or shard.dtype != np.float32 or not len(shard):
         raise UserError(
             f"{path} is {shard.dtype}{list(shard.shape)}; a shard is float32[rows, d], rows ≥ 1"

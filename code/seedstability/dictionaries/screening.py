@@ -1,14 +1,15 @@
-"""What fires, found through a product in low precision: the exact path's bits in less time.
+"""Screened TopK: bfloat16 products select candidates, with the same bits as the exact path.
 
-A sample x (centered) fires the k latents of largest pre-activation p_j, where p_j is the float32
-number that `firing.topk` computes for x·E_j + e_j. Here the products of all pairs are computed in
-bfloat16 only, which processors with AMX do seven times as fast, and p_j only where it counts.
+The active latents of a centered sample x are the k of largest pre-activation p_j, where p_j is the
+float32 number that `sparse_latents.topk` computes for x·E_j + e_j. Here the products of all pairs
+are computed in bfloat16, which is seven times as fast on processors with AMX, and p_j only for the
+candidates.
 
 **Bound.** Write γ_m(u) = mu/(1 − mu). A sum of m products in any order, each operation rounded
 with relative error u, is off by at most γ_m(u) Σ|x_i y_i| ≤ γ_m(u) |x||y| (Higham, Accuracy and
 Stability of Numerical Algorithms, 2nd ed., §3.1; Cauchy–Schwarz). Let x̃ and Ẽ_j be x and E_j
-rounded to bfloat16 and a_j the product computed of them: summed in float32, with u₁ = 2^-23 so
-that units that truncate are covered, then rounded to bfloat16. With the *measured* residuals
+rounded to bfloat16 and a_j their computed product: summed in float32, with u₁ = 2^-23 to cover
+units that truncate, then rounded to bfloat16. With the *measured* residuals
 r ≥ |x − x̃|, R_j ≥ |E_j − Ẽ_j|, lengths X ≥ |x|, N_j ≥ |E_j|, γ₁ = γ_{d+2}(2^-23) and
 γ₀ = γ_{d+2}(2^-24):
 
@@ -18,23 +19,23 @@ r ≥ |x − x̃|, R_j ≥ |E_j − Ẽ_j|, lengths X ≥ |x|, N_j ≥ |E_j|, γ
     |x·E_j + e_j − p_j|       ≤ γ₀ (X N_j + |e_j|),
 
 together |a_j + e_j − p_j| ≤ A N_j + B R_j + 2^-8 (1 + 2^-6) |a_j| + γ₀|e_j| with
-A = r + (γ₁ + γ₀)(X + r) and B = (1 + γ₁)(X + r). What evaluates this is float32 arithmetic too:
-lengths, which are sums of d squares, are raised by a factor 1 + γ_{d+8}(2^-24) and by 2^-52, more
+A = r + (γ₁ + γ₀)(X + r) and B = (1 + γ₁)(X + r). This is evaluated in float32 too. Lengths, which
+are sums of d squares, are raised by a factor 1 + γ_{d+8}(2^-24) and by 2^-52, more
 than underflow takes from d < 2^20 squares; the rest by a factor 1 + 2^-20 and by 2^-100. So p_j is
 at most U_j, the sum of a_j, e_j and the margin.
 
-**Screen.** Take any k latents or more and let T be the k-th largest of their p_j. At least k
-latents have p_j ≥ T; one with U_j < T is none of the k largest. So it is enough to know p_j where
-U_j ≥ T. (Good ones to take are those of largest U_j.)
+**Screen.** Take at least k latents and let T be the k-th largest of their p_j. At least k latents
+have p_j ≥ T, so a latent with U_j < T is not among the k largest. It is enough to compute p_j where
+U_j ≥ T. The latents of largest U_j give a good T.
 
 **The same bits.** Pre-activations at the edge of the k largest are often closer than γ₀ allows
 to tell apart (at d = 768 in 4 to 21 of 100 samples, so in every chunk). Which one the exact
-path keeps then hangs on the order in which its product sums. MKL starts from the bias and adds
-the sums of blocks of products, each block summed one fused multiply-add after the other. The p_j
-are computed in this order here, and *equal* the exact path's to the bit. The order is not
-documented: `summation_block` finds the blocks' length by trial for each shape, and compares all
-of a product's entries. What is assumed is that the order does not depend on the numbers. Where no
-length gives all bits, the exact path itself is run, on the very chunk of samples it would take.
+path keeps then depends on its order of summation. MKL starts from the bias and adds the sums of
+blocks of products; each block is a chain of fused multiply-adds. The p_j are computed in this order
+here, and *equal* the exact path's to the bit. The order is not documented: `summation_block` finds
+the block length by trial for each shape, and compares all entries of a product. The assumption is
+that the order does not depend on the numbers. If no length gives all bits, the exact path is run on
+the same chunk of samples.
 """
 
 import math
@@ -59,24 +60,24 @@ from seedstability.dictionaries.sparse_latents import (
 _HALF_ULP, _ULP = 2.0**-24, 2.0**-23
 _OUTWARD, _TINY = 1 + 2.0**-20, 2.0**-100
 _LINE = 64
-"""Bytes of a cache line: MKL may go another way where a matrix does not start at one."""
+"""Bytes of a cache line. MKL may choose another code path for an unaligned matrix."""
 _FEW = 64
-"""Pre-activations on which a block length is tried before all are compared."""
+"""Pre-activations on which a block length is tried before all entries are compared."""
 
 
 class Rounded(NamedTuple):
-    """Vectors rounded to bfloat16, and upper bounds of their lengths and of what that changed."""
+    """Vectors rounded to bfloat16, with upper bounds of their lengths and rounding errors."""
 
     rows: BFloat16[Tensor, "m d"]
     """The rounded vectors."""
     lengths: Float32[np.ndarray, " m"]
-    """At least each one's length before rounding."""
+    """Upper bound of each vector's length before rounding."""
     residuals: Float32[np.ndarray, " m"]
-    """At least the length of each one's difference to itself before rounding."""
+    """Upper bound of the length of each vector's rounding error."""
 
 
 def rounded(matrix: Float[Tensor, "m d"], out: BFloat16[Tensor, "m d"]) -> Rounded:
-    """Each row of a matrix rounded, in the memory of another."""
+    """Round each row of a matrix to bfloat16, into `out`."""
     m, d = matrix.shape
     lengths, residuals = np.empty((2, m), np.float32)
     words, short = matrix.view(torch.int32).numpy(), out.view(torch.int16).numpy()
@@ -86,17 +87,17 @@ def rounded(matrix: Float[Tensor, "m d"], out: BFloat16[Tensor, "m d"]) -> Round
 
 
 class Bounds(NamedTuple):
-    """What U of all pairs of a sample and a latent consists of."""
+    """Parts of the upper bounds U of all pairs of a sample and a latent."""
 
     products: Int16[np.ndarray, "b n"]
     """Bits of a."""
     factors: tuple[Float32[np.ndarray, " b"], Float32[np.ndarray, " b"]]
     """Each sample's A and B."""
     latents: tuple[Float32[np.ndarray, " n"], Float32[np.ndarray, " n"], Float32[np.ndarray, " n"]]
-    """Each latent's N, R, and e plus the margin that is due to it."""
+    """Each latent's N, R, and e plus its margin."""
 
-    def only(self, part: slice) -> "Bounds":
-        """The bounds of some of the samples."""
+    def of_samples(self, part: slice) -> "Bounds":
+        """Bounds of a slice of the samples."""
         by_length, by_residual = self.factors
         return Bounds(self.products[part], (by_length[part], by_residual[part]), self.latents)
 
@@ -107,7 +108,7 @@ def bounds(
     latents: Rounded,
     bias: Float32[np.ndarray, " n"],
 ) -> Bounds:
-    """The margins that go with the products of rounded samples and latents."""
+    """Compute the upper bounds for products of rounded samples and latents."""
     d = samples.rows.shape[1]
     low, full = _gamma(d + 2, _ULP), _gamma(d + 2, _HALF_ULP)
     whole = samples.lengths.astype(np.float64) + samples.residuals
@@ -126,11 +127,16 @@ def bounds(
 def summation_block(
     rows: int, n: int, d: int, offsets: tuple[int, int, int], threads: int, precision: str
 ) -> int | None:
-    """Length of the blocks in which a product [rows, d] x [d, n] is summed; None where no length
-    gives all of its bits.
+    """Find the block length in which a product [rows, d] x [d, n] is summed.
 
-    `offsets` of encoder, bias and samples from a cache line (bytes), `threads` and `precision`
-    (torch's for float32 products) are what else may change the order.
+    Args:
+        rows, n, d: the shape.
+        offsets: bytes of encoder, bias and samples from a cache line.
+        threads: torch's number of threads.
+        precision: torch's precision of float32 products.
+
+    Returns:
+        None if no length gives all bits of the product.
     """
     generator = torch.Generator().manual_seed(0)
     shapes = ((n, d), (n,), (rows, d))
@@ -149,7 +155,7 @@ def summation_block(
 
 
 def _normal(shape: tuple[int, ...], offset: int, generator: torch.Generator) -> Tensor:
-    """Random numbers, `offset` bytes from the beginning of a cache line."""
+    """Draw normal numbers into memory `offset` bytes from a cache line."""
     size, skip = math.prod(shape), offset // 4
     return torch.randn(size + skip, generator=generator)[skip:].view(shape)
 
@@ -158,24 +164,24 @@ def _gamma(m: int, unit: float) -> float:
     return m * unit / (1 - m * unit)
 
 
-def _plain(tensor: Tensor) -> bool:
+def _is_contiguous_float32(tensor: Tensor) -> bool:
     return tensor.is_contiguous() and tensor.dtype == torch.float32
 
 
 class ScreenedTopK:
-    """`firing.topk` by way of a product in bfloat16: the same latents and the same values.
+    """Drop-in replacement for `sparse_latents.topk`: screens in bfloat16, returns the same bits.
 
-    Pays on processors with AMX or AVX-512 bfloat16, unless `ONEDNN_MAX_CPU_ISA` forbids these.
-    Keeps memory for the shapes it last saw, in each thread its own.
+    Faster on processors with AMX or AVX-512 bfloat16, unless `ONEDNN_MAX_CPU_ISA` forbids these.
+    Each thread keeps buffers for the shapes of its last call.
     """
 
     def __init__(self) -> None:
         self.rows = 0
-        """Samples seen."""
+        """Number of samples processed."""
         self.undecided_rows = 0
-        """Those of them that the exact path had to do."""
+        """Number of samples left to the exact path."""
         self.candidates = 0
-        """Entries rescored, for the others."""
+        """Number of entries rescored for the other samples."""
         self._memory = threading.local()
         self._counting = threading.Lock()
 
@@ -186,17 +192,17 @@ class ScreenedTopK:
         centered: Float[Tensor, "b d"],
         k: int,
     ) -> ActiveEntries:
-        """The k largest pre-activations of each sample, negative ones too."""
+        """Select the k largest pre-activations of each sample, including negative ones."""
         b, rows = len(centered), rows_at_once(len(encoder))
         kept, values = np.empty((b, k), np.int32), np.empty((b, k), np.float32)
         margins = None
-        if all(map(_plain, (encoder, bias, centered))):
+        if all(map(_is_contiguous_float32, (encoder, bias, centered))):
             margins = self._bounds(encoder, bias, centered)
         for first in range(0, b, rows):
             part = slice(first, min(first + rows, b))
             pair = encoder, bias, centered[part]
             if margins is None or not self._screen(
-                margins.only(part), pair, kept[part], values[part]
+                margins.of_samples(part), pair, kept[part], values[part]
             ):
                 exact = topk(*pair, k)
                 kept[part], values[part] = exact.latents.reshape(-1, k), exact.values.reshape(-1, k)
@@ -223,7 +229,7 @@ class ScreenedTopK:
         kept: Int32[np.ndarray, "b k"],
         values: Float32[np.ndarray, "b k"],
     ) -> bool:
-        """Fill `kept` and `values` and say so, or leave them to the exact path."""
+        """Fill `kept` and `values`; returns False if the exact path is needed."""
         encoder, bias, centered = pair
         at = (encoder.data_ptr() % _LINE, bias.data_ptr() % _LINE, centered.data_ptr() % _LINE)
         set_to = torch.get_num_threads(), torch.get_float32_matmul_precision()
@@ -243,7 +249,7 @@ class ScreenedTopK:
                 setattr(self, name, getattr(self, name) + number)
 
     def _take(self, name: str, m: int, d: int) -> BFloat16[Tensor, "m d"]:
-        """Memory that the next call uses again, since fresh pages cost time."""
+        """Reuse this thread's buffer; allocating a new one costs time."""
         mine = vars(self._memory)
         if name not in mine or mine[name].shape != (m, d):
             mine[name] = torch.empty(m, d, dtype=torch.bfloat16)

@@ -1,4 +1,4 @@
-"""Which latents fire on a batch, and how strongly: the entries that carry all gradients."""
+"""Active latents of a batch as sparse entries."""
 
 import threading
 from typing import NamedTuple, Protocol
@@ -16,35 +16,35 @@ from seedstability.dictionaries.kernels.selection import (
 )
 from seedstability.dictionaries.sae import SAE
 
-_NUMBERS_AT_ONCE = 1 << 24
-"""64 MB of pre-activations: more at once is no faster, less is (at 32,768 latents by a fifth)."""
+_MAX_PRE_ACTIVATIONS = 1 << 24
+"""64 MB. The size changes the time by up to a fifth at 32,768 latents; larger is no faster."""
 _memory = threading.local()
 
 
 class ActiveEntries(NamedTuple):
-    """The m latents that fired on a batch of b samples, sample after sample, ascending in each."""
+    """The m active entries of a batch of b samples: by sample, latents ascending (CSR layout)."""
 
     offsets: Int64[np.ndarray, " b+1"]
-    """Where each sample's entries begin, and the end of the last one's."""
+    """Offset of each sample's entries, and the end of the last sample's."""
     latents: Int32[np.ndarray, " m"]
-    """Their columns."""
+    """Latent of each entry."""
     values: Float32[np.ndarray, " m"]
-    """Their pre-activations."""
+    """Pre-activation of each entry."""
 
 
 class InactiveTopK(NamedTuple):
-    """The k latents of largest magnitude among those that did not fire, for each sample."""
+    """The k inactive latents of largest magnitude, for each sample."""
 
     latents: Int32[np.ndarray, "b k"]
-    """Their columns."""
+    """Indices of the latents."""
     signs: Float32[np.ndarray, "b k"]
     """Signs of their pre-activations."""
     totals: Float32[np.ndarray, " b"]
-    """Their summed magnitudes."""
+    """Sums of the magnitudes of their pre-activations."""
 
 
 class TopKSelector(Protocol):
-    """A way to find the k largest pre-activations of each sample."""
+    """A function that selects the k largest pre-activations of each sample."""
 
     def __call__(
         self,
@@ -53,34 +53,33 @@ class TopKSelector(Protocol):
         centered: Float[Tensor, "b d"],
         k: int,
     ) -> ActiveEntries:
-        """Those of each sample, negative ones too."""
+        """Select the k largest pre-activations of each sample, including negative ones."""
         ...
 
 
 def rows_at_once(n: int) -> int:
-    """Samples whose pre-activations are computed together, so that memory is bounded.
+    """Number of samples whose pre-activations are computed in one product, to bound memory.
 
-    One rule for every way to find what fires: a product's last bits depend on its shape.
+    All selectors use this number, since a product's last bits depend on its shape.
     """
-    return max(64, _NUMBERS_AT_ONCE // n)
+    return max(64, _MAX_PRE_ACTIVATIONS // n)
 
 
 def pre_activations(
     encoder: Float[Tensor, "n d"], bias: Float[Tensor, " n"], centered: Float[Tensor, "b d"]
 ) -> Float32[np.ndarray, "b n"]:
-    """What the activation function sees of the samples, in memory that the next call of this
-    thread uses again."""
+    """Compute pre-activations into a buffer that the next call of this thread overwrites."""
     b, n = len(centered), len(encoder)
-    # Fresh pages for so much memory at each step would cost a tenth of the step.
+    # Allocating this much memory at each step would cost a tenth of the step.
     if getattr(_memory, "size", 0) < b * n:
-        _memory.numbers, _memory.size = torch.empty(b * n), b * n
-    return torch.addmm(bias, centered, encoder.t(), out=_memory.numbers[: b * n].view(b, n)).numpy()
+        _memory.buffer, _memory.size = torch.empty(b * n), b * n
+    return torch.addmm(bias, centered, encoder.t(), out=_memory.buffer[: b * n].view(b, n)).numpy()
 
 
 def topk(
     encoder: Float[Tensor, "n d"], bias: Float[Tensor, " n"], centered: Float[Tensor, "b d"], k: int
 ) -> ActiveEntries:
-    """The k largest pre-activations of each sample, negative ones too."""
+    """Select the k largest pre-activations of each sample, including negative ones."""
     b, rows = len(centered), rows_at_once(len(encoder))
     latents, values = np.empty((b, k), np.int32), np.empty((b, k), np.float32)
     for first in range(0, b, rows):
@@ -93,25 +92,25 @@ def topk(
 def topk_and_inactive(
     sae: SAE, centered: Float[Tensor, "b d"], k: int
 ) -> tuple[ActiveEntries, InactiveTopK]:
-    """The k largest pre-activations of each sample, and the k largest magnitudes besides."""
+    """Select the k largest pre-activations of each sample and the k largest other magnitudes."""
     b, n, rows = len(centered), len(sae.encoder), rows_at_once(len(sae.encoder))
-    besides = min(k, n - k)
+    n_inactive = min(k, n - k)
     latents, values = np.empty((b, k), np.int32), np.empty((b, k), np.float32)
-    inactive, signs = np.empty((b, besides), np.int32), np.empty((b, besides), np.float32)
+    inactive, signs = np.empty((b, n_inactive), np.int32), np.empty((b, n_inactive), np.float32)
     totals = np.empty(b, np.float32)
     for first in range(0, b, rows):
         part = slice(first, first + rows)
         pre = pre_activations(sae.encoder, sae.encoder_bias, centered[part])
         keep_largest(pre, k, latents[part], values[part])
         totals[part] = keep_largest_excluding(
-            pre, latents[part], besides, inactive[part], signs[part]
+            pre, latents[part], n_inactive, inactive[part], signs[part]
         )
     fired = ActiveEntries(equal_offsets(k, b), latents.reshape(-1), values.reshape(-1))
     return fired, InactiveTopK(inactive, signs, totals)
 
 
 def batch_topk(sae: SAE, centered: Float[Tensor, "b d"], k: int) -> ActiveEntries:
-    """The k·b largest pre-activations of the batch, those above zero."""
+    """Select the positive ones among the k·b largest pre-activations of the batch."""
     pre = pre_activations(sae.encoder, sae.encoder_bias, centered)
     b, n = pre.shape
     at, values = np.empty((1, k * b), np.int32), np.empty((1, k * b), np.float32)
@@ -121,7 +120,7 @@ def batch_topk(sae: SAE, centered: Float[Tensor, "b d"], k: int) -> ActiveEntrie
 
 
 def above(pre: Float32[np.ndarray, "b n"], threshold: Float32[np.ndarray, " n"]) -> ActiveEntries:
-    """All pre-activations above a threshold for each latent."""
+    """Select all pre-activations above each latent's threshold."""
     offsets = np.zeros(len(pre) + 1, np.int64)
     np.cumsum(count_above(pre, threshold), out=offsets[1:])
     latents, values = np.empty(offsets[-1], np.int32), np.empty(offsets[-1], np.float32)
@@ -130,5 +129,5 @@ def above(pre: Float32[np.ndarray, "b n"], threshold: Float32[np.ndarray, " n"])
 
 
 def equal_offsets(k: int, b: int) -> Int64[np.ndarray, " b+1"]:
-    """Where b samples' entries begin that have k each."""
+    """Offsets of b samples with k entries each."""
     return np.arange(0, b * k + 1, k, dtype=np.int64)

@@ -1,1 +1,1 @@
-"""What fixes the bits of a result, and what describes the machine that computed it."""
+"""Numeric pinning, and the numeric ABI of the machine."""

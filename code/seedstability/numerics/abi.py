@@ -1,8 +1,7 @@
-"""The numeric ABI: what has to be the same for two machines to compute the same bits.
+"""Numeric ABI: what two machines must share to compute the same bits.
 
-It is read without importing torch. Inside one ABI results have the same bits whatever the
-thread count, folder, user or clock; between two, the same verdicts and numbers within their
-tolerance.
+Within one ABI results have the same bits for any thread count, folder, user or clock. Between two,
+verdicts are equal and numbers agree within their tolerance. This module does not import torch.
 """
 
 import hashlib
@@ -15,7 +14,7 @@ from pathlib import Path
 
 from seedstability.numerics import pinning
 
-# The library of each package in which sums are taken; the name begins so.
+# Prefix of the name of each package's kernel library.
 _KERNELS = {
     "torch": "torch/lib/libtorch_cpu.so",
     "numpy": "numpy.libs/libscipy_openblas",
@@ -25,24 +24,24 @@ _KERNELS = {
 
 @dataclass(frozen=True)
 class NumericABI:
-    """What decides the bits, apart from code and settings."""
+    """Properties of the machine that determine the bits of results."""
 
     cpu: str
-    """Maker of the processor as it calls itself, such as `GenuineIntel`."""
+    """Vendor of the processor, such as `GenuineIntel`."""
     instructions: str
-    """Widest instruction set in use once all is pinned: `avx2`, or `unpinned` without it."""
+    """Instruction set in use once pinned: `avx2`, or `unpinned` without it."""
     torch: str
-    """Its version with the variant, and the beginning of its kernel library's hash."""
+    """Version of torch with the variant, and the prefix of its kernel library's hash."""
     blas: str
     """The BLAS builds of NumPy and SciPy."""
     libc: str
-    """The C library, whose mathematics NumPy and torch call."""
+    """The C library, whose math functions NumPy and torch call."""
     device: str
     """`cpu`, or `cuda` and the name of the card."""
 
     @cached_property
     def digest(self) -> str:
-        """Twelve letters that stand for all of this in the names of files."""
+        """Hash of twelve characters, for file names."""
         text = json.dumps([asdict(self), dict(pinning.pins())], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
@@ -51,7 +50,7 @@ class NumericABI:
 
 
 def numeric_abi(device: str = "cpu") -> NumericABI:
-    """The ABI of this process's machine.
+    """Numeric ABI of this machine.
 
     Args:
         device: `cpu` or `cuda`.
@@ -75,7 +74,7 @@ def _cpu_vendor() -> str:
 
 
 def graphics_card() -> str:
-    """Name of the first NVIDIA card that a driver has, or nothing."""
+    """Name of the first NVIDIA card with a driver, or an empty string."""
     for card in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information")):
         for line in card.read_text().splitlines():
             if line.startswith("Model"):
@@ -96,7 +95,7 @@ def _version(package: str) -> str:
 
 
 def _kernel_library(package: str) -> str:
-    """Name and hash, as the wheel's list of files gives them, so that nothing big is read."""
+    """Name and hash of a kernel library, from the wheel's RECORD, without reading the library."""
     found = _installed(package)
     for line in ((found and found.read_text("RECORD")) or "").splitlines():
         if line.startswith(_KERNELS[package]):

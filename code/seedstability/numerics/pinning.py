@@ -1,39 +1,39 @@
-"""What fixes the bits of a result: set before torch is imported, and once after.
+"""Pin the numerics: environment variables before importing torch, and torch's settings after.
 
-This file is part of every stage's key: an edit here makes every result stale. What only
-*describes* the machine stands in `abi`.
+This file is part of every stage's key: an edit makes every result stale. `abi` only describes the
+machine.
 """
 
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
-# Which kernel runs decides how products are summed. AVX2 is the newest instruction set that all
-# machines we expect have; asking for less costs half the speed (measured: COMPATIBLE 0.42).
+# The kernel determines the order of summation in products. AVX2 is the newest instruction set that
+# all expected machines have; an older one costs half the speed (measured: COMPATIBLE 0.42).
 _AVX2 = {
     "ATEN_CPU_CAPABILITY": "avx2",
     "ONEDNN_MAX_CPU_ISA": "AVX2",
-    # STRICT also makes Intel's matrix products independent of where in memory the matrices lie.
+    # STRICT also makes Intel's matrix products independent of memory alignment.
     "MKL_CBWR": "AVX2,STRICT",
     "OPENBLAS_CORETYPE": "Haswell",
     "NUMBA_CPU_NAME": "haswell",
-    # without this list numba adds whatever else the processor has
+    # without this list numba adds all features of the processor
     "NUMBA_CPU_FEATURES": "+avx,+avx2,+bmi,+bmi2,+cx16,+f16c,+fma,+lzcnt,+movbe,+popcnt,+sse4.2",
-    # NumPy's exp, log and sin come out otherwise in their AVX-512 versions.
+    # NumPy's exp, log and sin have other bits in their AVX-512 versions.
     "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
 }
 
 _ALWAYS = {
-    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # what CUDA's deterministic products ask for
+    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # required by CUDA's deterministic products
     "NVIDIA_TF32_OVERRIDE": "0",
     "MKL_DYNAMIC": "FALSE",
     "OMP_DYNAMIC": "FALSE",
-    "PYTHONHASHSEED": "0",  # the order in which a set of names is walked
+    "PYTHONHASHSEED": "0",  # iteration order of sets
 }
 
-# These change no bit, only time: a training step frees and takes the same few megabytes again
-# and again, and glibc would hand them back to the kernel in between. 32 MB is the largest
-# threshold glibc accepts. They count only from the start of a process on.
+# These change only time: each training step frees and allocates the same few megabytes, which glibc
+# would return to the kernel in between. 32 MB is the largest threshold that glibc accepts. They
+# take effect only at the start of a process.
 _MEMORY = {
     "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
     "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
@@ -42,32 +42,32 @@ _MEMORY = {
 
 
 def has_avx2() -> bool:
-    """Whether this processor can run what we pin. Where it cannot, nothing is pinned."""
+    """Whether this processor supports the pinned instruction set; otherwise it is not pinned."""
     return {"avx2", "fma"} <= _cpu_flags()
 
 
 def environment(threads: int = 1) -> dict[str, str]:
-    """The environment variables with which a worker process has to start."""
+    """Environment variables of a pinned worker process."""
     counts = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
     pins = _AVX2 if has_avx2() else {}
     return pins | _ALWAYS | _MEMORY | dict.fromkeys(counts, str(threads))
 
 
 def fix_before_torch(threads: int = 1) -> None:
-    """Set that environment in this process; of use only before torch and NumPy are imported.
+    """Set the pinned environment in this process, before importing torch and NumPy.
 
-    For scripts and tests. Stages run in workers that were started with it.
+    For scripts and tests. Stages run in workers that start with this environment.
     """
     os.environ.update(environment(threads))
 
 
 def fix_after_torch(threads: int = 1) -> None:
-    """The settings that torch itself has to be told, once it is imported."""
+    """Pin torch's own settings, after importing it."""
     import torch
 
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
-    # Dead latents leave numbers below 1e-38 behind, which a processor handles very slowly.
+    # Dead latents produce denormal numbers, which are very slow.
     torch.set_flush_denormal(True)
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
@@ -75,7 +75,7 @@ def fix_after_torch(threads: int = 1) -> None:
 
 
 def pins() -> Mapping[str, str]:
-    """What is pinned on this machine, apart from the number of threads and memory."""
+    """Pinned environment variables on this machine, without thread counts and memory settings."""
     return (_AVX2 if has_avx2() else {}) | _ALWAYS
 
 

@@ -1,1 +1,1 @@
-"""Checkpoints of other libraries, and our own."""
+"""Checkpoint formats: ours and those of other libraries."""

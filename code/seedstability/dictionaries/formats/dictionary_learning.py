@@ -1,10 +1,10 @@
-"""dictionary_learning (saprmarks): `config.json` + `ae.pt`, a pickle; read, never written.
+"""Checkpoint format of dictionary_learning (saprmarks), read only: `config.json` + `ae.pt`.
 
-The class's name stands in the settings. Read in dictionary-learning 0.1.0, `dictionary.py` and
-`trainers/`: classes made of linear layers keep the encoder as n × d and the decoder as d × n, the
-others as d × n and n × d. `BatchTopKSAE` and its Matryoshka form keep, at inference, what exceeds
-one threshold; a negative one, where training never set it, lets every positive latent through.
-`JumpReluAutoEncoder` does not subtract the decoder's bias; its own flag for that is never saved.
+The settings name the class. According to dictionary-learning 0.1.0, `dictionary.py` and
+`trainers/`: classes with linear layers store the encoder as n × d and the decoder as d × n, the
+others as d × n and n × d. At inference `BatchTopKSAE` and its Matryoshka form keep what exceeds one
+threshold; it is negative if training never set it, and all positive latents are then kept.
+`JumpReluAutoEncoder` does not subtract the decoder bias; its flag for that is never saved.
 """
 
 from dataclasses import dataclass
@@ -26,18 +26,18 @@ _PLAIN = ("W_enc", "b_enc", "W_dec")
 
 @dataclass(frozen=True)
 class _Class:
-    """One of the library's classes."""
+    """One of the library's SAE classes."""
 
     architecture: Architecture
-    """What it is here."""
+    """Our architecture."""
     matrices: tuple[str, str, str]
-    """Names of encoder, its bias and decoder."""
+    """Names of encoder, encoder bias and decoder."""
     bias: str
-    """Name of the decoder's bias."""
+    """Name of the decoder bias."""
     centered: bool = True
-    """Whether that is subtracted before the encoder."""
+    """Whether the decoder bias is subtracted before the encoder."""
     more: tuple[str, ...] = ()
-    """What else a file of this class may hold."""
+    """Names of further tensors."""
 
 
 _CLASSES = {
@@ -53,45 +53,45 @@ _CLASSES = {
 
 
 def read(folder: Path) -> SAE:
-    """The SAE in a folder of dictionary_learning. Code in the pickle is not run.
+    """Read an SAE of dictionary_learning. Code in the pickle is not run.
 
     Raises:
-        UserError: a file that is damaged, or a class that no SAE here can be.
+        UserError: a damaged file, or an unsupported class.
     """
     settings = read_settings(folder / FORMAT.settings).part("trainer")
     name = settings.word("dict_class")
     if name not in _CLASSES:
         raise settings.wrong("dict_class", f"one of {', '.join(_CLASSES)}")
-    its = _CLASSES[name]
+    spec = _CLASSES[name]
     n, d = settings.whole("dict_size"), settings.whole("activation_dim")
-    weights = read_pickled(folder / FORMAT.weights, {*its.matrices, its.bias, *its.more})
-    encoder, bias, decoder = its.matrices
-    linear = its.matrices is _LINEAR
+    weights = read_pickled(folder / FORMAT.weights, {*spec.matrices, spec.bias, *spec.more})
+    encoder, bias, decoder = spec.matrices
+    linear = spec.matrices is _LINEAR
     return SAE(
         weights.take(encoder, n, d) if linear else weights.take(encoder, d, n).t().contiguous(),
         weights.take(bias, n),
         weights.take(decoder, d, n).t().contiguous() if linear else weights.take(decoder, n, d),
-        weights.take(its.bias, d),
-        rectified(_threshold(weights, its, n)),
+        weights.take(spec.bias, d),
+        rectified(_threshold(weights, spec, n)),
         of_unknown_training(
-            its.architecture, n, _kept(settings, weights, its, n), centered=its.centered
+            spec.architecture, n, _kept(settings, weights, spec, n), centered=spec.centered
         ),
     )
 
 
-def _threshold(weights: Weights, its: _Class, n: int) -> Float[Tensor, " n"]:
-    if its.architecture == "batch_topk":
+def _threshold(weights: Weights, spec: _Class, n: int) -> Float[Tensor, " n"]:
+    if spec.architecture == "batch_topk":
         return weights.take("threshold").expand(n).clone()
-    return weights.take("threshold", n) if its.architecture == "jumprelu" else torch.zeros(n)
+    return weights.take("threshold", n) if spec.architecture == "jumprelu" else torch.zeros(n)
 
 
-def _kept(settings: Settings, weights: Weights, its: _Class, n: int) -> int | None:
-    if its.architecture not in ("topk", "batch_topk"):
+def _kept(settings: Settings, weights: Weights, spec: _Class, n: int) -> int | None:
+    if spec.architecture not in ("topk", "batch_topk"):
         return None
     k = settings.whole("k")
     if k > n:
         raise settings.wrong("k", f"in 1…{n}, the number of latents")
-    # The library refuses this too; its older files hold no k.
+    # The library refuses this too; its older files have no k.
     if "k" in weights.tensors and weights.whole("k") != k:
         raise settings.wrong("k", f"{weights.whole('k')}, as {weights.path.name} says")
     return k

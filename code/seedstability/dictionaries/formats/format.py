@@ -1,4 +1,4 @@
-"""What a format consists of, and what all of them need."""
+"""Interface of a checkpoint format, with shared helpers."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,40 +14,39 @@ from seedstability.dictionaries.sae import SAE
 
 
 class Files(NamedTuple):
-    """An SAE as the two files of a format will hold it."""
+    """Contents of the two files of a checkpoint."""
 
     settings: dict[str, Any]
-    """What becomes JSON."""
+    """Settings, written as JSON."""
     weights: dict[str, Tensor]
-    """What becomes safetensors."""
+    """Tensors, written as safetensors."""
 
 
 class Format(NamedTuple):
-    """One library's way to keep an SAE in a folder."""
+    """A checkpoint format: a folder with settings and weights."""
 
     settings: str
-    """Name of the file with the settings."""
+    """Name of the settings file."""
     weights: str
-    """Name of the file with the tensors."""
+    """Name of the weights file."""
     read: Callable[[Path], SAE]
-    """The SAE in a folder."""
+    """Read the SAE in a folder."""
     write: Callable[[SAE], Files] | None
-    """The SAE's two files; None where the format is only read."""
+    """Contents of the files of an SAE; None for a read-only format."""
     beside: tuple[str, ...] = ()
-    """Files that are read too where they are there."""
+    """Names of optional files."""
 
 
 def of_unknown_training(
     architecture: Architecture, n_latents: int, k: int | None = None, *, centered: bool
 ) -> DictionaryConfig:
-    """Settings that make `SAE.reconstruct` right; those of training keep their defaults, for a
-    checkpoint does not say them in our terms.
+    """Settings of inference for an SAE of another library; settings of training are defaults.
 
     Args:
-        architecture: which activation function.
-        n_latents: rows of the dictionary.
-        k: latents kept, where the architecture has such a number.
-        centered: whether the decoder's bias is taken off before the encoder.
+        architecture: the activation function.
+        n_latents: number of latents.
+        k: active latents per sample, for the TopK architectures.
+        centered: whether the decoder bias is subtracted before the encoder.
     """
     config = DictionaryConfig(
         architecture=architecture, n_latents=n_latents, bias_before_encoder=centered
@@ -56,11 +55,11 @@ def of_unknown_training(
 
 
 def rectified(threshold: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
-    """The thresholds of an SAE that keeps what is above them *and* above zero, as all libraries
-    do, for one that keeps what is above them, as ours does."""
+    """Clamp thresholds at zero: other libraries keep positive latents above the threshold, ours all
+    latents above it."""
     return threshold.clamp(min=0.0)
 
 
 def norms(decoder: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
-    """Lengths of the rows, in float64; of rows without any, something to divide by."""
+    """Lengths of the rows in float64, clamped above zero."""
     return torch.linalg.vector_norm(decoder, dim=1, dtype=torch.float64).clamp(min=1e-8)

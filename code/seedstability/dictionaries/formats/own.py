@@ -1,4 +1,4 @@
-"""Our own format: every setting and every bit, `dictionary.json` + `dictionary.safetensors`."""
+"""Our checkpoint format, with all settings: `dictionary.json` + `dictionary.safetensors`."""
 
 import typing
 from dataclasses import asdict
@@ -6,7 +6,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin
 
-from seedstability.dictionaries.config import DictionaryConfig
+from seedstability.dictionaries.config import FORMER_NAMES, DictionaryConfig
 from seedstability.dictionaries.formats.format import Files, Format
 from seedstability.dictionaries.formats.settings import Settings, read_settings
 from seedstability.dictionaries.formats.weights import read_safetensors
@@ -20,15 +20,15 @@ _SHAPES = {
     "decoder_bias": ("d",),
     "threshold": ("n",),
 }
-# Without these an SAE cannot be used; a setting of training that came later may be missing.
-_NEEDED = {"architecture", "n_latents", "k", "rectify", "bias_before_encoder"}
+# Needed for inference. Settings of training may be missing: older files lack newer settings.
+_REQUIRED = {"architecture", "n_latents", "k", "rectify", "bias_before_encoder"}
 
 
 def read(folder: Path) -> SAE:
-    """The SAE in a folder of ours.
+    """Read an SAE of our format.
 
     Raises:
-        UserError: a file that is damaged, or of another version.
+        UserError: a damaged file, or one of another version.
     """
     settings = read_settings(folder / FORMAT.settings)
     if settings.word("format") != _VERSION:
@@ -43,21 +43,26 @@ def read(folder: Path) -> SAE:
 
 
 def write(sae: SAE) -> Files:
-    """Both files of an SAE."""
+    """Contents of the files of an SAE."""
     settings = {"format": _VERSION, "d": sae.decoder.shape[1], "config": asdict(sae.config)}
     return Files(settings, {name: getattr(sae, name) for name in _SHAPES})
 
 
 def _config(settings: Settings) -> DictionaryConfig:
     types = typing.get_type_hints(DictionaryConfig)
-    for name in _NEEDED - settings.values.keys():
+    for name in _REQUIRED - settings.values.keys():
         settings.word(name)
+    values = {}
     for name, value in settings.values.items():
-        if name not in types:
-            raise settings.wrong(name, "left out: no such setting is known")
-        if not _fits(value, types[name]):
-            raise settings.wrong(name, _wanted(types[name]))
-    config = DictionaryConfig(**settings.values)
+        current = FORMER_NAMES.get(name, name)
+        if current not in types:
+            raise settings.wrong(name, "left out: unknown setting")
+        if current in values:
+            raise settings.wrong(name, f"left out: {current} is given too")
+        if not _fits(value, types[current]):
+            raise settings.wrong(name, _wanted(types[current]))
+        values[current] = value
+    config = DictionaryConfig(**values)
     if config.architecture in ("topk", "batch_topk") and not 1 <= config.k <= config.n_latents:
         raise settings.wrong("k", f"in 1…{config.n_latents}")
     return config

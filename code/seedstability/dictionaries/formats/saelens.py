@@ -1,15 +1,16 @@
-"""SAELens, versions 1 to 6: `cfg.json` + `sae_weights.safetensors`.
+"""Checkpoint format of SAELens, versions 1 to 6: `cfg.json` + `sae_weights.safetensors`.
 
-Encoder and decoder lie as W_enc (d × n) and W_dec (n × d). What its classes do at inference, read
-in sae-lens 6.54.12 (`saes/`) and, for older settings, in `handle_pre_6_0_config`:
+The encoder is stored as W_enc (d × n), the decoder as W_dec (n × d). Inference of its classes,
+according to sae-lens 6.54.12 (`saes/`) and, for older settings, `handle_pre_6_0_config`:
 
-- `standard`, `topk` (ReLU on the k kept), `jumprelu` (ReLU, then what exceeds the threshold);
-- `batchtopk` and `matryoshka_batchtopk` only in checkpoints of training; the library saves them
-  for inference as `jumprelu` with one threshold, and so they are read;
-- `rescale_acts_by_decoder_norm`: pre-activations times the lengths of the decoder's rows, whose
-  directions are then written. Folded here into encoder and decoder;
-- `expected_average_only_in`: trained on activations times a factor, which training folds into the
-  weights at its end. A checkpoint from before has it in `activation_scaler.json`: folded here.
+- `standard`; `topk` (ReLU on the k kept); `jumprelu` (ReLU, then latents above the threshold).
+- `batchtopk` and `matryoshka_batchtopk` occur only in training checkpoints. The library saves them
+  for inference as `jumprelu` with one threshold; they are read as such.
+- `rescale_acts_by_decoder_norm`: pre-activations are multiplied by the decoder norms, and the
+  decoder is normalized. Both are folded into encoder and decoder here.
+- `expected_average_only_in`: trained on activations times a factor, which is folded into the
+  weights at the end of training. An earlier checkpoint has it in `activation_scaler.json`; it is
+  folded here.
 """
 
 from pathlib import Path
@@ -48,15 +49,15 @@ _THRESHOLDS: dict[Kind, set[str]] = {
     "batchtopk": {"topk_threshold"},
 }
 _SCALER = "activation_scaler.json"
-# The first with this layout of settings; SAELens reads what says no version as an older layout.
+# The first version with this layout; SAELens reads settings without a version as an older layout.
 _VERSION = "6.0.0"
 
 
 def read(folder: Path) -> SAE:
-    """The SAE in a folder of SAELens.
+    """Read an SAE of SAELens.
 
     Raises:
-        UserError: a file that is damaged, or settings that no SAE here can have.
+        UserError: a damaged file, or unsupported settings.
     """
     settings = read_settings(folder / FORMAT.settings)
     kind = _kind(settings)
@@ -83,19 +84,19 @@ def read(folder: Path) -> SAE:
 
 
 def write(sae: SAE) -> Files:
-    """Both files of an SAE.
+    """Contents of the files of an SAE.
 
     Raises:
-        UserError: it is one that SAELens does not have.
+        UserError: an SAE that SAELens does not support.
     """
     config = sae.config
     if config.architecture == "topk" and not config.rectify:
         raise UserError(
-            "rectify is False; SAELens sets negative latents to zero: take seedstability"
+            "rectify is False; SAELens sets negative latents to zero: use seedstability"
         )
     if config.architecture in ("jumprelu", "batch_topk") and (sae.threshold < 0).any():
         raise UserError(
-            "threshold is negative; SAELens sets negative latents to zero: take seedstability"
+            "threshold is negative; SAELens sets negative latents to zero: use seedstability"
         )
     metadata: dict = {"sae_lens_version": _VERSION, "sae_lens_training_version": None}
     settings = {
@@ -122,7 +123,7 @@ def write(sae: SAE) -> Files:
         settings |= {"architecture": "jumprelu"}
         weights["threshold"] = sae.threshold
     if config.architecture == "batch_topk":
-        # As SAELens itself says of a jumprelu what it was trained as.
+        # SAELens records the architecture of training in this way.
         metadata["training_architecture"] = "batchtopk"
         metadata["training_architecture_details"] = {"k": config.k}
     return Files(settings, weights)
@@ -132,7 +133,7 @@ def _kind(settings: Settings) -> Kind:
     name = settings.word("architecture", "standard")
     if name not in _KINDS:
         raise settings.wrong("architecture", f"one of {', '.join(_KINDS)}")
-    # Up to version 5 the activation function was a setting of its own, under two names.
+    # Up to version 5 the activation function was a separate setting, with two names.
     for key in ("activation_fn_str", "activation_fn"):
         activation = settings.word(key, "relu")
         if activation == "topk" and name in ("standard", "topk"):
@@ -156,13 +157,13 @@ def _config(settings: Settings, kind: Kind, n: int) -> DictionaryConfig:
     k_of_training = settings.number("k") if kind == "batchtopk" else _batch_topk(settings)
     if k_of_training is None:
         return of_unknown_training("jumprelu", n, centered=centered)
-    # Theirs may be a fraction; at inference the threshold alone decides.
+    # k may be a fraction in SAELens; inference uses the threshold alone.
     k = min(max(1, round(k_of_training)), n)
     return of_unknown_training("batch_topk", n, k, centered=centered)
 
 
 def _batch_topk(settings: Settings) -> float | None:
-    """Latents kept on average, where a `jumprelu` says that it was trained as BatchTopK."""
+    """k of a `jumprelu` that was trained as BatchTopK, else None."""
     metadata = settings.values.get("metadata")
     if not isinstance(metadata, dict) or "training_architecture_details" not in metadata:
         return None
@@ -181,22 +182,25 @@ def _threshold(weights: Weights, kind: Kind, n: int) -> Float[Tensor, " n"]:
 
 
 def _refuse_finetuned(weights: Weights, n: int) -> None:
-    # Older versions wrote the factors into every file, all of them 1 where there was no finetuning.
+    # Older versions wrote the factors into every file; they are 1 without fine-tuning.
     if "scaling_factor" in weights.tensors and (weights.take("scaling_factor", n) != 1).any():
-        raise UserError(f"{weights.path}: scaling_factor is not 1; finetuned SAEs are not read")
+        raise UserError(
+            f"{weights.path}: scaling_factor is not 1; fine-tuned SAEs are not supported"
+        )
 
 
 def _input_scale(settings: Settings, folder: Path) -> float:
-    kept = "normalize_activations"
-    said = settings.values.get(kept)
-    # Early versions had a flag, and null for no.
-    if said in (None, False, "none"):
+    key = "normalize_activations"
+    value = settings.values.get(key)
+    # Early versions had a flag, or null.
+    if value in (None, False, "none"):
         return 1.0
-    if said not in (True, "expected_average_only_in"):
-        raise settings.wrong(kept, "none or expected_average_only_in")
+    if value not in (True, "expected_average_only_in"):
+        raise settings.wrong(key, "none or expected_average_only_in")
     if not (folder / _SCALER).exists():
         raise settings.wrong(
-            kept, f"none where no {_SCALER} says the factor (fold_activation_norm_scaling_factor)"
+            key,
+            f"none without {_SCALER}, which has the factor (fold_activation_norm_scaling_factor)",
         )
     scaler = read_settings(folder / _SCALER)
     scaler.without("has_whitening")

@@ -1,9 +1,9 @@
-"""sparsify (EleutherAI): `cfg.json` + `sae.safetensors`.
+"""Checkpoint format of sparsify (EleutherAI): `cfg.json` + `sae.safetensors`.
 
-Both matrices lie as ours, n × d. Read in eai-sparsify 1.3.3, `SparseCoder`: the decoder's bias is
-subtracted first, and of the rectified pre-activations the k largest are kept. Trained with
-`multi_topk`, its `forward` gives a reconstruction from 4k latents, which only that loss wants; what
-is read is `encode` and `decode`, from k.
+Both matrices are stored as n × d. According to eai-sparsify 1.3.3, `SparseCoder`, the decoder bias
+is subtracted first, and the k largest of the rectified pre-activations are kept. Trained with
+`multi_topk`, its `forward` also reconstructs from 4k latents for that loss; `encode` and `decode`,
+which are read here, use k.
 """
 
 from pathlib import Path
@@ -17,19 +17,19 @@ from seedstability.dictionaries.sae import SAE
 from seedstability.errors import UserError
 
 _TENSORS = ("encoder.weight", "encoder.bias", "W_dec", "b_dec")
-# With these a coder is no autoencoder of one layer: it skips the latents, predicts something else,
-# subtracts a table first, or (in the first versions) keeps the largest magnitudes.
-_BEYOND = ("skip_connection", "transcode", "embed_skip", "gram_lookup", "signed")
+# Features beyond an autoencoder: a skip connection, another target, a token table that is
+# subtracted, or (in the first versions) selection by magnitude.
+_UNSUPPORTED = ("skip_connection", "transcode", "embed_skip", "gram_lookup", "signed")
 
 
 def read(folder: Path) -> SAE:
-    """The SAE in a folder of sparsify.
+    """Read an SAE of sparsify.
 
     Raises:
-        UserError: a file that is damaged, or settings that no SAE here can have.
+        UserError: a damaged file, or unsupported settings.
     """
     settings = read_settings(folder / FORMAT.settings)
-    settings.without(*_BEYOND)
+    settings.without(*_UNSUPPORTED)
     if settings.word("activation", "topk") != "topk":
         raise settings.wrong("activation", "topk")
     d = settings.whole("d_in")
@@ -48,29 +48,29 @@ def read(folder: Path) -> SAE:
 
 
 def write(sae: SAE) -> Files:
-    """Both files of an SAE.
+    """Contents of the files of an SAE.
 
     Raises:
-        UserError: it is one that sparsify does not have.
+        UserError: an SAE that sparsify does not support.
     """
     config = sae.config
     if config.architecture != "topk":
         raise UserError(
-            f"architecture is {config.architecture}; sparsify has topk alone: take saelens or "
+            f"architecture is {config.architecture}; sparsify supports topk alone: use saelens or "
             "seedstability"
         )
     if not config.rectify:
         raise UserError(
-            "rectify is False; sparsify sets negative latents to zero: take seedstability"
+            "rectify is False; sparsify sets negative latents to zero: use seedstability"
         )
     if not config.bias_before_encoder and sae.decoder_bias.any():
         raise UserError(
-            "bias_before_encoder is False; sparsify subtracts the bias first: take saelens or "
+            "bias_before_encoder is False; sparsify subtracts the bias first: use saelens or "
             "seedstability"
         )
     settings = {
         "activation": "topk",
-        "expansion_factor": 32,  # not read beside num_latents, but always there
+        "expansion_factor": 32,  # always present, ignored if num_latents is given
         "normalize_decoder": config.unit_norm_decoder,
         "num_latents": sae.decoder.shape[0],
         "k": config.k,
@@ -84,7 +84,7 @@ def write(sae: SAE) -> Files:
 
 
 def _latents(settings: Settings, d: int) -> int:
-    # 0 and none at all both mean: as the factor says.
+    # Without num_latents, or with 0, the expansion factor counts.
     if settings.values.get("num_latents"):
         return settings.whole("num_latents")
     return d * settings.whole("expansion_factor")

@@ -1,4 +1,4 @@
-"""A checkpoint's weights: files of tensors that somebody else wrote, read without trusting them."""
+"""Read the weights of a checkpoint, as untrusted files."""
 
 import pickle
 import re
@@ -15,49 +15,49 @@ from torch import Tensor
 from seedstability.dictionaries.formats.settings import size_of
 from seedstability.errors import UserError
 
-# Narrower ones come with scales of their own, somewhere else in the file.
+# Narrower types have scales, stored elsewhere in the file.
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
 @dataclass(frozen=True)
 class Weights:
-    """The tensors of one file, each asked for with the shape that it must have."""
+    """Tensors of one file, with access by expected shape."""
 
     path: Path
-    """The file; every complaint names it."""
+    """The file, named in every error."""
     tensors: dict[str, Tensor]
-    """What it holds, as it lies there; nothing may be trusted but the names."""
+    """Tensors as stored; only the names are validated."""
 
     def take(self, name: str, *shape: int) -> Tensor:
-        """One of them, as a float32 copy that no longer needs the file.
+        """Copy a tensor to float32.
 
         Raises:
-            UserError: it is missing, of another shape, no floats, or not finite everywhere.
+            UserError: missing, of another shape, not floats, or not finite.
         """
-        tensor = self._needed(name)
+        tensor = self._required(name)
         if tuple(tensor.shape) != shape:
             raise UserError(
-                f"{self.path}: {name} has shape {list(tensor.shape)}; the settings ask for "
+                f"{self.path}: {name} has shape {list(tensor.shape)}; the settings require "
                 f"{list(shape)}"
             )
         if tensor.dtype not in _FLOATS:
             raise UserError(
-                f"{self.path}: {name} holds {tensor.dtype}; weights are floats of 16, 32 or 64 bits"
+                f"{self.path}: {name} is {tensor.dtype}; weights are floats of 16, 32 or 64 bits"
             )
         taken = tensor.detach().to(torch.float32, copy=True, memory_format=torch.contiguous_format)
         if not taken.isfinite().all():
             raise UserError(
-                f"{self.path}: {name} is not finite at {_first_bad(taken)}; weights must be"
+                f"{self.path}: {name} is not finite at {_first_bad(taken)}; weights must be finite"
             )
         return taken
 
     def whole(self, name: str) -> int:
-        """One that is a single whole number.
+        """Get a scalar integer.
 
         Raises:
-            UserError: it is something else.
+            UserError: not one whole number.
         """
-        tensor = self._needed(name)
+        tensor = self._required(name)
         if tensor.numel() != 1 or tensor.is_floating_point() or tensor.is_complex():
             raise UserError(
                 f"{self.path}: {name} is {tensor.dtype}{list(tensor.shape)}; it must be one "
@@ -65,79 +65,78 @@ class Weights:
             )
         return int(tensor.item())
 
-    def _needed(self, name: str) -> Tensor:
+    def _required(self, name: str) -> Tensor:
         if name not in self.tensors:
             there = ", ".join(sorted(self.tensors)) or "nothing"
-            raise UserError(f"{self.path} has no {name}; it holds {there}")
+            raise UserError(f"{self.path} has no {name}; it contains {there}")
         return self.tensors[name]
 
 
 def read_safetensors(path: Path, known: Collection[str]) -> Weights:
-    """The tensors in a safetensors file.
+    """Read a safetensors file.
 
     Args:
         path: the file.
-        known: names that may be there; what is under another would be left out in silence.
+        known: names of supported tensors.
 
     Raises:
-        UserError: no such file, a damaged one, or one with other tensors.
+        UserError: missing, damaged, or with unsupported tensors.
     """
     size_of(path)
     try:
         with safe_open(path, "pt") as file:
             names = list(file.keys())
-            _refuse_strangers(path, names, known)
+            _refuse_unknown(path, names, known)
             return Weights(path, {name: file.get_tensor(name) for name in names})
     except (SafetensorError, OSError, RuntimeError) as error:
-        raise UserError(f"{path} is no safetensors file that can be read: {_line(error)}") from None
+        raise UserError(f"{path} is not a readable safetensors file: {_line(error)}") from None
 
 
 def read_pickled(path: Path, known: Collection[str]) -> Weights:
-    """The tensors in a file of `torch.save`, whose pickle is not allowed to run anything.
+    """Read a state dict of `torch.save`, without running code in its pickle.
 
     Args:
         path: the file.
-        known: names that may be there.
+        known: names of supported tensors.
 
     Raises:
-        UserError: no such file, a damaged one, one that holds more than named tensors, or one
-            with other names.
+        UserError: missing, damaged, not a state dict, or with unsupported tensors.
     """
     size = size_of(path)
     try:
         _refuse_compressed(path)
-        # Not mapped: then torch checks each claimed size against what lies in the archive.
+        # Without mmap, torch checks each claimed size against the archive.
         found: Any = torch.load(path, map_location="cpu", weights_only=True, mmap=False)
     except UserError:
         raise
-    except Exception as error:  # torch walks through a stranger's pickle, which can raise anything
-        raise UserError(f"{path} cannot be read as tensors alone: {_why(error)}") from None
+    except Exception as error:  # an untrusted pickle can raise anything
+        raise UserError(f"{path} is not a readable file of tensors: {_why(error)}") from None
     if not isinstance(found, dict) or not all(isinstance(name, str) for name in found):
-        raise UserError(f"{path} holds no tensors by name, as a state_dict has them")
-    _refuse_strangers(path, list(found), known)
+        raise UserError(f"{path} is not a state dict; it must contain tensors by name")
+    _refuse_unknown(path, list(found), known)
     for name, tensor in found.items():
-        _refuse_strange(path, name, tensor, size)
+        _refuse_unusual(path, name, tensor, size)
     return Weights(path, dict(found))
 
 
-def _refuse_strangers(path: Path, names: list[str], known: Collection[str]) -> None:
-    strangers = sorted(set(names) - set(known))
-    if strangers:
-        more = f" and {len(strangers) - 3} more" if len(strangers) > 3 else ""
+def _refuse_unknown(path: Path, names: list[str], known: Collection[str]) -> None:
+    unknown = sorted(set(names) - set(known))
+    if unknown:
+        more = f" and {len(unknown) - 3} more" if len(unknown) > 3 else ""
         raise UserError(
-            f"{path} holds {', '.join(map(repr, strangers[:3]))}{more}; an SAE that can be read "
-            f"has {', '.join(sorted(known))} at most"
+            f"{path} contains {', '.join(map(repr, unknown[:3]))}{more}; supported tensors are "
+            f"{', '.join(sorted(known))}"
         )
 
 
 def _refuse_compressed(path: Path) -> None:
-    # torch.save compresses nothing; a few bytes that unpack to gigabytes are somebody's trick.
+    # torch.save does not compress; compressed data could expand to gigabytes.
     with zipfile.ZipFile(path) as archive:
         if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
-            raise UserError(f"{path} is compressed, which no file of torch.save is")
+            raise UserError(f"{path} is compressed; files of torch.save are not")
 
 
-def _refuse_strange(path: Path, name: str, tensor: Any, size: int) -> None:
+def _refuse_unusual(path: Path, name: str, tensor: Any, size: int) -> None:
     ordinary = (
         isinstance(tensor, Tensor)
         and tensor.layout == torch.strided
@@ -146,8 +145,8 @@ def _refuse_strange(path: Path, name: str, tensor: Any, size: int) -> None:
         and not tensor.is_nested
     )
     if not ordinary:
-        raise UserError(f"{path}: {name} is no ordinary tensor")
-    # Strides of zero make a tensor of terabytes out of one number.
+        raise UserError(f"{path}: {name} is not a dense CPU tensor")
+    # Strides of zero could make a tensor of terabytes from one number.
     if tensor.numel() * tensor.element_size() > size:
         raise UserError(
             f"{path}: {name} claims shape {list(tensor.shape)}, more than the file's {size} bytes"
@@ -162,10 +161,10 @@ def _why(error: Exception) -> str:
     if not isinstance(error, pickle.UnpicklingError):
         return _line(error)
     named = re.search(r"GLOBAL `?([\w.]+)", str(error))
-    wanted = f"{named.group(1)[:80]}" if named else "more than that"
-    return f"its pickle wants {wanted}, of which nothing was run"
+    wanted = f"{named.group(1)[:80]}" if named else "code"
+    return f"its pickle calls {wanted}, which was not run"
 
 
 def _line(error: Exception) -> str:
-    said = str(error).strip().splitlines() or [""]
-    return f"{type(error).__name__} {said[0][:200]}".strip()
+    lines = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__} {lines[0][:200]}".strip()

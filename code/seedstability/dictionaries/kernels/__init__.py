@@ -1,1 +1,1 @@
-"""Compiled loops of training and encoding."""
+"""Compiled kernels of training and encoding."""

@@ -1,15 +1,16 @@
-"""From the latents that fired to the parameters one step on, each latent's row visited once.
+"""Fused backward pass and Adam step from sparse entries, one latent's row at a time.
 
-Only the entries (sample s, latent j) of a batch that fired carry gradients. With the batch's
+Only the active entries (sample s, latent j) of a batch carry gradients. With the batch's
 `upstream` G = ∂loss/∂x̂, an entry's value z and its slope ζ = ∂loss/∂(pre-activation):
 
     ∂D_j = Σ z G_s      ∂E_j = Σ ζ (x_s − subtracted)      ∂e_j = Σ ζ      over j's entries.
 
-Sorted by latent, one row of E and of D at a time gets its gradient, Adam's step (Kingma & Ba,
-1412.6980) and its length, while it lies in the cache; no gradient is ever stored. A latent that
-did not fire makes Adam's step of zero gradient.
+Entries are sorted by latent. One row of E and of D at a time gets its gradient, Adam's step (Kingma
+& Ba, 1412.6980) and its normalization while it is in the cache; gradients are never stored. A
+latent that did not fire gets Adam's step of zero gradient.
 
-`encoder_entries` and `decoder_entries` are the entries that move E and D, each as `sort_by_latent` returns them.
+`encoder_entries` and `decoder_entries` determine the gradients of E and D, each in the form that
+`sort_by_latent` returns.
 """
 
 import numpy as np
@@ -24,11 +25,11 @@ _ONE = np.float32(1)
 def reconstruct(
     x, offsets, latents, values, decoder, bias, weight, upstream, slopes, samples, firings
 ):
-    """A batch [b, d] and its reconstruction from m entries, sample s's from `offsets[s]` on.
+    """Reconstruct a batch [b, d] from m entries; those of sample s begin at `offsets[s]`.
 
-    Into `upstream` [b, d] goes the error x̂ − x times the sample's `weight` [b]; into `slopes` [m]
-    what that has along each entry's decoder row; into `samples` [m] the entries' samples. Entries
-    whose value is not zero are added to `firings` [n]. Returns each sample's squared error [b].
+    Writes to `upstream` [b, d] the error x̂ − x times the sample's `weight` [b], to `slopes` [m] its
+    product with each entry's decoder row, and to `samples` [m] the entries' samples. Adds nonzero
+    entries to `firings` [n]. Returns each sample's squared error [b].
     """
     b, d = x.shape
     squares = np.empty(b, np.float32)
@@ -49,7 +50,7 @@ def reconstruct(
 
 @kernel
 def _add_rows(total, rows, which, weights):
-    """Add Σ weight · row to `total`; four rows at a time, so that `total` is read once for four."""
+    """Add Σ weight · row to `total`, four rows at a time to read `total` less often."""
     d, m = len(total), len(which)
     fours = m - m % 4
     for at in range(0, fours, 4):
@@ -70,7 +71,7 @@ def _add_rows(total, rows, which, weights):
 
 @kernel
 def _dots(row, rows, which, products):
-    """The product of `row` with each of the rows named, four at a time."""
+    """Dot products of `row` with the rows at `which`, four at a time."""
     d, m = len(row), len(which)
     fours = m - m % 4
     for at in range(0, fours, 4):
@@ -101,8 +102,10 @@ def _dot(one, other):
 
 @kernel
 def sort_by_latent(latents, samples, weights, n):
-    """Entries in the order of their latents, a stable counting sort: `bounds` [n + 1], and samples
-    and weights [m], latent j's from `bounds[j]` to `bounds[j + 1]`."""
+    """Sort entries by latent, by a stable counting sort.
+
+    Returns `bounds` [n + 1], samples and weights [m]; latent j has `bounds[j]` to `bounds[j + 1]`.
+    """
     bounds, places = _places(latents, n)
     sorted_samples, sorted_weights = np.empty_like(samples), np.empty_like(weights)
     for m in range(len(places)):
@@ -112,7 +115,7 @@ def sort_by_latent(latents, samples, weights, n):
 
 @kernel
 def sort_both_by_latent(latents, samples, weights, others, n):
-    """The same for two weights of the same entries, sorted once."""
+    """Sort two weights of the same entries by latent."""
     bounds, places = _places(latents, n)
     sorted_samples = np.empty_like(samples)
     sorted_weights, sorted_others = np.empty_like(weights), np.empty_like(others)
@@ -124,7 +127,7 @@ def sort_both_by_latent(latents, samples, weights, others, n):
 
 @kernel
 def _places(latents, n):
-    """Where latents begin, [n + 1], and which place each entry has among them, [m]."""
+    """Bounds of each latent's entries [n + 1], and each entry's sorted position [m]."""
     bounds = np.zeros(n + 1, np.int64)
     for latent in latents:
         bounds[latent + 1] += 1
@@ -140,7 +143,7 @@ def _places(latents, n):
 
 @kernel
 def row_gradients(j, batch, dense, encoder_row, decoder_row):
-    """∂E_j and ∂D_j into the two rows, ∂e_j returned; `dense` is what else wants to move them."""
+    """Write ∂E_j and ∂D_j into the two rows, return ∂e_j; `dense` are further gradients."""
     centered, upstream, encoder_entries, decoder_entries = batch
     dense_encoder, dense_bias, dense_decoder = dense
     for i in range(len(encoder_row)):
@@ -160,7 +163,7 @@ def row_gradients(j, batch, dense, encoder_row, decoder_row):
 
 @kernel
 def adam_row(row, mean, square, gradient, rate, unbias):
-    """One step of Adam on one row; `rate` and `unbias` carry the corrections of its moments."""
+    """One step of Adam on one row; `rate` and `unbias` include the bias corrections."""
     for i in range(len(row)):
         g = gradient[i]
         m = BETA1 * mean[i] + (_ONE - BETA1) * g
@@ -171,12 +174,12 @@ def adam_row(row, mean, square, gradient, rate, unbias):
 
 @kernel
 def descend(weights, means, squares, batch, dense, rates, scale, how):
-    """Adam's step for every latent: E, e and D in `weights`, their moments in `means` and
-    `squares`, all in place. Gradients are multiplied by `scale` first.
+    """Take Adam's step for every latent, in place.
 
-    `rates` holds Adam's rate and the factor of its second moment, `how` whether the decoder is
-    frozen, loses its parallel gradient, and gets rows of length one. Returns Σ ∂e_j E_j [d], with E
-    as it was before.
+    `weights` are E, e and D; `means` and `squares` are their moments. Gradients are multiplied by
+    `scale` first. `rates` are Adam's rate and the factor of its second moment. `how` says whether
+    the decoder is frozen, its parallel gradient removed, and its rows normalized. Returns
+    Σ ∂e_j E_j [d], with E before the step.
     """
     encoder, encoder_bias, decoder = weights
     rate, unbias = rates
@@ -207,7 +210,7 @@ def descend(weights, means, squares, batch, dense, rates, scale, how):
 
 @kernel
 def squared_norm(weights, batch, dense, how):
-    """Squared length of the gradient of E, e and D (unless it is frozen), and Σ ∂e_j E_j [d]."""
+    """Squared norm of the gradient of E, e and D (unless frozen), and Σ ∂e_j E_j [d]."""
     encoder, _, decoder = weights
     frozen, remove_parallel, _ = how
     n, d = encoder.shape
@@ -230,14 +233,14 @@ def squared_norm(weights, batch, dense, how):
 
 @kernel
 def gradients(batch, dense, encoder, encoder_bias, decoder):
-    """∂E, ∂e and ∂D themselves, into the last three arrays."""
+    """Write ∂E, ∂e and ∂D into the last three arrays."""
     for j in range(len(encoder)):
         encoder_bias[j] = row_gradients(j, batch, dense, encoder[j], decoder[j])
 
 
 @kernel
 def remove_along(gradient, row):
-    """Take from `gradient` what points along the unit vector `row`."""
+    """Remove from `gradient` the component parallel to the unit vector `row`."""
     along = _dot(gradient, row)
     for i in range(len(row)):
         gradient[i] -= along * row[i]
@@ -251,8 +254,8 @@ def _multiply(row, factor):
 
 @kernel
 def rectify(pre, firings):
-    """Negative entries of `pre` [b, n] to zero; adds to `firings` [n] the positive ones of each
-    column, and returns their sum."""
+    """Apply ReLU to `pre` [b, n] in place; adds each column's positive entries to `firings` [n] and
+    returns their sum."""
     total = 0.0
     for s in range(len(pre)):
         row, part = pre[s], np.float32(0)
@@ -267,8 +270,8 @@ def rectify(pre, firings):
 
 @kernel
 def mask_slopes(slopes, latents, l1, bias):
-    """Slopes [b, n] plus `l1` where the latent is positive, elsewhere zero; their sums over the
-    samples are added to `bias` [n]."""
+    """Add `l1` to slopes [b, n] of positive latents, set the others to zero, and add the sums over
+    samples to `bias` [n]."""
     for s in range(len(slopes)):
         row, latent = slopes[s], latents[s]
         for j in range(len(row)):

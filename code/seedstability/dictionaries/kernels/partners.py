@@ -1,4 +1,4 @@
-"""Best partners between two dictionaries, from the matrix of their cosines."""
+"""Nearest partners between two dictionaries from the matrix of cosines."""
 
 import numpy as np
 
@@ -7,8 +7,7 @@ from seedstability.compiled import kernel
 
 @kernel
 def best_of_columns(cosines):
-    """Row of each column's largest entry, int32[m], in one pass along the rows of a matrix [n, m];
-    of equals the first."""
+    """Argmax of each column of a matrix [n, m], as int32[m]; the first among ties."""
     rows = np.zeros(cosines.shape[1], np.int32)
     highest = cosines[0].copy()
     for i in range(1, len(cosines)):

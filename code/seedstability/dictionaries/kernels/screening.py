@@ -1,6 +1,6 @@
-"""Upper bounds for all pairs of a sample and a latent, exact values for the few that count.
+"""Kernels of screened TopK: upper bounds of all pre-activations, exact values of the candidates.
 
-What is bounded, and why the bounds hold, says `dictionaries.screening`.
+`dictionaries.screening` derives the bounds.
 """
 
 import numpy as np
@@ -16,16 +16,17 @@ _INFINITY = np.float32(np.inf)
 _MEMBERS = 32
 _EIGHT = 8
 
-# Products are added one after the other, each fused with its sum. These flags stay on the
-# instructions also where they are compiled into a function that may reorder its own.
+# Each product is fused with its addition, in order. These flags hold even if the function is
+# inlined into one that may reorder its own operations.
 _in_order = njit(nogil=True, error_model="numpy", fastmath={"contract"})
 
 
 @kernel
 def round_rows(matrix, words, short, lengths, residuals):
-    """Round `matrix` [m, d], of which `words` are the bits, to bfloat16, the bits of which go to
-    `short` [m, d]. Each row's length, and the length of what rounding changed in it, go to the last
-    two arrays [m]."""
+    """Round `matrix` [m, d], with bits `words`, to bfloat16 bits `short` [m, d].
+
+    Writes each row's length and the length of its rounding error to the last two arrays [m].
+    """
     m, d = matrix.shape
     for j in range(m):
         row, row_words, row_short = matrix[j], words[j], short[j]
@@ -42,9 +43,11 @@ def round_rows(matrix, words, short, lengths, residuals):
 
 @kernel
 def upper_bounds(row, by_length, by_residual, latents, above):
-    """Upper bounds of one sample's pre-activations into `above` [n], from the bits of its rounded
-    products `row` [n], its two margin factors, and of each latent the length, the residual and
-    the raised bias in `latents`, three arrays [n]."""
+    """Write upper bounds of one sample's pre-activations to `above` [n].
+
+    `row` [n] are the bits of its rounded products; `by_length` and `by_residual` its margin
+    factors; `latents` the length, residual and raised bias of each latent, three arrays [n].
+    """
     lengths, residuals, raised = latents
     for i in range(len(row)):
         product = np.int32(np.int32(row[i]) << 16).view(np.float32)
@@ -54,13 +57,12 @@ def upper_bounds(row, by_length, by_residual, latents, above):
 
 @kernel
 def keep_screened(products, samples, latents, exact, k, kept, values):
-    """Columns and values of the k largest pre-activations of each sample, into arrays [b, k].
+    """Write columns and values of the k largest pre-activations of each sample to arrays [b, k].
 
     `products` [b, n] are the bits of the rounded products; `samples` the two margin factors [b];
     `latents` as in `upper_bounds`; `exact` the samples [b, d], the encoder [n, d], its bias [n]
-    and the length of the blocks in which the exact product is summed. Returns how many entries
-    were rescored, or −1 where this is of no use: numbers too large or not finite, or so many
-    entries that the exact product is faster.
+    and the block length in which the exact product is summed. Returns the number of rescored
+    entries, or −1 if numbers are too large or not finite, or if the exact product would be faster.
     """
     by_length, by_residual = samples
     centered, encoder, bias, block = exact
@@ -87,15 +89,15 @@ def keep_screened(products, samples, latents, exact, k, kept, values):
 
 @kernel
 def _groups(n, k):
-    # The k-th largest of the groups' maxima is a good first guess if there are a few times k. An
-    # odd multiple of 16, since members a power of two apart would compete for places in the cache.
+    # The k-th largest group maximum is a good first guess if there are a few times k groups. An odd
+    # multiple of 16, since members a power of two apart would compete for cache lines.
     return min(n, max(n // _MEMBERS, 4 * k) // 32 * 32 + 16)
 
 
 @kernel
 def _rescore_possible(above, maxima, pair, k, columns, found):
-    """Columns, ascending, and values of all latents that can be among the k largest; returns
-    how many these are."""
+    """Find columns, ascending, and values of all latents that can be among the k largest; returns
+    their number."""
     _group_maxima(above, maxima)
     likely = -_INFINITY
     if len(maxima) >= k:
@@ -111,8 +113,8 @@ def _rescore_possible(above, maxima, pair, k, columns, found):
 
 @kernel
 def _group_maxima(above, maxima):
-    """Of every group of columns that are len(maxima) apart. Vectorised, unlike those of columns
-    next to each other."""
+    """Maxima of groups of columns that are len(maxima) apart. Groups of adjacent columns would not
+    vectorize."""
     groups = len(maxima)
     maxima[:] = above[:groups]
     for base in range(groups, len(above), groups):
@@ -123,7 +125,7 @@ def _group_maxima(above, maxima):
 
 @kernel
 def _pick(above, maxima, low, high, columns, count):
-    """Append the columns whose bound is at least `low`, less than `high`; returns the new count."""
+    """Append columns with bounds in [`low`, `high`); returns the new count."""
     for g in range(len(maxima)):
         if maxima[g] >= low:
             for i in range(g, len(above), len(maxima)):
@@ -134,9 +136,9 @@ def _pick(above, maxima, low, high, columns, count):
 
 @_in_order
 def _rescore(pair, columns, first, last, found):
-    """Pre-activations of the entries `first` to `last`, summed in the exact product's order."""
+    """Compute pre-activations of entries `first` to `last` in the exact product's order."""
     x, encoder, bias, block = pair
-    columns[last : last + _EIGHT - 1] = 0  # rescored for nothing, to have eight each time
+    columns[last : last + _EIGHT - 1] = 0  # padding, to process eight each time
     for c in range(first, last, _EIGHT):
         e = columns[c : c + _EIGHT]
         for i in range(_EIGHT):
@@ -153,7 +155,7 @@ def _rescore(pair, columns, first, last, found):
 
 @_in_order
 def _eight_sums(x, rows, start, stop):
-    # Eight at once, since each sum has to wait for its last step.
+    # Eight at once, since each sum is a chain of dependent steps.
     (e0, e1, e2, e3), (e4, e5, e6, e7) = rows
     t0 = t1 = t2 = t3 = t4 = t5 = t6 = t7 = np.float32(0)
     for i in range(start, stop):
@@ -184,7 +186,7 @@ def _sort(columns, found, count):
 
 @kernel
 def rescore_all(centered, encoder, bias, block, n, pre):
-    """Pre-activations of the first n latents into `pre` [b, n], as `keep_screened` has them."""
+    """Write pre-activations of the first n latents to `pre` [b, n], as `keep_screened` does."""
     columns, found = np.arange(n + _EIGHT).astype(np.int32), np.empty(n + _EIGHT, np.float32)
     for s in range(len(centered)):
         _rescore((centered[s], encoder, bias, block), columns, 0, n, found)

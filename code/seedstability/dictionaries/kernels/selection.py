@@ -1,9 +1,8 @@
-"""The exact k largest of a row, in a few quick passes over it.
+"""Exact selection of the k largest entries of a row, in a few fast passes.
 
-Counting how many entries reach a cut is the fastest thing a processor does with a row, so a cut
-that few more than k entries reach is found by counting, from where it usually lies. What reaches
-it is picked out in order, and bisection separates the k largest of those few. Which columns come
-out does not depend on the first guess: the k largest, among equals the first ones, ascending.
+Counting the entries above a cut is fast. A cut with slightly more than k entries is found by
+counting, from an initial guess. Its entries are collected in order, and bisection separates the k
+largest. The result does not depend on the guess: the k largest, the first among ties, ascending.
 """
 
 import numpy as np
@@ -13,7 +12,7 @@ from seedstability.compiled import kernel
 
 @kernel
 def keep_largest(pre, k, latents, values):
-    """Columns and values of the k largest of each row of `pre` [b, n], into arrays [b, k]."""
+    """Write columns and values of the k largest of each row of `pre` [b, n] to arrays [b, k]."""
     n = pre.shape[1]
     buffers = _buffers(n)
     usual = np.array([0.1], np.float32)
@@ -23,9 +22,10 @@ def keep_largest(pre, k, latents, values):
 
 @kernel
 def keep_largest_excluding(pre, kept, k, latents, values):
-    """Of each row of `pre` [b, n] the k entries of largest magnitude among those that `kept`
-    [b, k'] does not name: columns, and +1 or −1 (0 for zero) in the place of `values`; returns
-    each row's summed magnitudes [b]."""
+    """Select, in each row of `pre` [b, n], the k entries of largest magnitude not in `kept`.
+
+    Writes columns to `latents` and signs to `values`. Returns each row's summed magnitudes [b].
+    """
     b, n = pre.shape
     buffers = _buffers(n)
     usual = np.array([0.1], np.float32)
@@ -46,7 +46,7 @@ def keep_largest_excluding(pre, kept, k, latents, values):
 
 @kernel
 def count_above(pre, threshold):
-    """How many entries of each row of `pre` [b, n] exceed `threshold` [n]."""
+    """Count the entries of each row of `pre` [b, n] above `threshold` [n]."""
     counts = np.empty(len(pre), np.int64)
     for s in range(len(pre)):
         row, count = pre[s], 0
@@ -58,7 +58,7 @@ def count_above(pre, threshold):
 
 @kernel
 def keep_above(pre, threshold, offsets, latents, values):
-    """Columns and values of all entries above `threshold` [n], row after row from `offsets`."""
+    """Write columns and values of all entries above `threshold` [n]; row s at `offsets[s]`."""
     for s in range(len(pre)):
         row, at = pre[s], offsets[s]
         for i in range(len(row)):
@@ -69,8 +69,8 @@ def keep_above(pre, threshold, offsets, latents, values):
 
 @kernel
 def _buffers(n):
-    """Marks for all columns, rounded up to eights; columns; values. One place more each, since the
-    place after the last that counts is written too."""
+    """Buffers for marks (a multiple of eight), columns and values, with one extra element, since
+    the element after the last is written too."""
     return (
         np.zeros((n + 7) // 8 * 8, np.uint8),
         np.empty(n + 9, np.int32),
@@ -80,12 +80,12 @@ def _buffers(n):
 
 @kernel
 def _keep(row, k, usual, buffers, latents, values):
-    # `usual` is where the k-th largest value lay in the rows before, in lengths of the row.
+    # `usual` is the typical k-th largest value of the rows before, divided by the row's length.
     marks, columns, found = buffers
     size = _size(row)
     cut = _near(row, k, usual[0] * size, size / np.float32(np.sqrt(len(row))))
     count = _pick(row, cut, marks, columns, found)
-    if count < k:  # only where the row holds NaN
+    if count < k:  # only if the row has NaN
         latents[:] = np.arange(k)
         values[:] = np.nan
         return
@@ -99,7 +99,7 @@ def _keep(row, k, usual, buffers, latents, values):
     for c in range(count):
         if at == k:
             break
-        # Between low and high there is one value only, and of those that have it the first count.
+        # Values in [low, high) are all equal; the first ones are kept.
         above = found[c] >= high
         equal = (found[c] >= low) & (not above)
         latents[at], values[at] = columns[c], found[c]
@@ -117,7 +117,7 @@ def _size(row):
 
 @kernel
 def _near(row, k, cut, spread):
-    """A cut that at least k entries reach and, where a few trials find one, not many more."""
+    """Find a cut that at least k entries reach, and not many more if a few trials find one."""
     low, high = np.float32(-np.inf), np.float32(np.inf)
     most = k + k // 4 + 4
     for trial in range(64):
@@ -128,8 +128,8 @@ def _near(row, k, cut, spread):
             high = cut
         else:
             low = cut
-        # In the tail of a normal law the number that reaches a cut falls e-fold over about 0.4
-        # standard deviations; other laws take a few more trials, and bisection ends what is left.
+        # In the tail of a normal distribution the count falls e-fold over about 0.4 standard
+        # deviations. Other distributions take a few more trials; bisection does the rest.
         step = np.float32(0.4 * (1 + trial)) * spread
         cut += step * np.float32(np.log(max(reach, 0.5) / (k + k // 8 + 1)))
         if not low < cut < high:
@@ -139,12 +139,12 @@ def _near(row, k, cut, spread):
 
 @kernel
 def _pick(row, cut, marks, columns, found):
-    """Entries of at least `cut`, in order; returns how many."""
+    """Collect entries of at least `cut`, in order; returns their number."""
     n = len(row)
     for i in range(n):
         marks[i] = row[i] >= cut
-    # Both lists are written whether an entry counts or not: a branch here would be guessed wrongly
-    # too often. Eight marks are one word, so that most entries are passed over by eights.
+    # Both lists are written unconditionally: a branch would often be mispredicted. Eight marks are
+    # one word, so most entries are skipped eight at a time.
     words, hits = marks.view(np.uint64), 0
     for word in range(len(words)):
         columns[hits] = word
@@ -163,8 +163,11 @@ def _pick(row, cut, marks, columns, found):
 
 @kernel
 def split(values, count, k):
-    """Two cuts: at least k of the first `count` values reach the lower one, fewer the upper one,
-    and where those are not exactly k, the values between the two are all equal."""
+    """Find two cuts around the k-th largest of the first `count` values.
+
+    At least k values reach the lower cut, fewer the upper one. If not exactly k values reach the
+    lower cut, the values between the cuts are all equal.
+    """
     low, high = values[0], values[0]
     for c in range(count):
         low, high = min(low, values[c]), max(high, values[c])
@@ -185,8 +188,8 @@ def split(values, count, k):
 
 @kernel
 def _count(values, count, cut):
-    # In float32, the width of what is compared, four times as fast; exact up to 2^24, and where
-    # more reach a cut, only that they are many counts.
+    # A float32 counter has the width of the values and is four times as fast. It is exact up to
+    # 2^24; larger counts need not be exact.
     reach = np.float32(0)
     for c in range(count):
         reach += np.float32(1) if values[c] >= cut else np.float32(0)

@@ -286,17 +286,17 @@ class BatchedTrainer:
 
 @contextmanager
 def within_memory(device: torch.device | str, seeds: int) -> Iterator[None]:
-    """Turn running out of memory into one line for the user.
+    """Turn an out-of-memory error of torch into a UserError.
 
     Raises:
-        UserError: the seeds do not fit the memory of the device.
+        UserError: the device has too little memory.
     """
     try:
         yield
     except torch.OutOfMemoryError:
         raise UserError(
             f"{seeds} seeds at once do not fit the memory of {device}; "
-            "take fewer, a smaller batch_size, or cpu"
+            "use fewer, a smaller batch_size, or cpu"
         ) from None
 
 

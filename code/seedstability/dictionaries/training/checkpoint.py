@@ -19,7 +19,7 @@ from seedstability.errors import UserError
 _FIRINGS = "last_epoch_firings"
 
 
-class Engine(Protocol):
+class Trainer(Protocol):
     """A trainer with a state: `ThreadedTrainer` or `BatchedTrainer`."""
 
     def state(self) -> dict[str, np.ndarray]:
@@ -54,18 +54,19 @@ class Checkpoint:
         for sae in initial_saes:
             for part in (sae.encoder, sae.decoder, sae.decoder_bias):
                 digest.update(part.numpy().tobytes())
+        # "starts" is the initial SAEs' name in files of every version.
         about = {"config": asdict(config), "shape": shape, "starts": digest.hexdigest()}
         self._run = json.dumps(about, sort_keys=True)
 
-    def save(self, engine: Engine, done: int, firings: Int64[np.ndarray, "S n"]) -> None:
+    def save(self, trainer: Trainer, done: int, firings: Int64[np.ndarray, "S n"]) -> None:
         """Replace the file by the state after `done` steps.
 
         Args:
-            engine: the trainer.
+            trainer: the trainer.
             done: number of steps.
             firings: firings of the last complete epoch.
         """
-        state = {**engine.state(), _FIRINGS: firings}
+        state = {**trainer.state(), _FIRINGS: firings}
         arrays = {name: np.ascontiguousarray(array) for name, array in state.items()}
         self.path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = self.path.with_name(f".{self.path.name}.{os.getpid()}")
@@ -77,7 +78,7 @@ class Checkpoint:
         finally:
             unfinished.unlink(missing_ok=True)
 
-    def load(self, engine: Engine) -> tuple[int, Int64[np.ndarray, "S n"]] | None:
+    def load(self, trainer: Trainer) -> tuple[int, Int64[np.ndarray, "S n"]] | None:
         """Restore the trainer from the file.
 
         Returns:
@@ -105,12 +106,12 @@ class Checkpoint:
                 "name another file, or remove it to start from the beginning"
             )
         firings = state.pop(_FIRINGS)
-        if state.keys() != engine.state().keys():
+        if state.keys() != trainer.state().keys():
             raise UserError(
                 f"{self.path} is the checkpoint of a run on another device; "
-                "go on there, name another file, or remove it to start from the beginning"
+                "resume there, name another file, or remove it to start from the beginning"
             )
-        engine.load(state)
+        trainer.load(state)
         return int(about["done"]), firings
 
 

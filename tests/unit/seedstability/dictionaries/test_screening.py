@@ -48,7 +48,7 @@ def _ties() -> Case:
 
 
 def _ties_within_rounding() -> Case:
-    """Four copies of each row, of which three are changed in their last bits."""
+    """Four copies of each row, three of them changed in the last bits."""
     encoder, bias, centered = _ties()
     changed = 1 + 2**-23 * torch.randint(-1, 2, encoder.shape, generator=torch.manual_seed(0))
     changed[:160] = 1
@@ -96,16 +96,16 @@ def test_same_where_a_chunk_is_left_over(monkeypatch: pytest.MonkeyPatch):
     _same(_normal(), 16)
 
 
-def test_few_latents_are_rescored():
+def test_few_candidates_are_rescored():
     screened = _same(_normal(n=3072, d=256, b=64), 16)
     if screened.undecided_rows:
-        # Then all went to the exact path, which is right; there are no candidates to count.
-        pytest.skip("this processor's product is summed in an order we do not know")
+        # All samples were left to the exact path, so there are no candidates.
+        pytest.skip("the order of summation on this processor is unknown")
     assert 16 * 64 <= screened.candidates < 32 * 64
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, 1e37])
-def test_what_is_not_finite_is_left_to_the_exact_path(bad: float):
+def test_numbers_that_are_not_finite_are_left_to_the_exact_path(bad: float):
     for which in range(3):
         case = _normal()
         case[which][3] = bad
@@ -117,14 +117,14 @@ def test_unknown_order_is_left_to_the_exact_path(monkeypatch: pytest.MonkeyPatch
     assert _same(_ties_within_rounding(), 14).undecided_rows == 200
 
 
-def test_another_order_of_summation_would_be_noticed(monkeypatch: pytest.MonkeyPatch):
-    """That the near ties above do hang on the order, so that those tests can fail."""
+def test_near_ties_depend_on_the_order_of_summation(monkeypatch: pytest.MonkeyPatch):
+    """Another block length selects other latents, so the tests above can fail."""
     case = _ties_within_rounding()
     monkeypatch.setattr(screening, "summation_block", lambda *_: 5)
     assert (ScreenedTopK()(*case, 14).latents != topk(*case, 14).latents).any()
 
 
-def test_changed_encoder_is_seen():
+def test_a_changed_encoder_is_used():
     screened = ScreenedTopK()
     encoder, bias, centered = _normal()
     for _ in range(3):
@@ -134,7 +134,7 @@ def test_changed_encoder_is_seen():
         encoder += 0.5 * _normal(seed=1)[0]
 
 
-def test_not_contiguous_is_left_to_the_exact_path():
+def test_a_tensor_that_is_not_contiguous_is_left_to_the_exact_path():
     encoder, bias, centered = _normal()
     assert _same((encoder.t().contiguous().t(), bias, centered), 16).undecided_rows == 200
 
@@ -145,7 +145,7 @@ def test_margin_bounds_the_error_of_every_pair(case: Callable[[], Case]):
     exact = (centered @ encoder.t() + bias).numpy()
     margins = _margins(case())
     above = _above(margins, exact.shape)
-    # the mirrored problem's upper bounds are this one's lower bounds
+    # upper bounds of the negated problem are lower bounds of this one
     encoder32, bias32, centered32 = case()
     below = -_above(_margins((-encoder32, -bias32, centered32)), exact.shape)
     room = 1e-300 + np.abs(exact) * 2.0**-45  # of float64 itself

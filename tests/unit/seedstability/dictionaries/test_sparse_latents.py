@@ -1,4 +1,4 @@
-"""Which latents fire: exactly the ones that a sort, or a comparison, would find."""
+"""Selection of active latents agrees with a sort or a comparison."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ def kept(values: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def by_sorting(values: np.ndarray, k: int) -> np.ndarray:
-    """Columns of the k largest of each row, among equals the first, ascending."""
+    """Columns of the k largest of each row, the first among ties, ascending."""
     order = np.argsort(-values, axis=1, kind="stable")[:, :k]
     return np.sort(order, axis=1)
 
@@ -56,7 +56,7 @@ KINDS = (
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("n", "k"), [(8, 1), (8, 3), (8, 8), (97, 20), (1024, 32), (9001, 5)])
-def test_the_largest_are_exactly_k_and_the_first_among_equals(kind, n, k):
+def test_exactly_the_k_largest_are_kept_and_the_first_among_ties(kind, n, k):
     values = rows(kind, n)
     latents, found = kept(values, k)
     expected = by_sorting(values, k)
@@ -64,7 +64,7 @@ def test_the_largest_are_exactly_k_and_the_first_among_equals(kind, n, k):
     assert np.array_equal(found, np.take_along_axis(values, expected, axis=1))
 
 
-def test_what_is_kept_of_a_row_does_not_depend_on_the_rows_before():
+def test_the_selection_of_a_row_does_not_depend_on_other_rows():
     values = np.concatenate([rows(kind, 97) for kind in KINDS])
     together = kept(values, 20)[0]
     alone = np.concatenate([kept(row[None], 20)[0] for row in values])
@@ -72,7 +72,7 @@ def test_what_is_kept_of_a_row_does_not_depend_on_the_rows_before():
 
 
 @pytest.mark.parametrize("odd", [np.inf, -np.inf, np.nan])
-def test_rows_that_are_not_finite_end_and_harm_no_other_row(odd):
+def test_rows_that_are_not_finite_do_not_affect_other_rows(odd):
     values = rows("gaussian", 97)
     values[3, 50], values[5] = odd, odd
     latents, _ = kept(values, 20)
@@ -81,13 +81,13 @@ def test_rows_that_are_not_finite_end_and_harm_no_other_row(odd):
     assert np.array_equal(latents[fine], by_sorting(values[fine], 20))
 
 
-def test_nan_among_the_values_is_never_lost():
+def test_nan_values_are_kept():
     found = kept(np.full((2, 97), np.nan, np.float32), 20)[1]
     assert np.isnan(found).all()
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_besides_the_kept_the_largest_magnitudes_are_found(kind):
+def test_the_largest_inactive_magnitudes_are_found(kind):
     values = rows(kind, 97)
     taken = by_sorting(values, 9)
     latents, signs = np.empty((60, 7), np.int32), np.empty((60, 7), np.float32)
@@ -109,7 +109,7 @@ def dictionary(config: DictionaryConfig, d: int = 16):
 
 
 @pytest.mark.parametrize("k", [4, 60])
-def test_batch_topk_keeps_the_largest_of_the_whole_batch_that_are_positive(k):
+def test_batch_topk_keeps_the_positive_ones_of_the_largest_in_the_batch(k):
     sae, x = dictionary(DictionaryConfig(architecture="batch_topk", n_latents=64, k=k))
     fired = sparse_latents.batch_topk(sae, x, k)
     pre = sae.pre_activations(x)
@@ -121,7 +121,7 @@ def test_batch_topk_keeps_the_largest_of_the_whole_batch_that_are_positive(k):
     assert np.array_equal(fired.values, pre.numpy()[expected])
 
 
-def test_above_its_threshold_every_entry_is_found():
+def test_every_entry_above_its_threshold_is_found():
     sae, x = dictionary(DictionaryConfig(architecture="relu", n_latents=64))
     pre = sae.pre_activations(x).numpy()
     threshold = np.linspace(-1, 2, 64).astype(np.float32)
@@ -131,7 +131,7 @@ def test_above_its_threshold_every_entry_is_found():
     assert fired.offsets[-1] == (pre > threshold).sum()
 
 
-def test_a_batch_in_parts_gives_what_it_gives_whole(monkeypatch):
+def test_a_batch_in_parts_agrees_with_the_whole(monkeypatch):
     sae, x = dictionary(TOPK_SMALL)
     whole = sparse_latents.topk(sae.encoder, sae.encoder_bias, x, 4)
     monkeypatch.setattr(sparse_latents, "rows_at_once", lambda n: 16)

@@ -1,4 +1,4 @@
-"""Broken and hostile files: one line that names the file, no code run, no memory taken."""
+"""Damaged and malicious files: a one-line error, no code run, bounded memory."""
 
 import json
 import os
@@ -22,9 +22,9 @@ from seedstability.errors import UserError
 AUTOENCODER = {**LINEAR_TENSORS, "bias": BIAS}
 
 
-def refused(folder, said):
+def refused(folder, message):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(UserError, match=said) as caught:
+    with pytest.raises(UserError, match=message) as caught:
         load(folder)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 500
@@ -33,7 +33,7 @@ def refused(folder, said):
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b"", "is not JSON: Expecting value"),
         (b"{'d_in': 5}", "is not JSON"),
@@ -46,13 +46,13 @@ def refused(folder, said):
         (json.dumps({"architecture": "x\n" * 10_000}).encode(), "architecture is 'x"),
     ],
 )
-def test_settings(tmp_path, content, said):
+def test_damaged_settings_are_refused(tmp_path, content, message):
     folder = saelens(tmp_path / "sae")
     (folder / "cfg.json").write_bytes(content)
-    refused(folder, rf"sae/cfg\.json:? {said}")
+    refused(folder, rf"sae/cfg\.json:? {message}")
 
 
-def test_settings_of_gigabytes(tmp_path):
+def test_huge_settings_are_refused(tmp_path):
     folder = saelens(tmp_path / "sae")
     with open(folder / "cfg.json", "wb") as file:
         file.truncate(2**40)
@@ -60,7 +60,7 @@ def test_settings_of_gigabytes(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["cfg.json", "sae_weights.safetensors"])
-def test_links_that_lead_nowhere_and_pipes(tmp_path, name):
+def test_broken_links_and_pipes_are_refused(tmp_path, name):
     folder = saelens(tmp_path / "sae")
     (folder / name).unlink()
     (folder / name).symlink_to(folder / name)
@@ -73,7 +73,7 @@ def test_links_that_lead_nowhere_and_pipes(tmp_path, name):
     refused(folder, rf"{name} is not a regular file")
 
 
-def test_a_folder_that_is_a_link_to_itself(tmp_path):
+def test_a_folder_that_links_to_itself_is_refused(tmp_path):
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     refused(tmp_path / "loop", r"loop is not a readable folder \(Too many levels")
 
@@ -82,7 +82,7 @@ def test_a_folder_that_is_a_link_to_itself(tmp_path):
 @pytest.mark.parametrize(
     ("write", "name"), [(saelens, "sae_weights.safetensors"), (sparsify, "sae.safetensors")]
 )
-def test_truncated_safetensors(tmp_path, write, name, kept):
+def test_truncated_safetensors_are_refused(tmp_path, write, name, kept):
     folder = write(tmp_path / "sae")
     content = (folder / name).read_bytes()
     (folder / name).write_bytes(content[:kept])
@@ -93,7 +93,7 @@ def test_truncated_safetensors(tmp_path, write, name, kept):
     ("shape", "offsets", "length"),
     [([2**40, 2**40], [0, 16], None), ([2**30], [0, 2**32], None), ([4], [0, 16], 2**62)],
 )
-def test_safetensors_that_claim_more_than_there_is(tmp_path, shape, offsets, length):
+def test_safetensors_with_oversized_headers_are_refused(tmp_path, shape, offsets, length):
     folder = saelens(tmp_path / "sae")
     head = {"W_enc": {"dtype": "F32", "shape": shape, "data_offsets": offsets}}
     text = json.dumps(head).encode()
@@ -103,7 +103,7 @@ def test_safetensors_that_claim_more_than_there_is(tmp_path, shape, offsets, len
 
 
 class Harm:
-    """Writes a file when it is unpickled."""
+    """Makes a folder when unpickled."""
 
     def __init__(self, witness):
         self.witness = witness
@@ -113,7 +113,7 @@ class Harm:
 
 
 @pytest.mark.parametrize("where", ["beside", "inside"])
-def test_code_in_a_pickle_is_named_and_not_run(tmp_path, where):
+def test_code_in_a_pickle_is_not_run(tmp_path, where):
     harm = Harm(tmp_path / "harmed")
     content = {**AUTOENCODER, "more": harm} if where == "beside" else {"bias": harm}
     folder = dictionary_learning(tmp_path / "sae", tensors=content)
@@ -124,7 +124,7 @@ def test_code_in_a_pickle_is_named_and_not_run(tmp_path, where):
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         ([1, 2], "is not a state dict; it must contain tensors by name"),
         ({1: BIAS}, "is not a state dict; it must contain tensors by name"),
@@ -135,26 +135,26 @@ def test_code_in_a_pickle_is_named_and_not_run(tmp_path, where):
         (torch.nn.Linear(2, 2), r"calls torch\.nn\.modules\.linear\.Linear"),
     ],
 )
-def test_pickles_of_something_else(tmp_path, content, said):
-    refused(dictionary_learning(tmp_path / "sae", tensors=content), rf"ae\.pt.* {said}")
+def test_pickles_without_tensors_are_refused(tmp_path, content, message):
+    refused(dictionary_learning(tmp_path / "sae", tensors=content), rf"ae\.pt.* {message}")
 
 
 @pytest.mark.parametrize("kept", [0, 10, 800, -1])
-def test_truncated_pickles(tmp_path, kept):
+def test_truncated_pickles_are_refused(tmp_path, kept):
     folder = dictionary_learning(tmp_path / "sae")
     content = (folder / "ae.pt").read_bytes()
     (folder / "ae.pt").write_bytes(content[:kept])
     refused(folder, r"ae\.pt is not a readable file of tensors: BadZipFile")
 
 
-def test_a_tensor_larger_than_its_storage(tmp_path):
+def test_a_tensor_larger_than_its_storage_is_refused(tmp_path):
     folder = dictionary_learning(tmp_path / "sae", tensors={"bias": torch.zeros(4, 5)})
     shape = b"K\x04K\x05\x86"
     rewrite(folder / "ae.pt", lambda pickled: pickled.replace(shape, b"J\0\0\0\x40K\x05\x86"))
     refused(folder, r"ae\.pt is not a readable file of tensors: RuntimeError")
 
 
-def test_a_storage_larger_than_the_file(tmp_path):
+def test_a_storage_larger_than_the_file_is_refused(tmp_path):
     folder = dictionary_learning(tmp_path / "sae", tensors={"bias": torch.zeros(4, 5)})
     numbers = b"K\x14"
     rewrite(
@@ -166,14 +166,14 @@ def test_a_storage_larger_than_the_file(tmp_path):
     refused(folder, r"ae\.pt is not a readable file of tensors: RuntimeError record size")
 
 
-def test_bytes_that_unpack_to_gigabytes(tmp_path):
+def test_compressed_files_are_refused(tmp_path):
     folder = dictionary_learning(tmp_path / "sae")
     rewrite(folder / "ae.pt", lambda pickled: pickled, zipfile.ZIP_DEFLATED)
     refused(folder, r"ae\.pt is compressed; files of torch\.save are not")
 
 
 def rewrite(path, change, method=zipfile.ZIP_STORED):
-    """The same archive with another pickle in it."""
+    """Change the pickle in an archive."""
     with zipfile.ZipFile(path) as archive:
         entries = {entry.filename: archive.read(entry) for entry in archive.infolist()}
     with zipfile.ZipFile(path, "w", method) as archive:

@@ -1,4 +1,4 @@
-"""A checkpoint of each layout is read as what its library computes, written out here by hand."""
+"""Checkpoints of each library reconstruct as the library does, computed here by hand."""
 
 import json
 import math
@@ -98,8 +98,8 @@ def test_saelens(tmp_path, settings, tensors, latents):
 @pytest.mark.parametrize(
     ("rescaled", "kept"), [(True, lambda pre: pre * LENGTHS), (False, lambda pre: pre)]
 )
-def test_saelens_half_way_works_on_activations_as_they_are(tmp_path, rescaled, kept):
-    """Trained on activations times 0.37, with one threshold for them."""
+def test_saelens_training_checkpoints_are_folded_to_unscaled_activations(tmp_path, rescaled, kept):
+    """Trained on activations times 0.37, with one threshold."""
     settings = {
         "architecture": "batchtopk",
         "k": K,
@@ -112,10 +112,10 @@ def test_saelens_half_way_works_on_activations_as_they_are(tmp_path, rescaled, k
     assert_computes(folder, decoded(pre * (kept(pre) > 0.2)) / 0.37)
 
 
-def test_saelens_says_what_a_jumprelu_was_trained_as(tmp_path):
+def test_saelens_metadata_gives_the_architecture_of_training(tmp_path):
     trained = {"training_architecture": "batchtopk", "training_architecture_details": {"k": 3.2}}
     for name, metadata, expected in (
-        ("said", trained, ("batch_topk", 3)),
+        ("message", trained, ("batch_topk", 3)),
         ("unsaid", {"training_architecture": "batchtopk"}, ("jumprelu", 32)),
         ("other", {**trained, "training_architecture": "jumprelu"}, ("jumprelu", 32)),
     ):
@@ -188,14 +188,14 @@ def test_dictionary_learning(tmp_path, trainer, tensors, latents):
 
 
 @pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16, torch.float64])
-def test_other_floats_become_float32(tmp_path, kind):
+def test_other_float_types_become_float32(tmp_path, kind):
     stored = {name: tensor.to(kind) for name, tensor in SAELENS_TENSORS.items()}
     sae = load(saelens(tmp_path / "sae", tensors=stored))
     assert sae.decoder.dtype == torch.float32
     assert torch.equal(sae.decoder, DECODER.to(kind).float())
 
 
-def test_a_row_of_length_zero_stays_one(tmp_path):
+def test_a_zero_decoder_row_stays_zero(tmp_path):
     decoder = DECODER.clone()
     decoder[4] = 0
     settings = {"architecture": "topk", "k": N, "rescale_acts_by_decoder_norm": True}
@@ -204,7 +204,7 @@ def test_a_row_of_length_zero_stays_one(tmp_path):
     assert sae.reconstruct(X).isfinite().all()
 
 
-def test_an_sae_outlives_its_files(tmp_path):
+def test_a_loaded_sae_does_not_depend_on_its_files(tmp_path):
     for name, folder in (
         ("sae_weights.safetensors", saelens(tmp_path / "a")),
         ("ae.pt", dictionary_learning(tmp_path / "b")),
@@ -215,12 +215,12 @@ def test_an_sae_outlives_its_files(tmp_path):
         assert torch.equal(sae.decoder, DECODER)
 
 
-def test_what_reconstruct_does_not_read_is_left_at_its_default(tmp_path):
+def test_settings_of_training_are_defaults(tmp_path):
     config = load(saelens(tmp_path / "sae")).config
     assert (config.n_latents, config.epochs) == (N, type(config)().epochs)
 
 
-def test_a_setting_nobody_reads_may_be_anything(tmp_path):
+def test_unused_settings_are_ignored(tmp_path):
     settings = {"dtype": "bfloat16", "device": "cuda:3", "hook_layer": None, "l0": math.pi}
     folder = saelens(tmp_path / "sae", settings)
     assert json.loads((folder / "cfg.json").read_text())["device"] == "cuda:3"

@@ -1,4 +1,4 @@
-"""What is no SAE that can be read is refused in one line that names the file and the cause."""
+"""Unsupported SAEs are refused in one line that names the file and the cause."""
 
 import os
 
@@ -21,15 +21,15 @@ from seedstability.dictionaries.formats.folder import load, recognize
 from seedstability.errors import UserError
 
 
-def refused(folder, said):
-    with pytest.raises(UserError, match=said) as caught:
+def refused(folder, message):
+    with pytest.raises(UserError, match=message) as caught:
         load(folder)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 500
 
 
 @pytest.mark.parametrize(
-    ("settings", "tensors", "said"),
+    ("settings", "tensors", "message"),
     [
         ({"architecture": "gated"}, {}, r"cfg\.json: architecture is 'gated'; it must be one of"),
         ({"architecture": 3}, {}, r"architecture is 3; it must be a string"),
@@ -70,12 +70,12 @@ def refused(folder, said):
         ({"architecture": "jumprelu"}, {}, r"has no threshold"),
     ],
 )
-def test_saelens(tmp_path, settings, tensors, said):
-    refused(saelens(tmp_path / "sae", settings, tensors), said)
+def test_saelens(tmp_path, settings, tensors, message):
+    refused(saelens(tmp_path / "sae", settings, tensors), message)
 
 
 @pytest.mark.parametrize(
-    ("scaler", "said"),
+    ("scaler", "message"),
     [
         ('{"scaling_factor": null}', r"scaling_factor is None; it must be a number"),
         ('{"scaling_factor": 0}', r"scaling_factor is 0; it must be above 0"),
@@ -84,15 +84,15 @@ def test_saelens(tmp_path, settings, tensors, said):
         ('{"scaling_factor": 2, "has_whitening": true}', r"has_whitening is True"),
     ],
 )
-def test_a_scaler_without_a_factor(tmp_path, scaler, said):
+def test_an_invalid_scaler_is_refused(tmp_path, scaler, message):
     folder = saelens(tmp_path / "sae", {"normalize_activations": "expected_average_only_in"})
     (folder / "activation_scaler.json").write_text(scaler)
     assert folder / "activation_scaler.json" in recognize(folder).files
-    refused(folder, rf"activation_scaler\.json: {said}")
+    refused(folder, rf"activation_scaler\.json: {message}")
 
 
 @pytest.mark.parametrize(
-    ("settings", "tensors", "said"),
+    ("settings", "tensors", "message"),
     [
         ({"activation": "groupmax"}, {}, r"cfg\.json: activation is 'groupmax'; it must be topk"),
         ({"skip_connection": True}, {}, r"skip_connection is True"),
@@ -108,15 +108,15 @@ def test_a_scaler_without_a_factor(tmp_path, scaler, said):
         ({}, {"W_skip": torch.eye(D)}, r"contains 'W_skip'"),
     ],
 )
-def test_sparsify(tmp_path, settings, tensors, said):
-    refused(sparsify(tmp_path / "sae", settings, tensors), said)
+def test_sparsify(tmp_path, settings, tensors, message):
+    refused(sparsify(tmp_path / "sae", settings, tensors), message)
 
 
 TOPK = {**LINEAR_TENSORS, "b_dec": BIAS}
 
 
 @pytest.mark.parametrize(
-    ("trainer", "tensors", "said"),
+    ("trainer", "tensors", "message"),
     [
         (
             {"dict_class": "GatedAutoEncoder"},
@@ -141,11 +141,11 @@ TOPK = {**LINEAR_TENSORS, "b_dec": BIAS}
         ({"dict_class": "AutoEncoderNew"}, None, r"ae\.pt contains 'bias'"),
     ],
 )
-def test_dictionary_learning(tmp_path, trainer, tensors, said):
-    refused(dictionary_learning(tmp_path / "sae", trainer, tensors), said)
+def test_dictionary_learning(tmp_path, trainer, tensors, message):
+    refused(dictionary_learning(tmp_path / "sae", trainer, tensors), message)
 
 
-def test_a_factor_that_leaves_float32(tmp_path):
+def test_a_factor_that_overflows_float32_is_refused(tmp_path):
     folder = saelens(tmp_path / "sae", {"normalize_activations": "expected_average_only_in"})
     (folder / "activation_scaler.json").write_text('{"scaling_factor": 1e-60}')
     refused(folder, r"sae: decoder overflows float32 after folding in the scales")
@@ -153,17 +153,17 @@ def test_a_factor_that_leaves_float32(tmp_path):
 
 @pytest.mark.parametrize("bad", [torch.nan, torch.inf])
 @pytest.mark.parametrize("write", [saelens, sparsify])
-def test_weights_that_are_not_finite(tmp_path, write, bad):
+def test_weights_that_are_not_finite_are_refused(tmp_path, write, bad):
     decoder = DECODER.clone()
     decoder[3, 2] = bad
     refused(write(tmp_path / "sae", {}, {"W_dec": decoder}), r"W_dec is not finite at \[3, 2\]")
 
 
-def test_weights_too_large_for_float32(tmp_path):
+def test_weights_too_large_for_float32_are_refused(tmp_path):
     refused(saelens(tmp_path / "sae", {}, {"b_dec": BIAS.double() * 1e300}), "b_dec is not finite")
 
 
-def test_folders_without_an_sae(tmp_path):
+def test_folders_without_an_sae_are_refused(tmp_path):
     refused(
         tmp_path, r"contains no SAE; need dictionary\.json \+ dictionary\.safetensors \(seedsta"
     )
@@ -175,13 +175,13 @@ def test_folders_without_an_sae(tmp_path):
     refused(tmp_path, r"contains no SAE; these subfolders do: layer_1, layer_2$")
 
 
-def test_half_an_sae_is_told_its_other_half(tmp_path):
+def test_the_missing_file_of_an_sae_is_named(tmp_path):
     folder = saelens(tmp_path / "sae")
     (folder / "cfg.json").unlink()
     refused(folder, r"sae_weights\.safetensors \(saelens\) needs cfg\.json beside it")
 
 
-def test_two_saes_in_one_folder(tmp_path):
+def test_two_saes_in_one_folder_are_refused(tmp_path):
     folder = saelens(tmp_path / "sae")
     os.rename(sparsify(tmp_path / "other") / "sae.safetensors", folder / "sae.safetensors")
     refused(folder, r"contains SAEs of saelens and sparsify; give each SAE its own")

@@ -1,5 +1,7 @@
-"""Saved SAEs come back: all of them from our format, what `reconstruct` needs from the others;
-and a folder is there whole or not at all."""
+"""Saved SAEs are read back: all of them in our format, what `reconstruct` needs in the others.
+
+Folders are written atomically.
+"""
 
 import errno
 import json
@@ -21,6 +23,7 @@ from helpers.dictionaries_checkpoints import (
 )
 from seedstability.dictionaries.config import (
     BATCH_TOPK,
+    FORMER_NAMES,
     HUSAI_TOPK,
     JUMPRELU,
     RELU,
@@ -70,14 +73,14 @@ def test_our_format_keeps_every_setting_and_every_bit(tmp_path, preset):
 
 
 @pytest.mark.parametrize("format", ["seedstability", "saelens", "sparsify"])
-def test_an_encoder_that_is_the_decoder_is_written_twice(tmp_path, format):
+def test_an_encoder_that_shares_memory_with_the_decoder_is_written(tmp_path, format):
     save(an_sae(encoder=DECODER), tmp_path / "sae", format)
     found = load(tmp_path / "sae")
     assert torch.equal(found.encoder, DECODER)
     assert torch.equal(found.decoder, DECODER)
 
 
-def test_the_same_sae_is_the_same_bytes(tmp_path):
+def test_saving_is_deterministic(tmp_path):
     for name in ("a", "b"):
         save(an_sae(), tmp_path / name)
     for file in recognize(tmp_path / "a").files:
@@ -104,7 +107,7 @@ def test_sparsify_keeps_what_reconstruct_needs(tmp_path):
     assert torch.equal(found.reconstruct(X), saved.reconstruct(X))
 
 
-def test_without_a_bias_it_does_not_matter_when_sparsify_subtracts_it(tmp_path):
+def test_sparsify_accepts_any_bias_order_without_a_bias(tmp_path):
     config = replace(TOPK, bias_before_encoder=False)
     saved = an_sae(config, decoder_bias=torch.zeros_like(BIAS))
     save(saved, tmp_path / "sae", "sparsify")
@@ -112,14 +115,14 @@ def test_without_a_bias_it_does_not_matter_when_sparsify_subtracts_it(tmp_path):
 
 
 @pytest.mark.parametrize("format", ["saelens", "sparsify"])
-def test_a_threshold_that_topk_does_not_read_is_no_hindrance(tmp_path, format):
+def test_a_threshold_that_topk_ignores_is_accepted(tmp_path, format):
     saved = an_sae(TOPK, threshold=THRESHOLD)
     save(saved, str(tmp_path / "sae"), format)
     assert torch.equal(load(str(tmp_path / "sae")).reconstruct(X), saved.reconstruct(X))
 
 
 @pytest.mark.parametrize(
-    ("format", "config", "parts", "said"),
+    ("format", "config", "parts", "message"),
     [
         ("sparsify", RELU, {}, "architecture is relu; sparsify supports topk alone"),
         ("sparsify", replace(TOPK, rectify=False), {}, "rectify is False; sparsify sets negative"),
@@ -143,15 +146,15 @@ def test_a_threshold_that_topk_does_not_read_is_no_hindrance(tmp_path, format):
         ("pickle", TOPK, {}, "format is 'pickle'; it must be one of"),
     ],
 )
-def test_what_a_format_cannot_carry_is_refused_and_nothing_written(
-    tmp_path, format, config, parts, said
+def test_unsupported_saes_are_refused_and_nothing_is_written(
+    tmp_path, format, config, parts, message
 ):
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=message):
         save(an_sae(config, **parts), tmp_path / "below" / "sae", format)
     assert not list(tmp_path.iterdir())
 
 
-def test_only_a_new_or_empty_folder_is_written_to(tmp_path):
+def test_only_new_or_empty_folders_are_written_to(tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "linked")
     (tmp_path / "linked").mkdir()
@@ -167,7 +170,7 @@ def test_only_a_new_or_empty_folder_is_written_to(tmp_path):
     assert load(tmp_path / "empty").config.architecture == "topk"
 
 
-def test_an_interrupted_write_leaves_nothing(tmp_path, monkeypatch):
+def test_an_interrupted_write_leaves_no_files(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -177,7 +180,7 @@ def test_an_interrupted_write_leaves_nothing(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_others_may_read_what_was_written(tmp_path):
+def test_saved_files_have_the_mode_of_the_umask(tmp_path):
     (tmp_path / "plain").mkdir()
     (tmp_path / "plain" / "file").write_text("")
     save(an_sae(), tmp_path / "sae")
@@ -187,19 +190,19 @@ def test_others_may_read_what_was_written(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"format": "seedstability-sae-2"}, "format is 'seedstability-sae-2'; it must be 'seedst"),
         ({"d": 6}, r"encoder has shape \[12, 5\]; the settings require \[12, 6\]"),
         ({"config": 3}, "config is 3; it must be an object of settings"),
     ],
 )
-def test_our_format_of_another_kind(tmp_path, change, said):
-    _refused_when(tmp_path, lambda settings: settings | change, said)
+def test_invalid_files_of_our_format_are_refused(tmp_path, change, message):
+    _refused_when(tmp_path, lambda settings: settings | change, message)
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"k": 13}, "config.k is 13; it must be in 1…12"),
         ({"k": 3.0}, "config.k is 3.0; it must be a whole number"),
@@ -210,14 +213,14 @@ def test_our_format_of_another_kind(tmp_path, change, said):
         ({"speed": 3}, "config.speed is 3; it must be left out: unknown setting"),
     ],
 )
-def test_our_settings_out_of_range(tmp_path, change, said):
+def test_invalid_settings_of_our_format_are_refused(tmp_path, change, message):
     def changed(settings):
         return settings | {"config": settings["config"] | change}
 
-    _refused_when(tmp_path, changed, said)
+    _refused_when(tmp_path, changed, message)
 
 
-def test_a_setting_of_training_may_be_younger_than_the_file(tmp_path):
+def test_settings_of_training_that_are_missing_get_defaults(tmp_path):
     save(an_sae(), tmp_path / "sae")
     path = tmp_path / "sae" / "dictionary.json"
     settings = json.loads(path.read_text())
@@ -232,10 +235,26 @@ def test_a_setting_of_training_may_be_younger_than_the_file(tmp_path):
         load(tmp_path / "sae")
 
 
-def _refused_when(tmp_path, change, said):
+def test_former_names_of_settings_are_read(tmp_path):
+    saved = an_sae(replace(HUSAI_TOPK, threshold_ema_decay=0.9, threshold_init=0.1))
+    save(saved, tmp_path / "sae")
+    path = tmp_path / "sae" / "dictionary.json"
+    settings = json.loads(path.read_text())
+    assert not FORMER_NAMES.keys() & settings["config"].keys()
+    old = dict(settings["config"])
+    for former, current in FORMER_NAMES.items():
+        old[former] = old.pop(current)
+    path.write_text(json.dumps(settings | {"config": old}))
+    assert load(tmp_path / "sae").config == saved.config
+    path.write_text(json.dumps(settings | {"config": old | {"tied_init": True}}))
+    with pytest.raises(UserError, match=r"it must be left out: tied_init is given too|tied_start"):
+        load(tmp_path / "sae")
+
+
+def _refused_when(tmp_path, change, message):
     save(an_sae(), tmp_path / "sae")
     path = tmp_path / "sae" / "dictionary.json"
     path.write_text(json.dumps(change(json.loads(path.read_text()))))
-    with pytest.raises(UserError, match=said) as caught:
+    with pytest.raises(UserError, match=message) as caught:
         load(tmp_path / "sae")
     assert "\n" not in str(caught.value)

@@ -1,4 +1,4 @@
-"""Several seeds in one product: each as if alone, each as torch's own Adam would move it."""
+"""Batched trainer: agrees with seeds trained alone and with torch's Adam."""
 
 from dataclasses import replace
 
@@ -18,9 +18,7 @@ from helpers.batched_trainer import (
     tensors,
     trained,
 )
-from seedstability.dictionaries.config import (
-    DictionaryConfig,
-)
+from seedstability.dictionaries.config import DictionaryConfig
 from seedstability.dictionaries.sae import SAE
 from seedstability.dictionaries.training.batched import BatchedTrainer
 from seedstability.dictionaries.training.losses import Parameters, loss
@@ -36,7 +34,7 @@ def assert_same(found: SAE, expected: SAE, tolerance: float) -> None:
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_seeds_together_are_seeds_alone(name):
+def test_seeds_trained_together_agree_with_seeds_trained_alone(name):
     config, x = CONFIGS[name], batches(steps=1)
     together = BatchedTrainer(initial_saes(config), config, TOTAL)
     losses = together.step(x[0])
@@ -48,19 +46,19 @@ def test_seeds_together_are_seeds_alone(name):
     assert (losses[0] - losses[1]).abs() > 1e-3
 
 
-def adam_loop(start: SAE, config: DictionaryConfig, x: torch.Tensor) -> SAE:
-    """The same training of one seed, as one would write it with torch's optimiser."""
+def adam_loop(initial: SAE, config: DictionaryConfig, x: torch.Tensor) -> SAE:
+    """Train one seed with torch's optimizer."""
     p = Parameters(
-        *(part[None].clone().requires_grad_() for part in (start.encoder, start.encoder_bias)),
-        *(part[None].clone().requires_grad_() for part in (start.decoder, start.decoder_bias)),
-        start.threshold.clamp_min(1e-9).log()[None].requires_grad_(),
+        *(part[None].clone().requires_grad_() for part in (initial.encoder, initial.encoder_bias)),
+        *(part[None].clone().requires_grad_() for part in (initial.decoder, initial.decoder_bias)),
+        initial.threshold.clamp_min(1e-9).log()[None].requires_grad_(),
     )
-    optimiser = torch.optim.Adam(p, lr=config.learning_rate)
+    optimizer = torch.optim.Adam(p, lr=config.learning_rate)
     silent = torch.zeros(1, N)
     for step, batch in enumerate(x, start=1):
-        for group in optimiser.param_groups:
+        for group in optimizer.param_groups:
             group["lr"] = config.learning_rate * rate_share(config, step, TOTAL)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         dead = silent >= config.dead_after
         found = loss(p, batch[None], config, sparsity_share(config, step), dead)
         found.total.sum().backward()
@@ -69,7 +67,7 @@ def adam_loop(start: SAE, config: DictionaryConfig, x: torch.Tensor) -> SAE:
             p.decoder.grad -= (p.decoder.grad * row).sum(2, keepdim=True) * row
         if config.clip_norm:
             torch.nn.utils.clip_grad_norm_([q for q in p if q.grad is not None], config.clip_norm)
-        optimiser.step()
+        optimizer.step()
         if config.unit_norm_decoder:
             p.decoder.data /= p.decoder.data.norm(dim=2, keepdim=True)
         silent = torch.where((found.latents != 0).any(1), 0, silent + len(batch))
@@ -78,18 +76,18 @@ def adam_loop(start: SAE, config: DictionaryConfig, x: torch.Tensor) -> SAE:
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_training_is_a_loop_of_torchs_adam(name):
+def test_training_agrees_with_torchs_adam(name):
     config, x = CONFIGS[name], batches(steps=10, seeds=2)
     found = trained(config, x).saes()
-    for seed, start in enumerate(initial_saes(config, 2)):
-        expected = adam_loop(start, config, x[:, seed])
+    for seed, initial in enumerate(initial_saes(config, 2)):
+        expected = adam_loop(initial, config, x[:, seed])
         if config.architecture != "jumprelu":  # no other threshold is learned
             expected = replace(expected, threshold=found[seed].threshold)
         assert_same(found[seed], expected, 1e-5)
-        assert (found[seed].encoder - start.encoder).abs().max() > 1e-3
+        assert (found[seed].encoder - initial.encoder).abs().max() > 1e-3
 
 
-def test_one_batch_for_all_is_the_same_batch_for_each():
+def test_a_shared_batch_equals_the_same_batch_for_each_seed():
     config, x = CONFIGS["topk"], batches(steps=3)[:, :1]
     shared = BatchedTrainer(initial_saes(config), config, TOTAL)
     for batch in x:
@@ -106,9 +104,9 @@ def test_each_seed_is_clipped_over_all_its_parameters():
     lengths = {}
     for clip in (None, 0.2):
         config = replace(CONFIGS["topk"], clip_norm=clip)
-        engine = BatchedTrainer(initial_saes(config), config, TOTAL)
-        engine.step(x)
-        means = [part for name, part in tensors(engine).items() if name.endswith("_mean")]
+        trainer = BatchedTrainer(initial_saes(config), config, TOTAL)
+        trainer.step(x)
+        means = [part for name, part in tensors(trainer).items() if name.endswith("_mean")]
         assert len(means) == 4
         lengths[clip] = 10 * sum(mean.square().flatten(1).sum(1) for mean in means).sqrt()
     assert lengths[None][1] > 10 > lengths[None][0] > 0.2
@@ -120,7 +118,7 @@ def test_each_seed_is_clipped_over_all_its_parameters():
     assert 10 * length.item() == pytest.approx(lengths[None][0].item(), rel=1e-5)
 
 
-def test_adams_first_step_is_as_long_as_the_schedule_says():
+def test_adams_first_step_has_the_scheduled_learning_rate():
     for warm_up in (0, 8):
         config = replace(CONFIGS["relu"], warm_up_steps=warm_up)
         moved = trained(config, batches(1)).saes()[0].encoder - initial_saes(config)[0].encoder
@@ -128,7 +126,7 @@ def test_adams_first_step_is_as_long_as_the_schedule_says():
         assert moved.abs().max().item() == pytest.approx(expected, rel=1e-2)
 
 
-def test_sparsity_counts_as_the_schedule_says():
+def test_sparsity_follows_its_schedule():
     config, x = CONFIGS["relu"], batches(1)
     without = BatchedTrainer(initial_saes(config), replace(config, l1=0.0), TOTAL).step(x[0])
     full = replace(config, sparsity_warm_up_steps=0)
@@ -139,13 +137,13 @@ def test_sparsity_counts_as_the_schedule_says():
 
 
 @pytest.mark.parametrize("clip", [None, 0.1])
-def test_a_frozen_decoder_stays_and_counts_for_nothing(clip):
+def test_a_frozen_decoder_is_unchanged_and_not_clipped(clip):
     config, x = replace(CONFIGS["topk"], clip_norm=clip), batches(3)
-    engine = trained(config, x, frozen_decoder=True)
-    for sae, start in zip(engine.saes(), initial_saes(config), strict=True):
-        assert torch.equal(sae.decoder, start.decoder)
-        assert not torch.equal(sae.encoder, start.encoder)
-        assert not torch.equal(sae.decoder_bias, start.decoder_bias)
+    trainer = trained(config, x, frozen_decoder=True)
+    for sae, initial in zip(trainer.saes(), initial_saes(config), strict=True):
+        assert torch.equal(sae.decoder, initial.decoder)
+        assert not torch.equal(sae.encoder, initial.encoder)
+        assert not torch.equal(sae.decoder_bias, initial.decoder_bias)
     first = tensors(trained(config, x[:1], frozen_decoder=True))
     means = [part for name, part in first.items() if name.endswith("_mean")]
     length = 10 * sum(mean.square().flatten(1).sum(1) for mean in means).sqrt()
@@ -154,80 +152,80 @@ def test_a_frozen_decoder_stays_and_counts_for_nothing(clip):
 
 
 @pytest.mark.parametrize("unit", [True, False])
-def test_decoder_rows_have_length_one_where_asked_for(unit):
+def test_decoder_rows_have_length_one_with_unit_norm(unit):
     config = replace(CONFIGS["relu"], unit_norm_decoder=unit, remove_parallel_gradient=False)
     off = [(sae.decoder.norm(dim=1) - 1).abs().max() for sae in trained(config, batches(5)).saes()]
     assert (max(off).item() < 1e-6) is unit
 
 
-def test_batch_topk_ends_with_the_averaged_smallest_kept_value():
+def test_batch_topk_threshold_is_the_moving_average_of_the_smallest_value_kept():
     config = replace(CONFIGS["batch_topk"], threshold_ema_decay=0.8)
-    engine, x = BatchedTrainer(initial_saes(config), config, TOTAL), batches(6)
+    trainer, x = BatchedTrainer(initial_saes(config), config, TOTAL), batches(6)
     sums, weights = torch.zeros(3), 0.0
-    assert not engine.saes()[0].threshold.any()
+    assert not trainer.saes()[0].threshold.any()
     for step, batch in enumerate(x):
-        biases = engine.parameters.encoder_bias.data.clone()
+        biases = trainer.parameters.encoder_bias.data.clone()
         if step == 3:
-            engine.parameters.encoder_bias.data.fill_(-1e3)
-        latents = loss(engine.parameters, batch, config).latents
-        engine.step(batch)
+            trainer.parameters.encoder_bias.data.fill_(-1e3)
+        latents = loss(trainer.parameters, batch, config).latents
+        trainer.step(batch)
         if step == 3:  # nothing is kept, so there is no smallest value
             assert not latents.any()
-            engine.parameters.encoder_bias.data.copy_(biases)
+            trainer.parameters.encoder_bias.data.copy_(biases)
             continue
         smallest = torch.stack([one[one > 0].min() for one in latents])
         sums, weights = 0.8 * sums + 0.2 * smallest, 0.8 * weights + 0.2
-    for seed, sae in enumerate(engine.saes()):
+    for seed, sae in enumerate(trainer.saes()):
         assert torch.allclose(sae.threshold, (sums[seed] / weights).expand(N), rtol=1e-5)
     assert weights == pytest.approx(1 - 0.8**5)
 
 
-def test_jumprelu_ends_with_the_thresholds_learned():
+def test_jumprelu_has_the_trained_thresholds():
     config = replace(CONFIGS["jumprelu"], bandwidth=0.5, warm_up_steps=0)
-    engine = trained(config, batches(3))
-    for seed, sae in enumerate(engine.saes()):
-        assert torch.allclose(sae.threshold, engine.parameters.log_threshold[seed].exp())
+    trainer = trained(config, batches(3))
+    for seed, sae in enumerate(trainer.saes()):
+        assert torch.allclose(sae.threshold, trainer.parameters.log_threshold[seed].exp())
         assert (sae.threshold - config.threshold_init).abs().max() > 1e-6
 
 
-def test_firings_are_of_the_epoch_and_silence_goes_on():
+def test_firings_are_per_epoch_and_since_fired_is_not():
     config, x = replace(CONFIGS["topk_auxk"], auxk=0), batches(4)
-    engine = BatchedTrainer(initial_saes(config), config, TOTAL)
+    trainer = BatchedTrainer(initial_saes(config), config, TOTAL)
     fired, silent = torch.zeros(3, N, dtype=torch.int64), torch.zeros(3, N, dtype=torch.int64)
     for step, batch in enumerate(x):
         if step == 2:
-            assert torch.equal(engine.end_epoch(), fired)
+            assert torch.equal(trainer.end_epoch(), fired)
             fired.zero_()
-        now = (loss(engine.parameters, batch, config).latents != 0).sum(1)
-        engine.step(batch)
+        now = (loss(trainer.parameters, batch, config).latents != 0).sum(1)
+        trainer.step(batch)
         fired += now
         silent = torch.where(now > 0, 0, silent + B)
-    assert torch.equal(engine.firings, fired)
-    assert torch.equal(engine.since_fired, silent)
+    assert torch.equal(trainer.firings, fired)
+    assert torch.equal(trainer.since_fired, silent)
     assert silent.max() == 4 * B
     assert 0 < silent[silent > 0].min() < 4 * B
 
 
-def test_auxk_begins_when_a_latent_has_been_silent_for_long_enough():
+def test_auxk_starts_after_dead_after_samples():
     config, x = CONFIGS["topk_auxk"], batches(4)
-    engine = BatchedTrainer(initial_saes(config), config, TOTAL)
+    trainer = BatchedTrainer(initial_saes(config), config, TOTAL)
     plain = BatchedTrainer(initial_saes(config), replace(config, auxk=0), TOTAL)
     for step, batch in enumerate(x):
         if step == 1:
-            engine.end_epoch()  # looks anew at how long latents have been silent
-        losses, without = engine.step(batch), plain.step(batch)
+            trainer.end_epoch()  # updates the upper bound of since_fired
+        losses, without = trainer.step(batch), plain.step(batch)
         assert (losses > without).all() == (step >= 2)  # 2 · B samples before it
         assert step >= 2 or torch.equal(losses, without)
 
 
-def test_replaced_latents_start_anew():
+def test_replaced_latents_have_new_rows_and_no_moments():
     config, x = replace(CONFIGS["jumprelu"], decoder_bias=True, bandwidth=0.5), batches(4)
-    engine = trained(config, x[:3])
-    engine.since_fired += 5
-    before = tensors(engine)
+    trainer = trained(config, x[:3])
+    trainer.since_fired += 5
+    before = tensors(trainer)
     latents, rows = torch.tensor([3, 17]), torch.randn(2, 2, D)
-    engine.replace_latents(1, NewRows(latents.numpy(), rows[0].numpy(), rows[1].numpy()))
-    after, chosen = tensors(engine), torch.zeros(3, N, dtype=torch.bool)
+    trainer.replace_latents(1, NewRows(latents.numpy(), rows[0].numpy(), rows[1].numpy()))
+    after, chosen = tensors(trainer), torch.zeros(3, N, dtype=torch.bool)
     chosen[1, latents] = True
     expected = {"encoder": rows[0], "decoder": rows[1]}
     for name in ("encoder", "encoder_bias", "decoder"):
@@ -244,11 +242,11 @@ def test_replaced_latents_start_anew():
         assert torch.equal(after[part], before[part]), part
     for part in ("decoder_bias", "decoder_bias_mean", "decoder_bias_square"):
         assert torch.equal(after[part], before[part]), part
-    engine.step(x[3])
+    trainer.step(x[3])
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_a_loaded_state_goes_on_with_the_same_bits(name):
+def test_a_restored_state_continues_with_the_same_bits(name):
     config, x = CONFIGS[name], batches(6)
     whole, first = trained(config, x), trained(config, x[:3])
     second = BatchedTrainer(initial_saes(config), config, TOTAL)
@@ -263,9 +261,9 @@ def test_a_loaded_state_goes_on_with_the_same_bits(name):
 
 def test_a_state_is_a_copy():
     config, x = CONFIGS["topk"], batches(2)
-    engine = BatchedTrainer(initial_saes(config), config, TOTAL)
-    state, saes = engine.state(), engine.saes()
-    engine.step(x[0])
+    trainer = BatchedTrainer(initial_saes(config), config, TOTAL)
+    state, saes = trainer.state(), trainer.saes()
+    trainer.step(x[0])
     fresh = BatchedTrainer(initial_saes(config), config, TOTAL).state()
     assert np.array_equal(state["encoder"], fresh["encoder"])
     assert_same(saes[0], initial_saes(config)[0], 0.0)
@@ -275,35 +273,35 @@ def test_a_state_is_a_copy():
 def test_a_loss_that_is_not_finite_names_seed_and_step(every):
     config, x = CONFIGS["topk"], batches(8)
     x[5, 1, 0, 0] = torch.nan
-    engine = BatchedTrainer(initial_saes(config), config, TOTAL, names=["7", "42", "9"])
-    engine._steps_between_checks = every  # above 1 as on a device that Python does not wait for
+    trainer = BatchedTrainer(initial_saes(config), config, TOTAL, names=["7", "42", "9"])
+    trainer._steps_between_checks = every  # above 1 as on an asynchronous device
     seen_at = 6 if every == 1 else 8
     for batch in x[: seen_at - 1]:
-        engine.step(batch)
+        trainer.step(batch)
     with pytest.raises(UserError, match=r"seed 42, step 6: the loss is nan.*\(0\.0003\)"):
-        engine.step(x[seen_at - 1])
+        trainer.step(x[seen_at - 1])
 
 
 @pytest.mark.parametrize(
-    "leave", [BatchedTrainer.end_epoch, BatchedTrainer.saes, BatchedTrainer.state]
+    "read", [BatchedTrainer.end_epoch, BatchedTrainer.saes, BatchedTrainer.state]
 )
-def test_nobody_leaves_before_the_losses_were_looked_at(leave):
+def test_results_are_returned_only_after_losses_were_checked(read):
     config, x = CONFIGS["topk"], batches(1)
     x[0, 2] = torch.inf
-    engine = BatchedTrainer(initial_saes(config), config, TOTAL)
-    engine._steps_between_checks = 10
-    engine.step(x[0])
+    trainer = BatchedTrainer(initial_saes(config), config, TOTAL)
+    trainer._steps_between_checks = 10
+    trainer.step(x[0])
     with pytest.raises(UserError, match="seed 2, step 1: the loss is"):
-        leave(engine)
+        read(trainer)
 
 
-def test_a_dictionary_that_died_is_named():
+def test_a_dictionary_without_live_latents_is_refused():
     config = CONFIGS["relu"]
-    engine = BatchedTrainer(initial_saes(config), config, TOTAL, names=["7", "42", "9"])
-    engine.parameters.encoder_bias.data[1] = -1e3
-    engine.step(batches(1)[0])
+    trainer = BatchedTrainer(initial_saes(config), config, TOTAL, names=["7", "42", "9"])
+    trainer.parameters.encoder_bias.data[1] = -1e3
+    trainer.step(batches(1)[0])
     with pytest.raises(UserError, match=r"seed 42, step 1: no latent fired.*lower l1 \(0\.01\)"):
-        engine.end_epoch()
+        trainer.end_epoch()
 
 
 def test_no_random_number_is_drawn():

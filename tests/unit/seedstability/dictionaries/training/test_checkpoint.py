@@ -1,12 +1,15 @@
-"""A run that was interrupted goes on to the same bits, and no other run goes on in its place."""
+"""An interrupted run resumes to the same bits; checkpoints of other runs are refused."""
 
+import json
 from dataclasses import replace
 
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.numpy import save_file
 
 from helpers.dictionaries_presets import PRESETS, X, identical
-from seedstability.dictionaries.config import TrainingConfig
+from seedstability.dictionaries.config import FORMER_NAMES, TrainingConfig
 from seedstability.dictionaries.training.train import RunOptions, train_all
 from seedstability.errors import UserError
 
@@ -16,7 +19,7 @@ class Interrupted(Exception):
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_an_interrupted_run_goes_on_to_the_same_bits(name, tmp_path):
+def test_an_interrupted_run_resumes_to_the_same_bits(name, tmp_path):
     per_epoch = -(-len(X) // 64)
     config = TrainingConfig(PRESETS[name], (1, 2), trace_steps=(per_epoch + 3,))
     whole = train_all(X, config)
@@ -36,7 +39,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(name, tmp_path):
     assert list(tmp_path.iterdir()) == [options.checkpoint]
 
 
-def test_a_finished_checkpoint_trains_no_more(tmp_path):
+def test_a_finished_run_is_not_trained_again(tmp_path):
     options = RunOptions(checkpoint=tmp_path / "run.safetensors")
     config = TrainingConfig(PRESETS["topk"], (1,), trace_epochs=(0, 1, 2))
     first = train_all(X, config, options)
@@ -64,7 +67,23 @@ def test_a_checkpoint_of_another_run_is_refused(changed, tmp_path):
         train_all(X + 1, config, options)
 
 
-def test_a_damaged_checkpoint_is_named(tmp_path):
+def test_a_checkpoint_with_former_names_of_settings_is_read(tmp_path):
+    options = RunOptions(checkpoint=tmp_path / "run.safetensors")
+    config = TrainingConfig(PRESETS["topk"], (1,))
+    first = train_all(X, config, options)
+    with safe_open(options.checkpoint, "numpy") as file:
+        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        about = file.metadata()
+    run = json.loads(about["run"])
+    dictionary = run["config"]["dictionary"]
+    for former, current in FORMER_NAMES.items():
+        dictionary[former] = dictionary.pop(current)
+    save_file(state, options.checkpoint, about | {"run": json.dumps(run, sort_keys=True)})
+    again = train_all(X, config, options)
+    assert identical(first[0].sae, again[0].sae)
+
+
+def test_a_damaged_checkpoint_is_refused(tmp_path):
     path = tmp_path / "run.safetensors"
     path.write_bytes(b"no checkpoint")
     with pytest.raises(UserError, match=r"run.safetensors is not a readable checkpoint"):

@@ -1,4 +1,4 @@
-"""Terms that couple two dictionaries, and the training of pairs."""
+"""Coupling terms and coupled training."""
 
 from dataclasses import replace
 
@@ -24,7 +24,7 @@ PAIRED = PairedConfig(SMALL, pairs=((1, 2), (3, 4)), trace_decoders=True)
 
 
 def plain_consistency(rows: torch.Tensor) -> torch.Tensor:
-    """Through the whole matrix of cosines, as one would first write it."""
+    """The term from the whole matrix of cosines."""
     first, second = torch.nn.functional.normalize(rows, dim=2)
     cosines = first @ second.T
     return -(cosines.max(1).values.mean() + cosines.max(0).values.mean()) / 2
@@ -39,7 +39,7 @@ def plain_mutual_features(rows: torch.Tensor) -> torch.Tensor:
     ("term", "plain"),
     [(consistency, plain_consistency), (mutual_features, plain_mutual_features)],
 )
-def test_value_and_gradient_equal_those_through_all_cosines(term, plain):
+def test_value_and_gradient_equal_those_from_the_matrix_of_cosines(term, plain):
     rows = 3 * torch.randn(2, 80, 12, generator=torch.Generator().manual_seed(0))
     ours, theirs = rows.clone().requires_grad_(), rows.clone().requires_grad_()
     value, expected = term(ours), plain(theirs)
@@ -50,13 +50,13 @@ def test_value_and_gradient_equal_those_through_all_cosines(term, plain):
 
 
 @pytest.mark.parametrize("term", [consistency, mutual_features])
-def test_of_more_than_two_the_term_is_the_mean_over_pairs(term):
+def test_terms_of_several_dictionaries_are_means_over_pairs(term):
     rows = torch.randn(3, 80, 12, generator=torch.Generator().manual_seed(0))
     pairs = [term(rows[[first, second]]).item() for first, second in ((0, 1), (0, 2), (1, 2))]
     assert term(rows).item() == pytest.approx(sum(pairs) / 3, rel=1e-6)
 
 
-def test_partners_of_equal_cosine_are_the_first():
+def test_ties_are_broken_by_the_first_partner():
     once, twice = torch.eye(3)[[1, 0]], torch.eye(3)[[1, 1, 0]]
     there, back = best_partners(once, twice)
     assert (there.tolist(), back.tolist()) == ([0, 2], [0, 0, 1])
@@ -64,7 +64,7 @@ def test_partners_of_equal_cosine_are_the_first():
     assert (there.tolist(), back.tolist()) == ([0, 0, 1], [0, 2])
 
 
-def test_mfr_warms_up_along_half_a_cosine():
+def test_mfr_has_a_cosine_warm_up():
     assert [round(mfr_warm_up(step), 6) for step in (0, 50, 100, 1000)] == [0, 0.5, 1, 1]
 
 
@@ -73,7 +73,7 @@ def uncoupled():
     return stages.train_pairs(PAIRED, ACTIVATIONS)
 
 
-def test_without_weight_a_pair_is_two_seeds_trained_alone(uncoupled):
+def test_a_pair_without_weight_equals_two_seeds_trained_alone(uncoupled):
     dictionary = replace(SMALL, order="shared")
     plain = stages.train(TrainingConfig(dictionary, seeds=(1, 2, 3, 4)), ACTIVATIONS)
     for part in (*stages.PARTS, stages.INITIAL):
@@ -82,7 +82,9 @@ def test_without_weight_a_pair_is_two_seeds_trained_alone(uncoupled):
 
 
 @pytest.mark.parametrize("regularizer", ["consistency", "mfr"])
-def test_a_cut_gradient_changes_no_bit_and_a_connected_one_draws_together(uncoupled, regularizer):
+def test_a_cut_gradient_changes_no_bit_and_a_connected_one_raises_similarity(
+    uncoupled, regularizer
+):
     weighted = replace(PAIRED, weight=3.0, regularizer=regularizer)
     cut = stages.train_pairs(replace(weighted, gradient="cut"), ACTIVATIONS)
     assert np.array_equal(cut["decoder"], uncoupled["decoder"])
@@ -94,7 +96,7 @@ def test_a_cut_gradient_changes_no_bit_and_a_connected_one_draws_together(uncoup
     assert (drawn > 0.001).all()
 
 
-def test_two_by_two_of_initialisation_and_order():
+def test_shared_and_own_initialization_and_order():
     def decoders(**changes):
         result = stages.train_pairs(replace(PAIRED, **changes), ACTIVATIONS)
         return result["decoder"], result[stages.INITIAL]
@@ -108,7 +110,7 @@ def test_two_by_two_of_initialisation_and_order():
     assert not np.array_equal(initial[:, 0], initial[:, 1])
 
 
-def test_the_trace_holds_every_epoch(uncoupled):
+def test_the_trace_has_every_epoch(uncoupled):
     trace = uncoupled["trace"]
     assert trace["epoch"].tolist() == [0, 1, 2, 3]
     assert np.array_equal(trace["decoder"][0], uncoupled[stages.INITIAL])
@@ -118,13 +120,13 @@ def test_the_trace_holds_every_epoch(uncoupled):
     assert trace["explained_variance"].shape == (4, 2, 2)
 
 
-def test_pairs_of_the_right_preset_train_too():
+def test_pairs_of_our_topk_preset_train():
     right = replace(TOPK, n_latents=64, k=4, epochs=1, batch_size=64)
     result = stages.train_pairs(replace(PAIRED, dictionary=right, weight=0.1), ACTIVATIONS)
     assert np.isfinite(result["decoder"]).all()
 
 
-def test_a_trace_of_the_ends_holds_what_the_whole_trace_has_there():
+def test_a_trace_of_both_ends_equals_those_of_the_whole_trace():
     whole = stages.train_pairs(PAIRED, ACTIVATIONS)
     ends = stages.train_pairs(replace(PAIRED, trace_every_epoch=False), ACTIVATIONS)
     assert ends["trace"]["epoch"].tolist() == [0, SMALL.epochs]
@@ -133,7 +135,7 @@ def test_a_trace_of_the_ends_holds_what_the_whole_trace_has_there():
     assert np.array_equal(ends["decoder"], whole["decoder"])
 
 
-def test_three_seeds_are_drawn_together_as_two_are():
+def test_three_coupled_seeds_become_more_similar():
     def alike(weight: float) -> float:
         trained = train_group(X, replace(PAIRED, weight=weight), seeds=(1, 2, 3))
         return -consistency(torch.stack([sae.decoder for sae in trained])).item()

@@ -1,4 +1,4 @@
-"""Training on a graphics card: what the CPU trains, the same bits each time, errors in one line."""
+"""Training on a GPU agrees with the CPU, is deterministic, and has one-line errors."""
 
 from dataclasses import replace
 
@@ -19,14 +19,14 @@ from seedstability.numerics import pinning
 
 CARD = "cuda"
 CLOSE = {"atol": 2e-4, "rtol": 1e-3}
-"""As close as one product for all seeds has to come to one by one on a CPU."""
-on_card = pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA card is here")
+"""Tolerance between the batched trainer and the threaded trainer on a CPU."""
+on_card = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA card")
 SEEDS = (1, 2, 3)
 
 
 @pytest.fixture(autouse=True)
-def _as_in_stages(monkeypatch):
-    """Deterministic, as `numerics` has it in every stage."""
+def _deterministic(monkeypatch):
+    """Deterministic algorithms, as in every stage."""
     name = "CUBLAS_WORKSPACE_CONFIG"
     monkeypatch.setenv(name, pinning.pins()[name])
     before = torch.are_deterministic_algorithms_enabled()
@@ -56,7 +56,7 @@ def assert_same_bits(first: BatchedTrainer, second: BatchedTrainer) -> None:
 @on_card
 @pytest.mark.parametrize("order", ["shared", "own"])
 @pytest.mark.parametrize("name", PRESETS)
-def test_a_card_trains_what_a_cpu_does(name, order):
+def test_training_agrees_with_the_cpu(name, order):
     both = (on(device, name, order=order) for device in (CARD, "cpu"))
     for found, expected in zip(*both, strict=True):
         assert found.sae.encoder.device.type == "cpu"
@@ -65,7 +65,7 @@ def test_a_card_trains_what_a_cpu_does(name, order):
 
 @on_card
 @pytest.mark.parametrize("name", CONFIGS)
-def test_a_step_moves_all_that_it_moves_on_a_cpu(name):
+def test_steps_agree_with_the_cpu_in_the_whole_state(name):
     config, x = CONFIGS[name], batches(steps=10)
     found, expected = (tensors(trained(config, x, device=where)) for where in (CARD, "cpu"))
     assert found.keys() == expected.keys()
@@ -75,17 +75,17 @@ def test_a_step_moves_all_that_it_moves_on_a_cpu(name):
 
 @on_card
 @pytest.mark.parametrize("name", CONFIGS)
-def test_a_frozen_decoder_stays_on_a_card(name):
+def test_a_frozen_decoder_is_unchanged(name):
     config = CONFIGS[name]
-    engine = trained(config, batches(3), device=CARD, frozen_decoder=True)
-    for sae, start in zip(engine.saes(), initial_saes(config), strict=True):
-        assert torch.equal(sae.decoder, start.decoder)
-        assert not torch.equal(sae.encoder, start.encoder)
+    trainer = trained(config, batches(3), device=CARD, frozen_decoder=True)
+    for sae, initial in zip(trainer.saes(), initial_saes(config), strict=True):
+        assert torch.equal(sae.decoder, initial.decoder)
+        assert not torch.equal(sae.encoder, initial.encoder)
 
 
 @on_card
 @pytest.mark.parametrize("name", PRESETS)
-def test_a_card_gives_the_same_bits_each_time(name):
+def test_repeated_runs_give_the_same_bits(name):
     for one, other in zip(on(CARD, name), on(CARD, name), strict=True):
         assert identical(one.sae, other.sae)
         assert torch.equal(one.last_epoch_firings, other.last_epoch_firings)
@@ -93,8 +93,8 @@ def test_a_card_gives_the_same_bits_each_time(name):
 
 @on_card
 @pytest.mark.parametrize("name", CONFIGS)
-def test_many_latents_give_the_same_bits_each_time(name):
-    """Large enough that sums and searches are shared out over the card."""
+def test_repeated_large_runs_give_the_same_bits(name):
+    """Large enough that sums and selections are split over the card."""
     x = samples(m=2048, d=128)
     config = replace(CONFIGS[name], n_latents=4096, k=32, batch_size=512, dead_after=512)
     both = (train(x, config, SEEDS, device=CARD) for _ in range(2))
@@ -103,7 +103,7 @@ def test_many_latents_give_the_same_bits_each_time(name):
 
 @on_card
 @pytest.mark.parametrize("name", PRESETS)
-def test_a_seed_alone_is_the_seed_among_others_within_rounding(name):
+def test_a_seed_alone_agrees_with_the_seed_among_others(name):
     (alone,) = on(CARD, name, seeds=(2,))
     assert_close(on(CARD, name)[1], alone)
 
@@ -114,7 +114,7 @@ class Interrupted(Exception):
 
 @on_card
 @pytest.mark.parametrize("name", PRESETS)
-def test_an_interrupted_run_goes_on_to_the_same_bits_on_a_card(name, tmp_path):
+def test_an_interrupted_run_resumes_to_the_same_bits(name, tmp_path):
     config = TrainingConfig(PRESETS[name], (1, 2), trace_steps=(13,))
     whole = train_all(X, config, RunOptions(device=CARD))
 
@@ -125,7 +125,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bits_on_a_card(name, tmp_path):
     with pytest.raises(Interrupted):
         train_all(X, config, options, interrupt)
     seen = []
-    resumed = train_all(X, config, options, lambda moment: seen.append(moment.step))
+    resumed = train_all(X, config, options, lambda snapshot: seen.append(snapshot.step))
     assert seen == [13]
     for one, other in zip(whole, resumed, strict=True):
         assert identical(one.sae, other.sae)
@@ -133,7 +133,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bits_on_a_card(name, tmp_path):
 
 
 @on_card
-def test_a_stage_computes_where_its_worker_says(monkeypatch):
+def test_a_stage_uses_the_device_of_its_worker(monkeypatch):
     config = TrainingConfig(PRESETS["topk_auxk"], SEEDS, trace_epochs=(0, 2))
     expected = stages.train(config, ACTIVATIONS)
     monkeypatch.setenv("SEEDSTABILITY_DEVICE", CARD)
@@ -145,8 +145,8 @@ def test_a_stage_computes_where_its_worker_says(monkeypatch):
 
 
 @on_card
-def test_products_are_taken_in_float32_and_nothing_shorter():
-    """TF32 would be off by some 3e-4."""
+def test_products_are_computed_in_float32():
+    """TF32 would differ by some 3e-4."""
     generator = torch.Generator().manual_seed(3)
     shapes = (2, 512, 768), (2, 512), (2, 512, 768), (2, 768), (2, 512)
     p = Parameters(*(torch.randn(*shape, generator=generator) for shape in shapes))
@@ -164,26 +164,26 @@ def test_products_are_taken_in_float32_and_nothing_shorter():
 
 
 @on_card
-def test_a_loss_that_is_not_finite_names_seed_and_step_however_late_it_is_seen():
+def test_a_loss_that_is_not_finite_names_seed_and_step_when_checked_later():
     config, x = CONFIGS["topk"], batches(8)
     x[5, 1, 0, 0] = torch.nan
-    engine = BatchedTrainer(initial_saes(config), config, TOTAL, CARD, names=["7", "42", "9"])
+    trainer = BatchedTrainer(initial_saes(config), config, TOTAL, CARD, names=["7", "42", "9"])
     for batch in x:
-        engine.step(batch)
+        trainer.step(batch)
     with pytest.raises(UserError, match="seed 42, step 6: the loss is nan") as raised:
-        engine.end_epoch()
+        trainer.end_epoch()
     assert "\n" not in str(raised.value)
 
 
 @on_card
-def test_a_dead_dictionary_names_seed_and_step_on_a_card():
+def test_a_dictionary_without_live_latents_names_seed_and_step():
     dying = replace(PRESETS["relu"], l1=1e4, learning_rate=0.1, epochs=9)
     with pytest.raises(UserError, match=r"seed 5, step \d+: no latent fired"):
         train(X, dying, seeds=(5,), device=CARD)
 
 
 @on_card
-def test_a_card_too_small_is_said_in_one_line():
+def test_too_little_memory_is_a_user_error():
     torch.cuda.empty_cache()
     large = replace(PRESETS["husai_relu"], n_latents=2**16, batch_size=512)
     torch.cuda.set_per_process_memory_fraction(1e-3)
@@ -194,20 +194,20 @@ def test_a_card_too_small_is_said_in_one_line():
         torch.cuda.set_per_process_memory_fraction(1.0)
 
 
-def test_memory_that_runs_out_is_said_in_one_line(monkeypatch):
+def test_an_out_of_memory_error_of_torch_is_a_user_error(monkeypatch):
     def greedy(*_):
         raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate")
 
     monkeypatch.setattr(batched, "loss", greedy)
-    engine = BatchedTrainer(initial_saes(CONFIGS["topk"]), CONFIGS["topk"], TOTAL)
-    with pytest.raises(UserError, match="3 seeds at once do not fit the memory of cpu; take fewer"):
-        engine.advance([iter([torch.zeros(B, 12)])], 1)
+    trainer = BatchedTrainer(initial_saes(CONFIGS["topk"]), CONFIGS["topk"], TOTAL)
+    with pytest.raises(UserError, match="3 seeds at once do not fit the memory of cpu; use fewer"):
+        trainer.advance([iter([torch.zeros(B, 12)])], 1)
 
 
 @pytest.mark.parametrize("devices", [("cpu", "cpu:0"), ("cpu:0", "cpu")])
-def test_a_checkpoint_of_the_other_engine_is_refused(devices, tmp_path):
-    """`cpu:0` is one product for all seeds, as on a card."""
+def test_a_checkpoint_of_the_other_trainer_is_refused(devices, tmp_path):
+    """`cpu:0` selects the batched trainer, as on a card."""
     config, path = TrainingConfig(PRESETS["topk"], (1, 2)), tmp_path / "run.safetensors"
     train_all(X, config, RunOptions(device=devices[0], checkpoint=path))
-    with pytest.raises(UserError, match="is the checkpoint of a run on another device; go on"):
+    with pytest.raises(UserError, match="is the checkpoint of a run on another device; resume"):
         train_all(X, config, RunOptions(device=devices[1], checkpoint=path))

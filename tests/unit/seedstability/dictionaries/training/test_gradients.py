@@ -1,7 +1,7 @@
-"""The fast gradients against plain, dense autograd.
+"""Sparse gradients agree with dense autograd.
 
-`plain_loss` is the loss of TopK and ReLU as one would first write it, and lives here;
-`dictionaries/losses.py` has all architectures and is tested on its own.
+`plain_loss` is a direct implementation for TopK and ReLU; `losses.py` has all architectures and its
+own tests.
 """
 
 from dataclasses import replace
@@ -21,13 +21,13 @@ from seedstability.dictionaries.config import (
 )
 from seedstability.dictionaries.metrics import quality
 from seedstability.dictionaries.sae import SAE, initialize
-from seedstability.dictionaries.training import gradients as batches
+from seedstability.dictionaries.training import gradients as module
 from seedstability.dictionaries.training.gradients import gradients, loss_and_gradients
 from seedstability.dictionaries.training.losses import Parameters, loss
 from seedstability.dictionaries.training.sae_trainer import SAETrainer
 
 SMALL = {"n_latents": 96, "k": 6, "batch_size": 50}
-WITHOUT_MODEL = {
+DIRECT = {
     "topk": replace(TOPK, **SMALL),
     "topk_many": replace(TOPK, **(SMALL | {"k": 80})),
     "topk_signed": replace(TOPK, **SMALL, rectify=False, bias_before_encoder=False),
@@ -35,7 +35,7 @@ WITHOUT_MODEL = {
     "relu": replace(RELU, **SMALL),
     "husai_relu": replace(HUSAI_RELU, **SMALL),
 }
-CONFIGS = WITHOUT_MODEL | {
+CONFIGS = DIRECT | {
     "batch_topk": replace(BATCH_TOPK, **SMALL),
     "jumprelu": replace(JUMPRELU, **SMALL, bandwidth=0.3, threshold_init=0.2, l0_weight=0.05),
     "jumprelu_bias": replace(
@@ -75,8 +75,8 @@ def plain_gradients(sae: SAE, x: torch.Tensor) -> tuple[float, dict[str, torch.T
     return loss.item(), {name: leaf.grad for name, leaf in leaves.items()}
 
 
-def model_gradients(sae: SAE, x: torch.Tensor, sparsity: float, dead: np.ndarray | None):
-    """Loss, gradients by part and gradient of the thresholds' logarithms, from `losses`."""
+def reference_gradients(sae: SAE, x: torch.Tensor, sparsity: float, dead: np.ndarray | None):
+    """Loss, gradients by parameter and gradient of the log-thresholds, from `losses`."""
     log_threshold = sae.threshold.clamp_min(1e-30).log()
     values = [getattr(sae, part) for part in PARTS] + [log_threshold]
     leaves = [value.clone()[None].requires_grad_() for value in values]
@@ -86,8 +86,8 @@ def model_gradients(sae: SAE, x: torch.Tensor, sparsity: float, dead: np.ndarray
     return total.item(), dict(zip((*PARTS, "threshold"), (g[0] for g in found), strict=True))
 
 
-def awkward_start(config, d: int) -> SAE:
-    """Biases that are not zero and an encoder that is not the decoder, so that each term counts."""
+def general_initial_sae(config, d: int) -> SAE:
+    """Nonzero biases and an untied encoder, so that every term is tested."""
     generator = torch.Generator().manual_seed(5)
     sae = initialize(config, d, seed=3)
     sae.encoder.add_(torch.randn(sae.encoder.shape, generator=generator), alpha=0.1)
@@ -101,10 +101,10 @@ def difference(found: torch.Tensor, expected: torch.Tensor) -> float:
     return ((found - expected).norm() / expected.norm()).item()
 
 
-@pytest.mark.parametrize("name", WITHOUT_MODEL)
-def test_fast_gradients_equal_plain_autograd(name):
+@pytest.mark.parametrize("name", DIRECT)
+def test_sparse_gradients_equal_autograd(name):
     config = CONFIGS[name]
-    x, sae = samples(m=50, d=24), awkward_start(CONFIGS[name], d=24)
+    x, sae = samples(m=50, d=24), general_initial_sae(CONFIGS[name], d=24)
     batch = loss_and_gradients(sae, x)
     loss, expected = plain_gradients(sae, x)
     assert batch.loss == pytest.approx(loss, rel=1e-5)
@@ -118,12 +118,12 @@ def test_fast_gradients_equal_plain_autograd(name):
 
 @pytest.mark.parametrize("name", CONFIGS)
 @pytest.mark.parametrize("sparsity", [1.0, 0.25])
-def test_fast_gradients_equal_those_of_the_loss_in_plain_torch(name, sparsity):
+def test_sparse_gradients_equal_those_of_the_reference_loss(name, sparsity):
     config = CONFIGS[name]
-    x, sae = samples(m=50, d=24), awkward_start(config, d=24)
+    x, sae = samples(m=50, d=24), general_initial_sae(config, d=24)
     dead = np.arange(96) % 3 == 0 if name.endswith("auxk") else None
     batch = loss_and_gradients(sae, x, sparsity, dead)
-    loss, expected = model_gradients(sae, x, sparsity, dead)
+    loss, expected = reference_gradients(sae, x, sparsity, dead)
     assert batch.loss == pytest.approx(loss, rel=1e-5)
     found = gradients(sae, batch)
     for part in PARTS:
@@ -135,7 +135,7 @@ def test_fast_gradients_equal_those_of_the_loss_in_plain_torch(name, sparsity):
         assert difference(torch.from_numpy(batch.threshold), expected["threshold"]) < 1e-5
 
 
-def test_every_term_of_the_loss_is_felt_by_these_tests():
+def test_every_loss_term_changes_the_loss_in_these_tests():
     x = samples(m=50, d=24)
     dead = np.arange(96) % 3 == 0
     for name, neutral in {
@@ -144,24 +144,24 @@ def test_every_term_of_the_loss_is_felt_by_these_tests():
         "husai_topk": {"suppression": 0.0},
         "topk_auxk": {"auxk_weight": 0.0},
     }.items():
-        sae = awkward_start(CONFIGS[name], d=24)
+        sae = general_initial_sae(CONFIGS[name], d=24)
         marks = dead if name.endswith("auxk") else None
-        less = replace(sae, config=replace(sae.config, **neutral))
+        neutral_sae = replace(sae, config=replace(sae.config, **neutral))
         assert (
             abs(
                 loss_and_gradients(sae, x, 1.0, marks).loss
-                - loss_and_gradients(less, x, 1.0, marks).loss
+                - loss_and_gradients(neutral_sae, x, 1.0, marks).loss
             )
             > 1e-4
         ), name
 
 
 @pytest.mark.parametrize("name", ["relu", "husai_relu"])
-def test_a_relu_dictionary_has_the_same_gradients_by_entries_and_by_products(name, monkeypatch):
-    x, sae = samples(m=50, d=24), awkward_start(CONFIGS[name], d=24)
+def test_relu_gradients_are_equal_from_entries_and_from_products(name, monkeypatch):
+    x, sae = samples(m=50, d=24), general_initial_sae(CONFIGS[name], d=24)
     both = []
     for share in (0.0, 1.0):
-        monkeypatch.setattr(batches, "_DENSE_FROM", share)
+        monkeypatch.setattr(module, "_DENSE_FROM", share)
         batch = loss_and_gradients(sae, x)
         both.append(
             (batch.loss, gradients(sae, batch), batch.firings, len(batch.encoder_entries.weights))
@@ -174,9 +174,9 @@ def test_a_relu_dictionary_has_the_same_gradients_by_entries_and_by_products(nam
         assert difference(found[part], other[part]) < 1e-5, part
 
 
-def test_a_latent_is_silent_from_the_sample_after_its_last():
+def test_since_fired_counts_samples_after_the_last_firing():
     x = samples(m=150, d=24)
-    trainer = SAETrainer(awkward_start(replace(CONFIGS["topk"], k=1), d=24), "1")
+    trainer = SAETrainer(general_initial_sae(replace(CONFIGS["topk"], k=1), d=24), "1")
     silent = np.zeros(96, int)
     for batch in x.split(50):
         fires = (trainer.sae.encode(batch) != 0).any(0).numpy()
@@ -186,20 +186,20 @@ def test_a_latent_is_silent_from_the_sample_after_its_last():
     assert set(silent) == {0, 50, 100, 150}
 
 
-@pytest.mark.parametrize("name", WITHOUT_MODEL)
-def test_firings_count_the_samples_that_use_a_latent(name):
+@pytest.mark.parametrize("name", DIRECT)
+def test_firings_count_samples_with_a_nonzero_latent(name):
     x = samples(m=50, d=24)
-    sae = awkward_start(CONFIGS[name], d=24)
+    sae = general_initial_sae(CONFIGS[name], d=24)
     assert np.array_equal(loss_and_gradients(sae, x).firings, (sae.encode(x) != 0).sum(0).numpy())
 
 
-@pytest.mark.parametrize("name", WITHOUT_MODEL)
-def test_fifty_steps_end_at_the_same_explained_variance(name):
-    """Against torch's own Adam, decoder rows normalised and their parallel gradient removed."""
+@pytest.mark.parametrize("name", DIRECT)
+def test_fifty_steps_reach_the_explained_variance_of_torchs_adam(name):
+    """torch's Adam with normalized decoder rows and parallel gradients removed."""
     config = CONFIGS[name]
     x = samples(m=2500, d=24)
-    fast = SAETrainer(awkward_start(config, d=24), "1")
-    plain = awkward_start(config, d=24)
+    fast = SAETrainer(general_initial_sae(config, d=24), "1")
+    plain = general_initial_sae(config, d=24)
     leaves = [getattr(plain, part) for part in PARTS[: 3 + config.decoder_bias]]
     adam = torch.optim.Adam(leaves, lr=config.learning_rate)
     for batch in x.split(50):

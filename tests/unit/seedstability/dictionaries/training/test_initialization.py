@@ -1,4 +1,4 @@
-"""Where training begins."""
+"""Initialization of SAEs."""
 
 from dataclasses import replace
 
@@ -17,7 +17,7 @@ from seedstability.dictionaries.training.train import train, train_all
 from seedstability.errors import UserError
 
 
-def test_one_initialisation_under_shared_order_gives_one_dictionary():
+def test_shared_initialization_and_order_give_one_dictionary():
     config = TrainingConfig(PRESETS["topk"], seeds=(1, 2), init_seeds=(7, 7))
     result = stages.train(config, ACTIVATIONS)
     assert np.array_equal(*result["decoder"])
@@ -27,7 +27,7 @@ def test_one_initialisation_under_shared_order_gives_one_dictionary():
     assert not np.array_equal(*result["decoder"])
 
 
-def test_husai_starts_untied_without_biases():
+def test_husai_initialization_is_untied_without_biases():
     sae = initialize(HUSAI_TOPK, d=128, seed=1)
     bound = (6 / 128) ** 0.5
     assert 0.99 * bound < sae.encoder.abs().max() <= bound
@@ -37,7 +37,7 @@ def test_husai_starts_untied_without_biases():
     assert trained.encoder_bias.any()
 
 
-def test_a_tied_start_reads_what_it_writes_about_the_mean():
+def test_a_tied_initialization_has_equal_directions_and_the_mean_as_bias():
     config = TrainingConfig(replace(PRESETS["relu"], epochs=0), seeds=(1,))
     sae = train_all(X, config)[0].sae
     cosines = torch.nn.functional.cosine_similarity(sae.encoder, sae.decoder)
@@ -46,7 +46,7 @@ def test_a_tied_start_reads_what_it_writes_about_the_mean():
     assert quality(sae, X).explained_variance > 0.3
 
 
-def test_units_of_the_activations_do_not_matter_where_they_are_normalised():
+def test_normalized_training_does_not_depend_on_the_scale_of_activations():
     (ours,), (theirs,) = (train(x, PRESETS["relu"], seeds=(1,)) for x in (X, 1000 * X))
     torch.testing.assert_close(ours.decoder, theirs.decoder, atol=1e-4, rtol=1e-3)
     torch.testing.assert_close(
@@ -54,11 +54,11 @@ def test_units_of_the_activations_do_not_matter_where_they_are_normalised():
     )
 
 
-def test_given_dictionaries_are_where_training_begins():
+def test_training_continues_from_given_dictionaries():
     config = TrainingConfig(replace(PRESETS["topk"], epochs=0), (1, 2))
     trained = train(X, PRESETS["topk"], seeds=(5, 6))
-    begun = train_all(X, config, initial_saes=trained)
-    for one, other in zip(trained, begun, strict=True):
+    unchanged = train_all(X, config, initial_saes=trained)
+    for one, other in zip(trained, unchanged, strict=True):
         torch.testing.assert_close(one.reconstruct(X), other.sae.reconstruct(X))
     before = trained[0].decoder.clone()
     train_all(X, replace(config, dictionary=PRESETS["topk"]), initial_saes=trained)
@@ -67,7 +67,7 @@ def test_given_dictionaries_are_where_training_begins():
         train_all(X, config, initial_saes=trained[:1])
 
 
-def test_the_geometric_median_is_where_the_unit_vectors_cancel():
+def test_unit_vectors_from_the_geometric_median_sum_to_zero():
     x = samples(m=300, d=8).exp()
     point = geometric_median(x)
     unit = torch.nn.functional.normalize(x - point, dim=1)
@@ -78,7 +78,7 @@ def test_the_geometric_median_is_where_the_unit_vectors_cancel():
 
 
 @pytest.mark.parametrize("bias", ["mean", "geometric_median", "zero"])
-def test_the_decoder_bias_starts_where_asked_for(bias):
+def test_the_decoder_bias_is_initialized_as_set(bias):
     config = TrainingConfig(replace(PRESETS["topk"], epochs=0, bias_init=bias), (1,))
     found = train_all(X, config)[0].sae.decoder_bias
     expected = {"mean": X.mean(0), "geometric_median": geometric_median(X), "zero": 0 * X[0]}[bias]

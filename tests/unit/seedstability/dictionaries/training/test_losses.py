@@ -1,4 +1,4 @@
-"""The plain loss against one written sample by sample, and its gradients against differences."""
+"""The reference loss agrees with a loop over samples, its gradients with finite differences."""
 
 from dataclasses import replace
 
@@ -49,7 +49,7 @@ def batch(seed: int = 9) -> torch.Tensor:
 
 
 def forward_by_hand(p: Parameters, x: np.ndarray, config: DictionaryConfig):
-    """Pre-activations, latents, which were kept, and errors x̂ − x of one seed."""
+    """Pre-activations, latents, mask of those kept, and errors x̂ − x of one seed."""
     bias = p.decoder_bias if config.decoder_bias else 0 * p.decoder_bias
     centered = x - bias if config.bias_before_encoder else x
     pre = np.array(
@@ -70,7 +70,7 @@ def forward_by_hand(p: Parameters, x: np.ndarray, config: DictionaryConfig):
 
 
 def loss_by_hand(p, x, config, dead, target):
-    """The loss of one seed; `target` is what AuxK has to reconstruct, whatever `p` is."""
+    """The loss of one seed; `target` is the fixed target of AuxK."""
     pre, latents, kept, error = forward_by_hand(p, x, config)
     total = (error**2).sum() / (B * D)
     for s in range(B):
@@ -102,7 +102,7 @@ def gradients(p: Parameters, x, config, dead=DEAD) -> Parameters:
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_the_loss_is_the_one_written_by_hand(name):
+def test_the_loss_agrees_with_a_loop_over_samples(name):
     config, p, x = CONFIGS[name], parameters(), batch()
     found = loss(p, x, config, SPARSITY, DEAD)
     for seed in range(S):
@@ -114,9 +114,9 @@ def test_the_loss_is_the_one_written_by_hand(name):
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_gradients_are_finite_differences(name):
-    # AuxK's target is held where it is, so that these are right only if no gradient reaches it.
-    # The threshold's gradient is an estimate and no difference; the next test has it.
+def test_gradients_agree_with_finite_differences(name):
+    # The target of AuxK is fixed, so these agree only if no gradient flows through it. The gradient
+    # of the threshold is an estimate; the next test covers it.
     config, p, x, step = CONFIGS[name], parameters(), batch(), 1e-6
     found = gradients(p, x, config)
     for seed in range(S):
@@ -133,10 +133,10 @@ def test_gradients_are_finite_differences(name):
                 assert gradient[seed][at].item() == pytest.approx(difference, abs=1e-7)
 
 
-def test_thresholds_feel_the_straight_through_estimates():
+def test_thresholds_have_the_straight_through_gradient():
     config, p, x = CONFIGS["jumprelu"], parameters(), batch()
     found, width = gradients(p, x, config).log_threshold, config.bandwidth
-    felt = 0
+    in_window = 0
     for seed in range(S):
         mine = of_seed(p, seed)
         pre, _, _, error = forward_by_hand(mine, x[seed].numpy(), config)
@@ -144,15 +144,15 @@ def test_thresholds_feel_the_straight_through_estimates():
             slope = 0.0
             for s in range(B):
                 if abs(pre[s, j] - threshold) / width < 1 / 2:
-                    felt += 1
+                    in_window += 1
                     along = 2 / (B * D) * error[s] @ mine.decoder[j]
                     slope += along * -threshold / width
                     slope += SPARSITY * config.l0_weight / B * -1 / width
             assert found[seed, j].item() == pytest.approx(slope * threshold, abs=1e-12)
-    assert 5 < felt < S * B * N / 2
+    assert 5 < in_window < S * B * N / 2
 
 
-def test_auxk_moves_dead_latents_alone_when_no_bias_is_shared():
+def test_auxk_has_gradients_on_dead_latents_alone_without_a_shared_bias():
     config, p, x = replace(CONFIGS["auxk"], bias_before_encoder=False), parameters(), batch()
     with_term, without = gradients(p, x, config), gradients(p, x, config, dead=None)
     for part, other in zip(with_term[:3], without[:3], strict=True):
@@ -162,7 +162,7 @@ def test_auxk_moves_dead_latents_alone_when_no_bias_is_shared():
     assert torch.equal(with_term.decoder_bias, without.decoder_bias)
 
 
-def test_auxk_is_nothing_for_a_seed_without_dead_latents():
+def test_auxk_is_zero_without_dead_latents():
     config, p, x = CONFIGS["auxk"], parameters(), batch()
     dead = DEAD.clone()
     dead[1] = False
@@ -171,8 +171,8 @@ def test_auxk_is_nothing_for_a_seed_without_dead_latents():
     assert found[0] > without[0]
 
 
-def test_auxk_is_nothing_for_a_sample_that_comes_alone():
-    # Its error is the mean error: there is no variance to reconstruct a share of.
+def test_auxk_is_zero_for_a_single_sample():
+    # One sample has no variance.
     config, p, x = CONFIGS["auxk"], parameters(), batch()[:, :1]
     assert torch.equal(loss(p, x, config, 1.0, DEAD).total, loss(p, x, config).total)
     both = gradients(p, x, config), gradients(p, x, config, dead=None)
@@ -181,7 +181,7 @@ def test_auxk_is_nothing_for_a_sample_that_comes_alone():
 
 
 @pytest.mark.parametrize("k", [1, 3, N])
-def test_as_many_are_kept_as_the_settings_say(k):
+def test_exactly_k_latents_are_kept(k):
     p, x = parameters(), batch()
     signed = replace(PLAIN, rectify=False, k=k)
     assert ((loss(p, x, signed).latents != 0).sum(2) == k).all()
@@ -191,7 +191,7 @@ def test_as_many_are_kept_as_the_settings_say(k):
 
 
 @pytest.mark.parametrize("name", ["topk", "topk_signed", "relu", "jumprelu"])
-def test_latents_are_those_of_the_sae(name):
+def test_latents_equal_those_of_the_sae(name):
     config, p, x = CONFIGS[name], parameters(), batch()
     found = loss(Parameters(*(part.requires_grad_() for part in p)), x, config).latents
     p = Parameters(*(part.detach() for part in p))

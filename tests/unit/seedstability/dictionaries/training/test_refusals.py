@@ -1,4 +1,4 @@
-"""What cannot be trained is refused in one line, with the seed and the step where there is one."""
+"""Errors of training: one line, with the seed and the step."""
 
 from dataclasses import replace
 
@@ -34,7 +34,7 @@ from seedstability.errors import UserError
         ({"threshold_ema_decay": 1.0}, "threshold_ema_decay is 1.0"),
     ],
 )
-def test_impossible_settings_are_refused(change, words):
+def test_invalid_settings_are_refused(change, words):
     with pytest.raises(UserError, match=words):
         train(X, replace(PRESETS["topk"], **change), seeds=(1,))
 
@@ -48,7 +48,7 @@ def test_nan_names_seed_and_step():
         train(x, PRESETS["topk"], seeds=(5,))
 
 
-@pytest.mark.parametrize("device", ["one by one", "batched"])
+@pytest.mark.parametrize("device", ["threaded", "batched"])
 def test_a_diverging_loss_names_seed_and_step(device):
     wild = replace(PRESETS["husai_relu"], learning_rate=300.0, unit_norm_decoder=False)
     starts = [initial_sae(InMemory(X), UNSCALED, wild, 1)]
@@ -62,19 +62,19 @@ def test_a_diverging_loss_names_seed_and_step(device):
         engine.advance([feed(InMemory(X), UNSCALED, wild, 0, 5)], 20)
 
 
-def test_a_dead_dictionary_names_seed_and_step():
+def test_a_dictionary_without_live_latents_names_seed_and_step():
     dying = replace(PRESETS["relu"], l1=1e4, learning_rate=0.1, epochs=9)
     with pytest.raises(UserError, match=r"seed 5, step \d+: no latent fired"):
         train(X, dying, seeds=(5,))
 
 
 @pytest.mark.parametrize("device", ["tpu", "cuda:99"])
-def test_a_device_that_is_not_there_is_refused(device):
+def test_a_missing_device_is_refused(device):
     with pytest.raises(UserError, match=rf"device is '{device}': .*; use cpu"):
         train(X, PRESETS["topk"], seeds=(1,), device=device)
 
 
-def test_without_seeds_there_is_nothing_to_train():
+def test_training_without_seeds_is_refused():
     with pytest.raises(UserError, match="seeds is empty"):
         train(X, PRESETS["topk"], seeds=())
 

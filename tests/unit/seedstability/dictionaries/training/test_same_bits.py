@@ -1,4 +1,4 @@
-"""What changes no bit: who trains beside, threads, cores, and how the work is carried out."""
+"""Results have the same bits for any other seeds, threads, cores and trainer."""
 
 from contextlib import nullcontext
 from dataclasses import replace
@@ -43,7 +43,7 @@ def test_one_and_two_threads_give_the_same_bits(name):
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_more_cores_change_no_bit(name):
+def test_the_number_of_cores_does_not_change_bits(name):
     one, two = (train(X, PRESETS[name], seeds=(1, 2, 3), cores=cores) for cores in (1, 2))
     for first, second in zip(one, two, strict=True):
         assert identical(first, second)
@@ -61,10 +61,10 @@ def test_screened_training_gives_the_same_bits():
 
 @pytest.mark.parametrize("order", ["shared", "own"])
 @pytest.mark.parametrize("name", PRESETS)
-def test_one_product_for_all_seeds_trains_what_one_by_one_does(name, order, monkeypatch):
-    """What a graphics card is given, on a CPU: within rounding, resampling and all."""
+def test_the_batched_trainer_agrees_with_the_threaded_trainer(name, order, monkeypatch):
+    """The trainer of a GPU, run on a CPU, agrees to rounding, with resampling."""
     config = TrainingConfig(replace(PRESETS[name], order=order), (1, 2, 3))
-    one_by_one = train_all(X, config)
+    threaded = train_all(X, config)
 
     def batched(starts, config, total, options):
         names = [str(seed) for seed in config.seeds]
@@ -72,27 +72,27 @@ def test_one_product_for_all_seeds_trains_what_one_by_one_does(name, order, monk
 
     monkeypatch.setattr(training, "_trainer", batched)
     together = train_all(X, config)
-    for one, other in zip(one_by_one, together, strict=True):
+    for one, other in zip(threaded, together, strict=True):
         for part in stages.PARTS:
             found, expected = getattr(other.sae, part), getattr(one.sae, part)
             torch.testing.assert_close(found, expected, atol=2e-4, rtol=1e-3)
         assert torch.equal(one.last_epoch_firings, other.last_epoch_firings)
 
 
-def test_dead_latents_do_not_slow_the_threads_down_with_tiny_numbers():
+def test_threads_flush_denormal_numbers_to_zero():
     settings = PRESETS["topk"]
     with ThreadedTrainer([initialize(settings, 24, 1)], settings, 1, names=["1"]) as group:
         tiny = group._pool.submit(lambda: (torch.full((9,), 1e-30) * 1e-9).any().item())
         assert tiny.result() is False
 
 
-def test_shards_on_disk_train_as_memory_does_where_there_is_one(tmp_path):
+def test_one_shard_on_disk_gives_the_same_bits_as_memory(tmp_path):
     shards = write_shards([X], tmp_path / "one")
     (memory,), (disk,) = (train(x, PRESETS["topk"], seeds=(1,)) for x in (X, shards))
     assert identical(memory, disk)
 
 
-def test_many_shards_train_to_the_same_quality(tmp_path):
+def test_many_shards_reach_the_same_explained_variance(tmp_path):
     write_shards(X.split(130), tmp_path / "many")
     long = replace(PRESETS["topk"], epochs=20)
     (memory,), (disk,) = (train(x, long, seeds=(1,)) for x in (X, Shards(tmp_path / "many")))

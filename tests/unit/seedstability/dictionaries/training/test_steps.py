@@ -1,4 +1,4 @@
-"""One step: its length, its limits, and the thresholds that many of them leave behind."""
+"""Training steps: schedules, clipping, unit norm and thresholds."""
 
 from dataclasses import replace
 
@@ -18,7 +18,7 @@ from seedstability.dictionaries.training.schedules import rate_share, sparsity_s
 from seedstability.dictionaries.training.train import train, train_all
 
 
-def test_a_frozen_decoder_stays_while_the_encoder_learns():
+def test_a_frozen_decoder_is_unchanged_while_the_encoder_trains():
     config = TrainingConfig(
         replace(PRESETS["topk"], epochs=10), (1,), frozen_decoder=True, trace_epochs=(0, 10)
     )
@@ -31,19 +31,19 @@ def test_a_frozen_decoder_stays_while_the_encoder_learns():
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_decoder_rows_have_length_one_at_both_ends(name):
+def test_decoder_rows_have_length_one_before_and_after_training(name):
     result = stages.train(TrainingConfig(PRESETS[name], seeds=(1,)), ACTIVATIONS)
     for part in ("decoder", stages.INITIAL):
         np.testing.assert_allclose(np.linalg.norm(result[part], axis=2), 1, rtol=1e-5)
 
 
-def test_without_unit_norm_the_rows_are_free():
+def test_without_unit_norm_row_lengths_change():
     config = replace(PRESETS["topk"], unit_norm_decoder=False, remove_parallel_gradient=False)
     (sae,) = train(X, config, seeds=(1,))
     assert (sae.decoder.norm(dim=1) - 1).abs().max() > 1e-3
 
 
-def test_the_learning_rate_rises_and_falls():
+def test_the_learning_rate_warms_up_and_decays():
     config = replace(TOPK, warm_up_steps=4, decay_share=0.5)
     shares = [rate_share(config, step, 10) for step in range(1, 11)]
     assert shares == pytest.approx([0.25, 0.5, 0.75, 1, 1, 1, 0.8, 0.6, 0.4, 0.2])
@@ -51,7 +51,7 @@ def test_the_learning_rate_rises_and_falls():
     assert sparsity == [0.5, 1, 1]
 
 
-def test_adams_first_step_is_as_long_as_the_schedule_says():
+def test_adams_first_step_has_the_scheduled_learning_rate():
     x = samples(m=64, d=24)
     config = replace(PRESETS["husai_topk"], unit_norm_decoder=False, warm_up_steps=10)
     trainer = SAETrainer(initialize(config, 24, 1), "1")
@@ -61,7 +61,7 @@ def test_adams_first_step_is_as_long_as_the_schedule_says():
     assert moved.max() == pytest.approx(config.learning_rate / 10, rel=1e-3)
 
 
-def test_a_clipped_gradient_has_the_length_asked_for():
+def test_a_clipped_gradient_has_the_clip_norm():
     x = samples(m=64, d=24)
     felt = {"bandwidth": 0.5, "l0_weight": 1.0, "threshold_init": 0.3, "sparsity_warm_up_steps": 0}
     whole = replace(PRESETS["jumprelu"], warm_up_steps=0, **felt)
@@ -84,13 +84,13 @@ def test_a_clipped_gradient_has_the_length_asked_for():
             assert np.array_equal(moments[2.0][name], moment)
 
 
-def test_batch_topk_ends_with_a_threshold_that_keeps_about_k():
+def test_batch_topk_learns_a_threshold_that_keeps_about_k():
     (sae,) = train(X, replace(PRESETS["batch_topk"], epochs=10), seeds=(1,))
     assert sae.threshold.unique().numel() == 1
     assert quality(sae, X).l0 == pytest.approx(4, rel=0.15)
 
 
-def test_jumprelu_learns_thresholds_and_is_sparse_by_them():
+def test_jumprelu_learns_thresholds_and_becomes_sparse():
     quick = {"epochs": 30, "learning_rate": 1e-2, "bandwidth": 0.3, "warm_up_steps": 0}
     sparse = replace(PRESETS["jumprelu"], **quick, l0_weight=0.03)
     (sae,) = train(X, sparse, seeds=(1,))

@@ -1,4 +1,4 @@
-"""Training: what order, firings, traces and snapshots mean."""
+"""Training loop: order of batches, firings, traces and snapshots."""
 
 from dataclasses import replace
 
@@ -20,7 +20,7 @@ from seedstability.stability.cosine import max_cosine
 A_HUNDRED = InMemory(torch.zeros(100, 2))
 
 
-def test_shared_order_is_one_order_and_own_orders_differ():
+def test_a_shared_order_is_equal_for_all_seeds_and_own_orders_differ():
     shared, own = (
         [next(batch_orders(A_HUNDRED, replace(TOPK, order=order), 0, seed))[0] for seed in (1, 2)]
         for order in ("shared", "own")
@@ -38,7 +38,7 @@ def test_every_epoch_is_a_new_shuffle_of_all_samples():
     assert torch.equal(first.sort().values, torch.arange(500))
 
 
-def test_the_trace_ends_where_training_ends():
+def test_the_trace_ends_with_the_trained_dictionaries():
     config = TrainingConfig(PRESETS["relu"], seeds=(1, 2), trace_epochs=(0, 2), trace_decoders=True)
     result = stages.train(config, ACTIVATIONS)
     trace = result["trace"]
@@ -56,7 +56,7 @@ def test_firings_are_those_of_the_last_epoch():
     assert result["last_epoch_firings"].sum() == 500 * 4
 
 
-def test_moments_hold_the_mean_loss_of_the_steps_between_them():
+def test_snapshots_have_the_mean_loss_of_the_steps_between_them():
     config = TrainingConfig(PRESETS["husai_topk"], (1, 2), trace_epochs=(0, 2), trace_steps=(3, 5))
     snapshots = []
     train_all(X, config, watch=lambda m: snapshots.append((m.step, m.epoch, m.losses)))
@@ -72,7 +72,7 @@ def test_moments_hold_the_mean_loss_of_the_steps_between_them():
     assert losses[2][1] == pytest.approx(np.mean(by_hand[3:]))
 
 
-def test_the_trace_holds_the_pairs_of_seeds_beside_chance():
+def test_the_trace_has_pairwise_similarity_and_its_chance_level():
     config = TrainingConfig(PRESETS["topk"], seeds=(1, 2, 3), trace_epochs=(0, 2))
     result = stages.train(config, ACTIVATIONS)
     trace = result["trace"]
