@@ -36,7 +36,7 @@ def test_folders_of_any_format_are_read_named_and_hashed(folders):
     inputs = read_dictionaries(folders)
     assert [each.format for each in inputs] == ["seedstability", "saelens", "sparsify"]
     assert short_labels(inputs) == ["seed 0", "seed 1", "seed 2"]
-    listed = inputs[1].described("seed 1")
+    listed = inputs[1].report_entry("seed 1")
     assert set(listed["files"]) == {"cfg.json", "sae_weights.safetensors"}
     assert listed["folder"] == folders[1]
     assert (listed["n_latents"], listed["d"]) == (16, 8)
@@ -70,7 +70,7 @@ def test_the_same_weights_under_two_names_or_formats_are_refused(tmp_path):
     each = planted(1, n=16, d=8, shared=4)[0]
     save(each, tmp_path / "one")
     save(each, tmp_path / "other", "sparsify")
-    assert "other holds the very weights of" in refusal(tmp_path / "one", tmp_path / "other")
+    assert "other has the same weights as" in refusal(tmp_path / "one", tmp_path / "other")
     assert "SAE 1 is the same dictionary as SAE 0" in refusal(each, each)
 
 
@@ -83,7 +83,7 @@ def test_other_shapes_are_refused(folders, shape):
 
 def test_a_folder_without_an_sae_and_a_damaged_one_are_refused(folders, tmp_path):
     (tmp_path / "empty").mkdir()
-    assert "empty holds no SAE" in refusal(folders[0], tmp_path / "empty")
+    assert "empty contains no SAE" in refusal(folders[0], tmp_path / "empty")
     file = tmp_path / "seed_1" / "sae_weights.safetensors"
     file.write_bytes(file.read_bytes()[:100])
     assert "sae_weights.safetensors" in refusal(folders[0], folders[1])
@@ -105,7 +105,7 @@ def test_starts_must_be_as_many_and_of_the_same_shape():
     assert report.document["measures"]["full"]["max_cosine"]["chance"]["untrained"] == 1.0
     # That is no chance level to hold the dictionaries against, and is said on its own.
     assert "100% would by chance" not in report.summary[0]
-    assert "Before the first step of training, 100% came back already." in report.summary
+    assert "At initialization, 100% of latents already recurred." in report.summary
 
 
 @pytest.mark.parametrize("threshold", [0.0, 1.0, 7.0, float("nan")])
