@@ -1,4 +1,4 @@
-"""How the loops in the rooms' `kernels` are compiled, and where the machine code is kept."""
+"""Compilation of the loops in `kernels`, and the cache of their machine code."""
 
 import hashlib
 import tempfile
@@ -12,17 +12,17 @@ from numba import njit
 
 _settings: Any = numba_config  # its settings are attributes that appear when it is imported
 
-# Sums may be taken in vector order, products and sums fused; what a NaN does stays as it is, since
-# a loss that is not finite has to be noticed.
+# Sums may be vectorized and multiply-adds fused. NaN keeps its semantics, so that a loss that is
+# not finite is detected.
 _REORDER = {"reassoc", "contract", "nsz", "arcp"}
 
 
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile on first use, without the interpreter's lock, and keep the machine code on disk.
+    """Compile a function on first use, without the GIL, and cache the machine code on disk.
 
-    For which processor says `NUMBA_CPU_NAME`, which `numerics.pinning` pins; otherwise it is this
-    one, and the last bits are this one's too. Without a folder to write to, each process compiles
-    again.
+    `NUMBA_CPU_NAME`, which `numerics.pinning` pins, selects the target processor. If it is unset,
+    the target is this machine's processor, and the last bits of results depend on it. Without a
+    writable folder, every process compiles again.
     """
     options: dict[str, Any] = {"nogil": True, "fastmath": _REORDER, "error_model": "numpy"}
     folder, usual = _folder(), _settings.CACHE_DIR
@@ -37,8 +37,11 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @cache
 def _folder() -> Path | None:
-    """One for each state of the kernels' code: numba itself looks only at the file that a
-    function is in, and not at what that calls elsewhere or how it is compiled."""
+    """Cache folder, one per state of all kernels' code.
+
+    numba itself checks only the file of a function, not the functions that it calls elsewhere, nor
+    the compiler options.
+    """
     here = Path(__file__).parent
     files = [Path(__file__), *sorted(here.glob("*/kernels/*.py"))]
     code = b"".join(path.read_bytes() for path in files)

@@ -1,8 +1,8 @@
-"""The one exception that stands for a user's mistake."""
+"""The exception for mistakes of the user."""
 
 
 class UserError(Exception):
-    """Something a user can put right: one line saying what was wrong, where, and what would be.
+    """A mistake that the user can correct: one line says what was wrong, where, and what is right.
 
-    `tasks.py` prints it without a traceback and ends with status 2.
+    The command lines print it without a traceback and exit with status 2.
     """

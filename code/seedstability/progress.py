@@ -1,4 +1,4 @@
-"""Where long work says how far it is, whoever is listening."""
+"""Progress of long computations, reported to a listener."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -9,13 +9,13 @@ _span = (0.0, 1.0)
 
 
 def listen(listener: Callable[[float], None] | None) -> None:
-    """Send this process's progress, a share in [0, 1], to `listener`; `None` stops that."""
+    """Send this process's progress, a share in [0, 1], to `listener`; `None` stops it."""
     global _listener
     _listener = listener
 
 
 def report(done: float, total: float) -> None:
-    """Say that `done` of `total` equal steps are behind us. Costs nothing when nobody listens."""
+    """Report that `done` of `total` equal steps are finished. Free without a listener."""
     if _listener is not None:
         start, stop = _span
         _listener(start + (stop - start) * done / total)
@@ -23,7 +23,7 @@ def report(done: float, total: float) -> None:
 
 @contextmanager
 def step(done: float, total: float) -> Iterator[None]:
-    """Work that reports on itself counts, in here, as the step after `done` of `total` ones."""
+    """Scale reports within this context to one step, the one after `done` of `total` steps."""
     global _span
     before = start, stop = _span
     width = (stop - start) / total
@@ -36,7 +36,7 @@ def step(done: float, total: float) -> Iterator[None]:
 
 @contextmanager
 def progress_bar(title: str) -> Iterator[None]:
-    """Show the progress of what is done in here on a terminal, unless somebody listens already."""
+    """Show the progress of this context on a terminal, unless there is a listener already."""
     if _listener is not None or not sys.stderr.isatty():
         yield
         return

@@ -1,4 +1,4 @@
-"""Progress on a terminal: bars with the time left; nothing is drawn into a pipe."""
+"""Progress bars with the remaining time on a terminal; none if the output is piped."""
 
 import sys
 import time
@@ -8,10 +8,10 @@ from seedstability import progress
 
 
 class PhaseProgress:
-    """Listens to one piece of work from its first phase to its end; a context."""
+    """Context that shows the progress of one computation, phase by phase."""
 
     def __init__(self, stream: TextIO | None = None):
-        """Draw on `stream`, standard error if left out."""
+        """Draw on `stream`, by default standard error."""
         self._stream = stream or sys.stderr
         self._bar: Any = None
         self._phase: Any = None
@@ -21,7 +21,7 @@ class PhaseProgress:
         if self._stream.isatty():
             self._bar = progress_bars(self._stream)
             self._bar.start()
-        # Also where nothing is drawn: inner work would else draw bars of its own.
+        # Without a terminal too: otherwise inner computations would draw their own bars.
         progress.listen(self._at)
         return self
 
@@ -31,7 +31,7 @@ class PhaseProgress:
             self._bar.stop()
 
     def phase(self, name: str) -> None:
-        """The next phase begins."""
+        """Start the next phase."""
         if self._bar is None:
             return
         if self._phase is not None:
@@ -39,7 +39,7 @@ class PhaseProgress:
         self._phase, self._since = self._bar.add_task(name, total=1.0, right=""), time.monotonic()
 
     def note(self, text: str) -> None:
-        """A line to keep, in a pipe too."""
+        """Print a line, on a terminal or into a pipe."""
         if self._bar is None:
             print(text, file=self._stream, flush=True)
         else:
@@ -53,7 +53,7 @@ class PhaseProgress:
 
 
 def progress_bars(stream: TextIO) -> Any:
-    """rich's bars as we draw them: a name, the bar, and the field `right`; gone when stopped."""
+    """Transient rich progress bars with a name, the bar, and the field `right`."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
 
@@ -66,7 +66,7 @@ def progress_bars(stream: TextIO) -> Any:
 
 
 def duration(seconds: float) -> str:
-    """A time as people say it: `12 s`, `3 min`, `1 h 20 min`."""
+    """Format a time: `12 s`, `3 min`, `1 h 20 min`."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

@@ -193,8 +193,8 @@ def example(
         "inputs": inputs(names, n, d, activations),
         "settings": {"neighbours": 1, "complete": 5, "chance_draws": 10, "threshold": 0.7},
         "summary": [
-            "41% of latents come back; 13% would by chance.",
-            "A latent comes back if some latent of the other dictionary has cosine 0.7 with it.",
+            "41% of latents recur; 13% would by chance.",
+            "A latent recurs if some latent of the other dictionary has cosine 0.7 with it.",
         ],
         "notes": [] if activations else ["not available: data and gauge; they need --activations"],
         "dictionaries": [worth if activations else dict.fromkeys(worth) for _ in names],

@@ -1,1 +1,1 @@
-"""The report on a comparison: its document, words, figures and page."""
+"""The report of a comparison: document, wording, figures and HTML page."""

@@ -1,4 +1,4 @@
-"""`seedstability.compare`: anybody's dictionaries measured as the paper measures its own."""
+"""`seedstability.compare`: measure dictionaries of several seeds exactly as the paper does."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -27,23 +27,23 @@ from seedstability.similarity.recorder import Recorder
 
 
 class Listener(Protocol):
-    """Who is told how far a comparison is; shares of a phase go to `progress.listen`."""
+    """Receives the phases of a comparison; progress within a phase goes to `progress.listen`."""
 
     def phase(self, name: str) -> None:
-        """The next phase begins."""
+        """Start the next phase."""
 
     def note(self, text: str) -> None:
-        """A line to show."""
+        """Show a line."""
 
 
 class NullListener:
-    """Hears nothing."""
+    """Ignores all phases and notes."""
 
     def phase(self, name: str) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def note(self, text: str) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
 def compare(
@@ -56,62 +56,64 @@ def compare(
     numeric_abi: dict[str, str] | None = None,
     listener: Listener | None = None,
 ) -> Report:
-    """Measure how alike dictionaries of several seeds are, each figure with its chance levels.
+    """Measure the similarity of dictionaries of several seeds, with chance levels.
 
     Args:
-        saes: two or more, as folders (SAELens, sparsify, dictionary_learning, ours) or `SAE`s, all
-            of one shape. They are held in memory, 8·n·d bytes each.
-        activations: [samples, d] that they were trained on, or others of the same kind: a tensor,
-            `Shards`, or a .npy file, a folder of such, a .safetensors file. With them there are
-            live-only figures, firing frequencies, and the chance levels `data` and `gauge`.
-        initial: the same dictionaries before their first step, in the same order, for the chance
-            level `untrained`.
+        saes: two or more folders (SAELens, sparsify, dictionary_learning, ours) or `SAE`s, all of
+            one shape. They are held in memory, 8·n·d bytes each.
+        activations: [samples, d], from training or from the same distribution: a tensor, `Shards`,
+            a .npy file, a folder of .npy files, or a .safetensors file. They are needed for
+            live-only statistics, firing rates, and the chance levels `data` and `gauge`.
+        initial: the same SAEs at initialization, in the same order, for the chance level
+            `untrained`.
         threshold: cosine from which two latents count as the same.
-        all_pairs: match all pairs one to one; otherwise beyond five dictionaries the first five
-            among themselves and each with the next one.
-        numeric_abi: what decides the bits of this process, for the record.
-        listener: told of each phase, and of the cost where it is more than a minute.
+        all_pairs: match all pairs one-to-one; otherwise, with more than five dictionaries, only the
+            first five among themselves and each with the next one.
+        numeric_abi: numeric ABI of this process, to be recorded.
+        listener: receives each phase, and the cost if it is more than a minute.
 
     Returns:
-        The report; `.write(folder)` writes it, `.summary` says it in words.
+        The report; `.write(folder)` writes it, `.summary` has the findings in words.
 
     Raises:
-        UserError: for what cannot be compared, or is no dictionary; one line that says why.
+        UserError: for inputs that are not SAEs or cannot be compared; one line says why.
     """
     if not 0.0 < threshold < 1.0:
         raise UserError(f"threshold is {threshold:g}; it must lie between 0 and 1")
     listener = listener or NullListener()
     listener.phase("reading")
-    given = read_dictionaries(list(saes))
-    starts = None if initial is None else read_initial_dictionaries(list(initial), given)
-    n, d = given[0].sae.decoder.shape
+    trained = read_dictionaries(list(saes))
+    untrained = None if initial is None else read_initial_dictionaries(list(initial), trained)
+    n_seeds, (n, d) = len(trained), trained[0].sae.decoder.shape
     samples = None if activations is None else streamed.open_activations(activations, d)
 
-    whole = ComparisonConfig(threshold=threshold)
-    whole = replace(whole, complete=len(given)) if all_pairs else whole
-    config = config_for_size(whole, n, d, len(given), len(matched_pairs(len(given), whole)))
+    full = ComparisonConfig(threshold=threshold)
+    full = replace(full, complete=n_seeds) if all_pairs else full
+    config = config_for_size(full, n, d, n_seeds, len(matched_pairs(n_seeds, full)))
     n_samples = samples.samples.shape[0] if samples else 0
-    cost = cost_message(config, n, d, len(given), n_samples, started=starts is not None)
+    cost = cost_message(config, n, d, n_seeds, n_samples, has_initial=untrained is not None)
     if cost:
         listener.note(cost)
 
-    summed, worths, live = None, None, None
+    streamed_moments, metrics, live = None, None, None
     if samples:
         listener.phase("activations")
-        summed = streamed.accumulate_moments(samples)
-        worths = reconstruction_metrics([each.sae for each in given], samples, summed.about_mean)
-        live = [each.live for each in worths]
+        streamed_moments = streamed.accumulate_moments(samples)
+        metrics = reconstruction_metrics(
+            [each.sae for each in trained], samples, streamed_moments.total_sum_of_squares
+        )
+        live = [each.live for each in metrics]
 
     listener.phase("comparing")
-    question = ComparisonInputs(
-        [each.weights for each in given],
+    inputs = ComparisonInputs(
+        [each.weights for each in trained],
         live,
-        summed.moments if summed else None,
-        [each.sae.decoder for each in starts] if starts else None,
+        streamed_moments.moments if streamed_moments else None,
+        [each.sae.decoder for each in untrained] if untrained else None,
     )
-    observed = Recorder(thresholds(threshold), live)
-    comparison = measure(question, config, observed.saw, certify=True)
+    recorder = Recorder(thresholds(threshold), live)
+    comparison = measure(inputs, config, recorder.record, certify=True)
 
     listener.phase("summing up")
-    found = Findings(given, starts, samples, whole, config, comparison, observed, worths)
-    return Report(document(found, numeric_abi), arrays(found))
+    findings = Findings(trained, untrained, samples, full, config, comparison, recorder, metrics)
+    return Report(document(findings, numeric_abi), arrays(findings))

@@ -1,4 +1,4 @@
-"""How cosines with partners are distributed, by chance too, and against firing frequency."""
+"""Distribution of cosines with partners, with its chance levels, and cosine by firing rate."""
 
 import numpy as np
 from jaxtyping import Float
@@ -10,44 +10,44 @@ from seedstability.stability.chance.closed_form import cosine_cdf
 
 _BINS = 40
 _DECADES = 0.25
-"""Width of the bins of firing frequency, in powers of ten."""
+"""Width of the bins of firing rate, in powers of ten."""
 
 
-def distribution(best: Float[Tensor, "S S n"], observed: Recorder, d: int) -> dict:
-    """Shares of latents by cosine with their partner, in bins that all curves have in common.
+def distribution(best: Float[Tensor, "S S n"], recorder: Recorder, d: int) -> dict:
+    """Histograms of latents by cosine with their partner, in bins shared by all curves.
 
     Args:
         best: best signed cosine of each latent of s with any of t.
-        observed: one-to-one partners, and what chance gave.
+        recorder: matched cosines, and those of the chance levels.
         d: width.
     """
-    ours = {"matched": observed.matched("full"), "best": fine_counts(best.flatten())}
+    ours = {"matched": recorder.matched_counts("full"), "best": fine_counts(best.flatten())}
     chance = {
-        "chance_best": {"isotropic": None, "gauge": observed.best("gauge")},
+        "chance_best": {"isotropic": None, "gauge": recorder.best_counts("gauge")},
         "chance_matched": {
-            "isotropic": observed.matched("isotropic"),
-            "gauge": observed.matched("gauge"),
+            "isotropic": recorder.matched_counts("isotropic"),
+            "gauge": recorder.matched_counts("gauge"),
         },
     }
     drawn = [counts for level in chance.values() for counts in level.values()]
     lowest = _lowest([each for each in (*ours.values(), *drawn) if each is not None])
     edges = np.linspace(lowest, 1.0, _BINS + 1)
     cdf = _cdf_of_best(edges, best.shape[2], d)
-    # What lies below the first edge by chance is too little to be seen; it goes to the first bin.
+    # The probability below the first edge is negligible; it is added to the first bin.
     exact = np.diff(np.concatenate([[0.0], cdf[1:]]))
-    found: dict = {"edges": [rounded(edge) for edge in edges]}
-    found |= {name: _shares(counts, lowest) for name, counts in ours.items()}
+    result: dict = {"edges": [rounded(edge) for edge in edges]}
+    result |= {name: _shares(counts, lowest) for name, counts in ours.items()}
     for name, levels in chance.items():
-        found[name] = {level: _shares(counts, lowest) for level, counts in levels.items()}
-    found["chance_best"]["isotropic"] = [rounded(share) for share in exact]
-    return found
+        result[name] = {level: _shares(counts, lowest) for level, counts in levels.items()}
+    result["chance_best"]["isotropic"] = [rounded(share) for share in exact]
+    return result
 
 
 def firing(frequency: Float[Tensor, "S n"], cosine: Float[Tensor, "S n"]) -> dict:
-    """Median and quartiles of the cosine with the best partner, in bins of firing frequency.
+    """Median and quartiles of the cosine with the best partner, in bins of firing rate.
 
     Args:
-        frequency: share of samples in which each latent fires.
+        frequency: firing rate of each latent.
         cosine: its mean best cosine with the other dictionaries.
     """
     often, cosines = frequency.double().flatten().numpy(), cosine.double().flatten().numpy()
@@ -70,7 +70,7 @@ def firing(frequency: Float[Tensor, "S n"], cosine: Float[Tensor, "S n"]) -> dic
 
 
 def _lowest(counts: list[np.ndarray]) -> float:
-    """The multiple of 0.2 below which nothing lies, so that 40 bins have round widths."""
+    """Largest multiple of 0.2 below all cosines, so that 40 bins have round widths."""
     first = min(int(np.flatnonzero(each)[0]) for each in counts)
     fifths = np.floor((first / FINE_BINS * 2.0 - 1.0) * 5.0 + 1e-9)
     return float(min(fifths / 5.0, 0.0))
@@ -84,7 +84,7 @@ def _shares(counts: np.ndarray | None, lowest: float) -> list[float | None] | No
 
 
 def _cdf_of_best(edges: np.ndarray, n: int, d: int) -> np.ndarray:
-    """Probability that the best of n unrelated latents has a cosine below each edge."""
+    """Probability that the best cosine with n unrelated latents is below each edge."""
     return cosine_cdf(edges, d, "max_cosine") ** n
 
 

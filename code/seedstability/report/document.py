@@ -1,4 +1,4 @@
-"""From what was measured to what `report.json` and `latents.npz` hold."""
+"""Content of `report.json` and `latents.npz` from the findings of a comparison."""
 
 import platform
 from collections.abc import Mapping, Sequence
@@ -12,9 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from seedstability import __version__
-from seedstability.report import curves, estimates
-from seedstability.report import recurrence as votes
-from seedstability.report import wording as words
+from seedstability.report import curves, estimates, recurrence, wording
 from seedstability.report.estimates import rounded
 from seedstability.report.report import SCHEMA
 from seedstability.report.subspaces import subspaces
@@ -26,29 +24,29 @@ from seedstability.similarity.reconstruction import ReconstructionMetrics
 from seedstability.similarity.recorder import Recorder
 
 _PACKAGES = ("numba", "numpy", "scipy", "torch")
-_METHOD = "exact, proven by prices"
+_METHOD = "exact, certified by dual prices"
 
 
 @dataclass(frozen=True)
 class Findings:
-    """Everything that is known at the end of a comparison."""
+    """Inputs and results of a comparison."""
 
-    given: Sequence[LoadedSAE]
-    """The dictionaries."""
-    starts: Sequence[LoadedSAE] | None
-    """The same before their first step."""
+    trained: Sequence[LoadedSAE]
+    """The SAEs that were compared."""
+    untrained: Sequence[LoadedSAE] | None
+    """The same SAEs at initialization."""
     activations: Activations | None
-    """What they were measured on."""
-    whole: ComparisonConfig
-    """The settings as they are for 1,024 latents."""
+    """Activations that they were measured on."""
+    full_config: ComparisonConfig
+    """Settings for 1,024 latents."""
     config: ComparisonConfig
-    """Those that were used."""
+    """Settings that were used."""
     comparison: Mapping[str, Any]
-    """From `measures.measure`."""
-    observed: Recorder
-    """What that saw on its way."""
-    worths: Sequence[ReconstructionMetrics] | None
-    """Reconstruction and firing."""
+    """Result of `measures.measure`."""
+    recorder: Recorder
+    """Partners recorded during the measurement."""
+    metrics: Sequence[ReconstructionMetrics] | None
+    """Reconstruction metrics and firing rates."""
 
     @property
     def best(self) -> Float[Tensor, "S S n"]:
@@ -56,58 +54,60 @@ class Findings:
         return self.comparison["best"]
 
 
-def document(found: Findings, numeric_abi: dict[str, str] | None) -> dict[str, Any]:
-    """What `report.json` holds; `report.schema.json` describes it."""
-    n, d = found.given[0].sae.decoder.shape
-    threshold = found.config.threshold
-    comparison = estimates.with_derived_levels(found.comparison, found.observed, n, threshold)
-    live = [each.live for each in found.worths] if found.worths else None
-    decoders = [each.sae.decoder for each in found.given]
-    made: dict[str, Any] = {
+def document(findings: Findings, numeric_abi: dict[str, str] | None) -> dict[str, Any]:
+    """Content of `report.json`; its schema is `report.schema.json`."""
+    n, d = findings.trained[0].sae.decoder.shape
+    threshold = findings.config.threshold
+    comparison = estimates.with_derived_levels(findings.comparison, findings.recorder, n, threshold)
+    live = [each.live for each in findings.metrics] if findings.metrics else None
+    decoders = [each.sae.decoder for each in findings.trained]
+    recorder = findings.recorder
+    result: dict[str, Any] = {
         "schema": SCHEMA,
         "software": _software(numeric_abi),
-        "inputs": _inputs(found),
-        "settings": asdict(found.config),
+        "inputs": _inputs(findings),
+        "settings": asdict(findings.config),
         "summary": [],
         "notes": [],
-        "dictionaries": _dictionaries(found),
+        "dictionaries": _dictionaries(findings),
         "measures": estimates.measures(comparison),
         "pairs": estimates.pairs(comparison),
-        "reproducibility": votes.reproducibility(found.best, found.observed, threshold, d, live),
-        "subspaces": subspaces(decoders, matched_pairs(len(decoders), found.config)),
-        "distribution": curves.distribution(found.best, found.observed, d),
-        "firing": _firing(found),
-        "matchings": _matchings(found.observed),
+        "reproducibility": recurrence.reproducibility(findings.best, recorder, threshold, d, live),
+        "subspaces": subspaces(decoders, matched_pairs(len(decoders), findings.config)),
+        "distribution": curves.distribution(findings.best, recorder, d),
+        "firing": _firing(findings),
+        "matchings": _matchings(recorder),
     }
-    made["summary"] = words.summary(made, estimates.kappa_interval90(comparison, "max_cosine"))
-    made["notes"] = words.notes(made, found.whole, found.config, len(found.observed.matchings))
-    return made
+    interval90 = estimates.kappa_interval90(comparison, "max_cosine")
+    result["summary"] = wording.summary(result, interval90)
+    n_matched = len(recorder.matchings)
+    result["notes"] = wording.notes(result, findings.full_config, findings.config, n_matched)
+    return result
 
 
-def arrays(found: Findings) -> dict[str, np.ndarray]:
-    """What `latents.npz` holds."""
-    kept = found.observed.matchings
+def arrays(findings: Findings) -> dict[str, np.ndarray]:
+    """Content of `latents.npz`."""
+    kept = findings.recorder.matchings
     pairs = sorted(kept)
     decoders, encoders = ([kept[pair][of] for pair in pairs] for of in (0, 1))
-    proofs = [each.prices for each in decoders if each.prices is not None]
-    n_seeds = len(found.given)
-    made = {
+    prices = [each.prices for each in decoders if each.prices is not None]
+    n_seeds = len(findings.trained)
+    p = recurrence.reproducibility_per_latent(findings.best, findings.config.threshold)
+    result = {
         "pairs": np.array(pairs, "<i4"),
         "partner": _stack([each.partner for each in decoders], "<i4"),
         "cosine": _stack([each.cosine for each in decoders], "<f4"),
         "encoder_partner": _stack([each.partner for each in encoders], "<i4"),
         "encoder_cosine": _stack([each.cosine for each in encoders], "<f4"),
-        "price_a": _stack([each.of_a for each in proofs], "<f8"),
-        "price_b": _stack([each.of_b for each in proofs], "<f8"),
-        "reproducibility": votes.reproducibility_per_latent(found.best, found.config.threshold)
-        .numpy()
-        .astype("<f4"),
-        "best_cosine": votes.mean_over_others(found.best).numpy().astype("<f4"),
-        "matched_cosine": _matched_cosine(found.observed, n_seeds).astype("<f4"),
+        "price_a": _stack([each.of_a for each in prices], "<f8"),
+        "price_b": _stack([each.of_b for each in prices], "<f8"),
+        "reproducibility": p.numpy().astype("<f4"),
+        "best_cosine": recurrence.mean_over_others(findings.best).numpy().astype("<f4"),
+        "matched_cosine": _matched_cosine(findings.recorder, n_seeds).astype("<f4"),
     }
-    if found.worths:
-        made["firing"] = _stack([each.firing for each in found.worths], "<f4")
-    return made
+    if findings.metrics:
+        result["firing"] = _stack([each.firing for each in findings.metrics], "<f4")
+    return result
 
 
 def _software(numeric_abi: dict[str, str] | None) -> dict:
@@ -119,50 +119,53 @@ def _software(numeric_abi: dict[str, str] | None) -> dict:
     }
 
 
-def _inputs(found: Findings) -> dict:
-    names = short_labels(found.given)
-    measured = None
-    if found.activations:
+def _inputs(findings: Findings) -> dict:
+    names = short_labels(findings.trained)
+    trained, untrained = findings.trained, findings.untrained
+    activations = None
+    if findings.activations:
         rank = {
             name: value if isinstance(value, int) else rounded(value)
-            for name, value in found.comparison["rank"].items()
+            for name, value in findings.comparison["rank"].items()
         }
-        measured = found.activations.described() | {"rank": rank}
+        activations = findings.activations.report_entry() | {"rank": rank}
     return {
-        "dictionaries": [x.described(name) for x, name in zip(found.given, names, strict=True)],
-        "activations": measured,
-        "initial": [x.described(name) for x, name in zip(found.starts, names, strict=True)]
-        if found.starts
+        "dictionaries": [x.report_entry(name) for x, name in zip(trained, names, strict=True)],
+        "activations": activations,
+        "initial": [x.report_entry(name) for x, name in zip(untrained, names, strict=True)]
+        if untrained
         else None,
     }
 
 
-def _dictionaries(found: Findings) -> list[dict]:
-    moved = found.comparison.get("cosine_with_start")
-    made = []
-    for place in range(len(found.given)):
-        worth = found.worths[place] if found.worths else None
-        made.append(
+def _dictionaries(findings: Findings) -> list[dict]:
+    to_initialization = findings.comparison.get("cosine_with_start")
+    entries = []
+    for place in range(len(findings.trained)):
+        metrics = findings.metrics[place] if findings.metrics else None
+        entries.append(
             {
-                "live": int(worth.live.sum()) if worth else None,
-                "explained_variance": rounded(worth.explained_variance) if worth else None,
-                "l0": rounded(worth.l0) if worth else None,
-                "dead_fraction": rounded(worth.dead_fraction) if worth else None,
-                "cosine_with_start": None if moved is None else rounded(moved[place]),
+                "live": int(metrics.live.sum()) if metrics else None,
+                "explained_variance": rounded(metrics.explained_variance) if metrics else None,
+                "l0": rounded(metrics.l0) if metrics else None,
+                "dead_fraction": rounded(metrics.dead_fraction) if metrics else None,
+                "cosine_with_start": None
+                if to_initialization is None
+                else rounded(to_initialization[place]),
             }
         )
-    return made
+    return entries
 
 
-def _firing(found: Findings) -> dict | None:
-    if not found.worths:
+def _firing(findings: Findings) -> dict | None:
+    if not findings.metrics:
         return None
-    frequency = torch.stack([each.firing for each in found.worths])
-    return curves.firing(frequency, votes.mean_over_others(found.best))
+    frequency = torch.stack([each.firing for each in findings.metrics])
+    return curves.firing(frequency, recurrence.mean_over_others(findings.best))
 
 
-def _matchings(observed: Recorder) -> list[dict]:
-    """Totals with their bounds: these need more digits than a figure does."""
+def _matchings(recorder: Recorder) -> list[dict]:
+    """Totals with their bounds, with more digits than other values."""
     return [
         {
             "pair": list(pair),
@@ -171,16 +174,16 @@ def _matchings(observed: Recorder) -> list[dict]:
             "bound": rounded(matching.bound, 3),
             "method": _METHOD,
         }
-        for pair, kept in sorted(observed.matchings.items())
+        for pair, kept in sorted(recorder.matchings.items())
         for of, matching in zip(("decoder", "encoder"), kept, strict=True)
     ]
 
 
-def _matched_cosine(observed: Recorder, n_seeds: int) -> Float[np.ndarray, "S n"]:
-    """Of each latent the mean cosine with its one-to-one partners."""
-    n = len(next(iter(observed.matchings.values())).decoders.partner)
+def _matched_cosine(recorder: Recorder, n_seeds: int) -> Float[np.ndarray, "S n"]:
+    """Mean cosine of each latent with its one-to-one partners."""
+    n = len(next(iter(recorder.matchings.values())).decoders.partner)
     total, pairs = np.zeros((n_seeds, n)), np.zeros((n_seeds, 1))
-    for (i, j), (matching, _) in observed.matchings.items():
+    for (i, j), (matching, _) in recorder.matchings.items():
         cosine = matching.cosine.double().numpy()
         total[i] += cosine
         total[j, matching.partner.numpy()] += cosine

@@ -1,4 +1,4 @@
-"""From numbers of pairs to what `report.json` holds: value, interval, chance levels, κ."""
+"""Estimates for `report.json` from matrices of pairs: value, interval, chance levels, κ."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,25 +18,25 @@ from seedstability.stability.statistics.jackknife import Interval, jackknife, ja
 
 SCOPES = ("full", "live", "span")
 CORRECTED = ("isotropic", "data", "gauge")
-"""Levels that κ is taken against, weakest first; under a shared start the untrained one is 1."""
+"""Chance levels for κ, weakest first; with a shared initialization the untrained level is 1."""
 _DIGITS = 6
-"""Significant ones: cosines come from single precision."""
+"""Significant digits: cosines are computed in single precision."""
 
 
 def rounded(value: float | None, digits: int = _DIGITS) -> float | None:
-    """As it is written; None for what is no number."""
+    """Round to significant digits; `None` if the value is not finite."""
     if value is None or not np.isfinite(value):
         return None
     return float(f"{value:.{digits}g}")
 
 
 def estimate(interval: Interval | None, scale: float = 1.0, n_seeds: int = 0) -> dict | None:
-    """An interval as it is written; None where there is none.
+    """Report entry of an interval; `None` without an interval.
 
     Args:
         interval: from `stability.statistics.jackknife`.
         scale: 100 for percent.
-        n_seeds: of two there is one pair, and no range.
+        n_seeds: with two there is one pair, and no range.
     """
     if interval is None:
         return None
@@ -51,10 +51,10 @@ def estimate(interval: Interval | None, scale: float = 1.0, n_seeds: int = 0) ->
 
 
 def over_pairs(values: np.ndarray, chance: Any = None, scale: float = 1.0) -> dict | None:
-    """Mean over pairs, or its κ where a chance level is given, with its interval.
+    """Mean over pairs, or its κ if a chance level is given, with its interval.
 
     Args:
-        values: [S, S], NaN where a pair was not looked at.
+        values: [S, S], NaN for a pair that was not compared.
         chance: one number, or [S, S].
         scale: 100 for percent.
     """
@@ -68,22 +68,23 @@ def over_pairs(values: np.ndarray, chance: Any = None, scale: float = 1.0) -> di
     return estimate(interval, scale, int(used.sum()))
 
 
-def with_derived_levels(comparison: Mapping, observed: Recorder, n: int, threshold: float) -> dict:
-    """The comparison, its drawn levels completed by what follows from the draws.
+def with_derived_levels(comparison: Mapping, recorder: Recorder, n: int, threshold: float) -> dict:
+    """Add chance levels of encoders and of shares that follow from the sampled levels.
 
-    Encoders of unrelated dictionaries obey the law of their decoders. If a share q of matched
-    latents is above the threshold by chance, q² / n are so in both assignments with one partner.
+    Encoders of unrelated dictionaries have the same distribution as decoders. If a share q of
+    matched latents is above the threshold by chance, a share q² / n is above it in both assignments
+    with the same partner.
     """
     more = dict(comparison)
     for table in ("isotropic", "data"):
         if table not in comparison:
             continue
-        close = observed.close(table, threshold)
-        assert close is not None  # every level is drawn at least once
+        above = recorder.matched_above(table, threshold)
+        assert above is not None  # every level is sampled at least once
         more[table] = {
             **comparison[table],
-            "shared_decoder_only": close,
-            "shared": close**2 / n,
+            "shared_decoder_only": above,
+            "shared": above**2 / n,
             "agreeing": 1.0 / n,
         }
     for table in ("isotropic", "data", "isotropic_live", "isotropic_span"):
@@ -94,7 +95,7 @@ def with_derived_levels(comparison: Mapping, observed: Recorder, n: int, thresho
 
 
 def measures(comparison: Mapping) -> dict:
-    """Every statistic of every scope, with all chance levels there are."""
+    """Every statistic of every scope, with all available chance levels."""
     return {
         scope: {
             name: measure
@@ -107,7 +108,7 @@ def measures(comparison: Mapping) -> dict:
 
 
 def pairs(comparison: Mapping) -> dict:
-    """The same as S × S tables, None where a pair was not looked at."""
+    """Every statistic as an S × S table, `None` for a pair that was not compared."""
     return {
         scope: {
             name: [[rounded(value) for value in row] for row in comparison[scope][name].tolist()]
@@ -119,7 +120,7 @@ def pairs(comparison: Mapping) -> dict:
 
 
 def kappa_interval90(comparison: Mapping, name: str) -> tuple[float, float] | None:
-    """90% interval of κ against the strongest level, as equivalence is judged; none below five."""
+    """90% interval of κ against the strongest level, for equivalence; `None` below five seeds."""
     levels = chance_levels(comparison, name)
     level = [levels[level] for level in CORRECTED if level in levels][-1]
     values = comparison["full"][name]
@@ -150,7 +151,7 @@ def _measure(comparison: Mapping, scope: str, name: str) -> dict | None:
 
 
 def _alike(chance: Chance) -> Chance:
-    """Where some seed is in no pair that has a level, the mean level is that of all."""
+    """The mean level if some seed is in no pair with a level, else the level itself."""
     if isinstance(chance, np.ndarray) and np.isnan(chance).all(axis=1).any():
         return float(np.nanmean(chance))
     return chance

@@ -1,6 +1,6 @@
-"""A comparison's results as somebody keeps them: `report.json`, `latents.npz`, `report.html`.
+"""The report on disk: `report.json`, `latents.npz`, `report.html`.
 
-`report.schema.json` beside this file says what the first may hold.
+`report.schema.json` beside this file is the schema of `report.json`.
 """
 
 import json
@@ -21,27 +21,27 @@ FILES = ("report.json", "latents.npz", "report.html")
 
 @dataclass(frozen=True)
 class Report:
-    """What a comparison found."""
+    """The results of a comparison."""
 
     document: dict[str, Any]
-    """What `report.json` holds: JSON types only."""
+    """Content of `report.json`, JSON types only."""
     arrays: dict[str, np.ndarray]
-    """What `latents.npz` holds: a row a dictionary or a pair, a column a latent."""
+    """Content of `latents.npz`: one row per dictionary or pair, one column per latent."""
 
     @property
     def summary(self) -> list[str]:
-        """The findings in plain words."""
+        """The findings in words."""
         return self.document["summary"]
 
     def write(self, folder: str | Path) -> list[Path]:
-        """Write the three files into a folder, which appears when all of them are there.
+        """Write the three files into a folder, atomically.
 
-        A folder that holds a report and nothing else is replaced.
+        A folder that holds only an earlier report is replaced.
 
         Raises:
-            UserError: the folder holds something else, or cannot be written.
+            UserError: the folder holds other files, or cannot be written.
         """
-        # The page draws figures, which nothing else here needs.
+        # Not at the top: only the page needs matplotlib.
         from seedstability.report.page import render
 
         folder = Path(folder)
@@ -65,21 +65,23 @@ class Report:
 
 
 def check_target(folder: str | Path) -> None:
-    """See that a report may be written there, before hours are spent on it.
+    """Check that a report can be written to a folder, before it is computed.
 
     Raises:
-        UserError: the folder holds something that is no report of ours.
+        UserError: the path is not a folder, or the folder holds other files than a report.
     """
     folder = Path(folder)
     if not os.path.lexists(folder):
         return
     if not folder.is_dir():
-        raise UserError(f"{folder} is there already and no folder; a report goes to a folder")
+        raise UserError(
+            f"{folder} exists and is not a directory; a report is written to a directory"
+        )
     names = set(os.listdir(folder))
     if names and not (names <= set(FILES) and _is_ours(folder / "report.json")):
         raise UserError(
-            f"{folder} holds something else than a report; give a folder that is new or empty, or"
-            " holds an earlier report and nothing else"
+            f"{folder} holds other files than a report; give a folder that is new, empty, or holds"
+            " only an earlier report"
         )
 
 
@@ -91,7 +93,7 @@ def _is_ours(file: Path) -> bool:
 
 
 def _put(unfinished: Path, target: Path) -> None:
-    """Move a whole folder to where an earlier one may be."""
+    """Move a complete folder to its target, replacing an earlier one."""
     if not target.is_dir():
         unfinished.rename(target)
         return

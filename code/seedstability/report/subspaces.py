@@ -1,9 +1,8 @@
-"""How far the subspaces agree that hold most of each dictionary."""
+"""Overlap of the leading subspaces of dictionaries."""
 
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -16,23 +15,25 @@ from seedstability.stability.subspaces.principal import (
     second_moments,
     subspace_overlap,
 )
+from seedstability.stability.subspaces.spans import dimensions_for_share
 
 N_LEADING = 8
-"""Directions that reports compare."""
-_HOLDS = 0.5
+"""Number of leading directions that other reports compare."""
+_SHARE = 0.5
+"""Share of the squared length that the other compared subspace holds."""
 
 
 def subspaces(decoders: Sequence[Float[Tensor, "n d"]], pairs: Sequence[Pair]) -> dict:
-    """Overlap of the leading directions of each pair, by their number, with its chance.
+    """Overlap of the leading subspaces of each pair, by dimension, with its chance level.
 
-    The numbers are `N_LEADING`, where the space is larger than that, and as many as hold half of the
-    summed squared length of all dictionaries' rows, each row taken at length one.
+    The dimensions are `N_LEADING`, if the space is larger than that, and as many as hold half of
+    the summed squared length of all dictionaries' rows, scaled to length 1.
     """
     moments = [second_moments(normalize_rows(W)) for W in decoders]
     n, d = decoders[0].shape
-    # A dictionary of fewer latents than coordinates has no more directions than latents.
+    # A dictionary with fewer latents than coordinates spans at most as many dimensions as latents.
     largest = min(n, d)
-    half = min(_holding(sum(moments[1:], moments[0]), _HOLDS), largest)
+    half = min(dimensions_for_share(sum(moments[1:], moments[0]), _SHARE), largest)
     numbers = sorted({half, *([N_LEADING] if largest > N_LEADING else [])})
     leading = [leading_directions(each, numbers[-1]) for each in moments]
     return {str(k): _overlap([each[:k] for each in leading], pairs, d) for k in numbers}
@@ -45,9 +46,3 @@ def _overlap(leading: list[Tensor], pairs: Sequence[Pair], d: int) -> dict:
     k = len(leading[0])
     chance = chance_subspace_overlap(k, k, d)
     return {"overlap": over_pairs(values), "chance": rounded(chance)}
-
-
-def _holding(moments: Float[Tensor, "d d"], share: float) -> int:
-    """Leading directions that hold at least this share."""
-    falling = torch.linalg.eigvalsh(moments).flip(0).clamp(min=0.0).cumsum(0)
-    return int((falling < share * falling[-1]).sum()) + 1

@@ -1,1 +1,1 @@
-"""Dictionaries of several seeds measured: pairs, chance levels, cost."""
+"""Similarity of dictionaries of several seeds: inputs, pairs, chance levels, cost."""

@@ -1,6 +1,6 @@
-"""Activations that a comparison may use: opened, checked, and reduced to moments in one pass.
+"""Activations for a comparison: open them, check them, and reduce them to moments in one pass.
 
-However many there are, only some thousand rows are in memory at a time.
+Only a few thousand rows are in memory at a time.
 """
 
 import hashlib
@@ -27,61 +27,65 @@ _READ = (torch.float32, torch.float16, torch.bfloat16)
 
 
 class ActivationStream(Protocol):
-    """m activations of d coordinates each, some thousand at a time."""
+    """A stream of m activations of width d, a few thousand at a time."""
 
     shape: tuple[int, int]
     """m and d."""
 
     def parts(self) -> Iterator[Float[Tensor, "p d"]]:
-        """All of them, float32, in their own order."""
+        """Iterate over all activations in order, as float32."""
         ...
 
 
 @dataclass(frozen=True)
 class Activations:
-    """Activations, and where they come from."""
+    """Activations and their source."""
 
     samples: ActivationStream
-    """The values."""
+    """The stream of values."""
     source: str
-    """File or folder as it was given, or `memory`."""
+    """File or folder as given, or `memory`."""
     digest: str | dict[str, str]
     """sha256 of the file, of each file of a folder, or of the values in memory."""
 
-    def described(self) -> dict:
-        """As the report lists it."""
+    def report_entry(self) -> dict:
+        """Entry in the report's inputs."""
         m, d = self.samples.shape
         return {"file": self.source, "samples": m, "d": d, "sha256": self.digest}
 
 
 @dataclass(frozen=True)
 class StreamedMoments:
-    """What one pass over activations gives."""
+    """Moments of the activations, from one pass."""
 
     moments: Moments
-    """Components, covariance, number."""
-    about_mean: float
+    """Principal components, covariance, number of samples."""
+    total_sum_of_squares: float
     """Σ‖x − x̄‖² over all samples."""
 
 
 class _OneTensor:
-    """A tensor that lies in a file and is read as it is asked for."""
+    """A memory-mapped tensor, read part by part."""
 
     def __init__(self, values: Float[Tensor, "m d"]):
         self._values = values
         self.shape = (values.shape[0], values.shape[1])
 
     def parts(self) -> Iterator[Float[Tensor, "p d"]]:
-        """All of it."""
+        """Iterate over all rows as float32."""
         for rows in self._values.split(_ROWS_AT_ONCE):
             yield rows.float()
 
 
 def open_activations(given: str | Path | Tensor | ActivationStream, d: int) -> Activations:
-    """Activations of width `d`: a .npy file, a folder of them, a .safetensors file, or a tensor.
+    """Open activations: a .npy file, a folder of them, a .safetensors file, or a tensor.
+
+    Args:
+        given: path or values.
+        d: width that they must have.
 
     Raises:
-        UserError: for what is none of these, empty, of another width or type, or damaged.
+        UserError: for anything else, and for empty, damaged or wrongly shaped activations.
     """
     if isinstance(given, str | Path):
         found = _from_disk(given, Path(given))
@@ -99,7 +103,7 @@ def open_activations(given: str | Path | Tensor | ActivationStream, d: int) -> A
 
 
 def accumulate_moments(activations: Activations) -> StreamedMoments:
-    """Mean, covariance and principal components, in double precision.
+    """Accumulate mean, covariance and principal components in one pass, in double precision.
 
     Raises:
         UserError: for values that are not finite, or samples that are all the same.
@@ -111,7 +115,7 @@ def accumulate_moments(activations: Activations) -> StreamedMoments:
     for part in activations.samples.parts():
         _refuse_not_finite(part, done, activations.source)
         x = part.double()
-        # About a sample mean, so that a large common offset does not eat up the digits.
+        # About the first part's mean, so that a large common offset does not cancel digits.
         shift = x.mean(dim=0) if shift is None else shift
         square += x.square().sum().item()
         x -= shift
@@ -119,12 +123,14 @@ def accumulate_moments(activations: Activations) -> StreamedMoments:
         products += x.T @ x
         done += len(part)
         report(done, m)
-    assert shift is not None  # `open_activations` has seen samples
+    assert shift is not None  # `open_activations` has checked that there are samples
     off = total / m
     covariance = (products - m * torch.outer(off, off)) / (m - 1)
     components = principal_basis_from_moments(shift + off, covariance, square / m)
     if components.rank == 0:
-        raise UserError(f"{activations.source} holds the same sample {m} times")
+        raise UserError(
+            f"{activations.source} holds the same sample {m} times; samples must differ"
+        )
     moments = Moments(components, covariance.float(), m)
     return StreamedMoments(moments, covariance.trace().item() * (m - 1))
 
@@ -135,11 +141,13 @@ def _from_disk(given: str | Path, path: Path) -> Activations:
         shards = Shards(path)
         return Activations(shards, source, {p.name: sha256(p) for p in sorted(path.glob("*.npy"))})
     if not path.is_file():
-        raise UserError(f"{source} is no file or folder of activations")
+        raise UserError(
+            f"{source} is not a file or folder of activations; need .npy or .safetensors"
+        )
     read = {".npy": _numpy, ".safetensors": _safetensors}.get(path.suffix)
     if read is None:
         raise UserError(
-            f"{source} is no file of activations; need .npy, .safetensors, or a folder of .npy"
+            f"{source} is not a file of activations; need .npy, .safetensors, or a folder of .npy"
         )
     values = read(path)
     if values.ndim != 2 or not len(values) or values.dtype not in _READ:
@@ -150,10 +158,10 @@ def _from_disk(given: str | Path, path: Path) -> Activations:
 
 def _numpy(path: Path) -> Tensor:
     try:
-        # Copy on write: torch wants memory that it could write to, and the file stays as it is.
+        # Copy on write: torch requires writable memory, and the file must not change.
         return torch.from_numpy(np.load(path, mmap_mode="c", allow_pickle=False))
     except (ValueError, TypeError, OSError, EOFError) as error:
-        raise UserError(f"{path} is no NumPy file that can be mapped: {error}") from None
+        raise UserError(f"{path} is not a NumPy file that can be memory-mapped: {error}") from None
 
 
 def _safetensors(path: Path) -> Tensor:
@@ -161,10 +169,10 @@ def _safetensors(path: Path) -> Tensor:
         with safe_open(path, framework="pt") as file:
             names = list(file.keys())
             if len(names) != 1:
-                raise UserError(f"{path} holds {len(names)} tensors; activations are one")
+                raise UserError(f"{path} holds {len(names)} tensors; activations must be 1 tensor")
             return file.get_tensor(names[0])
     except (SafetensorError, OSError) as error:
-        raise UserError(f"{path} is no safetensors file: {error}") from None
+        raise UserError(f"{path} is not a safetensors file: {error}") from None
 
 
 def _digest(samples: ActivationStream) -> str:

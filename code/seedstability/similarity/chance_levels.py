@@ -1,4 +1,4 @@
-"""The chance levels of definitions.md §2 for a set of dictionaries, as stages report them."""
+"""Chance levels of definitions.md §2 for a set of dictionaries, and gauge p-values."""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -17,7 +17,7 @@ from seedstability.stability.pairs import Partners, find_partners
 
 
 def isotropic_closed_form(n_a: int, n_b: int, d: int) -> Statistics:
-    """Isotropic level of best partners, exact."""
+    """Isotropic level of best-partner statistics, in closed form."""
     if min(n_a, n_b) < 1 or d < 2:
         return {}
     return {kind: chance_level_pair(n_a, n_b, d, kind) for kind in BEST}
@@ -28,14 +28,14 @@ def isotropic_level(
     d: int,
     draws: int,
     generator: Generator,
-    watch: Callable[[Partners], None] | None = None,
+    record: Callable[[Partners], None] | None = None,
 ) -> Statistics:
-    """Isotropic level of all decoder statistics: drawn, and exact where a closed form is known.
+    """Isotropic level of all decoder statistics: closed form if there is one, else sampled.
 
-    Two assignments of unrelated rows agree on a latent with probability 1/n; that they also share
-    it, at a cosine above 0.7, does not happen at the sizes used here.
+    Two assignments of unrelated rows agree on a latent with probability 1/n. They practically never
+    share it, at a cosine above 0.7, at the sizes used here.
     """
-    drawn = _drawn(lambda: isotropic(n, d, generator), draws, watch)
+    drawn = _drawn(lambda: isotropic(n, d, generator), draws, record)
     return {**drawn, **isotropic_closed_form(n, n, d), "agreeing": 1.0 / n}
 
 
@@ -44,14 +44,14 @@ def data_level(
     n: int,
     draws: int,
     generator: Generator,
-    watch: Callable[[Partners], None] | None = None,
+    record: Callable[[Partners], None] | None = None,
 ) -> Statistics:
-    """Level of random directions with the covariance of the activations."""
-    return _drawn(lambda: data_directions(n, covariance, generator), draws, watch)
+    """Level `data`: random directions with the covariance of the activations."""
+    return _drawn(lambda: data_directions(n, covariance, generator), draws, record)
 
 
 def covariance_of(x: Float[Tensor, "samples d"]) -> Float[Tensor, "d d"]:
-    """Covariance of activations, summed in double precision."""
+    """Covariance of activations, accumulated in double precision."""
     return torch.cov(x.T.double()).float()
 
 
@@ -63,8 +63,8 @@ def gauge_p_values(
 ) -> Statistics:
     """One-sided p-values of the best-partner statistics, (1 + draws that reach it) / (1 + draws).
 
-    The statistic is the mean over neighbouring pairs; in each draw every second member of a
-    pair goes through a symmetry of its own.
+    The statistic is the mean over neighboring pairs. In each draw the second dictionary of every
+    pair is gauge-scrambled independently.
     """
     chosen = [(i, (i + 1) % len(dictionaries)) for i in range(len(dictionaries))]
     chosen = chosen[: config.permuted_pairs]
@@ -86,19 +86,19 @@ def gauge_p_values(
 
 
 def mean_statistics(draws: Iterable[Statistics]) -> Statistics:
-    """Of each statistic the mean."""
+    """Mean of each statistic."""
     draws = list(draws)
     return {name: float(np.mean([draw[name] for draw in draws])) for name in draws[0]}
 
 
 def _drawn(
-    draw: Callable[[], Tensor], draws: int, watch: Callable[[Partners], None] | None
+    draw: Callable[[], Tensor], draws: int, record: Callable[[Partners], None] | None
 ) -> Statistics:
-    found = []
+    samples = []
     for done in range(draws):
         with step(done, draws):
-            seen = find_partners(draw(), draw())
-        if watch:
-            watch(seen)
-        found.append(partner_statistics(seen))
-    return mean_statistics(found)
+            partners = find_partners(draw(), draw())
+        if record:
+            record(partners)
+        samples.append(partner_statistics(partners))
+    return mean_statistics(samples)

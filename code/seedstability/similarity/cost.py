@@ -1,31 +1,31 @@
-"""What a comparison will take, as far as it can be said beforehand."""
+"""Estimated time and memory of a comparison."""
 
 from seedstability.similarity.config import ComparisonConfig
 from seedstability.similarity.pairs import matched_pairs
 
-_ANNOUNCED = 60.0
-_PRODUCTS_A_SECOND = 4e10
-"""Multiplications with their additions on one core of a server of 2023, single precision; a
-processor that multiplies in half precision is up to three times as fast at matching."""
+_MIN_SECONDS = 60.0
+_MULTIPLY_ADDS_PER_SECOND = 4e10
+"""On one core of a server of 2023, in single precision. A processor with half-precision products is
+up to three times as fast at matching."""
 _PASSES = 3
-"""Passes over all products that a matching takes, with what it does in between: 1.9 to 3.2 measured
-at 16,384 latents of width 256."""
-_LOOKED_THROUGH = 40
-"""Each cosine is looked at too, which takes as long as so much more width would: 130 s measured
-where width alone says 80, at 65,536 latents of width 64."""
-_AT_ALL = 0.6e9
+"""Passes over all products per matching, including the work in between: 1.9 to 3.2 measured at
+16,384 latents of width 256."""
+_SCAN_WIDTH = 40
+"""Scanning the cosines takes as long as this much additional width: 130 s measured instead of 80,
+at 65,536 latents of width 64."""
+_BASE_BYTES = 0.6e9
 """Bytes without any dictionary."""
-_BYTES_A_LATENT = 10_000
+_BYTES_PER_LATENT = 10_000
 
 
 def cost_message(
-    config: ComparisonConfig, n: int, d: int, n_seeds: int, samples: int, started: bool
+    config: ComparisonConfig, n: int, d: int, n_seeds: int, samples: int, has_initial: bool
 ) -> str | None:
-    """A line on time and memory where the former is more than a minute; else nothing."""
-    seconds, memory = estimate_cost(config, n, d, n_seeds, samples, started)
-    if seconds < _ANNOUNCED:
+    """One line on time and memory if the comparison takes more than a minute, else `None`."""
+    seconds, memory = estimate_cost(config, n, d, n_seeds, samples, has_initial)
+    if seconds < _MIN_SECONDS:
         return None
-    matchings, best = _looks(config, n_seeds, samples > 0, started)
+    matchings, best = _counts(config, n_seeds, samples > 0, has_initial)
     return (
         f"this takes about {_duration(seconds)} on one core and {memory / 1e9:.1f} GB: {matchings}"
         f" matchings and {best} searches for best partners of {n:,} × {n:,} latents of width {d:,}"
@@ -33,25 +33,25 @@ def cost_message(
 
 
 def estimate_cost(
-    config: ComparisonConfig, n: int, d: int, n_seeds: int, samples: int, started: bool
+    config: ComparisonConfig, n: int, d: int, n_seeds: int, samples: int, has_initial: bool
 ) -> tuple[float, float]:
-    """Seconds on one core, and bytes."""
-    matchings, best = _looks(config, n_seeds, samples > 0, started)
-    coded = 2 * samples * n * d * n_seeds
-    products = (_PASSES * matchings + best) * n * n * (d + _LOOKED_THROUGH) + coded
-    # Dictionaries; of a pair normalised copies, and what is scrambled in blocks beside them.
-    held = (8 + (4 if started else 0)) * n_seeds + 24
-    return products / _PRODUCTS_A_SECOND, _AT_ALL + held * n * d + _BYTES_A_LATENT * n
+    """Seconds on one core, and bytes of memory."""
+    matchings, best = _counts(config, n_seeds, samples > 0, has_initial)
+    encoding = 2 * samples * n * d * n_seeds
+    products = (_PASSES * matchings + best) * n * n * (d + _SCAN_WIDTH) + encoding
+    # Dictionaries, normalized copies of a pair, and the blocks that are scrambled.
+    held = (8 + (4 if has_initial else 0)) * n_seeds + 24
+    return products / _MULTIPLY_ADDS_PER_SECOND, _BASE_BYTES + held * n * d + _BYTES_PER_LATENT * n
 
 
-def _looks(
-    config: ComparisonConfig, n_seeds: int, measured: bool, started: bool
+def _counts(
+    config: ComparisonConfig, n_seeds: int, measured: bool, has_initial: bool
 ) -> tuple[int, int]:
-    """Matchings, and searches for best partners, of which each matching has one beside it."""
+    """Number of matchings, and of searches for best partners, of which each matching has one."""
     matched = len(matched_pairs(n_seeds, config))
     matchings = 2 * matched + config.chance_draws
     alone = n_seeds * (n_seeds - 1) // 2 - matched
-    if started:
+    if has_initial:
         matchings += matched
     if measured:
         gauge = matched if config.gauge_pairs is None else min(matched, config.gauge_pairs)

@@ -1,4 +1,4 @@
-"""What is compared, as somebody gave it: folders or SAEs, read, recognised and checked."""
+"""Read and check the SAEs to compare, given as folders or in memory."""
 
 import hashlib
 import re
@@ -18,30 +18,30 @@ from seedstability.similarity.pairs import Weights
 SAESource = str | Path | SAE
 
 _PARTS = ("encoder", "encoder_bias", "decoder", "decoder_bias", "threshold")
-_LONGEST_LABEL = 12
+_MAX_LABEL_LENGTH = 12
 _BYTES_AT_ONCE = 1 << 22
 
 
 @dataclass(frozen=True)
 class LoadedSAE:
-    """One dictionary."""
+    """An SAE with its source."""
 
     sae: SAE
     """Its weights."""
     folder: str
-    """As it was given; in memory `SAE 0`, `SAE 1`, …"""
+    """Folder as given; in memory `SAE 0`, `SAE 1`, …"""
     format: str
-    """Whose checkpoint it is, or `memory`."""
+    """Checkpoint format, or `memory`."""
     files: dict[str, str]
     """sha256 of each file, or of each tensor."""
 
     @property
     def weights(self) -> Weights:
-        """What of it is compared."""
+        """The weights to compare."""
         return Weights(self.sae.decoder, self.sae.encoder)
 
-    def described(self, name: str) -> dict:
-        """As the report lists it, under this label."""
+    def report_entry(self, name: str) -> dict:
+        """Entry in the report's inputs, under this label."""
         n, d = self.sae.decoder.shape
         return {
             "name": name,
@@ -55,11 +55,11 @@ class LoadedSAE:
 
 
 def read_dictionaries(given: Sequence[SAESource]) -> list[LoadedSAE]:
-    """The dictionaries, all of one shape and no two the same.
+    """Read SAEs, all of one shape and no two equal.
 
     Raises:
-        UserError: for fewer than two, a folder that holds no SAE or a damaged one, one that is
-            given twice, and dictionaries of different shapes.
+        UserError: for fewer than two, a folder without an SAE or with a damaged one, an SAE that is
+            given twice, and SAEs of different shapes.
     """
     if len(given) < 2:
         named = f" ({_named(given[0], 0)})" if given else ""
@@ -76,12 +76,12 @@ def read_dictionaries(given: Sequence[SAESource]) -> list[LoadedSAE]:
 def read_initial_dictionaries(
     given: Sequence[SAESource], trained: Sequence[LoadedSAE]
 ) -> list[LoadedSAE]:
-    """The dictionaries before their first step, in the order of `trained`.
+    """Read the SAEs at initialization, in the order of `trained`.
 
-    Two may start at the same weights; that is what a shared initialisation is.
+    They may be equal, as with a shared initialization.
 
     Raises:
-        UserError: for another number of them, other shapes, or what holds no SAE.
+        UserError: for a different number of SAEs, other shapes, or a folder without an SAE.
     """
     if len(given) != len(trained):
         raise UserError(
@@ -94,16 +94,16 @@ def read_initial_dictionaries(
 
 
 def short_labels(inputs: Sequence[LoadedSAE]) -> list[str]:
-    """A short name for each: its folder's own where all are short and different."""
+    """Folder names if all are short and different, else `seed 0`, `seed 1`, …"""
     own = [Path(each.folder).name for each in inputs]
-    short = all(0 < len(name) <= _LONGEST_LABEL for name in own) and len({*own}) == len(own)
+    short = all(0 < len(name) <= _MAX_LABEL_LENGTH for name in own) and len({*own}) == len(own)
     if short and all(each.files and each.format != "memory" for each in inputs):
         return [re.sub(r"[_\s]+", " ", name) for name in own]
     return [f"seed {place}" for place in range(len(inputs))]
 
 
 def sha256(path: Path) -> str:
-    """Of a file's bytes."""
+    """SHA-256 of a file's bytes."""
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         while block := file.read(_BYTES_AT_ONCE):
@@ -142,7 +142,7 @@ def _refuse_same_place(given: Sequence[SAESource]) -> None:
         if same:
             raise UserError(
                 f"{_named(other, j)} is the same dictionary as {_named(one, i)}; "
-                "give each once: compared with itself it tells nothing about seeds"
+                "give each once: a comparison with itself says nothing about seeds"
             )
 
 
@@ -162,13 +162,13 @@ def _refuse_same_weights(inputs: Sequence[LoadedSAE]) -> None:
     for one, other in combinations(inputs, 2):
         if all(_equal(getattr(one.sae, part), getattr(other.sae, part)) for part in _PARTS):
             raise UserError(
-                f"{other.folder} holds the very weights of {one.folder}; "
+                f"{other.folder} has the same weights as {one.folder}; "
                 "give dictionaries of different seeds"
             )
 
 
 def _equal(one: Tensor, other: Tensor) -> bool:
-    # The first rows nearly always tell, and save reading the rest.
+    # The first rows nearly always differ, which saves comparing the rest.
     return torch.equal(one[:64], other[:64]) and torch.equal(one, other)
 
 

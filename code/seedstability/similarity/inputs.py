@@ -1,4 +1,4 @@
-"""What a comparison is asked: dictionaries, and what else is known of them."""
+"""Inputs of a comparison: dictionaries, live latents, moments of activations, initializations."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,36 +13,36 @@ from seedstability.stability.subspaces.principal import PrincipalBasis
 
 
 class Moments(NamedTuple):
-    """What is known of the activations that the dictionaries were trained on."""
+    """Moments of the activations that the dictionaries were trained on."""
 
     components: PrincipalBasis
-    """Principal components."""
+    """Principal components of the activations."""
     covariance: Float[Tensor, "d d"]
-    """Single precision."""
+    """Covariance, single precision."""
     samples: int
-    """How many the moments were taken of."""
+    """Number of samples."""
 
     @property
     def gauge(self) -> GaugeBasis:
-        """The components as they are scrambled."""
+        """Components for gauge scrambles."""
         return GaugeBasis.from_basis(self.components, self.samples)
 
 
 @dataclass(frozen=True)
 class ComparisonInputs:
-    """Dictionaries to be compared, and what else is known of them."""
+    """Dictionaries to compare, with optional live masks, moments and initial decoders."""
 
     dictionaries: Sequence[Weights]
     """At least two, all of one shape."""
     live: Sequence[Bool[Tensor, "n"]] | None = None
-    """Latents of each that fire at least once."""
+    """Mask of live latents of each dictionary."""
     moments: Moments | None = None
-    """Of the activations."""
+    """Moments of the activations."""
     initial: Sequence[Float[Tensor, "n d"]] | None = None
-    """Decoders before the first step."""
+    """Decoders at initialization."""
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Latents and width of each."""
+        """Number of latents and width of each dictionary."""
         n, d = self.dictionaries[0].decoder.shape
         return n, d

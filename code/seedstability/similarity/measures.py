@@ -1,7 +1,7 @@
-"""Everything definitions.md §1 and §2 ask about a set of dictionaries, whoever trained them.
+"""All similarities and chance levels of definitions.md §1 and §2 for a set of dictionaries.
 
-The paper's stages and `invoke compare` both come here, so that somebody's own dictionaries are
-measured as the paper measures.
+The paper's stages and `seedstability compare` share this code, so that a user's dictionaries are
+measured exactly as the paper's.
 """
 
 from collections.abc import Callable, Sequence
@@ -40,12 +40,12 @@ from seedstability.stability.subspaces.principal import effective_rank_from_basi
 
 Pair = tuple[int, int]
 Record = Callable[[str, Pair, Partners, Partners | None], None]
-"""Sees each look that is taken: at which table, which pair (of draws: (0, 0)), decoders, and
-encoders where they were looked at too."""
+"""Called for each compared pair with its table, its seeds ((0, 0) for random pairs), and the
+partners of its decoders and, if compared, of its encoders."""
 
 
 class Table(NamedTuple):
-    """Statistics of some pairs, and what one of them costs in products of all with all."""
+    """Statistics of some pairs, and the cost of one pair in units of a full matrix product."""
 
     pairs: list[Pair]
     of: Callable[[int, int], Statistics]
@@ -53,140 +53,140 @@ class Table(NamedTuple):
 
 
 def measure(
-    asked: ComparisonInputs,
+    inputs: ComparisonInputs,
     config: ComparisonConfig,
-    watch: Record | None = None,
+    record: Record | None = None,
     certify: bool = False,
 ) -> dict:
-    """All similarities and all chance levels that can be had.
+    """Measure all similarities and all chance levels that the inputs allow.
 
     Args:
-        asked: what is compared.
-        config: which pairs, how many draws.
-        watch: sees each pair as it is looked at.
-        certify: prove the assignments of the dictionaries, not those of chance.
+        inputs: dictionaries, and optional live masks, moments and initial decoders.
+        config: which pairs, how many samples of chance levels.
+        record: called for each compared pair.
+        certify: certify the assignments of the dictionaries, not those of chance levels.
 
     Returns:
-        [S, S] matrices by statistic, NaN where a pair was not looked at, under `full`, and where
-        the question has what they need under `live`, `span`, `untrained`, `gauge`, `gauge_live`,
-        `isotropic_live`; one number a statistic under `isotropic`, `isotropic_span`, `data`,
-        `p_gauge`; effective `rank` of the data; `cosine_with_start` [S]; and `best` [S, S, n], the
-        best signed cosine of each latent of s with any of t, NaN where s = t.
+        [S, S] matrices by statistic, NaN for a pair that was not compared, under `full`, and if the
+        inputs suffice under `live`, `span`, `untrained`, `gauge`, `gauge_live`, `isotropic_live`;
+        one number per statistic under `isotropic`, `isotropic_span`, `data`, `p_gauge`; effective
+        `rank` of the data; `cosine_with_start` [S], the cosine to initialization; and `best`
+        [S, S, n], the best signed cosine of each latent of s with any of t, NaN where s = t.
     """
-    run = _Run(asked, config, watch or (lambda *seen: None), certify)
+    run = _Measurement(inputs, config, record or (lambda *partners: None), certify)
     tables = run.tables()
-    total = sum(len(table.pairs) * table.cost for table in tables.values()) + run.cost_of_numbers
+    total = sum(len(table.pairs) * table.cost for table in tables.values()) + run.scalar_cost
     result: dict = {}
     done = 0.0
     for name, table in tables.items():
-        # The remaining pairs' best partners stand beside those of the matched pairs.
+        # Best partners of the remaining pairs go into the matrices of the matched pairs.
         matrices = result["full"] if name == "best" else result.setdefault(name, {})
         for pair in table.pairs:
             with _part(done, table.cost, total):
-                _enter(matrices, pair, table.of(*pair), len(asked.dictionaries))
+                _enter(matrices, pair, table.of(*pair), len(inputs.dictionaries))
             done += table.cost
             report(done, total)
     with _part(done, total - done, total):
-        numbers = run.numbers()
+        scalars = run.scalars()
     report(1, 1)
-    return result | numbers | {"best": run.best}
+    return result | scalars | {"best": run.best}
 
 
 def _part(done: float, cost: float, total: float) -> AbstractContextManager[None]:
-    """What is reported in here is a share of so much work, after so much of it."""
+    """Scale progress within this context to `cost` of `total`, after `done` of it."""
     return step(done / cost, total / cost) if cost else nullcontext()
 
 
-class _Run:
-    """One measurement under way: its random numbers, and what is kept from pair to pair."""
+class _Measurement:
+    """State of one measurement: the random generator and the best cosines so far."""
 
     def __init__(
-        self, asked: ComparisonInputs, config: ComparisonConfig, watch: Record, certify: bool
+        self, inputs: ComparisonInputs, config: ComparisonConfig, record: Record, certify: bool
     ):
-        self.asked, self.config, self.watch, self.certify = asked, config, watch, certify
-        self.ours = asked.dictionaries
+        self.inputs, self.config, self.record, self.certify = inputs, config, record, certify
+        self.dictionaries = inputs.dictionaries
         self.generator = Generator().manual_seed(config.seed)
-        n_seeds, (n, _) = len(self.ours), asked.shape
+        n_seeds, (n, _) = len(self.dictionaries), inputs.shape
         self.best = torch.full((n_seeds, n_seeds, n), torch.nan)
         self.matched = matched_pairs(n_seeds, config)
 
     def tables(self) -> dict[str, Table]:
-        """Matrices over pairs, in the order in which they draw."""
-        asked = self.asked
-        others = sorted({*all_pairs(len(self.ours))} - {*self.matched})
+        """Tables over pairs, in the order in which they use the random generator."""
+        inputs = self.inputs
+        others = sorted({*all_pairs(len(self.dictionaries))} - {*self.matched})
         tables = {"full": Table(self.matched, self._full, 4), "best": Table(others, self._best)}
-        alive = None if asked.live is None else self._alive(asked.live)
-        if alive:
-            tables |= self._of_live(alive)
-        if asked.moments is not None:
-            tables |= self._of_data(asked.moments, alive)
-        if asked.initial is not None:
-            initial = asked.initial
+        live = None if inputs.live is None else self._live_latents(inputs.live)
+        if live:
+            tables |= self._of_live(live)
+        if inputs.moments is not None:
+            tables |= self._of_data(inputs.moments, live)
+        if inputs.initial is not None:
+            initial = inputs.initial
             tables["untrained"] = Table(
                 self.matched, lambda i, j: self._decoders("untrained", i, j, initial[i], initial[j])
             )
         return tables
 
     @property
-    def cost_of_numbers(self) -> float:
-        """As `Table.cost`."""
-        config, measured = self.config, self.asked.moments is not None
-        tests = config.permutations * min(len(self.ours), config.permuted_pairs)
+    def scalar_cost(self) -> float:
+        """Cost of `scalars`, in the units of `Table.cost`."""
+        config, measured = self.config, self.inputs.moments is not None
+        tests = config.permutations * min(len(self.dictionaries), config.permuted_pairs)
         return config.chance_draws * (4 if measured else 2) + (tests if measured else 0)
 
-    def numbers(self) -> dict:
-        """What is one number a statistic, or one a dictionary."""
-        asked, config, (n, d) = self.asked, self.config, self.asked.shape
+    def scalars(self) -> dict:
+        """Results with one number per statistic, or one per dictionary."""
+        inputs, config, (n, d) = self.inputs, self.config, self.inputs.shape
         draws, generator = config.chance_draws, self.generator
         with step(0, 3):
-            level = isotropic_level(n, d, draws, generator, self._watched("isotropic"))
+            level = isotropic_level(n, d, draws, generator, self._record_level("isotropic"))
         result: dict = {"isotropic": level}
-        if asked.moments is not None:
-            components, covariance, _ = asked.moments
+        if inputs.moments is not None:
+            components, covariance, _ = inputs.moments
             with step(1, 3):
-                level = data_level(covariance, n, draws, generator, self._watched("data"))
+                level = data_level(covariance, n, draws, generator, self._record_level("data"))
             result |= {
                 "isotropic_span": isotropic_closed_form(n, n, components.rank),
                 "data": level,
                 "rank": effective_rank_from_basis(components)._asdict() | {"span": components.rank},
             }
-        if asked.initial is not None:
-            starts = zip(self.ours, asked.initial, strict=True)
+        if inputs.initial is not None:
+            both = zip(self.dictionaries, inputs.initial, strict=True)
             result["cosine_with_start"] = np.array(
-                [cosine_to_initialization(W.decoder, start).item() for W, start in starts]
+                [cosine_to_initialization(W.decoder, initial).item() for W, initial in both]
             )
-        if config.permutations and asked.moments is not None:
+        if config.permutations and inputs.moments is not None:
             with step(2, 3):
                 result["p_gauge"] = gauge_p_values(
-                    self.ours, asked.moments.gauge, config, generator
+                    self.dictionaries, inputs.moments.gauge, config, generator
                 )
         return result
 
-    def _of_live(self, alive: "_Alive") -> dict[str, Table]:
-        _, d = self.asked.shape
+    def _of_live(self, live: "_LiveLatents") -> dict[str, Table]:
+        _, d = self.inputs.shape
 
         def chance(i: int, j: int) -> Statistics:
-            return isotropic_closed_form(alive.counts[i], alive.counts[j], d)
+            return isotropic_closed_form(live.counts[i], live.counts[j], d)
 
-        def living(i: int, j: int) -> Statistics:
-            return self._both("live", i, j, alive.of(i), alive.of(j))
+        def live_statistics(i: int, j: int) -> Statistics:
+            return self._both("live", i, j, live.of(i), live.of(j))
 
         return {
-            "live": Table(alive.pairs, living, 4),
-            "isotropic_live": Table(alive.pairs, chance, 0),
+            "live": Table(live.pairs, live_statistics, 4),
+            "isotropic_live": Table(live.pairs, chance, 0),
         }
 
-    def _of_data(self, moments: Moments, alive: "_Alive | None") -> dict[str, Table]:
+    def _of_data(self, moments: Moments, live: "_LiveLatents | None") -> dict[str, Table]:
         gauge, few = moments.gauge, slice(self.config.gauge_pairs)
         draws = self.config.gauge_draws
-        inside = lru_cache(2)(lambda seed: self.ours[seed].within(moments.components))
+        inside = lru_cache(2)(lambda seed: self.dictionaries[seed].within(moments.components))
 
         def span(i: int, j: int) -> Statistics:
             return _best_of_both(inside(i), inside(j))
 
         def scrambled(i: int, j: int) -> Statistics:
-            stranger = self.ours[j].scrambled(gauge, self.generator)
-            return self._both("gauge", i, j, self.ours[i], stranger)
+            null = self.dictionaries[j].scrambled(gauge, self.generator)
+            return self._both("gauge", i, j, self.dictionaries[i], null)
 
         def several(once: Callable[[int, int], Statistics]) -> Callable[[int, int], Statistics]:
             def drawn(i: int, j: int) -> Statistics:
@@ -202,53 +202,54 @@ class _Run:
             "span": Table(self.matched, span, 2),
             "gauge": Table(self.matched[few], several(scrambled), 4 * draws),
         }
-        if alive:
+        if live:
 
             def scrambled_live(i: int, j: int) -> Statistics:
-                stranger = alive.of(j).scrambled(gauge, self.generator)
-                return self._decoders("gauge_live", i, j, alive.of(i).decoder, stranger.decoder)
+                null = live.of(j).scrambled(gauge, self.generator)
+                return self._decoders("gauge_live", i, j, live.of(i).decoder, null.decoder)
 
-            tables["gauge_live"] = Table(alive.pairs[few], several(scrambled_live), 2 * draws)
+            tables["gauge_live"] = Table(live.pairs[few], several(scrambled_live), 2 * draws)
         return tables
 
-    def _alive(self, live: Sequence[Tensor]) -> "_Alive":
+    def _live_latents(self, live: Sequence[Tensor]) -> "_LiveLatents":
         counts = [int(mask.sum()) for mask in live]
         pairs = [(i, j) for i, j in self.matched if counts[i] and counts[j]]
-        # Pairs come in order, so that the first of a pair is mostly still at hand.
-        return _Alive(lru_cache(2)(lambda seed: self.ours[seed].kept(live[seed])), counts, pairs)
+        # Pairs are ordered, so that the first of a pair is usually still cached.
+        of = lru_cache(2)(lambda seed: self.dictionaries[seed].kept(live[seed]))
+        return _LiveLatents(of, counts, pairs)
 
     def _full(self, i: int, j: int) -> Statistics:
-        seen = find_sae_partners(self.ours[i], self.ours[j], self.certify)
-        self.best[i, j], self.best[j, i], *_ = seen.decoders.best
-        self.watch("full", (i, j), *seen)
-        return seen.statistics(self.config.threshold)
+        partners = find_sae_partners(self.dictionaries[i], self.dictionaries[j], self.certify)
+        self.best[i, j], self.best[j, i], *_ = partners.decoders.best
+        self.record("full", (i, j), *partners)
+        return partners.statistics(self.config.threshold)
 
     def _best(self, i: int, j: int) -> Statistics:
-        best = best_cosines(self.ours[i].decoder, self.ours[j].decoder)
+        best = best_cosines(self.dictionaries[i].decoder, self.dictionaries[j].decoder)
         self.best[i, j], self.best[j, i], *_ = best
         return best_partner_statistics(best)
 
     def _both(self, table: str, i: int, j: int, A: Weights, B: Weights) -> Statistics:
-        seen = find_sae_partners(A, B)
-        self.watch(table, (i, j), *seen)
-        return seen.statistics(self.config.threshold)
+        partners = find_sae_partners(A, B)
+        self.record(table, (i, j), *partners)
+        return partners.statistics(self.config.threshold)
 
     def _decoders(self, table: str, i: int, j: int, A: Tensor, B: Tensor) -> Statistics:
-        seen = find_partners(A, B)
-        self.watch(table, (i, j), seen, None)
-        return partner_statistics(seen)
+        partners = find_partners(A, B)
+        self.record(table, (i, j), partners, None)
+        return partner_statistics(partners)
 
-    def _watched(self, level: str) -> Callable[[Partners], None]:
-        return lambda seen: self.watch(level, (0, 0), seen, None)
+    def _record_level(self, level: str) -> Callable[[Partners], None]:
+        return lambda partners: self.record(level, (0, 0), partners, None)
 
 
-class _Alive(NamedTuple):
-    """Live latents only."""
+class _LiveLatents(NamedTuple):
+    """Live latents of all dictionaries."""
 
     of: Callable[[int], Weights]
     counts: list[int]
     pairs: list[Pair]
-    """Matched pairs in which both have some."""
+    """Matched pairs in which both have live latents."""
 
 
 def _best_of_both(A: Weights, B: Weights) -> Statistics:

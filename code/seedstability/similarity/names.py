@@ -1,4 +1,4 @@
-"""What the figures of a comparison are called, and where its result keeps them. No torch here."""
+"""Names of the statistics and chance levels of a comparison, and where its result has them."""
 
 from collections.abc import Mapping
 
@@ -7,15 +7,15 @@ import numpy as np
 from seedstability.stability.chance.closed_form import Similarity
 
 BEST: tuple[Similarity, ...] = ("max_cosine", "max_abs_cosine")
-"""Statistics of best partners: cheap, and with a closed form of chance."""
+"""Statistics of best partners: cheap, with a closed-form chance level."""
 MATCHED = ("matched_mean", "matched_median")
 """Statistics of the one-to-one assignment of decoders."""
 SHARES = ("shared", "shared_decoder_only", "agreeing")
-"""Shares of latents that decoder and encoder assignments make the same, printed in percent."""
+"""Shares of latents by agreement of decoder and encoder assignments, printed in percent."""
 SIMILARITIES = (*BEST, *MATCHED, *SHARES)
-"""All of these, as they are listed."""
+"""All statistics, in the order of the report."""
 ENCODER = "encoder_"
-"""Prefix of the same statistic of encoders."""
+"""Prefix of encoder statistics."""
 LEVELS = ("isotropic", "untrained", "data", "gauge")
 """The four chance levels, weakest first."""
 
@@ -31,7 +31,7 @@ _TABLES = {
 def chance_levels(
     comparison: Mapping, name: str, seeds: slice = slice(None), scope: str = "full"
 ) -> dict[str, Chance]:
-    """The levels that a comparison has for a statistic, like with like."""
+    """Chance levels of a statistic in a comparison, for the same scope and seeds."""
     levels = {}
     for level, table in _TABLES[scope].items():
         drawn = comparison.get(table, {}).get(name)

@@ -1,4 +1,4 @@
-"""The similarities of one pair of autoencoders, and which pairs of many are looked at."""
+"""Similarity statistics of one pair of SAEs, and the choice of pairs."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -22,61 +22,61 @@ Statistics = dict[str, float]
 
 @dataclass(frozen=True)
 class Weights:
-    """What of an autoencoder is compared: one row a latent."""
+    """Decoder and encoder directions of an SAE, one row per latent."""
 
     decoder: Float[Tensor, "n d"]
-    """Directions written."""
+    """Directions that latents write."""
     encoder: Float[Tensor, "n d"]
-    """Directions read."""
+    """Directions that latents read."""
 
     def kept(self, mask: Bool[Tensor, "n"]) -> "Weights":
-        """Only the latents marked."""
+        """Select the marked latents."""
         return Weights(self.decoder[mask], self.encoder[mask])
 
     def within(self, basis: PrincipalBasis) -> "Weights":
-        """Without what sticks out of the span of the data."""
+        """Project on the span of the data."""
         return Weights(project_on_span(self.decoder, basis), project_on_span(self.encoder, basis))
 
     def scrambled(self, basis: GaugeBasis, generator: torch.Generator) -> "Weights":
-        """Through one random symmetry of the data's second moments, the same for both matrices."""
+        """Gauge scramble with one random symmetry, the same for decoder and encoder."""
         both = gauge_scramble(torch.cat([self.decoder, self.encoder]), basis, generator)
         return Weights(both[: len(self.decoder)], both[len(self.decoder) :])
 
 
 class SAEPartners(NamedTuple):
-    """Two autoencoders looked at."""
+    """Partners of the latents of two SAEs, by decoder and by encoder."""
 
     decoders: Partners
     encoders: Partners
 
     def statistics(self, threshold: float = 0.7) -> Statistics:
-        """Every statistic of a pair: best partners, assignment, what both assignments share.
+        """All statistics of a pair: best partners, assignment, agreement of both assignments.
 
-        Encoder figures carry the prefix `names.ENCODER`.
+        Encoder statistics have the prefix `names.ENCODER`.
         """
-        verdicts = agreement(self.decoders.matching, self.encoders.matching, threshold)
+        agreed = agreement(self.decoders.matching, self.encoders.matching, threshold)
         return {
             **partner_statistics(self.decoders),
             **{
                 f"{ENCODER}{name}": value
                 for name, value in partner_statistics(self.encoders).items()
             },
-            **{name: getattr(verdicts, name).double().mean().item() for name in SHARES},
+            **{name: getattr(agreed, name).double().mean().item() for name in SHARES},
         }
 
 
-def partner_statistics(seen: Partners) -> Statistics:
-    """The statistics of `names.BEST` and `names.MATCHED`."""
-    matched = seen.matching.matched_cosines.double()
+def partner_statistics(partners: Partners) -> Statistics:
+    """Statistics `names.BEST` and `names.MATCHED` of given partners."""
+    matched = partners.matching.matched_cosines.double()
     return {
-        **best_partner_statistics(seen.best),
+        **best_partner_statistics(partners.best),
         "matched_mean": matched.mean().item(),
         "matched_median": matched.quantile(0.5).item(),
     }
 
 
 def find_sae_partners(A: Weights, B: Weights, certify: bool = False) -> SAEPartners:
-    """Decoders and encoders of a pair, each on its own."""
+    """Find partners by decoder and by encoder, separately."""
     with step(0, 2):
         decoders = find_partners(A.decoder, B.decoder, certify)
     with step(1, 2):
@@ -85,38 +85,38 @@ def find_sae_partners(A: Weights, B: Weights, certify: bool = False) -> SAEPartn
 
 
 def best_partner_statistics(best: BestCosines) -> Statistics:
-    """The statistics of `names.BEST`."""
+    """Statistics `names.BEST` of given best cosines."""
     return {"max_cosine": best.max_cosine, "max_abs_cosine": best.max_abs_cosine}
 
 
 def best_partners(A: Tensor, B: Tensor) -> Statistics:
-    """The statistics of `names.BEST` for two matrices of directions."""
+    """Statistics `names.BEST` of two matrices of directions."""
     return best_partner_statistics(best_cosines(A, B))
 
 
 def decoder_statistics(A: Tensor, B: Tensor) -> Statistics:
-    """The statistics of `names.BEST` and `names.MATCHED` for two matrices of directions."""
+    """Statistics `names.BEST` and `names.MATCHED` of two matrices of directions."""
     return partner_statistics(find_partners(A, B))
 
 
 def pair_statistics(A: Weights, B: Weights, threshold: float = 0.7) -> Statistics:
-    """Every statistic of a pair; see `SAEPartners`."""
+    """All statistics of a pair; see `SAEPartners.statistics`."""
     return find_sae_partners(A, B).statistics(threshold)
 
 
 def cosine_to_initialization(
-    decoder: Float[Tensor, "*many n d"], start: Float[Tensor, "*many n d"]
+    decoder: Float[Tensor, "*many n d"], initial: Float[Tensor, "*many n d"]
 ) -> Float[Tensor, "*many"]:
-    """Mean cosine of each latent with its own direction before the first step.
+    """Mean cosine to initialization of the latents.
 
-    Near 1 the training has not moved the dictionary, and a similarity at chance is that of two
-    random starts.
+    If it is near 1, training has not moved the dictionary, and a similarity at chance is that of
+    two random initializations.
     """
-    return cosine_similarity(decoder.double(), start.double(), dim=-1).mean(dim=-1)
+    return cosine_similarity(decoder.double(), initial.double(), dim=-1).mean(dim=-1)
 
 
 def matched_pairs(n_seeds: int, config: ComparisonConfig) -> list[tuple[int, int]]:
-    """Pairs of seeds that are matched one to one, each once, smaller index first."""
+    """Pairs of seeds that are matched one-to-one, each once, smaller index first."""
     ring = {
         tuple(sorted((i, (i + step) % n_seeds)))
         for i in range(n_seeds)

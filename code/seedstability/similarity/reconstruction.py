@@ -1,6 +1,6 @@
-"""What the dictionaries are worth on activations that are streamed, and which latents live.
+"""Reconstruction metrics of SAEs on streamed activations.
 
-The quantities are those of `dictionaries.metrics`, which wants all samples at once.
+The quantities are those of `dictionaries.metrics`, which needs all samples at once.
 """
 
 from collections.abc import Sequence
@@ -16,23 +16,23 @@ from seedstability.progress import report
 from seedstability.similarity.activations import Activations
 
 _CODES_AT_ONCE = 1 << 25
-"""128 MB of latents: 256 samples at a time with 131,072 of them."""
+"""128 MB of codes: 256 samples at a time with 131,072 latents."""
 _MOST_ROWS = 1024
 
 
 class ReconstructionMetrics(NamedTuple):
-    """One dictionary on the activations."""
+    """Reconstruction metrics of one SAE."""
 
     explained_variance: float
-    """1 − Σ‖x − x̂‖² / Σ‖x − x̄‖², x̄ the mean sample."""
+    """1 − Σ‖x − x̂‖² / Σ‖x − x̄‖², with x̄ the mean sample."""
     l0: float
-    """Mean number of non-zero latents of a sample."""
+    """Mean number of nonzero latents per sample."""
     firing: Float[Tensor, "n"]
-    """Share of samples in which each latent is not zero."""
+    """Firing rate: share of samples in which each latent is not zero."""
 
     @property
     def live(self) -> Bool[Tensor, "n"]:
-        """Latents that fire at least once."""
+        """Mask of latents that fire at least once."""
         return self.firing > 0
 
     @property
@@ -42,14 +42,14 @@ class ReconstructionMetrics(NamedTuple):
 
 
 def reconstruction_metrics(
-    saes: Sequence[SAE], activations: Activations, about_mean: float
+    saes: Sequence[SAE], activations: Activations, total_sum_of_squares: float
 ) -> list[ReconstructionMetrics]:
-    """Measure all dictionaries in one pass.
+    """Reconstruction metrics of all SAEs in one pass over the activations.
 
     Args:
         saes: all of one shape.
-        activations: what they are to reconstruct.
-        about_mean: Σ‖x − x̄‖² of the activations.
+        activations: to be reconstructed.
+        total_sum_of_squares: Σ‖x − x̄‖² of the activations.
     """
     m, _ = activations.samples.shape
     n = len(saes[0].decoder)
@@ -66,6 +66,6 @@ def reconstruction_metrics(
             report(done * len(saes) + (place + 1) * len(part), m * len(saes))
         done += len(part)
     return [
-        ReconstructionMetrics(1 - square / about_mean, count.sum().item() / m, count / m)
+        ReconstructionMetrics(1 - square / total_sum_of_squares, count.sum().item() / m, count / m)
         for square, count in zip(squares, firings, strict=True)
     ]

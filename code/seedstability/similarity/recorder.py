@@ -1,4 +1,4 @@
-"""What a report keeps of each look that a measurement takes: matchings, distributions, votes."""
+"""Recorder of what the report needs of each compared pair: matchings, histograms, recurrence."""
 
 from typing import NamedTuple
 
@@ -12,64 +12,70 @@ from seedstability.stability.matching.match import Matching
 from seedstability.stability.pairs import Partners
 
 FINE_BINS = 400
-"""Bins of width 0.005 from −1 to 1, from which coarser ones are made."""
+"""Number of histogram bins from −1 to 1, of width 0.005; plots merge them."""
 
 
 class PairMatchings(NamedTuple):
-    """The two matchings of a pair of dictionaries."""
+    """Decoder and encoder matchings of a pair of dictionaries."""
 
     decoders: Matching
     encoders: Matching
 
 
 class Recorder:
-    """Sees every look of a measurement; hand `saw` to `measures.measure`."""
+    """Records partners during a measurement; pass `record` to `measures.measure`."""
 
     def __init__(self, thresholds: tuple[float, ...], live: list[Tensor] | None):
-        """Keep votes at these thresholds, and those of live latents where they are marked."""
+        """Record recurrence at these thresholds, and best cosines of live latents if marked."""
         self.thresholds = thresholds
         self.matchings: dict[Pair, PairMatchings] = {}
         self._best: dict[str, Int[np.ndarray, " bins"]] = {}
         self._matched: dict[str, Int[np.ndarray, " bins"]] = {}
-        self._found: dict[tuple[str, float], list[float]] = {}
-        self._close: dict[tuple[str, float], list[float]] = {}
+        self._recurring: dict[tuple[str, float], list[float]] = {}
+        self._matched_above: dict[tuple[str, float], list[float]] = {}
         self._live = live
         self.best_of_live: Float[Tensor, "S S n"] | None = None
         if live is not None:
             self.best_of_live = torch.full((len(live), len(live), len(live[0])), torch.nan)
 
-    def saw(self, table: str, pair: Pair, decoders: Partners, encoders: Partners | None) -> None:
-        """Keep what the report needs of it."""
+    def record(self, table: str, pair: Pair, decoders: Partners, encoders: Partners | None) -> None:
+        """Record the partners of one pair.
+
+        Args:
+            table: which level or scope the pair belongs to, as in the result of `measure`.
+            pair: seeds of the two dictionaries.
+            decoders, encoders: partners of the two.
+        """
         if table == "full" and encoders is not None:
             self.matchings[pair] = PairMatchings(decoders.matching, encoders.matching)
         if table == "live":
-            self._keep_live(pair, decoders)
+            self._record_live(pair, decoders)
         both = torch.cat([decoders.best.rows, decoders.best.columns])
         matched = decoders.matching.matched_cosines
         _add(self._best, table, both)
         _add(self._matched, table, matched)
         for threshold in self.thresholds:
             key = table, threshold
-            self._found.setdefault(key, []).append(_mean(both >= threshold))
-            self._close.setdefault(key, []).append(_mean(matched > threshold))
+            self._recurring.setdefault(key, []).append(_mean(both >= threshold))
+            self._matched_above.setdefault(key, []).append(_mean(matched > threshold))
 
-    def found(self, table: str, threshold: float) -> float | None:
-        """Share of latents whose best partner has a cosine of at least so much."""
-        return _mean_of(self._found.get((table, threshold)))
+    def recurrence(self, table: str, threshold: float) -> float | None:
+        """Share of latents with a best cosine of at least `threshold`."""
+        return _mean_of(self._recurring.get((table, threshold)))
 
-    def close(self, table: str, threshold: float) -> float | None:
-        """Share of latents whose one-to-one partner has a cosine above so much."""
-        return _mean_of(self._close.get((table, threshold)))
+    def matched_above(self, table: str, threshold: float) -> float | None:
+        """Share of latents with a matched cosine above `threshold`."""
+        return _mean_of(self._matched_above.get((table, threshold)))
 
-    def best(self, table: str) -> Int[np.ndarray, " bins"] | None:
-        """Latents by cosine with their best partner, in fine bins."""
+    def best_counts(self, table: str) -> Int[np.ndarray, " bins"] | None:
+        """Histogram of best cosines in fine bins."""
         return self._best.get(table)
 
-    def matched(self, table: str) -> Int[np.ndarray, " bins"] | None:
-        """Latents by cosine with their one-to-one partner, in fine bins."""
+    def matched_counts(self, table: str) -> Int[np.ndarray, " bins"] | None:
+        """Histogram of matched cosines in fine bins."""
         return self._matched.get(table)
 
-    def _keep_live(self, pair: Pair, decoders: Partners) -> None:
+    def _record_live(self, pair: Pair, decoders: Partners) -> None:
         if self._live is None or self.best_of_live is None:
             return
         i, j = pair
@@ -78,7 +84,7 @@ class Recorder:
 
 
 def fine_counts(cosines: Float[Tensor, " some"]) -> Int[np.ndarray, " bins"]:
-    """How many lie in each fine bin; rounding beyond ±1 counts as ±1."""
+    """Histogram of cosines in fine bins; values beyond ±1 by rounding count as ±1."""
     values = cosines[torch.isfinite(cosines)].clamp(-1.0, 1.0).numpy()
     return np.histogram(values, FINE_BINS, (-1.0, 1.0))[0]
 

@@ -1,1 +1,1 @@
-"""Tensors compared: similarities, chance levels, statistics. Knows no autoencoder."""
+"""Similarity of directions: matching, chance levels, statistics, subspaces. Tensors only."""

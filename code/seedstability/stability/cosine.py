@@ -1,6 +1,6 @@
-"""Cosines between the latents of two dictionaries, and the mean of the best ones.
+"""Cosines between the latents of two dictionaries, and the mean max cosine.
 
-A dictionary is a matrix with one latent's direction a row; lengths of rows play no part.
+A dictionary is a matrix with one latent's direction per row; row lengths do not matter.
 """
 
 import torch
@@ -11,13 +11,13 @@ from seedstability.errors import UserError
 
 
 def normalize_rows(W: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
-    """Rows at length 1; a row of zeros has no direction and stays zero (cosine 0 with all).
+    """Scale rows to length 1; a row of zeros stays zero (cosine 0 with all).
 
     Args:
-        W: directions, any floating type (half precision is raised to single).
+        W: directions, any floating type (half precision is converted to single).
 
     Raises:
-        UserError: for what is no dictionary: not a matrix, empty, or holding NaN or infinity.
+        UserError: if `W` is not a matrix, is empty, or holds NaN or infinity.
     """
     W = _checked(W)
     # The square of a row as short as 1e-25 would vanish in single precision; dividing by the
@@ -29,10 +29,10 @@ def normalize_rows(W: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
 
 
 def cosines(A: Float[Tensor, "n_a d"], B: Float[Tensor, "n_b d"]) -> Float[Tensor, "n_a n_b"]:
-    """Signed cosine of each latent of `A` with each of `B`.
+    """Signed cosine of each latent of `A` with each latent of `B`.
 
     Raises:
-        UserError: when one is no dictionary, or they live in spaces of different width.
+        UserError: when one is not a dictionary, or their widths differ.
     """
     A, B = normalized_pair(A, B)
     return A @ B.T
@@ -41,10 +41,10 @@ def cosines(A: Float[Tensor, "n_a d"], B: Float[Tensor, "n_b d"]) -> Float[Tenso
 def normalized_pair(
     A: Float[Tensor, "n_a d"], B: Float[Tensor, "n_b d"]
 ) -> tuple[Float[Tensor, "n_a d"], Float[Tensor, "n_b d"]]:
-    """Both with rows at length 1, in one type, as every comparison wants them.
+    """Scale the rows of both to length 1 and give both the same type.
 
     Raises:
-        UserError: when one is no dictionary, or they live in spaces of different width.
+        UserError: when one is not a dictionary, or their widths differ.
     """
     A, B = normalize_rows(A), normalize_rows(B)
     if A.shape[1] != B.shape[1]:
@@ -58,18 +58,18 @@ def normalized_pair(
 
 
 def max_cosine(A: Float[Tensor, "n_a d"], B: Float[Tensor, "n_b d"]) -> float:
-    """Mean over latents of the best signed cosine with the other dictionary, over both ways."""
+    """Mean max cosine: each latent's best signed cosine with the other dictionary, both ways."""
     return two_way_mean(cosines(A, B))
 
 
 def max_abs_cosine(A: Float[Tensor, "n_a d"], B: Float[Tensor, "n_b d"]) -> float:
-    """As `max_cosine`, with an opposite direction counting as the same latent."""
+    """As `max_cosine`, with opposite directions counted as the same latent."""
     return two_way_mean(cosines(A, B).abs())
 
 
 def two_way_mean(S: Float[Tensor, "n_a n_b"]) -> float:
     """Mean of the rows' maxima averaged with the mean of the columns' maxima."""
-    # amax, not max: the indices are not needed, and looking for them takes 20 times as long.
+    # amax, not max: the indices are not needed and take 20 times as long.
     rows = S.amax(dim=1).mean(dtype=torch.float64)
     columns = S.amax(dim=0).mean(dtype=torch.float64)
     return 0.5 * (rows + columns).item()

@@ -1,8 +1,8 @@
-"""Two groups of latents in each dictionary: those that come back, and those that do not.
+"""Stable and unstable latents of each dictionary, to be compared with each other.
 
 Stable and unstable are the camps of definitions.md §1, p̂ ≥ 0.95 and p̂ ≤ 0.05 among live latents.
-Where hardly anything is stable, or hardly anything unstable, there are no two camps to compare;
-then the upper and the lower quarter by mean best cosine are taken, and `kind` says so.
+If a dictionary has too few stable or too few unstable latents, all use instead the upper and the
+lower quarter by mean best cosine. `kind` says which of the two was used.
 """
 
 from typing import Literal, NamedTuple
@@ -13,23 +13,26 @@ from numpy import ndarray
 
 from seedstability.errors import UserError
 from seedstability.stability.groups_config import GroupsConfig
-from seedstability.stability.recurrence import STABLE, UNSTABLE, beta_binomial_fit
-from seedstability.stability.statistics.beta_binomial import BetaLaw
+from seedstability.stability.statistics.beta_binomial import (
+    STABLE,
+    UNSTABLE,
+    BetaLaw,
+    beta_binomial_fit,
+)
 
-FARTHEST = 1.0
-"""A law is called as far from two camps as this when it has a shape parameter of 2 or more, or when
-all votes are the same, which no beta law with two ends would give."""
+LOWEST_U_SHAPE = -1.0
+"""Value of `u_shape` if a shape parameter is 2 or more, or if all counts are the same."""
 
 
 class Groups(NamedTuple):
-    """Numbers of latents, one array a seed, ascending."""
+    """Indices of latents, one ascending array per seed."""
 
     stable: list[Int[ndarray, " stable"]]
-    """Those that come back."""
+    """Latents that recur in nearly all other seeds."""
     unstable: list[Int[ndarray, " unstable"]]
-    """Those that do not."""
+    """Latents that recur in hardly any."""
     kind: Literal["camps", "quarters"]
-    """What the two are."""
+    """Whether the groups are camps by p̂ or quarters by mean best cosine."""
 
     @property
     def smallest(self) -> int:
@@ -38,14 +41,14 @@ class Groups(NamedTuple):
 
 
 def recurrence_rates(best: Float[ndarray, "S S n"], threshold: float) -> Float[ndarray, "S n"]:
-    """p̂ of each latent over the other seeds; NaN on the diagonal is no vote."""
+    """Recurrence rate p̂ of each latent over the other seeds; NaN on the diagonal does not count."""
     return (best >= threshold).sum(axis=1) / (len(best) - 1)
 
 
 def two_groups(
     best: Float[ndarray, "S S n"], live: Bool[ndarray, "S n"], config: GroupsConfig
 ) -> Groups:
-    """Camps of every seed where all have both, else quarters.
+    """Camps of every seed if all seeds have both, else quarters.
 
     Args:
         best: [s, t, i], best cosine of latent i of seed s with a live one of t; NaN where s = t.
@@ -53,11 +56,13 @@ def two_groups(
         config: threshold, and how small a camp may be.
 
     Raises:
-        UserError: where some seed has fewer than four live latents.
+        UserError: if a seed has fewer than four live latents.
     """
     if live.sum(axis=1).min() < 4:
         seed = int(live.sum(axis=1).argmin())
-        raise UserError(f"dictionary {seed} has fewer than 4 live latents; they have no quarters")
+        raise UserError(
+            f"dictionary {seed} has fewer than 4 live latents; quarters need at least 4"
+        )
     p = recurrence_rates(best, config.threshold)
     camps = Groups(
         [np.flatnonzero(row) for row in live & (p >= STABLE)],
@@ -71,23 +76,23 @@ def two_groups(
 
 
 def u_shape(law: BetaLaw, counts: Int[ndarray, "latents"]) -> float:
-    """min(1 − a, 1 − b) of a beta law: above zero its density has its modes at both ends.
+    """min(1 − a, 1 − b) of a beta distribution: above zero, its density has modes at both ends.
 
     Args:
-        law: fitted to the votes.
-        counts: votes that each latent got.
+        law: fitted to the counts.
+        counts: number of other seeds in which each latent recurs.
 
     Returns:
-        Between −`FARTHEST` and 1. Votes that are all the same fit any law at one end; they are one
-        camp, and get −`FARTHEST`.
+        Between `LOWEST_U_SHAPE` and 1. Counts that are all the same form one camp and get
+        `LOWEST_U_SHAPE`.
     """
     if counts.min() == counts.max():
-        return -FARTHEST
-    return float(max(min(1.0 - law.a, 1.0 - law.b), -FARTHEST))
+        return LOWEST_U_SHAPE
+    return float(max(min(1.0 - law.a, 1.0 - law.b), LOWEST_U_SHAPE))
 
 
 def fit_beta_law(counts: Int[ndarray, "latents"], trials: int) -> BetaLaw:
-    """The most likely beta law of p."""
+    """Maximum-likelihood beta distribution of p."""
     fit = beta_binomial_fit(counts, trials)
     return BetaLaw(fit.a, fit.b)
 

@@ -1,18 +1,18 @@
-"""How latents are told apart by how often they come back. No torch here."""
+"""Settings that divide latents into stable and unstable ones."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class GroupsConfig:
-    """Stable and unstable latents, or quarters where there are no such camps."""
+    """Stable and unstable latents, or quarters if a camp is too small."""
 
     threshold: float = 0.7
-    """Cosine from which a latent counts as found in another seed."""
+    """Cosine from which a latent recurs in another seed."""
     fewest: int = 16
-    """Latents that each camp must have in every seed. Where one has fewer, the quarters of live
-    latents with the highest and the lowest mean best cosine stand for the two."""
+    """Minimum number of latents of each camp in every seed. With fewer, the groups are the quarters
+    of live latents with the highest and the lowest mean best cosine."""
 
 
 CAMPS = GroupsConfig()
-"""As in the definitions."""
+"""Settings of definitions.md."""

@@ -1,4 +1,4 @@
-"""Every similarity of one pair of dictionaries."""
+"""Similarities of one pair of dictionaries, and of all pairs."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -14,58 +14,58 @@ from seedstability.stability.matching.match import Matching, match, match_cosine
 from seedstability.stability.matching.nearest import BestCosines, best_cosines
 
 _COSINES_AT_ONCE = 1 << 22
-"""16 MB: up to 2,048 latents one matrix of cosines serves best partners and the assignment."""
+"""16 MB: up to 2,048 latents, best partners and the assignment share one matrix of cosines."""
 
 
 class PairSimilarity(NamedTuple):
-    """The similarities of definitions.md §1 that need decoders alone; `_asdict()` is a tree."""
+    """The similarities of definitions.md §1 that need only decoders."""
 
     max_cosine: float
     """Two-way mean of best signed cosines."""
     max_abs_cosine: float
-    """Two-way mean of best cosines, either direction."""
+    """Two-way mean of best absolute cosines."""
     matched_mean: float
     """Mean cosine of the one-to-one assignment."""
     matched_median: float
-    """Its median."""
+    """Median of the matched cosines."""
     matched_q05: float
-    """Its 5% quantile."""
+    """5% quantile of the matched cosines."""
     matched_q25: float
-    """Its lower quartile."""
+    """Lower quartile of the matched cosines."""
     matched_q75: float
-    """Its upper quartile."""
+    """Upper quartile of the matched cosines."""
     matched_q95: float
-    """Its 95% quantile."""
+    """95% quantile of the matched cosines."""
     matched_best: float
-    """The best matched pair's cosine."""
+    """Largest matched cosine."""
     matched_at_least_05: float
     """Share of matched pairs with a cosine ≥ 0.5."""
     matched_at_least_07: float
-    """Share with a cosine ≥ 0.7."""
+    """Share of matched pairs with a cosine ≥ 0.7."""
     matched_at_least_09: float
-    """Share with a cosine ≥ 0.9."""
+    """Share of matched pairs with a cosine ≥ 0.9."""
 
 
 class Partners(NamedTuple):
-    """Two matrices of directions looked at."""
+    """Partners of every row of two matrices of directions."""
 
     best: BestCosines
-    """Of every row the best partner, many-to-one."""
+    """Cosine with the nearest partner, many-to-one."""
     matching: Matching
-    """Of every row its partner in the one-to-one assignment."""
+    """Partner in the one-to-one assignment."""
 
 
 def find_partners(
     A: Float[Tensor, "n_a d"], B: Float[Tensor, "n_b d"], certify: bool = False
 ) -> Partners:
-    """Best partners and the assignment, without an n × n matrix where that would be large.
+    """Nearest partners and the one-to-one assignment; no n × n matrix if that would be large.
 
     Args:
-        A, B: one direction a row.
-        certify: have the assignment proven, with its prices.
+        A, B: one direction per row.
+        certify: certify the assignment with dual prices.
 
     Raises:
-        UserError: when one is no dictionary, or they live in spaces of different width.
+        UserError: when one is not a dictionary, or their widths differ.
     """
     if len(A) * len(B) > _COSINES_AT_ONCE:
         return Partners(best_cosines(A, B), match(A, B, certify=certify))
@@ -79,7 +79,7 @@ def pair_similarities(A: Float[Tensor, "n_a d"], B: Float[Tensor, "n_b d"]) -> P
     """All similarities of `A` and `B`.
 
     Raises:
-        UserError: when one is no dictionary, or they live in spaces of different width.
+        UserError: when one is not a dictionary, or their widths differ.
     """
     best, matching = find_partners(A, B)
     matched = matching.matched_cosines.double()
@@ -103,20 +103,20 @@ def pair_similarities(A: Float[Tensor, "n_a d"], B: Float[Tensor, "n_b d"]) -> P
 def similarity_matrices(
     decoders: Float[Tensor, "S n d"], live: Bool[Tensor, "S n"] | None = None
 ) -> dict[str, np.ndarray]:
-    """Similarities of every two of `S` dictionaries, as symmetric [S, S] matrices by name.
+    """Similarities of all pairs of `S` dictionaries, as symmetric [S, S] matrices by name.
 
     The diagonal is NaN: a dictionary is not compared with itself.
 
     Args:
-        decoders: one dictionary a seed; a sequence of [n_s, d] serves as well.
-        live: compares only the latents marked here.
+        decoders: one dictionary per seed, [S, n, d] or a sequence of [n_s, d].
+        live: compare only the latents marked here.
 
     Raises:
         UserError: for fewer than two dictionaries, or one without live latents.
     """
     rows = _kept(decoders, live)
     if len(rows) < 2:
-        raise UserError(f"{len(rows)} dictionary has nothing to be compared with; give at least 2")
+        raise UserError(f"{len(rows)} dictionary given; a comparison needs at least 2")
     result = {name: np.full((len(rows),) * 2, np.nan) for name in PairSimilarity._fields}
     for i, A in enumerate(rows):
         for j in range(i + 1, len(rows)):

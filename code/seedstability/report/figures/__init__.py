@@ -1,1 +1,1 @@
-"""Figures of the report, and the style that every figure shares."""
+"""Figures of the report, and the style of all figures."""

@@ -1,4 +1,4 @@
-"""Similarity against how often a latent fires."""
+"""Figure: similarity by firing rate."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,22 +13,22 @@ from seedstability.report.figures import style
 
 @style.printed
 def draw(data: Mapping[str, Any]) -> Figure:
-    """Median cosine with the best partner over the firing frequency, and how many latents fire so.
+    """Draw the median cosine with the best partner, and the number of latents, by firing rate.
 
     Args:
-        data: `edges`, B + 1 logarithms to base ten of the frequency; arrays of B values
-            `median_cosine`, `low` and `high` (quartiles; None or NaN where no latent is) and
+        data: `edges`, B + 1 logarithms to base ten of the firing rate; arrays of B values
+            `median_cosine`, `low` and `high` (quartiles; None or NaN for an empty bin) and
             `count`; and `dead`, a mapping with `count` and `median_cosine` of the latents that
             never fire.
 
     Returns:
-        The figure, two thirds as wide as the text: similarity above, numbers of latents below.
+        The figure, two thirds of the text width: similarity above, numbers of latents below.
     """
     figure = style.page_figure(width=0.68, height=0.56)
     similarity, counts = figure.subplots(2, 1, height_ratios=(3, 1), sharex=True)
     edges = np.asarray(data["edges"], float)
     dead = data["dead"] or {"count": 0, "median_cosine": None}
-    # One bin's room to the left of the rarest latents: zero has no logarithm.
+    # One bin of space to the left of the rarest latents: zero has no logarithm.
     never = edges[0] - 1.2 * (edges[1] - edges[0])
     _similarity(similarity, edges, data)
     counts.stairs(data["count"], edges, fill=True, color="0.55")
@@ -71,7 +71,7 @@ def _dead(
 
 
 def _decades(axes: Axes, edges: np.ndarray, never: float | None) -> None:
-    """Name whole powers of ten, and the latents that never fire."""
+    """Label powers of ten, and the latents that never fire."""
     powers = np.arange(np.ceil(edges[0] - 1e-9), np.floor(edges[-1] + 1e-9) + 1)
     ticks = [*powers] if never is None else [never, *powers]
     names = [f"$10^{{{power:.0f}}}$" if power else "1" for power in powers]

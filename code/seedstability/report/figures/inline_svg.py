@@ -1,4 +1,4 @@
-"""A figure as SVG that stands inside an HTML page: same bytes each time, nothing shared by name."""
+"""Figures as inline SVG for an HTML page: reproducible bytes, unique ids."""
 
 import io
 import re
@@ -9,29 +9,29 @@ from matplotlib.figure import Figure
 
 from seedstability.report.figures import style
 
-# Letters as outlines: a page may be opened where the font is not, and labels must not move.
+# Text as outlines: the reader may not have the font, and labels must not move.
 _SETTINGS = {**style.SETTINGS, "svg.fonttype": "path"}
-# All four, or matplotlib writes a block with a date and with addresses.
+# Without all four, matplotlib writes metadata with a date and URLs.
 _UNDATED = {"Date": None, "Creator": None, "Format": None, "Type": None}
-# Figures are drawn for print in small type; a screen is read from further away.
+# Figures use the small type of print; screens are read from farther away.
 _PIXELS_PER_INCH = 96 * 1.3
-# A narrow screen may shrink a figure to this; the rest has to be scrolled to.
+# A narrow screen may shrink a figure to this; beyond that it scrolls.
 _FEWEST_PIXELS_PER_INCH = 96 * 0.9
 
 
 def markup(figure: Figure, name: str, description: str) -> str:
-    """The `<svg>` element of a figure.
+    """Render a figure as an `<svg>` element.
 
     Args:
-        figure: what to write.
-        name: different for each figure of a page; every id inside begins with it.
-        description: what the figure says, for readers who do not see it.
+        figure: to be rendered.
+        name: unique on the page; the prefix of every id inside.
+        description: text alternative for screen readers.
     """
     buffer = io.StringIO()
     with matplotlib.rc_context({**_SETTINGS, "svg.hashsalt": name}):
         figure.savefig(buffer, format="svg", metadata=_UNDATED)
     body = re.sub(r"^.*?<svg[^>]*>", "", buffer.getvalue(), count=1, flags=re.DOTALL)
-    # matplotlib's own style rule would hold for the whole page; comments repeat labels.
+    # matplotlib's style rule would apply to the whole page; comments repeat labels.
     body = re.sub(r"<style.*?</style>|<!--.*?-->", "", body, flags=re.DOTALL)
     body = re.sub(r'(\bid="|url\(#|xlink:href="#)', rf"\g<1>{name}-", body)
     inches = figure.get_size_inches()

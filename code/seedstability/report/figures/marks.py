@@ -1,6 +1,7 @@
-"""How trained dictionaries and their chance levels are drawn, alike in every figure.
+"""Styles of trained dictionaries and of chance levels, the same in every figure.
 
-What was trained is solid and filled; a chance level is hollow, with a mark and a line of its own.
+Trained dictionaries are solid and filled. Each chance level is hollow, with its own marker and
+line.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +18,7 @@ LEVELS = {
     "data": "data's covariance",
     "gauge": "gauge-scrambled",
 }
-"""The four chance levels, weakest first, as figures name them."""
+"""Names of the four chance levels in figures, weakest first."""
 
 _TRAINED = style.SERIES[0]
 _LOOKS = {
@@ -29,12 +30,12 @@ _LOOKS = {
 
 
 def trained_style() -> dict[str, Any]:
-    """Color, mark and line of what was trained."""
+    """Color, marker and line of trained dictionaries."""
     return {"color": _TRAINED.color, "marker": _TRAINED.marker, "linestyle": _TRAINED.line}
 
 
 def level_style(level: str) -> dict[str, Any]:
-    """Color, mark and line of a chance level."""
+    """Color, marker and line of a chance level."""
     look = _LOOKS[level]
     return {
         "color": look.color,
@@ -47,35 +48,35 @@ def level_style(level: str) -> dict[str, Any]:
 def with_interval(
     axes: Axes, x: Sequence[float], curve: Mapping[str, Any], value: str = "value", **look: Any
 ) -> None:
-    """A curve with its interval, from `value`, `low` and `high` at each x."""
+    """Draw a curve with its interval, from `value`, `low` and `high` at each x."""
     middle, low, high = curve[value], curve["low"], curve["high"]
-    # Rounding each by itself can put an end of a tiny interval on the wrong side.
+    # Separate rounding can put an end of a tiny interval on the wrong side.
     below, above = (middle - low).clip(min=0), (high - middle).clip(min=0)
     axes.errorbar(x, middle, yerr=(below, above), elinewidth=0.9, capsize=2, zorder=3, **look)
 
 
 def start_at_zero(axes: Axes) -> None:
-    """Let the y axis begin at zero, or below it where there is something below."""
+    """Start the y axis at zero, or lower if there are negative values."""
     axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
 
 
 def explained_variance(axes: Axes, x: Sequence[float], values: Any, **look: Any) -> None:
-    """A strip with the explained variance, which no similarity should be read without."""
+    """Draw the explained variance, which every similarity should be read with."""
     axes.plot(x, values, color="0.25", marker="P", linewidth=1.0, **look)
-    # Room for all from none to whole, and for less than none, on all panels that share the axis.
+    # Room for 0 to 1, and for negative values, on all panels that share the axis.
     axes.update_datalim([(x[0], 0.0), (x[0], 1.0)])
     axes.autoscale_view()
 
 
 def legend_entries(*panels: Axes) -> tuple[list[Any], list[str]]:
-    """Handles and labels for one legend over panels, in the order in which they were drawn."""
+    """Handles and labels for one legend over panels, in drawing order."""
     drawn = [_entries(axes) for axes in panels]
     handles = [handle for found, _ in drawn for handle in found]
     return handles, [label for _, found in drawn for label in found]
 
 
 def _entries(axes: Axes) -> tuple[list[Any], list[str]]:
-    # matplotlib lists what has intervals last; here it is what was trained, and comes first.
+    # matplotlib lists series with intervals last; here they are the trained ones and come first.
     handles, labels = axes.get_legend_handles_labels()
     order = sorted(range(len(handles)), key=lambda i: isinstance(handles[i], Line2D))
     return [handles[i] for i in order], [labels[i] for i in order]

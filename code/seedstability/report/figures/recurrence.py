@@ -1,4 +1,4 @@
-"""How many of the other seeds a latent comes back in, and how many at a stricter threshold."""
+"""Figure: recurrence of latents in other seeds, as a histogram and by threshold."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,34 +12,34 @@ from seedstability.report.figures import marks, style
 
 @style.printed
 def draw(data: Mapping[str, Any]) -> Figure:
-    """Share of latents by number of other seeds that have them, and the mean over thresholds.
+    """Draw a histogram of recurrence counts, and the mean recurrence rate by threshold.
 
     Args:
-        data: `votes` and `share`, arrays of S values each; `threshold` that those votes were
-            counted at; `thresholds`, T cosines; arrays of T values `mean`, `low` and `high` (the
-            ends may be None); and `chance`, a mapping from level to T values or None each.
+        data: `votes` (recurrence counts) and `share`, arrays of S values each; `threshold` of those
+            counts; `thresholds`, T cosines; arrays of T values `mean`, `low` and `high` (the ends
+            may be None); and `chance`, a mapping from level to T values or None each.
 
     Returns:
-        The figure, two thirds as wide as the text: votes on the left, thresholds on the right.
+        The figure, two thirds of the text width: counts on the left, thresholds on the right.
     """
     figure = style.page_figure(width=0.68, height=0.42)
-    votes, thresholds = figure.subplots(1, 2)
-    _votes(votes, data)
+    counts, thresholds = figure.subplots(1, 2)
+    _counts(counts, data)
     _thresholds(thresholds, data)
     figure.legend(*marks.legend_entries(thresholds), loc="outside upper left", ncols=2)
     return figure
 
 
-def _votes(axes: Axes, data: Mapping[str, Any]) -> None:
+def _counts(axes: Axes, data: Mapping[str, Any]) -> None:
     axes.bar(data["votes"], data["share"], width=0.8, color=style.SERIES[0].color)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=7, integer=True))
-    axes.set_xlabel("other seeds that have it")
+    axes.set_xlabel("other seeds in which it recurs")
     axes.set_ylabel("share of latents")
     axes.set_title(f"at cosine ≥ {data['threshold']:g}")
 
 
 def _thresholds(axes: Axes, data: Mapping[str, Any]) -> None:
-    # The thresholds are chosen, not measured: equal steps.
+    # Thresholds are categories: equal steps.
     places = range(len(data["thresholds"]))
     ours = marks.trained_style()
     axes.plot(places, data["mean"], label="these dictionaries", zorder=3, **ours)
@@ -55,6 +55,6 @@ def _thresholds(axes: Axes, data: Mapping[str, Any]) -> None:
     axes.set_xticks(places, [f"{threshold:g}" for threshold in data["thresholds"]])
     axes.set_xlim(-0.3, len(places) - 0.7)
     axes.set_ylim(0, 1.02)
-    axes.set_xlabel("cosine asked for")
-    axes.set_ylabel("mean share of seeds")
-    axes.set_title("over thresholds")
+    axes.set_xlabel("cosine threshold")
+    axes.set_ylabel("mean recurrence rate")
+    axes.set_title("by threshold")

@@ -1,4 +1,4 @@
-"""One similarity of every pair of dictionaries, as a heat map with its numbers."""
+"""Figure: heat map of one similarity of all pairs of dictionaries, with its values."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,28 +10,28 @@ from matplotlib.figure import Figure
 
 from seedstability.report.figures import style
 
-# Below this span differences in the third digit would look like black and white.
+# A smaller range would show differences in the third digit as black and white.
 _SMALLEST_SPAN = 0.1
 # Up to this many dictionaries three digits do not crowd a cell.
 _THREE_DIGITS_UP_TO = 10
 _ROOMY_UP_TO = 8
-# With more, numbers would lie on each other: the colors are left.
+# With more, numbers would overlap; only colors are drawn.
 _NUMBERS_UP_TO = 20
 _LONGEST_LABEL = 14
-# The font that comes with matplotlib draws letters up to here; others would be empty boxes.
+# matplotlib's font has letters up to here; others would be empty boxes.
 _LAST_LETTER = 0x24F
 
 
 @style.printed
 def draw(data: Mapping[str, Any]) -> Figure:
-    """A cell a pair of dictionaries, with its value printed; pairs not looked at stay empty.
+    """Draw one cell per pair of dictionaries with its value; pairs not compared stay empty.
 
     Args:
-        data: `names`, one label a dictionary; `values`, S rows of S values, None or NaN where a
-            pair was not looked at; and `what`, the name of the scale.
+        data: `names`, one label per dictionary; `values`, S rows of S values, None or NaN for a
+            pair that was not compared; and `what`, the name of the scale.
 
     Returns:
-        The figure, two thirds as wide as the text for up to 13 dictionaries, as wide for 20.
+        The figure, two thirds of the text width for up to 13 dictionaries, full width for 20.
     """
     values = np.array(data["values"], float)
     n_seeds = len(values)
@@ -39,7 +39,7 @@ def draw(data: Mapping[str, Any]) -> Figure:
     figure = style.page_figure(width=width, height=0.86 * width if n_seeds > 2 else 0.36)
     axes = figure.subplots()
     span = _span(values)
-    # cividis gets lighter all the way, for every kind of sight and in greyscale.
+    # cividis increases monotonically in lightness, also in grayscale and for color blindness.
     cells = axes.pcolormesh(
         np.ma.masked_invalid(values), cmap="cividis", norm=span, edgecolors="white", linewidth=0.6
     )
@@ -84,9 +84,9 @@ def _name(axes: Axes, names: list[str]) -> None:
 
 
 def _label(name: str) -> str:
-    """Short enough to stand beside others, and of letters that can be drawn."""
+    """Shorten a name, and replace letters that the font does not have."""
     drawn = "".join(c if c.isprintable() and ord(c) <= _LAST_LETTER else "?" for c in name)
     half = _LONGEST_LABEL // 2
     short = drawn if len(drawn) <= _LONGEST_LABEL else f"{drawn[:half]}…{drawn[1 - half :]}"
-    # Between two dollars matplotlib would set mathematics.
+    # matplotlib would typeset text between two dollar signs as mathematics.
     return short.replace("$", r"\$")

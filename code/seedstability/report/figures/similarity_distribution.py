@@ -1,4 +1,4 @@
-"""How similar single latents are to their partners, and how similar luck alone makes them."""
+"""Figure: distribution of cosines of latents with their partners, with its chance levels."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,15 +13,15 @@ _PANELS = {"matched": "one-to-one partner", "best": "best partner"}
 
 @style.printed
 def draw(data: Mapping[str, Any]) -> Figure:
-    """Share of latents by cosine with the partner, with the same under each chance level.
+    """Draw histograms of cosines with the partner, and of each chance level.
 
     Args:
         data: `edges`, B + 1 cosines; for each of `matched` and `best` B shares of latents, and in
             `chance_matched` and `chance_best` a mapping from level to B shares, or to None; and
-            `threshold`, from which a latent counts as coming back.
+            `threshold`, from which a latent recurs.
 
     Returns:
-        The figure, two thirds as wide as the text: one panel a kind of partner.
+        The figure, two thirds of the text width: one panel per kind of partner.
     """
     figure = style.page_figure(width=0.68, height=0.62)
     drawn = {kind: title for kind, title in _PANELS.items() if data[kind] is not None}
@@ -56,7 +56,7 @@ def _panel(axes: Axes, edges: Sequence[float], ours: Any, chance: Mapping[str, A
 
 
 def _shown(data: Mapping[str, Any]) -> tuple[float, float]:
-    """The cosines at which there is anything, up to 1: few latents have a negative partner."""
+    """Range of cosines with any latents, up to 1: few latents have a negative cosine."""
     curves = [data[kind] for kind in _PANELS if data[kind] is not None]
     for kind in _PANELS:
         curves += [shares for shares in (data[f"chance_{kind}"] or {}).values() if shares]

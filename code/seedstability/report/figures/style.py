@@ -1,7 +1,7 @@
-"""How every figure looks: print sizes, type, and marks that survive greyscale and color blindness.
+"""Style of all figures: print sizes, type, and markers that work without color.
 
-Colors are those of Okabe and Ito (2008), ordered so that neighbours also differ in lightness;
-series differ in marker and line as well, so color never carries a meaning alone.
+Colors are those of Okabe and Ito (2008), ordered so that neighbors also differ in lightness.
+Series differ in marker and line as well, so that color never carries a meaning alone.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,14 +17,14 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 TEXT_WIDTH_INCHES = 160 / 25.4
 SMALLEST_TYPE = 7.0
 
-# Any, because matplotlib types its settings by name.
+# Any: matplotlib types its settings by name.
 SETTINGS: Any = {
-    # Type 42 keeps text as text: searchable, and one font a figure instead of one a size.
+    # Type 42 keeps text searchable, with one font per figure instead of one per size.
     "pdf.fonttype": 42,
     "svg.fonttype": "none",
     "svg.hashsalt": "seedstability",
     "text.usetex": False,
-    # Ships inside matplotlib, so it is the same file on every machine.
+    # Ships with matplotlib, so it is the same file on every machine.
     "font.family": "DejaVu Sans",
     "mathtext.fontset": "dejavusans",
     "font.size": 8.0,
@@ -47,7 +47,7 @@ SETTINGS: Any = {
 
 
 class Series(NamedTuple):
-    """How one series of a figure is drawn."""
+    """Color, marker and line of one series of a figure."""
 
     color: str
     marker: str
@@ -67,7 +67,7 @@ CHANCE_COLOR = "#595959"
 
 
 def printed(draw: Callable[[Mapping[str, Any]], Figure]) -> Callable[[Mapping[str, Any]], Figure]:
-    """Make a `draw` function use these settings, and leave the process's own alone."""
+    """Decorate a `draw` function to run with these settings; the process's own are unchanged."""
 
     @wraps(draw)
     def drawn_in_style(data: Mapping[str, Any]) -> Figure:
@@ -78,23 +78,23 @@ def printed(draw: Callable[[Mapping[str, Any]], Figure]) -> Callable[[Mapping[st
 
 
 def page_figure(width: float = 1.0, height: float = 0.5) -> Figure:
-    """An empty figure.
+    """Create an empty figure.
 
     Args:
-        width: share of the text's width.
-        height: height as a share of the text's width.
+        width: as a share of the text width.
+        height: as a share of the text width.
     """
-    # Not pyplot, which keeps every figure it makes in a global list.
+    # Not pyplot, which keeps every figure in a global list.
     return Figure(figsize=(width * TEXT_WIDTH_INCHES, height * TEXT_WIDTH_INCHES))
 
 
 def series(index: int) -> Series:
-    """The style of the series at a position; they repeat after the last."""
+    """Style of the series at an index; styles repeat after the last."""
     return SERIES[index % len(SERIES)]
 
 
 def sizes_axis(axes: Axes, sizes: Sequence[float]) -> None:
-    """A logarithmic x axis that names these sizes as readers write them."""
+    """Make a logarithmic x axis with these sizes as tick labels."""
     axes.set_xscale("log", base=2)
     axes.set_xticks(list(sizes))
     axes.xaxis.set_minor_locator(NullLocator())

@@ -1,4 +1,4 @@
-"""The report as one HTML page that opens offline: `render(document, arrays) -> str`."""
+"""The report as one self-contained HTML page: `render(document, arrays) -> str`."""
 
 from seedstability.report.page.rendering import render
 

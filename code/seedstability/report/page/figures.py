@@ -1,4 +1,4 @@
-"""The figures of the page: what each takes from the document, and what it says in words."""
+"""Figures of the page: data from the document, captions, and text alternatives."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from markupsafe import Markup
 
 from seedstability.report.figures import firing, inline_svg, seed_pairs, similarity_distribution
-from seedstability.report.figures import recurrence as votes
+from seedstability.report.figures import recurrence as recurrence_figure
 from seedstability.report.page.terms import LEVELS, count, number
 
 Document = Mapping[str, Any]
@@ -15,18 +15,18 @@ HEAT_MAPS = {
     "max_cosine": "best partner, signed: mean cosine",
     "matched_mean": "one-to-one: mean cosine",
 }
-"""Statistics drawn pair by pair, over all latents."""
+"""Statistics drawn as heat maps over pairs, for all latents."""
 
 
 class PageFigure(NamedTuple):
-    """A figure of the page."""
+    """A figure of the page with its caption."""
 
     svg: Markup
     caption: str
 
 
 def distribution(document: Document) -> PageFigure | None:
-    """Cosines of single latents with their partners, and under each chance level."""
+    """Distribution of cosines with partners, with its chance levels."""
     found = document.get("distribution")
     if not found:
         return None
@@ -37,25 +37,25 @@ def distribution(document: Document) -> PageFigure | None:
         **{kind: found.get(kind) for kind in ("chance_matched", "chance_best")},
     }
     caption = (
-        "How similar single latents are to their partner in another dictionary (filled), and how"
-        " similar luck alone makes them (lines). Above: each latent has a partner of its own."
-        f" Below: each takes the best there is. The thin line is at {data['threshold']:g}."
+        "Cosine of latents with their partner in another dictionary (filled), and its chance"
+        " levels (lines). Top: one-to-one partners. Bottom: best partners."
+        f" The thin line is at {data['threshold']:g}."
     )
-    return _drawn(similarity_distribution, data, "distribution", caption, _where_most_lie(found))
+    return _drawn(similarity_distribution, data, "distribution", caption, _largest_bin(found))
 
 
 def reproducibility(document: Document) -> PageFigure | None:
-    """Votes of the other seeds, and the mean over thresholds."""
+    """Recurrence counts, and the mean recurrence rate by threshold."""
     found = document.get("reproducibility")
     if not found or not found.get("thresholds"):
         return None
     keys = sorted(found["thresholds"], key=float)
     means = [_interval(found["thresholds"][key].get("mean")) for key in keys]
     chances = [found["thresholds"][key].get("chance") or {} for key in keys]
-    votes_cast, counts = found["histogram"]["votes"], found["histogram"]["count"]
+    seeds, counts = found["histogram"]["votes"], found["histogram"]["count"]
     total = max(sum(counts), 1)
     data = {
-        "votes": votes_cast,
+        "votes": seeds,
         "share": [each / total for each in counts],
         "threshold": found.get("threshold", _threshold(document)),
         "thresholds": [float(key) for key in keys],
@@ -66,21 +66,22 @@ def reproducibility(document: Document) -> PageFigure | None:
         },
     }
     caption = (
-        "In how many of the other seeds a latent comes back (left), and the mean share of seeds"
-        " when more or less similarity is asked for (right), beside what chance gives."
+        "Number of other seeds in which a latent recurs (left), and the mean recurrence rate by"
+        " cosine threshold, with its chance levels (right)."
     )
-    said = ", ".join(f"{v} seeds: {number(100 * s, '%')}" for v, s in _voted(data))
-    return _drawn(votes, data, "votes", caption, f"Latents that come back in {said}.")
+    said = ", ".join(f"{v} seeds: {number(100 * s, '%')}" for v, s in _shares(data))
+    description = f"Share of latents that recur in {said}."
+    return _drawn(recurrence_figure, data, "recurrence", caption, description)
 
 
 def frequency(document: Document) -> PageFigure | None:
-    """Similarity over the firing frequency; only where activations were given."""
+    """Similarity by firing rate; `None` without activations."""
     found = document.get("firing")
     if not found:
         return None
     caption = (
-        "Cosine with the best partner against how often a latent fires: the median, and the middle"
-        " half in the band. Below, how many latents there are."
+        "Cosine with the best partner by firing rate: median and interquartile range (band)."
+        " Bottom: number of latents."
     )
     dead = found.get("dead") or {"count": 0, "median_cosine": None}
     said = f"{count(dead['count'])} latents never fire."
@@ -88,7 +89,7 @@ def frequency(document: Document) -> PageFigure | None:
 
 
 def heat_maps(document: Document) -> list[PageFigure]:
-    """Each statistic of `HEAT_MAPS` for every pair that was looked at."""
+    """Heat maps of the statistics `HEAT_MAPS` over all compared pairs."""
     names = [each["name"] for each in document["inputs"]["dictionaries"]]
     pairs = (document.get("pairs") or {}).get("full") or {}
     drawn = []
@@ -99,7 +100,7 @@ def heat_maps(document: Document) -> list[PageFigure]:
             continue
         caption = f"{what[0].upper()}{what[1:]}, for each pair of dictionaries, over all latents."
         if len(known) < len(names) * (len(names) - 1):
-            caption += " Where there is no number the pair was not looked at."
+            caption += " Empty cells are pairs that were not compared."
         said = f"From {number(min(known))} to {number(max(known))}."
         data = {"names": names, "values": values, "what": what}
         drawn.append(_drawn(seed_pairs, data, f"pairs-{statistic}", caption, said))
@@ -108,7 +109,7 @@ def heat_maps(document: Document) -> list[PageFigure]:
 
 def _drawn(module: Any, data: Mapping[str, Any], name: str, caption: str, said: str) -> PageFigure:
     svg = inline_svg.markup(module.draw(data), name, f"{caption} {said}")
-    # Written by matplotlib from numbers, and from labels as outlines: nothing of a user's is in it.
+    # Safe: matplotlib writes numbers, and labels as outlines; no user text is in the markup.
     return PageFigure(Markup(svg), caption)
 
 
@@ -126,12 +127,12 @@ def _or_nan(value: float | None) -> float:
     return float("nan") if value is None else value
 
 
-def _voted(data: Mapping[str, Any]) -> list[tuple[int, float]]:
+def _shares(data: Mapping[str, Any]) -> list[tuple[int, float]]:
     return list(zip(data["votes"], data["share"], strict=True))
 
 
-def _where_most_lie(found: Mapping[str, Any]) -> str:
+def _largest_bin(found: Mapping[str, Any]) -> str:
     shares = found.get("matched") or found["best"]
     place = max(range(len(shares)), key=shares.__getitem__)
     low, high = found["edges"][place], found["edges"][place + 1]
-    return f"The largest group, {number(100 * shares[place], '%')}, lies from {low:g} to {high:g}."
+    return f"The largest bin, {number(100 * shares[place], '%')}, is from {low:g} to {high:g}."

@@ -1,4 +1,4 @@
-"""Which latents the page lists, and their columns as they are embedded in it."""
+"""The table of latents on the page: which latents it lists, and its columns."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -9,23 +9,23 @@ from jaxtyping import Float
 Arrays = Mapping[str, np.ndarray]
 
 MOST_ROWS = 20_000
-"""More rows make a page of several megabytes, and nobody turns over so many."""
+"""More rows would make a page of several megabytes."""
 
 
 class LatentTable(NamedTuple):
     """The table of latents."""
 
     columns: dict[str, Any]
-    """What the script reads: labels of the dictionaries, and one list a column."""
+    """Data for the script: labels of the dictionaries, and one list per column."""
     rule: str
-    """Which latents these are, in words."""
+    """Description of the choice of latents."""
 
 
 class _Column(NamedTuple):
     key: str
     title: str
     digits: int
-    """Decimals shown; -1 for numbers that span decades, shown with three figures."""
+    """Decimals shown; −1 for numbers that span decades, shown with three digits."""
 
 
 _MEASURED = (
@@ -37,12 +37,12 @@ _MEASURED = (
 
 
 def latent_table(names: list[str], arrays: Arrays, most: int = MOST_ROWS) -> LatentTable:
-    """Columns of the latents shown: all, or the ends of each dictionary where there are too many.
+    """Build the table: all latents, or the extremes of each dictionary if there are too many.
 
     Args:
         names: labels of the dictionaries.
-        arrays: as `latents.npz` holds them.
-        most: rows, at most.
+        arrays: content of `latents.npz`.
+        most: maximum number of rows.
     """
     best = arrays["best_cosine"]
     seeds, latents = _chosen(best, most)
@@ -70,7 +70,7 @@ def _chosen(best: Float[np.ndarray, "S n"], most: int) -> tuple[np.ndarray, np.n
     if best.size <= most:
         return np.repeat(np.arange(n_seeds), n), np.tile(np.arange(n), n_seeds)
     half = most // (2 * n_seeds)
-    # A latent without direction has no cosine; it belongs with those that do not come back.
+    # A latent without direction has no cosine; it is listed with those that do not recur.
     order = np.argsort(np.where(np.isnan(best), -np.inf, best), axis=1, kind="stable")
     ends = np.sort(np.concatenate([order[:, :half], order[:, n - half :]], axis=1), axis=1)
     return np.repeat(np.arange(n_seeds), 2 * half), ends.ravel()
@@ -83,12 +83,12 @@ def _rule(shape: tuple[int, int], shown: int) -> str:
     half = shown // (2 * n_seeds)
     return (
         f"{shown:,} of {n_seeds * n:,} latents: of each dictionary the {half:,} with the highest"
-        f" and the {half:,} with the lowest best cosine. latents.npz beside this page has all."
+        f" and the {half:,} with the lowest best cosine. latents.npz in the same folder has all."
     )
 
 
 def _partners(arrays: Arrays, n_seeds: int, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Of each latent its one-to-one partner in the first pair that its dictionary is in."""
+    """One-to-one partner of each latent in the first pair of its dictionary."""
     seeds = np.full((n_seeds, n), -1, np.int64)
     latents = seeds.copy()
     pairs = arrays["pairs"].tolist()
@@ -101,9 +101,9 @@ def _partners(arrays: Arrays, n_seeds: int, n: int) -> tuple[np.ndarray, np.ndar
 
 
 def _short(values: Float[np.ndarray, "rows"], digits: int) -> list[float | None]:
-    """As many figures as are of use: the page would else be mostly digits."""
+    """Round to the useful digits, to keep the page small."""
     if digits < 0:
         return [float(f"{x:.3g}") if np.isfinite(x) else None for x in values.tolist()]
-    # One more than shown, so that sorting tells apart what looks alike.
+    # One more than shown, so that sorting separates values that look equal.
     short = np.round(values.astype(np.float64), digits + 1) + 0.0
     return [x if np.isfinite(x) else None for x in short.tolist()]

@@ -1,4 +1,4 @@
-"""Fills the template: everything the page needs goes into one file, and nothing is fetched."""
+"""Render the HTML page from its template; everything is embedded, nothing is fetched."""
 
 import base64
 import hashlib
@@ -18,11 +18,11 @@ _HERE = Path(__file__).parent
 
 
 def render(document: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> str:
-    """The whole HTML page; the same arguments give the same bytes.
+    """Render the HTML page; the same arguments give the same bytes.
 
     Args:
-        document: as `report.json` holds it.
-        arrays: as `latents.npz` holds them.
+        document: content of `report.json`.
+        arrays: content of `latents.npz`.
     """
     names = [each["name"] for each in document["inputs"]["dictionaries"]]
     listed = latents.latent_table(names, arrays)
@@ -47,7 +47,7 @@ def render(document: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> str
         frequency=figures.frequency(document),
         heat_maps=figures.heat_maps(document),
         rule=listed.rule,
-        # Escapes <, > and &, so that no label can end the element it stands in.
+        # Escapes <, > and &, so that no label can end its element.
         listed=htmlsafe_json_dumps(listed.columns, separators=(",", ":"), allow_nan=False),
     )
 
@@ -77,9 +77,9 @@ def _title(document: Mapping[str, Any]) -> str:
 
 
 def _policy(script: str) -> str:
-    """What a browser may load: this one script by its hash, and otherwise nothing at all."""
+    """Content security policy: only this script, by its hash."""
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    # Style needs no hash: matplotlib writes it into the attributes of its shapes.
+    # Styles need no hash: matplotlib writes them into attributes.
     return (
         f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline';"
         " img-src data:; base-uri 'none'; form-action 'none'"

@@ -1,5 +1,5 @@
 "use strict";
-// The table of latents: sorted, searched and shown page by page. Rows are positions in columns.
+// The table of latents: sorting, search and pagination. Rows are indices into the columns.
 (() => {
   const PAGE = 50;
   const OPERATORS = {
@@ -15,7 +15,7 @@
   const everyRow = column.latent.values.map((_, row) => row);
   const state = { order: everyRow, shown: everyRow, page: 0, sorted: null, descending: false };
 
-  const counted = (number) => number.toLocaleString("en-GB");
+  const counted = (number) => number.toLocaleString("en-US");
 
   function spanning(value) {
     if (value === 0) return "0";
@@ -30,8 +30,8 @@
     return (digits ? value.toFixed(digits) : String(value)).replace("-", "−");
   }
 
-  // Among equals the order before stays, so that one can sort by one column and then another.
-  // What is not known comes last both ways.
+  // Stable, so that one can sort by one column and then by another.
+  // Unknown values are last in both directions.
   function sortBy(key) {
     state.descending = state.sorted === key && !state.descending;
     state.sorted = key;
@@ -49,7 +49,7 @@
     return text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
   }
 
-  // Takes a pattern out of the query; what it means joins the conditions.
+  // Removes a pattern from the query and adds its condition.
   function take(query, pattern, conditions, meaning) {
     return query.replace(pattern, (...found) => {
       conditions.push(meaning(...found));
@@ -57,7 +57,7 @@
     });
   }
 
-  // A dictionary that is called 3 must not take the place of latent 3.
+  // A dictionary named 3 must not hide latent 3.
   function asked(name) {
     const label = name.trim().replace(/\s+/g, " ");
     return /^[\d\s.–-]*$/.test(label) ? `dictionary ${label}` : label;
@@ -78,7 +78,7 @@
     return (row) => values[row] >= Number(low) && values[row] <= Number(high);
   }
 
-  // Conditions that a row must meet, and the words that mean none.
+  // Conditions of the query, and the rest that was not understood.
   function parse(text) {
     const conditions = [];
     let rest = ` ${text.toLowerCase().replace(/\s+/g, " ")} `;
@@ -159,7 +159,7 @@
     return element;
   }
 
-  // On paper nothing can be unfolded.
+  // In print, all details are open.
   window.addEventListener("beforeprint", () => {
     for (const folded of document.querySelectorAll("details")) folded.open = true;
   });

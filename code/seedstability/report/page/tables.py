@@ -1,4 +1,4 @@
-"""The tables of the page, from the document to the words and numbers of their cells."""
+"""Tables of the page: words and numbers of their cells from the document."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ class Cell(NamedTuple):
     text: str
     bounds: str = ""
     label: str = ""
-    """What kind of interval that is."""
+    """Kind of interval."""
 
     @property
     def known(self) -> bool:
@@ -23,7 +23,7 @@ class Cell(NamedTuple):
 
 
 class Level(NamedTuple):
-    """A chance level, and the value corrected for it."""
+    """A chance level, and κ against it."""
 
     chance: Cell
     kappa: Cell
@@ -46,7 +46,7 @@ class Scope(NamedTuple):
 
     @property
     def columns(self) -> list[tuple[str, bool]]:
-        """Names of the chance levels, and whether any row has that level."""
+        """Names of the chance levels, and whether any row has the level."""
         return [
             (name, any(row.levels[place].chance.known for row in self.rows))
             for place, name in enumerate(LEVELS.values())
@@ -59,17 +59,17 @@ class Scope(NamedTuple):
 
     @property
     def label(self) -> str:
-        """What the intervals of the values are, where all are of one kind."""
+        """Kind of the intervals of the values, if they are all of one kind."""
         return common(row.value for row in self.rows)
 
     @property
     def kappa_label(self) -> str:
-        """Likewise of κ."""
+        """Kind of the intervals of κ, if they are all of one kind."""
         return common(level.kappa for row in self.rows for level in row.levels)
 
 
 def measures(document: Document) -> list[Scope]:
-    """One table a scope, in the order in which the document gives them."""
+    """One table per scope, in the order of the document."""
     threshold = document["settings"].get("threshold", 0.7)
     return [
         Scope(
@@ -91,20 +91,20 @@ def _measure(called: Term, found: Mapping[str, Any]) -> Measure:
 
 
 def glossary(document: Document) -> list[Term]:
-    """What each measure that occurs means, once."""
+    """Definitions of the measures that occur, each once."""
     threshold = document["settings"].get("threshold", 0.7)
     every = [name for statistics in document["measures"].values() for name in statistics or ()]
-    # Encoder figures are the same measures of other rows; one sentence says so.
+    # Encoder statistics are the same measures of other rows; one sentence says so.
     names = dict.fromkeys(name.removeprefix("encoder_") for name in every)
     return [found for name in names if (found := term(name, threshold)).meaning]
 
 
 def estimate(found: Any, unit: str = "") -> Cell:
-    """A number with its interval; a bare number has none."""
+    """Cell with a number and its interval, if it has one."""
     if not isinstance(found, Mapping):
         return Cell(number(found, unit))
     low, high = found.get("low"), found.get("high")
-    # Of one pair both ends are the value.
+    # With one pair both ends equal the value.
     if low is None or high is None or low == high:
         return Cell(number(found.get("value"), unit))
     bounds = f"[{number(low, unit)}, {number(high, unit)}]"
@@ -112,13 +112,13 @@ def estimate(found: Any, unit: str = "") -> Cell:
 
 
 def common(cells: Iterable[Cell]) -> str:
-    """The label that all intervals have, or nothing where they differ."""
+    """Common label of all intervals; empty if they differ."""
     labels = {cell.label for cell in cells if cell.bounds}
     return labels.pop() if len(labels) == 1 else ""
 
 
 class CampRow(NamedTuple):
-    """How much comes back at one threshold."""
+    """Recurrence at one threshold."""
 
     threshold: str
     shares: tuple[Cell, ...]
@@ -131,7 +131,7 @@ _CAMPS = ("mean", "stable", "between", "unstable")
 
 
 def camps(document: Document) -> list[CampRow]:
-    """One row a threshold, the lowest first; those over live latents after those over all."""
+    """One row per threshold, lowest first; live latents after all latents."""
     found = document.get("reproducibility") or {}
     every, live = found.get("thresholds") or {}, found.get("live") or {}
     return [
@@ -150,7 +150,7 @@ def _camp(name: str, found: Mapping[str, Any]) -> CampRow:
 
 
 class OverlapRow(NamedTuple):
-    """How much of the subspace of the strongest directions two dictionaries share."""
+    """Overlap of the leading subspaces of two dictionaries, at one dimension."""
 
     dimensions: str
     overlap: Cell
@@ -158,7 +158,7 @@ class OverlapRow(NamedTuple):
 
 
 def overlaps(document: Document) -> list[OverlapRow]:
-    """One row a number of dimensions, the smallest first."""
+    """One row per dimension, smallest first."""
     found = document.get("subspaces") or {}
     return [
         OverlapRow(key, estimate(found[key].get("overlap")), estimate(found[key].get("chance")))

@@ -1,4 +1,4 @@
-"""What the page calls each quantity, and how it prints numbers."""
+"""Terms of the page: names and definitions of quantities, and number formats."""
 
 import math
 from collections.abc import Mapping
@@ -11,22 +11,22 @@ SCOPES = {
     "live": "Live latents only",
     "span": "Within the span of the activations",
 }
-"""Headings of the tables of measures; `live` means firing at least once."""
+"""Headings of the tables of measures; `live` latents fire at least once."""
 LEVELS = marks.LEVELS
-"""The four chance levels, weakest first, named as in the figures."""
+"""Names of the four chance levels, weakest first, as in figures."""
 ARCHITECTURES = {
     "topk": "TopK",
     "batchtopk": "BatchTopK",
     "relu": "ReLU",
     "jumprelu": "JumpReLU",
 }
-"""As their authors write them."""
+"""Names of architectures in their authors' spelling."""
 UNKNOWN = "not available"
-"""What stands where a number does not apply or could not be computed."""
+"""Shown if a number does not apply or could not be computed."""
 
 
 class Term(NamedTuple):
-    """A quantity, as the page names and explains it."""
+    """Name and definition of a quantity."""
 
     name: str
     meaning: str
@@ -39,35 +39,34 @@ MEASURES = {
         " averaged over the two directions",
     ),
     "max_abs_cosine": Term(
-        "best partner, absolute", "the same with the cosine's sign left out; the two differ"
+        "best partner, absolute", "the same with the absolute value of the cosine"
     ),
     "matched_mean": Term(
         "one-to-one, mean",
-        "each latent gets a partner of its own so that the sum of cosines is largest;"
-        " the mean of the paired cosines",
+        "mean cosine of the one-to-one matching with the largest sum of cosines",
     ),
-    "matched_median": Term("one-to-one, median", "the median of the same cosines"),
+    "matched_median": Term("one-to-one, median", "median cosine of the same matching"),
     "shared": Term(
         "shared",
-        "share of latents to which the decoders' and the encoders' matching, made separately,"
-        " give the same partner, with both cosines above {threshold:g}",
+        "share of latents with the same partner in separate matchings of decoders and of encoders,"
+        " both at a cosine above {threshold:g}",
     ),
     "shared_decoder_only": Term(
         "shared, decoder alone",
-        "share of latents whose cosine in the decoders' matching is above {threshold:g}",
+        "share of latents with a cosine above {threshold:g} in the matching of decoders",
     ),
     "agreeing": Term(
-        "agreeing", "share of latents to which both matchings give the same partner, however far"
+        "agreeing", "share of latents with the same partner in both matchings, at any cosine"
     ),
     "cosine_with_start": Term(
-        "cosine with the start", "mean cosine of a latent with itself before the first step"
+        "cosine to initialization", "mean cosine of a latent with its value at initialization"
     ),
 }
-"""Statistics of a pair of dictionaries; `encoder_` before a name says it of the rows read."""
+"""Statistics of a pair of dictionaries; the prefix `encoder_` marks those of encoder rows."""
 
 
 def term(statistic: str, threshold: float) -> Term:
-    """Name and meaning of a statistic; one that is not known here keeps its own name."""
+    """Name and definition of a statistic; an unknown one keeps its key as its name."""
     if statistic.startswith("encoder_"):
         inner = term(statistic.removeprefix("encoder_"), threshold)
         return Term(f"encoder: {inner.name}", f"of encoder rows: {inner.meaning}")
@@ -76,35 +75,35 @@ def term(statistic: str, threshold: float) -> Term:
 
 
 def number(value: float | None, unit: str = "", digits: int = 3) -> str:
-    """A measured value: `0.302`, `41.3%`, `<0.001`; or that there is none."""
+    """Format a measured value: `0.302`, `41.3%`, `<0.001`, or `not available`."""
     if value is None or not math.isfinite(value):
         return UNKNOWN
     if unit == "%":
-        # Shares far below one percent are chance levels.
+        # Chance levels of shares are often far below one percent.
         digits = 1 if abs(value) >= 1 or value == 0 else 2
     if 0 < value < 0.5 * 10**-digits:
         return f"<{10**-digits:.{digits}f}{unit}"
-    # Adding zero takes the sign from what rounds to nothing.
+    # Adding zero removes the sign of values that round to zero.
     return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−") + unit
 
 
 def bound(value: float | None) -> str:
-    """How far off something may be at most: its order of magnitude is what counts."""
+    """Format an upper bound, of which only the order of magnitude matters."""
     return UNKNOWN if value is None else f"{value:.1e}".replace("-", "−")
 
 
 def count(value: float | None) -> str:
-    """A whole number with its thousands apart."""
+    """Format a whole number with thousands separators."""
     return UNKNOWN if value is None else f"{value:,.0f}"
 
 
 def architecture(name: str) -> str:
-    """As its authors write it, or as it was given."""
+    """Name of an architecture in its authors' spelling, or as given."""
     return ARCHITECTURES.get(name.lower().replace("_", ""), name)
 
 
 def plain(value: Any) -> str:
-    """A setting or a version, as somebody would write it."""
+    """Format a setting or a version."""
     if isinstance(value, Mapping) and {"value", "low", "high"} <= value.keys():
         return f"{number(value['value'])} [{number(value['low'])}, {number(value['high'])}]"
     if isinstance(value, Mapping):

@@ -1,1 +1,1 @@
-"""What dictionaries that share nothing score: closed forms and null models."""
+"""Chance levels of unrelated dictionaries: closed forms and null models."""

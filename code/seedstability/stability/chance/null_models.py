@@ -1,8 +1,8 @@
-"""Dictionaries that have nothing in common but what chance, the data, or second moments give.
+"""Null models: random dictionaries for the chance levels of definitions.md §2.
 
-Definitions.md §2: `isotropic` is the weakest null, `data` keeps the covariance of the
-activations, `gauge` keeps everything second-order about a trained dictionary and loses which
-latent is which. (The fourth, `untrained`, is the dictionary before its first step.)
+`isotropic` is the weakest null, `data` keeps the covariance of the activations, `gauge` keeps all
+second moments of a trained dictionary and randomizes the identity of its latents. The fourth level,
+`untrained`, is the dictionary at initialization and needs no null model.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from seedstability.stability.pairs import PairSimilarity, pair_similarities
 from seedstability.stability.subspaces.principal import PrincipalBasis, principal_basis
 
 _ROWS_AT_ONCE = 8192
-"""Rows that are scrambled in double precision at a time: 50 MB at d = 768."""
+"""Rows scrambled in double precision at a time: 50 MB at d = 768."""
 
 
 def isotropic(n: int, d: int, generator: Generator) -> Float[Tensor, "n d"]:
@@ -29,37 +29,37 @@ def isotropic(n: int, d: int, generator: Generator) -> Float[Tensor, "n d"]:
 def data_directions(
     n: int, covariance: Float[Tensor, "d d"], generator: Generator
 ) -> Float[Tensor, "n d"]:
-    """`n` independent directions with the covariance of the activations: N(0, Σ), normalised.
+    """`n` independent directions with the covariance of the activations: N(0, Σ), normalized.
 
     Raises:
-        UserError: for a matrix that is no covariance.
+        UserError: for a matrix that is not a covariance.
     """
     return normalize_rows(_normal(n, len(covariance), generator) @ _square_root(covariance))
 
 
 @dataclass(frozen=True)
 class GaugeBasis:
-    """The data's principal components, in runs whose variances cannot be told apart."""
+    """The data's principal components, in clusters of indistinguishable variance."""
 
     directions: Float[Tensor, "d d"]
-    """One component a row, largest variance first, double precision."""
+    """One component per row, largest variance first, double precision."""
     variances: Float[Tensor, "d"]
-    """Variance along each."""
+    """Variance along each component."""
     clusters: tuple[tuple[int, int], ...]
-    """First component and the one after the last of each run, in order."""
+    """Start and end (exclusive) of each cluster of components, in order."""
 
     @classmethod
-    def from_activations(cls, x: Float[Tensor, "samples d"], centre: bool = True) -> "GaugeBasis":
-        """Components of samples; runs as wide as `len(x)` samples spread equal variances.
+    def from_activations(cls, x: Float[Tensor, "samples d"], center: bool = True) -> "GaugeBasis":
+        """Components of samples; a cluster spans the sampling spread of equal variances.
 
-        `centre=False` keeps second moments about 0. That is the stricter null for an
+        `center=False` keeps second moments about 0. That is the stricter null for an
         autoencoder without decoder bias, whose latents must carry the mean as well.
         """
-        return cls.from_basis(principal_basis(x, centre), n_samples=len(x))
+        return cls.from_basis(principal_basis(x, center), n_samples=len(x))
 
     @classmethod
     def from_covariance(cls, covariance: Float[Tensor, "d d"]) -> "GaugeBasis":
-        """Components of a covariance known exactly: only equal variances make a run."""
+        """Components of an exact covariance: only equal variances form a cluster."""
         variances, directions = torch.linalg.eigh(covariance.double())
         largest = variances[-1].item()
         basis = PrincipalBasis(
@@ -72,7 +72,7 @@ class GaugeBasis:
 
     @classmethod
     def from_basis(cls, basis: PrincipalBasis, n_samples: int | None) -> "GaugeBasis":
-        """Components at hand; `n_samples` of `None` means that the variances are exact."""
+        """Clusters of given components; `n_samples=None` means that the variances are exact."""
         clusters = _clusters(basis.variances.tolist(), basis.rank, n_samples)
         return cls(basis.directions, basis.variances, clusters)
 
@@ -80,12 +80,12 @@ class GaugeBasis:
 def gauge_scramble(
     B: Float[Tensor, "n d"], basis: GaugeBasis, generator: Generator
 ) -> Float[Tensor, "n d"]:
-    """`B` seen through a random symmetry of the data's second moments.
+    """Apply a random symmetry of the data's second moments to `B`.
 
-    Coordinates on a component whose variance stands alone get a random sign, those on a run of
-    equal variances a random rotation (reflections included), and so those outside the span of
-    the data, where all variances are 0. The map is orthogonal and commutes with the data's
-    covariance: lengths, angles within `B`, and every latent's variance on the data stay.
+    Coordinates on a component with a variance of its own get a random sign. Coordinates on a
+    cluster of equal variances get a random rotation (reflections included), as do those outside
+    the span of the data, where all variances are 0. The map is orthogonal and commutes with the
+    data's covariance: it keeps lengths, angles within `B`, and every latent's variance on the data.
     """
     V = basis.directions
     if B.shape[1] != V.shape[1]:
@@ -105,9 +105,13 @@ def gauge_scramble(
 def draw_similarities(
     draw: Callable[[], tuple[Tensor, Tensor]], n_draws: int
 ) -> dict[str, Float[Tensor, "n_draws"]]:
-    """Every similarity of `n_draws` pairs of dictionaries that `draw` makes up, by name.
+    """Every similarity of `n_draws` pairs of random dictionaries, by name.
 
-    For what has no closed form: matched cosines, and all figures under `data` and `gauge`.
+    For levels without a closed form: matched cosines, and everything under `data` and `gauge`.
+
+    Args:
+        draw: returns one pair of dictionaries per call.
+        n_draws: number of pairs.
     """
     results = [pair_similarities(*draw()) for _ in range(n_draws)]
     return {
@@ -117,37 +121,40 @@ def draw_similarities(
 
 
 def _normal(n: int, d: int, generator: Generator) -> Tensor:
-    # Always drawn on the processor, so that a seed means the same dictionary on each device.
+    # Always drawn on the CPU, so that a seed gives the same dictionary on every device.
     return torch.randn(n, d, generator=generator)
 
 
 def _square_root(covariance: Tensor) -> Float[Tensor, "d d"]:
-    # The symmetric root: unlike a factor made of eigenvectors it does not depend on their
-    # signs, so other machines draw the same directions up to rounding.
+    # The symmetric root does not depend on the signs of eigenvectors, so other machines draw the
+    # same directions up to rounding.
     square = covariance.ndim == 2 and covariance.shape[0] == covariance.shape[1]
     if not square or not torch.allclose(covariance, covariance.T, rtol=1e-4):
-        raise UserError(f"{tuple(covariance.shape)} numbers are no covariance: not symmetric")
+        raise UserError(
+            f"a matrix of shape {tuple(covariance.shape)} is not a covariance: it is not symmetric"
+        )
     variances, V = torch.linalg.eigh(covariance.double())
     if variances[-1] <= 0 or variances[0] < -1e-4 * variances[-1]:
-        raise UserError(f"no covariance: its smallest eigenvalue is {variances[0].item():.3g}")
+        raise UserError(
+            f"a matrix is not a covariance: its smallest eigenvalue is {variances[0].item():.3g}"
+        )
     return ((V * variances.clamp(min=0.0).sqrt()) @ V.T).float()
 
 
 def _random_orthogonal(k: int, generator: Generator) -> Float[Tensor, "k k"]:
     Q, R = torch.linalg.qr(torch.randn(k, k, generator=generator, dtype=torch.float64))
-    # With the signs of R's diagonal the law is uniform (Mezzadri 2007); for k = 1, a coin.
+    # With the signs of R's diagonal the distribution is uniform (Mezzadri 2007).
     return Q * R.diagonal().sign()
 
 
 def _clusters(
     variances: list[float], rank: int, n_samples: int | None
 ) -> tuple[tuple[int, int], ...]:
-    """Runs of components, greedily from the largest variance; the last is outside the span.
+    """Clusters of components, greedily from the largest variance; the last is outside the span.
 
-    m equal variances λ, estimated from N samples, come out between λ (1 − √(m/N))² and
-    λ (1 + √(m/N))² (Marchenko & Pastur). The longest run that is no wider than that is taken
-    for equal: its components are not identified, and a sign alone would keep, as if it were
-    structure, the arbitrary axes that the sample has picked.
+    The estimates of m equal variances λ from N samples lie between λ (1 − √(m/N))² and
+    λ (1 + √(m/N))² (Marchenko & Pastur). The longest run within that range counts as equal: its
+    components are not identified, and random signs alone would keep their arbitrary axes.
     """
     runs, start = [], 0
     while start < rank:
@@ -164,7 +171,7 @@ def _clusters(
 
 
 def _spread(m: int, n_samples: int | None) -> float:
-    """Largest over smallest of `m` equal variances after sampling."""
+    """Ratio of the largest to the smallest of `m` equal variances after sampling."""
     if n_samples is None:
         return 1.0 + 1e-9
     edge = (m / n_samples) ** 0.5

@@ -1,1 +1,1 @@
-"""Compiled loops of matching."""
+"""Compiled loops of the matching."""

@@ -1,29 +1,31 @@
-"""The best assignment on a sparse graph, with prices that prove it.
+"""Optimal assignment on a sparse graph, with dual prices.
 
-The graph is in rows: `starts` [n + 1], `columns` and `scores` [m]. Column j costs `prices[j]`; a
-row's profit on an edge is the score less the price, and `profit(i)` its largest. An assignment is
-optimal when every row sits on an edge of its largest profit: with u_i = profit(i), all edges then
-satisfy score ≤ u_i + price, and assigned ones with equality. `column_of` [n] and `row_of` hold the
-assignment, −1 where there is none. Prices only ever rise; that of a column never assigned stays.
+The graph is in CSR form: `starts` [n + 1], `columns` and `scores` [m]. Column j costs `prices[j]`.
+A row's profit on an edge is the score minus the price, and `profit(i)` is its largest. An
+assignment is optimal when every row is assigned along an edge of its largest profit: with
+u_i = profit(i), all edges then satisfy score ≤ u_i + price, and assigned ones with equality.
+`column_of` [n] and `row_of` hold the assignment, with −1 for unassigned. Prices never fall; that of
+an unassigned column stays.
 
-Two steps: rows bid for columns (Bertsekas 1988; with step 0, the "augmenting row reduction" of
-Jonker & Volgenant 1987), by which nearly all are placed at once; shortest augmenting paths (ibid.),
-by Dijkstra on profits, place the rest exactly.
+Two steps: an auction, in which rows bid for columns (Bertsekas 1988; with step 0, the "augmenting
+row reduction" of Jonker & Volgenant 1987), assigns nearly all rows; shortest augmenting paths
+(ibid.), by Dijkstra on profits, assign the rest exactly.
 """
 
 import numpy as np
 
 from seedstability.compiled import kernel
 
-_NOTHING = -1.0e300
+_NO_PROFIT = -1.0e300
 
 
 @kernel
 def bid(starts, columns, scores, prices, column_of, row_of, step, most):
-    """Rows without a column bid for their best one, raising its price by what it is better than
-    their second best, plus `step`, and turn out who had it. Ends after `most` bids at the latest.
+    """Auction: unassigned rows bid for their best column and displace the row that holds it.
 
-    Placed rows are then within `step` of their largest profit, if they were before.
+    A bid raises the price by the profit over the second best column, plus `step`. There are at
+    most `most` bids. Assigned rows then are within `step` of their largest profit, if they were
+    before.
     """
     n = len(column_of)
     queue, head, waiting = np.empty(n, np.int32), 0, 0
@@ -36,7 +38,7 @@ def bid(starts, columns, scores, prices, column_of, row_of, step, most):
         i = queue[head]
         head = head + 1 if head + 1 < n else 0
         waiting -= 1
-        best, second, column = _NOTHING, _NOTHING, -1
+        best, second, column = _NO_PROFIT, _NO_PROFIT, -1
         for k in range(starts[i], starts[i + 1]):
             profit = scores[k] - prices[columns[k]]
             if profit > second:
@@ -44,25 +46,25 @@ def bid(starts, columns, scores, prices, column_of, row_of, step, most):
                     second, best, column = best, profit, columns[k]
                 else:
                     second = profit
-        if second == _NOTHING:  # a row with one edge outbids whoever it likes
+        if second == _NO_PROFIT:  # a row with one edge outbids any other
             second = best - 1.0
         prices[column] += best - second + step
         bids += 1
-        turned_out = row_of[column]
+        displaced = row_of[column]
         row_of[column], column_of[i] = i, column
-        if turned_out >= 0:
-            column_of[turned_out] = -1
-            queue[(head + waiting) % n] = turned_out
+        if displaced >= 0:
+            column_of[displaced] = -1
+            queue[(head + waiting) % n] = displaced
             waiting += 1
     return bids
 
 
 @kernel
 def unassign_suboptimal(starts, columns, scores, prices, column_of, row_of, tolerance):
-    """Take from each row a column that is not its best one, up to `tolerance`; returns how many."""
-    given_up = 0
+    """Unassign rows whose column is not their best, up to `tolerance`; return their number."""
+    unassigned = 0
     for i in range(len(column_of)):
-        best, mine = _NOTHING, _NOTHING
+        best, mine = _NO_PROFIT, _NO_PROFIT
         for k in range(starts[i], starts[i + 1]):
             profit = scores[k] - prices[columns[k]]
             best = max(best, profit)
@@ -71,15 +73,15 @@ def unassign_suboptimal(starts, columns, scores, prices, column_of, row_of, tole
         if column_of[i] >= 0 and mine < best - tolerance:
             row_of[column_of[i]] = -1
             column_of[i] = -1
-            given_up += 1
-    return given_up
+            unassigned += 1
+    return unassigned
 
 
 @kernel
 def augment(starts, columns, scores, prices, column_of, row_of):
-    """Assign the rows that have no column, each along a shortest path; returns how many could not.
+    """Assign unassigned rows along shortest augmenting paths; return the number of failures.
 
-    A path leads from the free row to a free column; its length is the profit given up on it.
+    A path leads from the free row to a free column; its length is the profit lost along it.
     """
     n_columns = len(row_of)
     length = np.full(n_columns, np.inf)
@@ -92,7 +94,7 @@ def augment(starts, columns, scores, prices, column_of, row_of):
             continue
         n_touched, n_settled, size = 0, 0, 0
         row, base, goal, shortest = free, 0.0, -1, np.inf
-        profit = _NOTHING
+        profit = _NO_PROFIT
         for k in range(starts[free], starts[free + 1]):
             profit = max(profit, scores[k] - prices[columns[k]])
         while True:
@@ -149,9 +151,9 @@ def augment(starts, columns, scores, prices, column_of, row_of):
 
 @kernel
 def profits(starts, columns, scores, prices, column_of, best, assigned):
-    """Each row's largest profit into `best`, the score of its own edge into `assigned`."""
+    """Write each row's largest profit into `best` and its assigned score into `assigned`."""
     for i in range(len(column_of)):
-        best[i], assigned[i] = _NOTHING, np.nan
+        best[i], assigned[i] = _NO_PROFIT, np.nan
         for k in range(starts[i], starts[i + 1]):
             best[i] = max(best[i], scores[k] - prices[columns[k]])
             if columns[k] == column_of[i]:
@@ -160,10 +162,10 @@ def profits(starts, columns, scores, prices, column_of, best, assigned):
 
 @kernel
 def share_slack(starts, columns, scores, prices, column_of, best, lowest_price):
-    """Move each assigned column's price half of the way down to where a second row would want it,
-    and its row's profit up by as much. The sum stays, and no longer hangs on few edges.
+    """Lower each assigned column's price by half its slack and raise its row's profit by as much.
 
-    No price goes below `lowest_price`.
+    The slack ends where a second row would want the column. The dual total stays the same, and
+    fewer edges are tight. No price falls below `lowest_price`.
     """
     room = np.full(len(prices), np.inf)
     for i in range(len(column_of)):
@@ -180,12 +182,12 @@ def share_slack(starts, columns, scores, prices, column_of, best, lowest_price):
 
 @kernel
 def raise_row_prices(starts, columns, scores, prices, column_of, row_of, best, room):
-    """Raise each row's profit by as much as there is `room` [n] for and its column's price pays.
+    """Raise each row's profit by at most `room` [n] and lower its column's price by as much.
 
-    Row i and its column move together, by c_i ≤ room_i. On every edge i, j the profit of i less the
-    rise of j's row must still cover the score: c_owner(j) ≤ c_i + best_i + price_j − score. The
-    largest such c are lengths of shortest paths, each row starting at its room. All columns that
-    edges lead to must be assigned. `room` is overwritten with c.
+    Row i and its column move together, by c_i ≤ room_i. Every edge (i, j) must stay covered:
+    c_owner(j) ≤ c_i + best_i + price_j − score. The largest such c are lengths of shortest paths
+    that start at each row with its room. All columns of the graph must be assigned. `room` is
+    overwritten with c.
     """
     n = len(room)
     done = np.zeros(n, np.bool_)

@@ -1,9 +1,8 @@
-"""Which pairs of a block of products are worth a closer look.
+"""Candidate pairs of a block of products, kept in buffers of fixed length.
 
-A block holds S for some rows and columns, each row and each column has a price, and a pair's key
-is S less the price of the other side. Rows (and columns) keep the pairs with the largest keys
-above their bar in a buffer of fixed length. A full buffer is cut to its better half, and the bar
-rises to the worst that is left.
+A block holds S for some rows and columns. Each row and each column has a price, and a pair's key is
+S minus the price of the other side. Rows (and columns) buffer the pairs with the largest keys above
+their bar. A full buffer is cut to its better half, and the bar rises to the worst that is left.
 """
 
 import numpy as np
@@ -12,20 +11,20 @@ from numba import njit
 from seedstability.compiled import kernel
 
 _GROUP = 64
-"""Entries that are tested together; only a group with a hit is looked at one by one."""
-# Of many pairs with the same key, as between copies of one latent, each row should keep others: so
-# keys get an addition of up to 1e-6 that depends on the pair alone.
+"""Entries that are tested together; only a group with a hit is scanned one by one."""
+# Of many pairs with equal keys, as between copies of one latent, each row should keep different
+# ones: keys get a tie-break of up to 1e-6 that depends only on the pair.
 _SHUFFLE_ROW, _SHUFFLE_COLUMN = np.uint32(2654435761), np.uint32(2246822519)
 _TIE = np.float32(1e-6 / 65536)
 
 
 @kernel
 def add_rows(block, first_row, first_column, growth, prices, bars, keys, columns, counts):
-    """Pairs of the block [h, w] whose S − price exceeds their row's bar, into the rows' buffers.
+    """Buffer the pairs of the block [h, w] whose S − price exceeds their row's bar.
 
-    S is taken as x + growth · |x| of the block's entry x, at least what the exact product can be.
-    `prices` [w] belong to the block's columns; `bars`, `counts` [h] and `keys`, `columns`
-    [h, capacity] to its rows, of which `first_row` only serves to break ties.
+    S is bounded by x + growth · |x| for the block's entry x. `prices` [w] belong to the block's
+    columns; `bars`, `counts` [h] and `keys`, `columns` [h, capacity] to its rows. `first_row`
+    only breaks ties.
     """
     width = block.shape[1]
     for a in range(block.shape[0]):
@@ -49,10 +48,10 @@ def add_rows(block, first_row, first_column, growth, prices, bars, keys, columns
 
 @kernel
 def add_both(block, first_row, first_column, of_rows, of_columns):
-    """The largest keys of the block's rows and of its columns, into the buffers of both.
+    """Buffer the largest keys of the block's rows and of its columns.
 
-    `of_rows` and `of_columns` are (bars, prices, keys, partners, counts), those of one side being
-    cut to the block; prices are what that side costs the other.
+    `of_rows` and `of_columns` are (bars, prices, keys, partners, counts) of the block's rows and
+    columns; prices are subtracted from the keys of the other side.
     """
     row_bars, row_prices, row_keys, row_partners, row_counts = of_rows
     column_bars, column_prices, column_keys, column_partners, column_counts = of_columns
@@ -91,7 +90,7 @@ _inner = njit(nogil=True, error_model="numpy")
 
 @_inner
 def _tie(i, j):
-    # products of 32 bits come out with 64 here; the upper half is dropped each time
+    # products of 32-bit integers have 64 bits here; each cast drops the upper half
     mixed = np.uint32(np.uint32(i) * _SHUFFLE_ROW) ^ np.uint32(np.uint32(j) * _SHUFFLE_COLUMN)
     mixed = np.uint32(np.uint32(mixed ^ (mixed >> np.uint32(15))) * _SHUFFLE_ROW)
     return np.float32(mixed >> np.uint32(16)) * _TIE
@@ -99,7 +98,7 @@ def _tie(i, j):
 
 @_inner
 def _add(key, partner, owner, bar, keys, partners, counts):
-    """Put one pair into its owner's buffer; returns the owner's bar."""
+    """Put one pair into its owner's buffer; return the owner's bar."""
     count, capacity = counts[owner], keys.shape[1]
     keys[owner, count], partners[owner, count] = key, partner
     count += 1
@@ -112,7 +111,7 @@ def _add(key, partner, owner, bar, keys, partners, counts):
 
 @_inner
 def _cut(keys, partners, kept):
-    """Bring the `kept` largest keys to the front; returns the smallest of them (quickselect)."""
+    """Move the `kept` largest keys to the front; return the smallest of them (quickselect)."""
     low, high = 0, len(keys) - 1
     while low < high:
         pivot, i, j = keys[(low + high) >> 1], low, high
@@ -137,7 +136,7 @@ def _cut(keys, partners, kept):
 
 @kernel
 def exact_products(A, B, rows, columns, scores):
-    """Products of single rows of A and B [·, d], summed in double precision, into `scores` [m]."""
+    """Write products of row pairs of A and B [·, d] into `scores` [m], in double precision."""
     for k in range(len(rows)):
         a, b = A[rows[k]], B[columns[k]]
         total = 0.0

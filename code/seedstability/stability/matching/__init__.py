@@ -1,1 +1,1 @@
-"""Which latent of one dictionary is which of another."""
+"""Matching of latents between dictionaries: nearest, one-to-one and transport."""

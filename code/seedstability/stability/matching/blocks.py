@@ -1,11 +1,11 @@
-"""All products of two dictionaries, a block at a time, with a bound on how far each is off.
+"""Blockwise products of two dictionaries, with a bound on the rounding error of each.
 
-Nothing as large as n × n is ever held. A block is computed by torch in one of two ways:
+No n × n matrix is ever held. A block is computed by torch in one of two precisions:
 
-- `float32`: off by at most d · 2⁻²⁴ · ‖a‖ ‖b‖, whatever the order of summation;
-- `bfloat16`: of rows rounded to 8 bits, on processors that multiply those several times as fast.
+- `float32`: error at most d · 2⁻²⁴ · ‖a‖ ‖b‖, for any order of summation;
+- `bfloat16`: of rows rounded to 8 bits, on processors that multiply these several times as fast.
   With ã, b̃ the rounded rows, |a·b − ã·b̃| ≤ ‖a − ã‖ ‖b‖ + ‖ã‖ ‖b − b̃‖ (Cauchy & Schwarz), and
-  both residuals are measured; sums are kept in float32 and come out rounded to bfloat16.
+  both residuals are measured; sums are float32, and results are rounded to bfloat16.
 """
 
 import time
@@ -26,31 +26,33 @@ Method = Literal["float32", "bfloat16"]
 Visit = Callable[[Float32[np.ndarray, "h w"], slice, slice], None]
 
 STRIPES = 4
-"""Parts into which rows are dealt for threads. Fixed, so that no result depends on the cores."""
+"""Parts of the rows, one per thread. Fixed, so that results do not depend on the cores."""
 _HEIGHT, _WIDTH = 512, 1024
-"""A block and the rows behind it stay in a core's cache. On a card, where a block has to be
-brought over, blocks are 8 times as high and wide."""
+"""A block and its rows fit in a core's cache. On a GPU, from which blocks have to be copied, they
+are 8 times as high and wide."""
 _UNIT = 2.0**-24
 _BFLOAT16_OUT = 2.0**-8 * 1.01
 
 
 @dataclass(frozen=True)
 class RoundedRows:
-    """Unit rows as they are multiplied."""
+    """Unit rows in the precision of the product."""
 
     rows: Float[Tensor, "n d"]
     """In the type of the product, on its device."""
     margins: Float32[np.ndarray, " n"]
-    """This side's part of the bound on a product's error."""
+    """Each row's contribution to the error bound of a product."""
 
     def kept(self, which: Int64[np.ndarray, " m"]) -> "Rounded":
-        """Some of the rows."""
+        """Select rows by index."""
         return RoundedRows(self.rows[torch.from_numpy(which)], self.margins[which])
 
 
 def round_rows(X: Float32[Tensor, "n d"], method: Method, device: str = "cpu") -> RoundedRows:
-    """Unit rows `X` as `method` multiplies them, with the error's bound of each."""
-    sums = X.shape[1] * _UNIT * 1.01  # half of the bound of a sum taken in any order, twice over
+    """Round unit rows `X` to the precision of `method`, with an error bound per row."""
+    sums = (
+        X.shape[1] * _UNIT * 1.01
+    )  # twice this side's half of the bound for any order of summation
     if method == "float32":
         return RoundedRows(X.to(device), np.full(len(X), sums, np.float32))
     short, margins = torch.empty(X.shape, dtype=torch.bfloat16), np.empty(len(X), np.float32)
@@ -63,15 +65,15 @@ def round_rows(X: Float32[Tensor, "n d"], method: Method, device: str = "cpu") -
 
 
 def relative_rounding(method: Method) -> float:
-    """By how much of its size a product may have shrunk when it came out rounded."""
+    """Largest relative error from rounding a product to the output precision."""
     return _BFLOAT16_OUT if method == "bfloat16" else 0.0
 
 
 @cache
 def faster_method(d: int, device: str = "cpu") -> Method:
-    """The way to multiply that is faster by half at least, tried once on one block.
+    """Choose bfloat16 if it is at least 1.5 times as fast on one block; the choice is cached.
 
-    The result is the same either way; only where time goes is decided here.
+    The assignment is the same with either; only the time differs.
     """
     if device != "cpu":
         return "float32"
@@ -84,7 +86,7 @@ def faster_method(d: int, device: str = "cpu") -> Method:
         multiply()
         return time.perf_counter() - start
 
-    # In turns, and the best of several, so that a moment's load decides nothing.
+    # Alternating, best of several: brief load on the machine must not decide.
     tries = [
         (seconds(lambda: left @ right.T), seconds(lambda: (short_left @ short_right.T).float()))
         for _ in range(8)
@@ -96,9 +98,9 @@ def faster_method(d: int, device: str = "cpu") -> Method:
 def within_bounds(
     rounded_a: RoundedRows, rounded_b: RoundedRows, A: Tensor, B: Tensor, method: Method
 ) -> bool:
-    """Whether the bounds hold for the first rows' products, computed again in double precision.
+    """Check the bounds on the first rows' products against double precision.
 
-    They do unless a library keeps its sums in less than float32, as none that we know does.
+    They hold unless a library accumulates in less than float32; none that we know does.
     """
     h, w = 64, 1024
     computed = (rounded_a.rows[:h] @ rounded_b.rows[:w].T).cpu().double()
@@ -110,7 +112,7 @@ def within_bounds(
 
 
 def stripes(n: int) -> list[slice]:
-    """The rows of each part."""
+    """Rows of each part, one part per thread."""
     ends = np.linspace(0, n, STRIPES + 1).astype(int)
     return [slice(start, stop) for start, stop in pairwise(ends) if start < stop]
 
@@ -122,10 +124,10 @@ def visit_blocks(
     cores: int,
     progress: Callable[[float], None],
 ) -> None:
-    """Show all products to `visits`, one for each stripe of A's rows, on `cores` threads.
+    """Call `visits`, one per stripe of A's rows, with all blocks of products, on `cores` threads.
 
-    A visitor gets float32 entries, valid until it returns, and which rows and columns they are.
-    `progress` is told the share that is done.
+    A visitor gets float32 entries, valid until it returns, and their rows and columns.
+    `progress` receives the share that is done.
     """
     parts = stripes(len(A.rows))
     scale = 1 if A.rows.device.type == "cpu" else 8
@@ -145,12 +147,12 @@ def visit_blocks(
                 block.copy_(A.rows[rows] @ B.rows[columns].T)
                 visit(block.numpy(), rows, columns)
                 progress(next(done) / n_blocks)
-        except BaseException:  # told to the caller; the others end with the block they are at
+        except BaseException:  # re-raised to the caller; other threads stop after their block
             stop.set()
             raise
 
     threads = torch.get_num_threads()
-    # One thread of torch for each of ours: products and what is done with them overlap.
+    # One torch thread per worker: products and their processing overlap.
     with ThreadPoolExecutor(cores, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         try:
             for working in [pool.submit(run, *work) for work in zip(grids, visits, strict=True)]:
@@ -161,7 +163,7 @@ def visit_blocks(
 
 
 def _grid(part: slice, n_b: int, height: int, width: int) -> list[tuple[slice, slice]]:
-    """Rows and columns of each block of a stripe, those that share columns one after the other."""
+    """Rows and columns of each block of a stripe; blocks that share columns are consecutive."""
     return [
         (slice(i, min(i + height, part.stop)), slice(j, min(j + width, n_b)))
         for j in range(0, n_b, width)

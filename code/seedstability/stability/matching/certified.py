@@ -1,20 +1,21 @@
-"""The best assignment of two large dictionaries, exactly, without their matrix of cosines.
+"""Exact optimal assignment of two large dictionaries, without their matrix of cosines.
 
 The assignment problem and its dual: for the rows i of A and j of B, and S_ij their cosine,
 
     max Σ_i S_i,p(i)  over one-to-one p     =     min Σ_i u_i + Σ_j v_j  with  S_ij ≤ u_i + v_j.
 
-Any prices u, v that satisfy the right-hand side bound every assignment from above. So:
+Any dual prices u, v that satisfy the right-hand side bound every assignment from above. The
+algorithm is column generation:
 
 1. *Candidates.* One pass over all products keeps the largest of each row and each column.
-2. *Solve.* On this sparse graph the best assignment and its prices are found exactly.
-3. *Price.* A second pass finds all pairs with S_ij > u_i + v_j, in the graph or not. Where there
-   are none, the prices prove that no assignment at all is better.
+2. *Solve.* The optimal assignment on this sparse graph and its dual prices are computed exactly.
+3. *Price.* A second pass finds all pairs with S_ij > u_i + v_j, in the graph or not. If there are
+   none, the prices prove that no assignment is better.
 4. Otherwise these pairs, and those that nearly violate, join the graph, and it is solved again
-   from the last prices. No v_j ends lower, so only rows whose u_i fell have to be priced again.
+   from the last prices. No v_j falls, so only rows whose u_i fell have to be priced again.
 
-With more columns than rows, v_j ≥ 0 as well, and 0 where a column has no partner. Going on from old
-prices would break that, so such problems are solved anew each time, and priced whole.
+With more columns than rows, v_j ≥ 0 as well, with v_j = 0 for an unmatched column. Old prices would
+violate that, so such problems are solved from scratch each time, and all rows are priced again.
 """
 
 from typing import NamedTuple
@@ -28,43 +29,43 @@ from seedstability.stability.matching.passes import Pairs, Passes, Progress
 from seedstability.stability.matching.sparse import Assignment, Graph, merge_pairs
 
 _NEAR = 0.02
-"""Pairs this close to violating join the graph too: solving again rarely needs others."""
+"""Pairs this close to a violation join the graph too, so that few further rounds are needed."""
 _CAPACITY, _MOST = 128, 4096
-"""Pairs that a row may find in a pass; four times as many whenever that was too few."""
+"""Pairs per row in a pass; four times as many whenever that was too few."""
 _PAIRS_AT_ONCE = 1 << 26
-"""In all rows together, 8 bytes each."""
+"""Pairs of all rows together, 8 bytes each."""
 _CROWDED = 1e-5
 _VIOLATES = 1e-12
 _MOST_PRICINGS = 12
 
 
 class Solution(NamedTuple):
-    """An assignment, and prices that prove it."""
+    """An assignment with the dual prices that certify it."""
 
     columns: Int32[np.ndarray, " n_a"]
-    """Row of B assigned to each row of A; −1 where there is none."""
+    """Row of B assigned to each row of A; −1 for an unmatched row."""
     scores: Float64[np.ndarray, " n_a"]
-    """Products of the assigned pairs, in double precision; NaN where there is none."""
+    """Products of the assigned pairs, in double precision; NaN for an unmatched row."""
     row_prices: Float64[np.ndarray, " n_a"]
     """u."""
     column_prices: Float64[np.ndarray, " n_b"]
     """v."""
     bound: float
-    """No assignment's total is larger by more than this."""
+    """No assignment has a total larger by more than this."""
     passes: float
-    """Passes over all products; one over a share of the rows counts as that share."""
+    """Passes over all products; a pass over a share of the rows counts as that share."""
 
 
 def best_assignment(
     A: Float[Tensor, "n_a d"], B: Float[Tensor, "n_b d"], cores: int, progress: Progress
 ) -> Solution:
-    """The one-to-one assignment of the smaller of two sets of unit rows with the largest total.
+    """Assign all rows of the smaller set of unit rows one-to-one, with the largest total.
 
-    Exact, and quick where latents differ. Where hundreds are copies of one, ties cost time; where
-    thousands are, the search may end with a bound that is not next to nothing.
+    Exact, and fast if latents differ. With hundreds of copies of one latent, ties cost time; with
+    thousands, the search may end early with a bound that is not negligible.
 
-    Rows of zeros, equal to each other as they are, would keep `assign` busy with ties. They are put
-    aside and get what the others leave, where the prices prove that nobody would rather have one.
+    Rows of zeros are all equal and would cost `assign` time with ties. They are set aside and get
+    the remaining partners, if the prices prove that no other row would gain by one.
     """
     device = str(A.device)
     A, B = (X.detach().cpu().float().contiguous() for X in (A, B))
@@ -90,24 +91,24 @@ def assign(
     method: Method | None = None,
     progress: Progress = lambda share: None,
 ) -> Solution:
-    """The assignment of all rows of `A` with the largest sum of products, n_a ≤ n_b.
+    """Assign all rows of `A`, n_a ≤ n_b, with the largest sum of products.
 
     Args:
-        A, B: unit rows, or rows of zeros; many of the latter are quick to match only in `B`.
-        cores: threads. They change no result.
-        device: where products are taken; the rest stays on the processor.
-        method: how products are taken; left out, the faster one here.
-        progress: told about how far it is.
+        A, B: unit rows, or rows of zeros; many rows of zeros are fast to match only in `B`.
+        cores: number of threads; the result does not depend on it.
+        device: where products are taken; everything else runs on the CPU.
+        method: precision of the products; by default the faster one on this machine.
+        progress: receives the share that is done.
     """
     method = method or faster_method(A.shape[1], device)
     passes = Passes(A, B, method, cores, device)
     pairs = passes.candidates(lambda share: progress(0.45 * share))
     assignment = Assignment(len(A), _start_prices(A, B))
-    graph = Graph.of(pairs, len(A))
+    graph = Graph.from_pairs(pairs, len(A))
     assignment.solve(graph)
     row_prices = assignment.share_slack(graph)
 
-    looked_above = np.full(len(A), np.inf)
+    complete_above = np.full(len(A), np.inf)
     rows, capacity = np.arange(len(A)), _CAPACITY
     for pricing in range(_MOST_PRICINGS):
         asked = row_prices[rows] - _NEAR
@@ -116,33 +117,33 @@ def assign(
             progress(0.45 + 0.5 * (before + share) / (before + 1))
 
         found = passes.price(rows, asked, assignment.prices, capacity, tell)
-        looked_above[rows] = found.looked_above
+        complete_above[rows] = found.complete_above
         slack = _slack(found.pairs, row_prices, assignment.prices)
-        crowded = (found.looked_above > asked + _CROWDED).any()
+        crowded = (found.complete_above > asked + _CROWDED).any()
         if pricing == _MOST_PRICINGS - 1 or (crowded and capacity == _MOST):
             break
         if (slack < -_VIOLATES).any():
             pairs = merge_pairs(pairs, found.pairs.kept(slack < _NEAR), len(B))
-            graph, before = Graph.of(pairs, len(A)), assignment.prices.copy()
+            graph, before = Graph.from_pairs(pairs, len(A)), assignment.prices.copy()
             assignment.solve(graph)
             if assignment.square:
-                row_prices = assignment.give_back(graph, looked_above, before)
+                row_prices = assignment.raise_row_prices(graph, complete_above, before)
             else:
                 row_prices = assignment.share_slack(graph)
-                looked_above[:] = np.inf
-        rows = np.flatnonzero(row_prices < looked_above - _VIOLATES)
+                complete_above[:] = np.inf
+        rows = np.flatnonzero(row_prices < complete_above - _VIOLATES)
         if not len(rows):
             break
         if crowded:
             capacity = max(_CAPACITY, min(4 * capacity, _MOST, _PAIRS_AT_ONCE // len(rows)))
-    # Where the search ended early, what a row has found or may have missed raises its price.
-    worth = found.pairs.scores - assignment.prices[found.pairs.columns]
-    np.maximum.at(row_prices, found.pairs.rows, worth)
-    return _certified(assignment, graph, np.maximum(row_prices, looked_above), passes.done)
+    # If the search ended early, the pairs a row has found or may have missed raise its price.
+    profits = found.pairs.scores - assignment.prices[found.pairs.columns]
+    np.maximum.at(row_prices, found.pairs.rows, profits)
+    return _certified(assignment, graph, np.maximum(row_prices, complete_above), passes.done)
 
 
 def _start_prices(A: Tensor, B: Tensor) -> Float64[np.ndarray, " n_b"]:
-    """The mean product of each column: what hubs cost more from the start."""
+    """Mean product of each column, so that hubs start with a higher price."""
     return (B @ A.mean(dim=0)).double().numpy()
 
 
@@ -155,7 +156,7 @@ def _certified(
 ) -> Solution:
     scores = assignment.cosines(graph)
     dual = row_prices.sum() + assignment.prices.sum()
-    # What double precision may have lost in each product and in these sums.
+    # Rounding of double precision in each product and in these sums.
     rounding = 4e-13 * len(scores)
     return Solution(
         assignment.columns,
@@ -168,9 +169,9 @@ def _certified(
 
 
 def _not_negative(solution: Solution) -> Solution:
-    """With no column below 0, as columns must be that rows of zeros may get.
+    """Shift column prices to be ≥ 0, as required for columns that rows of zeros may get.
 
-    With as many rows as columns all prices may go up on one side and down on the other; with more
+    With as many rows as columns, all prices may rise on one side and fall on the other; with more
     columns they are not negative anyway.
     """
     rise = max(0.0, -solution.column_prices.min())
@@ -186,7 +187,7 @@ def _padded(
     A: Tensor,
     B: Tensor,
 ) -> Solution:
-    """A solution for some rows and columns as one for all, the others being zero."""
+    """Extend a solution for some rows and columns to all; the others are zero."""
     partner, scores = np.full(len(A), -1, np.int32), np.zeros(len(A))
     row_prices, column_prices = np.zeros(len(A)), np.zeros(len(B))
     if solution:
@@ -199,7 +200,7 @@ def _padded(
 
 
 def _turned(solution: Solution, n: int) -> Solution:
-    """The same, seen from the `n` rows of the other side."""
+    """Exchange rows and columns: the solution for the `n` rows of the other side."""
     columns, scores = np.full(n, -1, np.int32), np.full(n, np.nan)
     columns[solution.columns] = np.arange(len(solution.columns))
     scores[solution.columns] = solution.scores

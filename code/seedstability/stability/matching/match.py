@@ -1,9 +1,9 @@
-"""Which latent of one dictionary is which of another: the best one-to-one assignment.
+"""One-to-one matching of the latents of two dictionaries: the exact optimal assignment.
 
-The assignment maximises the summed signed cosine (definitions: `matched_cosine`, `shared`,
+The assignment maximizes the total signed cosine (definitions: `matched_cosine`, `shared`,
 `agreeing`). It is exact at any size: small problems go to SciPy's `linear_sum_assignment`, larger
-ones, whose cosines would not fit into memory, to `certified`. Either way prices u, v with
-S_ij ≤ u_i + v_j for all pairs prove it: no assignment has a total above Σ u + Σ v.
+ones, whose cosines would not fit into memory, to `certified`. In both cases dual prices u, v with
+S_ij ≤ u_i + v_j for all pairs certify it: no assignment has a total above Σ u + Σ v.
 """
 
 from typing import NamedTuple
@@ -20,11 +20,11 @@ from seedstability.stability.cosine import cosines, normalized_pair
 from seedstability.stability.matching.prices import dual_prices
 
 _SMALL = 2048 * 2048
-"""Cosines up to which SciPy is as fast as what needs no matrix."""
+"""Number of cosines up to which SciPy is as fast as `certified`."""
 
 
 class Prices(NamedTuple):
-    """The proof of an assignment: S_ij ≤ u_i + v_j for every pair."""
+    """Dual prices that certify an assignment: S_ij ≤ u_i + v_j for every pair."""
 
     of_a: Float[Tensor, "n_a"]
     """u, in double precision."""
@@ -33,20 +33,20 @@ class Prices(NamedTuple):
 
 
 class Matching(NamedTuple):
-    """The assignment of A's latents to B's; with n_A ≠ n_B the smaller side is matched whole."""
+    """One-to-one assignment of A's latents to B's; all of the smaller side are matched."""
 
     partner: Int[Tensor, "n_a"]
-    """Row of B matched with each row of A; −1 where none was left."""
+    """Row of B matched with each row of A; −1 for an unmatched row."""
     cosine: Float[Tensor, "n_a"]
-    """Signed cosine with the partner; NaN where there is none."""
+    """Signed cosine with the partner; NaN for an unmatched row."""
     total: float
-    """The maximised sum of cosines."""
+    """The maximized sum of cosines."""
     bound: float = float("nan")
-    """No assignment of these unit rows has a total larger by more; NaN where that was not asked."""
+    """No assignment of these unit rows exceeds `total` by more; NaN without a certificate."""
     prices: Prices | None = None
-    """What proves it; `None` where that was not asked."""
+    """Dual prices; `None` without a certificate."""
     passes: float = 0.0
-    """Passes over all products that it took; 0 where SciPy had the matrix."""
+    """Passes over all products; 0 if SciPy solved it."""
 
     @property
     def matched_cosines(self) -> Float[Tensor, "matched"]:
@@ -55,14 +55,14 @@ class Matching(NamedTuple):
 
 
 class Agreement(NamedTuple):
-    """What two separate assignments, on decoders and on encoders, say of each latent of A."""
+    """Agreement of separate decoder and encoder assignments on each latent of A."""
 
     shared: Bool[Tensor, "n_a"]
     """Same partner, and both cosines above the threshold (Paulo & Belrose, 2501.16615)."""
     shared_decoder_only: Bool[Tensor, "n_a"]
-    """The decoders' assignment alone, and its cosine above the threshold."""
+    """Decoder cosine of the assigned pair above the threshold; encoders are not used."""
     agreeing: Bool[Tensor, "n_a"]
-    """Same partner, whatever the cosines."""
+    """Same partner at any cosine."""
 
 
 def match(
@@ -71,25 +71,26 @@ def match(
     certify: bool = True,
     cores: int | None = None,
 ) -> Matching:
-    """One-to-one assignment of the rows of `A` to those of `B` with the largest summed cosine.
+    """Match the rows of `A` one-to-one to rows of `B`, maximizing the total cosine.
 
-    Rows of zeros have cosine 0 with all and are matched like others; of equal rows it is open
-    which gets which partner. Lengths of rows do not matter. Takes some 30 ms for 1,024 unrelated
-    latents; how long for 131,072, see `benchmarks/`. The n × n cosines are never held: beyond a few
-    thousand latents memory is that of A and B in single precision, half of that again where
-    products are taken in bfloat16, and some 5 kB a latent. On a terminal a bar shows how far it is.
+    Rows of zeros have cosine 0 with all and are matched like others. Among equal rows, the choice
+    of partner is arbitrary. Row lengths do not matter. 1,024 unrelated latents take about 30 ms;
+    for 131,072 see `benchmarks/`. The n × n cosines are never held: beyond a few thousand latents,
+    memory is that of A and B in single precision, half of that again if products are taken in
+    bfloat16, and about 5 kB per latent. On a terminal, a progress bar is shown.
 
     Args:
-        A, B: one latent a row; on a card, products are taken there.
-        certify: give the bound and the prices. Only for small problems does that cost anything.
-        cores: threads for large problems, as many as torch uses if left out.
+        A, B: one latent per row; products are taken on their device.
+        certify: return the bound and the dual prices. Only small problems take longer with it.
+        cores: threads for large problems, by default as many as torch uses.
 
     Raises:
-        UserError: when one is no dictionary, or they live in spaces of different width.
+        UserError: when one is not a dictionary, or their widths differ.
     """
     if len(A) * len(B) <= _SMALL:
         return match_cosines(cosines(A, B), certify)
-    from seedstability.stability.matching.certified import best_assignment  # numba takes its time
+    # Not at the top: importing numba is slow.
+    from seedstability.stability.matching.certified import best_assignment
 
     A, B = normalized_pair(A, B)
     with progress_bar(f"matching {len(A):,} with {len(B):,} latents"):
@@ -103,8 +104,8 @@ def match(
 
 
 def match_cosines(S: Float[Tensor, "n_a n_b"], certify: bool = False) -> Matching:
-    """As `match`, from cosines already at hand."""
-    # In double precision: the solver works in it anyway.
+    """As `match`, from cosines already computed."""
+    # The solver works in double precision anyway.
     exact = S.detach().cpu().double().numpy()
     rows, columns = linear_sum_assignment(exact, maximize=True)
     rows, columns = torch.from_numpy(rows), torch.from_numpy(columns)
@@ -117,7 +118,7 @@ def match_cosines(S: Float[Tensor, "n_a n_b"], certify: bool = False) -> Matchin
 
 
 def _certified(matching: Matching, S: np.ndarray) -> Matching:
-    """With prices, and the bound that they prove over all pairs."""
+    """Add dual prices, and the bound that they prove over all pairs."""
     partner = matching.partner.numpy()
     if S.shape[0] <= S.shape[1]:
         u, v = dual_prices(S, partner)
@@ -132,18 +133,18 @@ def _certified(matching: Matching, S: np.ndarray) -> Matching:
 
 
 def agreement(decoders: Matching, encoders: Matching, threshold: float = 0.7) -> Agreement:
-    """The three readings of "the same latent" from the two assignments.
+    """Agreement of the decoder and the encoder assignment of a pair of dictionaries.
 
     Raises:
-        UserError: when the assignments are not over the same latents.
+        UserError: when the assignments have different numbers of latents.
     """
     if decoders.partner.shape != encoders.partner.shape:
         raise UserError(
             f"{len(decoders.partner)} decoder rows were matched but {len(encoders.partner)} "
-            "encoder rows; both must be of the same dictionaries, one row a latent"
+            "encoder rows; both must be of the same dictionaries, one row per latent"
         )
     agreeing = (decoders.partner == encoders.partner) & (decoders.partner >= 0)
-    # Comparisons with NaN are false: a latent without a partner is shared with nobody.
+    # Comparisons with NaN are false: a latent without a partner is not shared.
     close = decoders.cosine > threshold
     return Agreement(agreeing & close & (encoders.cosine > threshold), close, agreeing)
 
@@ -155,14 +156,14 @@ def shared(
     enc_b: Float[Tensor, "n_b d"],
     threshold: float = 0.7,
 ) -> Bool[Tensor, "n_a"]:
-    """Latents of A to which decoders and encoders give one partner, both cosines > `threshold`."""
+    """Latents of A with the same decoder and encoder partner, both cosines > `threshold`."""
     return agreement(match(dec_a, dec_b), match(enc_a, enc_b), threshold).shared
 
 
 def shared_decoder_only(
     dec_a: Float[Tensor, "n_a d"], dec_b: Float[Tensor, "n_b d"], threshold: float = 0.7
 ) -> Bool[Tensor, "n_a"]:
-    """Latents of A whose decoder's partner has a cosine > `threshold`."""
+    """Latents of A whose decoder cosine with their partner is > `threshold`."""
     return match(dec_a, dec_b).cosine > threshold
 
 
@@ -172,5 +173,5 @@ def agreeing(
     enc_a: Float[Tensor, "n_a d"],
     enc_b: Float[Tensor, "n_b d"],
 ) -> Bool[Tensor, "n_a"]:
-    """Latents of A to which decoders and encoders give one partner, whatever the cosines."""
+    """Latents of A with the same decoder and encoder partner, at any cosine."""
     return agreement(match(dec_a, dec_b), match(enc_a, enc_b)).agreeing

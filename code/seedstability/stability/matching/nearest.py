@@ -1,4 +1,4 @@
-"""The best partner of every latent, many-to-one, without holding all cosines at once."""
+"""Nearest partner of every latent, many-to-one, without holding all cosines at once."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -10,46 +10,46 @@ from torch import Tensor
 from seedstability.stability.cosine import normalized_pair
 
 _COSINES_AT_ONCE = 1 << 24
-"""64 MB. Dictionaries of up to 4,096 latents are compared by one product, as `cosines` does it."""
+"""64 MB. Up to 4,096 latents are compared by one product, as in `cosines`."""
 _ROWS, _COLUMNS = 512, 4096
-"""Otherwise blocks of 8 MB, which stay in the processor's cache while they are looked through."""
+"""Otherwise blocks of 8 MB, which stay in the processor's cache while they are reduced."""
 
 
 class BestCosines(NamedTuple):
-    """Cosine of each latent with the best of the other dictionary."""
+    """Cosine of each latent with its nearest partner in the other dictionary."""
 
     rows: Float[Tensor, "n_a"]
     """Best signed cosine of each latent of A."""
     columns: Float[Tensor, "n_b"]
     """Best signed cosine of each latent of B."""
     abs_rows: Float[Tensor, "n_a"]
-    """Largest size of a cosine of each latent of A, an opposite direction counting as well."""
+    """Best absolute cosine of each latent of A."""
     abs_columns: Float[Tensor, "n_b"]
-    """The same of each latent of B."""
+    """Best absolute cosine of each latent of B."""
 
     @property
     def max_cosine(self) -> float:
-        """Two-way mean of the signed ones (definitions: `max_cosine`)."""
+        """Two-way mean of the signed cosines (definitions: `max_cosine`)."""
         return _two_way(self.rows, self.columns)
 
     @property
     def max_abs_cosine(self) -> float:
-        """Two-way mean of the sizes (definitions: `max_abs_cosine`)."""
+        """Two-way mean of the absolute cosines (definitions: `max_abs_cosine`)."""
         return _two_way(self.abs_rows, self.abs_columns)
 
 
 def best_cosines(A: Float[Tensor, "n_a d"], B: Float[Tensor, "n_b d"]) -> BestCosines:
-    """The best partner of each latent, in both directions.
+    """Best cosine of each latent with the other dictionary, in both directions.
 
-    Besides normalised copies of `A` and `B` it takes 64 MB.
+    Needs 64 MB besides normalized copies of `A` and `B`.
 
     Raises:
-        UserError: when one is no dictionary, or they live in spaces of different width.
+        UserError: when one is not a dictionary, or their widths differ.
     """
     A, B = normalized_pair(A, B)
     none = torch.finfo(A.dtype).min
     high_rows, high_columns = A.new_full((len(A),), none), A.new_full((len(B),), none)
-    # The lowest as highest of the negative: the size of a cosine needs no second look.
+    # The minimum as the maximum of the negative: absolute cosines need no second pass.
     low_rows, low_columns = high_rows.clone(), high_columns.clone()
     for rows, columns, S in _blocks(A, B):
         _raise(high_rows[rows], S.amax(dim=1))

@@ -1,4 +1,4 @@
-"""Passes over all products of two dictionaries that find the few pairs an assignment may need."""
+"""Passes over all products of two dictionaries that select the pairs an assignment needs."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -23,13 +23,13 @@ from seedstability.stability.matching.blocks import (
 Progress = Callable[[float], None]
 
 _ROW_CANDIDATES, _COLUMN_CANDIDATES = 16, 4
-"""Kept at least for each row, and for each column from each stripe of rows."""
+"""Minimum number of candidates of each row, and of each column in each stripe of rows."""
 _ROUNDING = 4e-6
-"""More than what float32 does to keys and bars, prices being at most a few units."""
+"""Bound on the float32 rounding of keys and bars; prices are at most a few units."""
 
 
 class Pairs(NamedTuple):
-    """Some pairs of a row of A and a row of B."""
+    """Candidate pairs of a row of A and a row of B."""
 
     rows: Int32[np.ndarray, " m"]
     """Rows of A."""
@@ -39,34 +39,34 @@ class Pairs(NamedTuple):
     """Their products in double precision."""
 
     def kept(self, which: Bool[np.ndarray, " m"]) -> "Pairs":
-        """Those marked."""
+        """Select the marked pairs."""
         return Pairs(self.rows[which], self.columns[which], self.scores[which])
 
 
 class PricingResult(NamedTuple):
-    """What a pricing pass has found, and up to where it has looked."""
+    """Pairs found by a pricing pass, and above which value they are complete."""
 
     pairs: Pairs
     """The pairs found."""
-    looked_above: Float64[np.ndarray, " r"]
-    """For each row looked at: all pairs with S − price above this are among those found."""
+    complete_above: Float64[np.ndarray, " r"]
+    """For each row: all pairs with S − price above this value were found."""
 
 
 class Buffers(NamedTuple):
-    """The best partners so far of some rows or columns, by falling bars."""
+    """Best partners so far of some rows or columns, above a rising bar."""
 
     bars: Float32[np.ndarray, " n"]
-    """What a key has to exceed."""
+    """Bar that a key has to exceed."""
     keys: Float32[np.ndarray, "n capacity"]
-    """S less the price of the other side, in no order."""
+    """S minus the price of the other side, unordered."""
     partners: Int32[np.ndarray, "n capacity"]
-    """Whose key it is."""
+    """Partner of each key."""
     counts: Int32[np.ndarray, " n"]
-    """How many there are."""
+    """Number of keys in each buffer."""
 
     @classmethod
     def with_bars(cls, bars: Float32[np.ndarray, " n"], capacity: int) -> "Buffers":
-        """Empty ones."""
+        """Create empty buffers."""
         shape = (len(bars), capacity)
         return cls(
             bars,
@@ -76,17 +76,17 @@ class Buffers(NamedTuple):
         )
 
     def part(self, which: slice) -> "Buffers":
-        """Views of some."""
+        """Views of a slice of the buffers."""
         return Buffers(*(array[which] for array in self))
 
     def owners_and_partners(self) -> tuple[Int64[np.ndarray, " m"], Int32[np.ndarray, " m"]]:
-        """All that is in them, owner after owner."""
+        """All buffered pairs, ordered by owner."""
         held = np.arange(self.partners.shape[1]) < self.counts[:, None]
         return np.repeat(np.arange(len(self.counts)), self.counts), self.partners[held]
 
 
 class Passes:
-    """Two dictionaries, ready to be multiplied again and again."""
+    """Two dictionaries, prepared for repeated passes over their products."""
 
     def __init__(
         self,
@@ -96,7 +96,7 @@ class Passes:
         cores: int,
         device: str = "cpu",
     ):
-        """Of unit rows; those of zeros have product 0 with all."""
+        """Prepare unit rows; rows of zeros have product 0 with all."""
         self.A, self.B = A, B
         self.cores, self.device = cores, device
         self.method: Method = method
@@ -104,17 +104,17 @@ class Passes:
         if not within_bounds(self._left, self._right, A, B, method):
             self.method = "float32"
             self._round()
-        self.done = 0.0  # passes so far, a share of the rows counting as that share
+        self.done = 0.0  # passes so far; a pass over a share of the rows counts as that share
 
     def _round(self) -> None:
         self._left = round_rows(self.A, self.method, self.device)
         self._right = round_rows(self.B, self.method, self.device)
 
     def candidates(self, progress: Progress) -> Pairs:
-        """For each row and each column its largest products, less the mean of the other side.
+        """Select the largest products of each row and column, minus the mean of the other side.
 
-        Without the means a few hubs, which resemble all, would be everybody's candidates. Row i
-        with column i is among them, so that the graph has an assignment of all rows.
+        Subtracting the mean prevents a few hubs, which are similar to all, from being every row's
+        candidates. Row i with column i is included, so that all rows can be assigned.
         """
         n_a, n_b = len(self.A), len(self.B)
         row_prices = (self.A @ self.B.mean(dim=0)).numpy()
@@ -153,14 +153,14 @@ class Passes:
         capacity: int,
         progress: Progress,
     ) -> PricingResult:
-        """Pairs of some rows with S − price > `least`; of a row with many, the largest.
+        """Find the pairs with S − price > `least`, or the largest of them if a row has many.
 
         Args:
-            rows: which ones, ascending.
-            least: above what, for each of them.
+            rows: indices of the rows to price, ascending.
+            least: lower bound for each of these rows.
             column_prices: v.
-            capacity: pairs that a row may find before it looks at the best half only.
-            progress: told how far it is.
+            capacity: pairs per row; a full row keeps only the best half.
+            progress: receives the share that is done.
         """
         B = self._right
         A = self._left if len(rows) == len(self.A) else self._left.kept(rows)
@@ -186,7 +186,7 @@ class Passes:
         return PricingResult(pairs, buffers.bars + margins)
 
     def _scored(self, keys: Int64[np.ndarray, " m"]) -> Pairs:
-        """Pairs, given as row · n_b + column and ascending, with their scores."""
+        """Compute the scores of pairs given as row · n_b + column, ascending."""
         rows, columns = np.divmod(keys, len(self.B))
         rows, columns = rows.astype(np.int32), columns.astype(np.int32)
         scores = np.empty(len(keys))

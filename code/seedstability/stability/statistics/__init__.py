@@ -1,1 +1,1 @@
-"""Intervals, tests and distributions with few seeds."""
+"""Statistics for few seeds: intervals, tests, power, distributions. Runs without torch."""

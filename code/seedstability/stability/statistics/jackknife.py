@@ -1,8 +1,8 @@
 """Intervals over seeds: the delete-one-seed jackknife.
 
-Values that share a seed are not independent, so the seed is what is left out: with it go its
-row and column of a matrix of pairs. A bootstrap over seeds would draw a seed twice and
-compare it with itself; at few seeds it covers far less than it says (definitions.md §3).
+Values that share a seed are not independent. The jackknife therefore leaves out whole seeds: a
+seed's row and column of a matrix of pairs. A bootstrap over seeds would draw a seed twice and
+compare it with itself; with few seeds its coverage is far below nominal (definitions.md §3).
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from scipy import stats
 
 from seedstability.stability.chance.closed_form import NEARLY_ONE
 
-# With fewer, an interval from t's tails says nothing, and the range is plain.
+# With fewer, a t interval is uninformative; the range is given instead.
 MIN_SEEDS = 5
 
 
@@ -27,32 +27,32 @@ class Interval:
     mean: float
     """The estimate from all seeds."""
     low: float
-    """Lower end: of the 95% interval, or below five seeds of the range."""
+    """Lower end of the 95% interval, or of the range below five seeds."""
     high: float
     """Upper end of the same."""
     label: str
-    """What low and high are, as printed."""
+    """Description of low and high, as printed."""
     low90: float
     """Lower end of the 90% interval, for equivalence; NaN below five seeds."""
     high90: float
     """Upper end of the same."""
     standard_error: float
-    """Of the estimate; NaN below five seeds."""
+    """Standard error of the estimate; NaN below five seeds."""
 
 
 def jackknife(values: Float[ndarray, "S"] | Float[ndarray, "S S"]) -> Interval:
     """Mean over seeds, or over pairs of different seeds, with its interval.
 
     Args:
-        values: one value a seed, or a symmetric matrix of pairs, whose diagonal is never read
-            and in which NaN marks a pair that was not looked at.
+        values: one value per seed, or a symmetric matrix of pairs, whose diagonal is never read
+            and in which NaN marks a pair that was not compared.
 
-    The interval is the estimate ± t(S − 1) standard errors; about 95% for S ≥ 5 where seeds
-    matter, and on the safe side (some √2 too wide) where all pairs are as good as independent.
+    The interval is the estimate ± t(S − 1) standard errors. Its coverage is about 95% for S ≥ 5 if
+    seeds have effects, and conservative (about √2 too wide) if pairs are independent.
 
     Raises:
-        ValueError: for other shapes, values that are not finite, or pairs that all hang on one
-            seed, so that nothing is left without it.
+        ValueError: for other shapes, values that are not finite, or pairs that all contain the same
+            seed.
     """
     values = _checked(values)
     return jackknife_statistic(lambda seeds: _mean(values, seeds), len(values), values.ndim)
@@ -66,8 +66,8 @@ def jackknife_kappa(
 
     Args:
         values: as for `jackknife`.
-        chance: one number where it is known, or drawn values of the same shape as `values`,
-            whose luck then goes into the interval. Where its mean is 0.9 or more, x − c.
+        chance: one number if it is known, or sampled values of the same shape as `values`, whose
+            variance then enters the interval. If its mean is 0.9 or more, x − c.
 
     Raises:
         ValueError: for other shapes, or values that are not finite.
@@ -87,12 +87,12 @@ def jackknife_difference(
 
     Args:
         first, second: as for `jackknife`, one arm each.
-        paired: seed s of both arms is the same seed (data order, initialisation), and leaves
-            both at once. Otherwise variances add, with Welch's degrees of freedom.
+        paired: seed s of both arms is the same seed (data order, initialization) and is left out
+            of both at once. Otherwise variances add, with Welch's degrees of freedom.
         chance_first, chance_second: as for `jackknife_kappa`; both or neither.
 
     Raises:
-        ValueError: for other shapes, or paired arms of different size.
+        ValueError: for other shapes, or paired arms of different sizes.
     """
     first, second = _checked(first), _checked(second)
     if (chance_first is None) != (chance_second is None):
@@ -109,13 +109,14 @@ def jackknife_difference(
 def jackknife_statistic(
     statistic: Callable[[ndarray], float], n_seeds: int, group: int = 1
 ) -> Interval:
-    """Interval of anything computed from the seeds whose numbers are handed to `statistic`.
+    """Interval of any statistic of the seeds.
 
     Args:
-        statistic: smooth in the seeds, such as a ratio of means; not a quantile of few.
-        n_seeds: numbers 0 … `n_seeds` − 1 stand for the seeds.
-        group: the fewest seeds that it can be computed from, 2 for pairs. Below five seeds the
-            range is over all groups of this size.
+        statistic: takes an array of seed indices. It must be smooth in the seeds, such as a ratio
+            of means; a quantile of few values is not.
+        n_seeds: number of seeds; their indices are 0 … `n_seeds` − 1.
+        group: minimum number of seeds that it needs, 2 for pairs. Below five seeds the range is
+            over all groups of this size.
     """
     if n_seeds < group:
         raise ValueError(f"{n_seeds} seeds given; this needs at least {group}")
@@ -152,7 +153,7 @@ def _extremes(
     statistic: Callable[[ndarray], float], n_seeds: int, group: int
 ) -> tuple[float, float]:
     each = [statistic(np.array(some)) for some in combinations(range(n_seeds), group)]
-    return float(np.nanmin(each)), float(np.nanmax(each))  # NaN: a pair not looked at
+    return float(np.nanmin(each)), float(np.nanmax(each))  # NaN: a pair not compared
 
 
 def _unpaired(first: tuple, second: tuple) -> Interval:
@@ -184,8 +185,8 @@ def _kappa(values: ndarray, chance: float | ndarray) -> Callable[[ndarray], floa
     def level(seeds: ndarray) -> float:
         return _mean(chance, seeds) if isinstance(chance, ndarray) else float(chance)
 
-    # Decided once for all seeds: an estimate that changed its formula when a seed is left out
-    # would have no variance worth the name.
+    # Decided once for all seeds: a formula that changed when a seed is left out would make the
+    # jackknife variance meaningless.
     ratio = level(np.arange(len(values))) < NEARLY_ONE
 
     def kappa(seeds: ndarray) -> float:
@@ -215,7 +216,7 @@ def _checked(values: ndarray) -> ndarray:
     others = ~np.eye(len(values), dtype=bool)
     if np.isinf(values[others]).any():
         raise ValueError("some value is not finite; leave its seed out of all arms")
-    looked_at = others & ~np.isnan(values)
-    if len(values) > 1 and not looked_at.any(axis=1).all():
+    compared = others & ~np.isnan(values)
+    if len(values) > 1 and not compared.any(axis=1).all():
         raise ValueError("some seed is in no pair; leave it out of all arms")
     return values

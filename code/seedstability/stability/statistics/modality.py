@@ -1,9 +1,9 @@
-"""Has a distribution of cosines one mode or two? Two tests with rules fixed beforehand.
+"""Unimodal or bimodal cosines: Hartigan's dip test and beta mixtures, with rules fixed in advance.
 
-Hartigan's dip asks how far the sample is from the nearest distribution with one mode, whatever its
-shape (Hartigan & Hartigan 1985). A mixture of two beta laws against one says whether two groups
-describe it better (BIC), and whether their density really has a valley: two skewed groups
-can lie over each other in a single mode. NumPy and SciPy only.
+Hartigan's dip is the distance from the sample to the nearest unimodal distribution of any shape
+(Hartigan & Hartigan 1985). Comparing a mixture of two beta distributions with one shows whether two
+groups fit better (BIC), and whether their density has a valley: two skewed groups can overlap in a
+single mode.
 """
 
 from dataclasses import dataclass
@@ -15,30 +15,30 @@ from numpy import ndarray
 from scipy import optimize, special
 
 VERY_STRONG = 10.0
-"""A difference in BIC from which the evidence counts as very strong (Kass & Raftery 1995)."""
+"""Difference in BIC that is very strong evidence (Kass & Raftery 1995)."""
 _BINS = 400
-"""Cosines are counted in bins of 0.005 for the fits, so that their cost does not grow with n."""
-_AS_LARGE = 1024
-"""√n times the dip of a uniform sample grows a little with n and settles at some hundred (Hartigan
-& Hartigan, table 1). Its quantiles are therefore drawn at the next power of two, at most this."""
+"""Fits use counts in bins of 0.005, so that their cost does not grow with n."""
+_MAX_NULL_SIZE = 1024
+"""√n times the dip of a uniform sample grows slightly with n and converges at a few hundred
+(Hartigan & Hartigan, table 1). The null is thus sampled at the next power of two, at most this."""
 _DRAWS = 1000
 _SHAPE = (1.05, 400.0)
-"""Bounds of the shape parameters. Above 1, a group has its mode inside; below, it would rise to
-the ends of the range, where only a handful of cosines lie."""
+"""Bounds of the shape parameters. Above 1, a group has an interior mode; below, its density would
+rise at the ends of the range, where few cosines lie."""
 
 
 @dataclass(frozen=True)
 class BetaMixture:
-    """One or two beta laws on (1 + cosine) / 2."""
+    """One or two beta distributions of (1 + cosine) / 2."""
 
     weights: tuple[float, ...]
-    """Shares of the groups, the one with the lower mean first."""
+    """Shares of the groups, lower mean first."""
     a: tuple[float, ...]
     """First shape parameters."""
     b: tuple[float, ...]
     """Second shape parameters."""
     bic: float
-    """Bayesian information criterion; smaller is better."""
+    """Bayesian information criterion; lower is better."""
 
     @property
     def means(self) -> tuple[float, ...]:
@@ -46,7 +46,7 @@ class BetaMixture:
         return tuple(2.0 * a / (a + b) - 1.0 for a, b in zip(self.a, self.b, strict=True))
 
     def density(self, u: Float[ndarray, "points"]) -> Float[ndarray, "points"]:
-        """Of u = (1 + cosine) / 2."""
+        """Density of u = (1 + cosine) / 2."""
         return np.exp(_log_density(u, np.array(self.weights), np.array(self.a), np.array(self.b)))
 
     def shares(self, edges: Float[ndarray, "bins+1"]) -> Float[ndarray, "bins"]:
@@ -56,9 +56,11 @@ class BetaMixture:
 
     @property
     def valley(self) -> float:
-        """Density at the bottom between the two modes over that at the lower mode; 1 if there is
-        only one mode."""
-        values = self.density(_CENTRES)
+        """Density at the minimum between the two modes divided by that at the lower mode.
+
+        It is 1 if there is only one mode.
+        """
+        values = self.density(_CENTERS)
         inside = values[1:-1]
         peaks = np.flatnonzero((inside > values[:-2]) & (inside >= values[2:])) + 1
         if len(peaks) < 2:
@@ -68,23 +70,24 @@ class BetaMixture:
 
 
 def dip(values: Float[ndarray, "n"]) -> float:
-    """Largest distance between the sample's distribution function and the nearest unimodal one.
+    """Hartigan's dip: largest distance to the nearest unimodal distribution function.
 
-    The modal interval starts as the whole range. In it the distance between the greatest convex
-    minorant and the least concave majorant is taken; it shrinks to the vertices about the largest
-    one, until what is fitted outside is worse than what is left inside (Hartigan & Hartigan 1985).
+    The modal interval starts as the whole range. Each step finds the largest gap between the
+    greatest convex minorant and the least concave majorant, and shrinks the interval to the
+    vertices around it, until the fit outside is worse than the gap inside (Hartigan & Hartigan
+    1985).
 
     Args:
-        values: at least two; equal ones are taken as next to each other.
+        values: at least two; ties are separated by a negligible distance.
 
     Raises:
-        ValueError: for fewer, or for some that are not finite.
+        ValueError: for fewer than two values, or values that are not finite.
     """
     x = np.sort(np.asarray(values, dtype=float))
     n = len(x)
     if n < 2 or not np.isfinite(x).all():
         raise ValueError("the dip needs at least two values, all finite")
-    # Slopes need a distance between neighbours.
+    # Slopes need a distance between neighbors.
     x = x + np.arange(n) * (1e-12 * max(1.0, np.abs(x).max()))
     rank = np.arange(1.0, n + 1.0)
     low, high, worst = 0, n - 1, 1.0
@@ -110,13 +113,13 @@ def dip(values: Float[ndarray, "n"]) -> float:
 
 
 def scaled_dip(values: Float[ndarray, "n"]) -> float:
-    """√n times the dip, whose law for one flat mode does not depend on n."""
+    """√n times the dip; its distribution for a uniform sample does not depend on n."""
     return float(np.sqrt(len(values))) * dip(values)
 
 
 def null_dips(n: int) -> Float[ndarray, "draws"]:
-    """√n times the dip of uniform samples, the worst case of one mode; see `_AS_LARGE`."""
-    return np.array(_null_dips(min(2 ** (n - 1).bit_length(), _AS_LARGE)))
+    """√n times the dip of uniform samples, the least favorable unimodal case."""
+    return np.array(_null_dips(min(2 ** (n - 1).bit_length(), _MAX_NULL_SIZE)))
 
 
 @cache
@@ -126,15 +129,15 @@ def _null_dips(size: int) -> tuple[float, ...]:
 
 
 def dip_excess(values: Float[ndarray, "n"], level: float = 0.95) -> float:
-    """√n times the dip, less what a flat mode stays below with probability `level`.
+    """√n times the dip minus its `level` quantile for a uniform sample.
 
-    Above zero the sample has more than one mode, by a test at 1 − `level`.
+    Above zero, the dip test at 1 − `level` rejects unimodality.
     """
     return scaled_dip(values) - float(np.quantile(null_dips(len(values)), level))
 
 
 def dip_p_value(values: Float[ndarray, "n"]) -> float:
-    """p-value of one mode: (1 + flat samples that dip as far) / (1 + flat samples)."""
+    """p-value of unimodality: (1 + uniform samples with as large a dip) / (1 + uniform samples)."""
     null = null_dips(len(values))
     return float((1 + (null >= scaled_dip(values)).sum()) / (1 + len(null)))
 
@@ -142,45 +145,45 @@ def dip_p_value(values: Float[ndarray, "n"]) -> float:
 def detectable_separation(
     n: int, power: float = 0.8, draws: int = 100, seed: int = 0, share: float = 0.5
 ) -> float:
-    """How far two normal groups must lie apart, in their sd, for the dip to find them.
+    """Minimum distance of two normal groups, in their sd, that the dip test detects.
 
-    Below 2 an equal mixture has a single mode, and nothing is to be found.
+    Below 2 an equal mixture is unimodal.
 
     Args:
-        n: values in a sample; above some thousand, as if there were that many.
-        power: share of the samples in which `dip_excess` is above zero.
+        n: values per sample; capped at 1,024.
+        power: required share of samples in which `dip_excess` is above zero.
         draws: samples at each distance.
-        seed: draws them.
+        seed: of the samples.
         share: of the lower group.
 
     Returns:
-        The first of the distances 2, 2.1, 2.2, … that is found so often, at most 6.
+        The first of the distances 2, 2.1, 2.2, … with this power, at most 6.
     """
     generator = np.random.default_rng(seed)
-    size = min(n, _AS_LARGE)
+    size = min(n, _MAX_NULL_SIZE)
     for distance in np.arange(2.0, 6.0, 0.1):
-        found = 0
+        detected = 0
         for _ in range(draws):
             upper = generator.random(size) >= share
-            found += dip_excess(generator.standard_normal(size) + distance * upper) > 0
-        if found >= power * draws:
+            detected += dip_excess(generator.standard_normal(size) + distance * upper) > 0
+        if detected >= power * draws:
             return float(distance)
     return 6.0
 
 
 def beta_mixture(cosines: Float[ndarray, "n"], groups: int) -> BetaMixture:
-    """Maximum-likelihood fit of one or two beta laws, from counts in bins.
+    """Maximum-likelihood fit of one or two beta distributions, from binned cosines.
 
     Raises:
-        ValueError: without cosines, for some that are not finite, or another number of groups.
+        ValueError: for no cosines, cosines that are not finite, or another number of groups.
     """
     values = np.asarray(cosines, dtype=float)
     if groups not in (1, 2) or values.size == 0 or not np.isfinite(values).all():
-        raise ValueError("a mixture of 1 or 2 laws needs cosines, all finite")
+        raise ValueError("a mixture of 1 or 2 beta distributions needs cosines, all finite")
     counts, _ = np.histogram(np.clip((1.0 + values) / 2.0, 0.0, 1.0), _BINS, (0.0, 1.0))
 
     def loss(at: ndarray) -> float:
-        return -float(counts @ _log_density(_CENTRES, *_parameters(at, groups))) / values.size
+        return -float(counts @ _log_density(_CENTERS, *_parameters(at, groups))) / values.size
 
     low, high = np.log(_SHAPE)
     bounds = [(low, high)] * (2 * groups) + [(-6.0, 6.0)] * (groups - 1)
@@ -201,7 +204,7 @@ def beta_mixture(cosines: Float[ndarray, "n"], groups: int) -> BetaMixture:
     )
 
 
-_CENTRES = (np.arange(_BINS) + 0.5) / _BINS
+_CENTERS = (np.arange(_BINS) + 0.5) / _BINS
 
 
 def _log_density(u: ndarray, weights: ndarray, a: ndarray, b: ndarray) -> ndarray:
@@ -218,7 +221,7 @@ def _parameters(at: ndarray, groups: int) -> tuple[ndarray, ndarray, ndarray]:
 
 
 def _starts(counts: ndarray, groups: int) -> list[ndarray]:
-    """Moments of the whole, or of what lies below and above each of three quantiles."""
+    """Moment estimates for the whole sample, or below and above each of three quantiles."""
     if groups == 1:
         return [np.log(_moments(counts))]
     reached = counts.cumsum() / counts.sum()
@@ -236,8 +239,8 @@ def _starts(counts: ndarray, groups: int) -> list[ndarray]:
 def _moments(counts: ndarray) -> tuple[float, float]:
     """Shape parameters with the mean and variance of binned values."""
     total = max(counts.sum(), 1)
-    mean = (counts @ _CENTRES + 0.5 / _BINS) / total if counts.any() else 0.5
-    variance = max(counts @ (_CENTRES - mean) ** 2 / total, 1e-4)
+    mean = (counts @ _CENTERS + 0.5 / _BINS) / total if counts.any() else 0.5
+    variance = max(counts @ (_CENTERS - mean) ** 2 / total, 1e-4)
     mean = float(np.clip(mean, 0.01, 0.99))
     size = max(mean * (1 - mean) / variance - 1, 2.5)
     return mean * size, (1 - mean) * size

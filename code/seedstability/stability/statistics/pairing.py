@@ -1,4 +1,4 @@
-"""Pairs of members of two groups that are alike in one number, so that the rest can be compared."""
+"""Caliper matching: pair members of two groups by one covariate."""
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -9,22 +9,22 @@ from scipy.optimize import linear_sum_assignment
 def nearest_pairs(
     first: Float[ndarray, "n"], second: Float[ndarray, "m"], caliper: float
 ) -> tuple[Int[ndarray, "pairs"], Int[ndarray, "pairs"]]:
-    """As many pairs within the caliper as there can be, and of these the nearest in sum.
+    """Optimal caliper matching: as many disjoint pairs as possible, with the least total distance.
 
-    Nobody is in two pairs. The assignment is exact: taking the nearest partner one after the other
-    would leave fewer pairs (Rosenbaum 1989, "Optimal matching for observational studies").
+    The assignment is exact: greedy nearest-neighbor matching would leave fewer pairs (Rosenbaum
+    1989, "Optimal matching for observational studies").
 
     Args:
-        first, second: the number of each member, such as the logarithm of its firing rate.
+        first, second: the covariate of each member, such as the logarithm of its firing rate.
         caliper: largest difference within a pair, not negative.
 
     Returns:
-        Places in `first`, ascending, and beside each the place of its partner in `second`.
+        Indices into `first`, ascending, and the partners' indices into `second`.
     """
     if not len(first) or not len(second):
         return np.empty(0, int), np.empty(0, int)
     distance = np.abs(np.asarray(first, float)[:, None] - np.asarray(second, float)[None])
-    # One pair too far apart costs more than all near ones together, so it is a last resort.
+    # One pair beyond the caliper costs more than all pairs within it together.
     forbidden = caliper * (1 + min(distance.shape)) + 1.0
     rows, columns = linear_sum_assignment(np.where(distance <= caliper, distance, forbidden))
     kept = distance[rows, columns] <= caliper

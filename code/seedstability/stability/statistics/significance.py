@@ -1,4 +1,4 @@
-"""Tests with few seeds: against chance, between two arms, for equivalence, and their power."""
+"""Tests for few seeds: against chance, between two arms, equivalence (TOST), and power."""
 
 from itertools import combinations, product
 from math import comb
@@ -9,15 +9,15 @@ from numpy import ndarray
 from numpy.random import Generator
 from scipy import optimize, stats
 
-# Two orders of summation of the same numbers must count as the same value.
+# Values that differ only by the order of summation count as equal.
 _ROUNDING = 1e-9
 
 
 def p_value_against_chance(observed: float, draws: Float[ndarray, "draws"]) -> float:
-    """(1 + draws that reach `observed`) / (1 + draws): one-sided, never 0.
+    """One-sided p-value (1 + draws that reach `observed`) / (1 + draws), never 0.
 
     Raises:
-        ValueError: without draws, or for values that are not finite.
+        ValueError: for no draws, or values that are not finite.
     """
     draws = np.asarray(draws, dtype=float)
     if draws.size == 0:
@@ -32,14 +32,14 @@ def permute_seeds(
     generator: Generator,
     n_draws: int = 9_999,
 ) -> float:
-    """Two-sided p-value that two arms differ, whole seeds changing arms.
+    """Two-sided permutation p-value of the difference of two arms; whole seeds are permuted.
 
     Args:
-        values: one value a seed of either arm; or similarities of all pairs of seeds of *both*
+        values: one value per seed of either arm, or similarities of all pairs of seeds of *both*
             arms (arms are compared by their inner pairs; the diagonal is never read).
-        in_first: which seeds are the first arm's.
-        generator: for the draws; untouched where all regroupings can be enumerated.
-        n_draws: regroupings to draw, or up to which all are enumerated.
+        in_first: which seeds belong to the first arm.
+        generator: for the draws; unused if all regroupings are enumerated.
+        n_draws: number of regroupings to draw, or up to which all are enumerated.
 
     Raises:
         ValueError: for shapes that do not fit, an arm too small to have a mean, or values that
@@ -63,16 +63,16 @@ def permute_seeds(
 def flip_signs(
     differences: Float[ndarray, "S"], generator: Generator, n_draws: int = 9_999
 ) -> float:
-    """Two-sided p-value that paired differences are centred on 0, their signs being arbitrary.
+    """Two-sided sign-flip p-value that paired differences are symmetric about 0.
 
     Args:
-        differences: one a pair, independent of each other (for similarities of seeds: of
-            `disjoint_pairs`). Five allow no p below 0.0625.
-        generator: for the draws; untouched where all signs can be enumerated.
-        n_draws: sign patterns to draw, or up to which all are enumerated.
+        differences: one per pair, independent of each other (for similarities of seeds: of
+            `disjoint_pairs`). With five, p is at least 0.0625.
+        generator: for the draws; unused if all signs are enumerated.
+        n_draws: number of sign patterns to draw, or up to which all are enumerated.
 
     Raises:
-        ValueError: without differences, or for some that are not finite.
+        ValueError: for no differences, or differences that are not finite.
     """
     differences = np.asarray(differences, dtype=float)
     if differences.ndim != 1 or differences.size == 0:
@@ -93,12 +93,12 @@ def disjoint_pairs(matrix: Float[ndarray, "S S"]) -> Float[ndarray, "half_S"]:
 
 
 def holm(p_values: Float[ndarray, "tests"]) -> Float[ndarray, "tests"]:
-    """p-values adjusted for their number (Holm 1979), in the order given.
+    """Holm-adjusted p-values (Holm 1979), in the order given.
 
-    One below α may be rejected with the chance of any false rejection ≤ α.
+    Rejecting those below α keeps the probability of any false rejection ≤ α.
 
     Raises:
-        ValueError: for what is no p-value.
+        ValueError: for values outside [0, 1].
     """
     p = np.asarray(p_values, dtype=float)
     if p.ndim != 1 or not ((p >= 0) & (p <= 1)).all():
@@ -111,7 +111,7 @@ def holm(p_values: Float[ndarray, "tests"]) -> Float[ndarray, "tests"]:
 
 
 def equivalent(low90: float, high90: float, margin: float = 0.02) -> bool:
-    """Whether the 90% interval lies within ± `margin`: two one-sided tests at 5%.
+    """Equivalence test (TOST at 5%): whether the 90% interval lies within ± `margin`.
 
     NaN ends (too few seeds for an interval) are never equivalent.
 
@@ -126,11 +126,14 @@ def equivalent(low90: float, high90: float, margin: float = 0.02) -> bool:
 def minimum_detectable_effect(
     sd: float, seeds: int, paired: bool, power: float = 0.8, alpha: float = 0.05
 ) -> float:
-    """Smallest true difference of two arms that a two-sided t-test sees with this power.
+    """Minimum detectable effect: true difference of two arms that a two-sided t-test detects.
 
     Args:
-        sd: of the paired differences, or of each arm's values where not paired.
-        seeds: pairs, or seeds in each arm.
+        sd: standard deviation of the paired differences, or of each arm's values if not paired.
+        seeds: number of pairs, or of seeds in each arm.
+        paired: the arms share seeds.
+        power: probability of detecting it.
+        alpha: level of the test.
 
     Raises:
         ValueError: for fewer than two seeds, a power that is not between alpha and 1, or sd < 0.
@@ -145,16 +148,16 @@ def minimum_detectable_effect(
     critical = stats.t.ppf(1 - alpha / 2, freedom)
 
     def missing(shift: float) -> float:
-        # t² follows the noncentral F, which holds both tails and is steady for large shifts.
+        # t² follows the noncentral F, which covers both tails and is stable for large shifts.
         return stats.ncf.sf(critical**2, 1, freedom, shift**2) - power
 
-    # An upper end that surely has the power: the normal approximation, with room to spare.
+    # Upper bound: the normal approximation with a wide margin.
     shift = optimize.brentq(missing, 1e-3, 4.0 * (critical + stats.norm.ppf(power) + 1.0))
     return float(sd * error * shift)
 
 
 def _finite(*values: ndarray | float) -> None:
-    # NaN reaches nothing, and so would pass for the most significant result of all.
+    # Comparisons with NaN are false, so NaN would count as the most significant result.
     if not all(np.isfinite(value).all() for value in values):
         raise ValueError("some value is not finite; leave its seed out of all arms")
 

@@ -1,4 +1,4 @@
-"""One estimate from several groups of seeds that have nothing in common, such as subjects."""
+"""Stratified estimates: one mean over several independent groups of seeds, such as subjects."""
 
 from collections.abc import Sequence
 
@@ -10,15 +10,14 @@ from seedstability.stability.statistics.significance import minimum_detectable_e
 
 
 def stratified_mean(groups: Sequence[Interval], seeds: Sequence[int]) -> Interval:
-    """The mean of the groups' estimates, each with the same weight, and its interval.
+    """Equally weighted mean of the groups' estimates, with its interval.
 
     Variances of independent estimates add; the degrees of freedom are Welch and Satterthwaite's.
-    The groups are fixed: the interval says what other seeds on the same groups would give, and
-    nothing about other groups.
+    The groups are fixed: the interval describes other seeds of the same groups, not other groups.
 
     Args:
-        groups: an estimate each, with its standard error.
-        seeds: how many seeds each is from.
+        groups: one estimate per group, with its standard error.
+        seeds: number of seeds of each group.
     """
     mean = float(np.mean([group.mean for group in groups]))
     error, freedom = _error(groups, seeds)
@@ -35,7 +34,7 @@ def stratified_mean(groups: Sequence[Interval], seeds: Sequence[int]) -> Interva
 
 
 def minimum_detectable_mean(groups: Sequence[Interval], seeds: Sequence[int]) -> float:
-    """The smallest true mean of strata that a two-sided t-test at 5% sees with a power of 80%."""
+    """Minimum detectable effect on the stratified mean: two-sided t-test at 5%, power 80%."""
     error, freedom = _error(groups, seeds)
     as_seeds = max(2, round(freedom) + 1)
     return minimum_detectable_effect(error * as_seeds**0.5, as_seeds, paired=True)

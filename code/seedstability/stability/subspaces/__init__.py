@@ -1,1 +1,1 @@
-"""Spans of latents and of data, and how far two of them agree."""
+"""Subspaces of data and latents: principal components, spans, clusters, overlaps."""

@@ -1,9 +1,9 @@
-"""Clusters of latents of several seeds, and whether other seeds have clusters with the same span.
+"""Clusters of latents of several seeds, and the overlap of their spans with other seeds' clusters.
 
-Clusters are Ward's on a matrix of similarities that is a Gram matrix, so that distances are real
-ones (Ward 1963). Two sets of clusters, found apart from each other, are compared by spans at the
-dimension of the first: each cluster takes the best partner of the other set. A null has the other
-set's clusters with another span each, and the same search for the best.
+Ward's method (Ward 1963) clusters a similarity matrix that is a Gram matrix, so that distances are
+Euclidean. Two sets of clusters, computed independently, are compared by their spans at the
+dimension of the first: each cluster is matched with the best of the other set. The null replaces
+the span of each of the other clusters and repeats the search for the best.
 """
 
 from typing import NamedTuple
@@ -20,16 +20,16 @@ from seedstability.stability.chance.null_models import data_directions
 
 
 class Cluster(NamedTuple):
-    """Latents that belong together."""
+    """A group of similar latents and its span."""
 
     members: Int[ndarray, " members"]
-    """Places of its latents, ascending."""
+    """Indices of its latents, ascending."""
     basis: Float[Tensor, "rank d"]
-    """Orthonormal directions, the first holding most of the latents; double precision."""
+    """Orthonormal directions, strongest first, in double precision."""
     dimension: int
-    """Participation of the latents' second moments, rounded: what its span is compared at."""
+    """Participation ratio, rounded: the dimension at which its span is compared."""
     participation: float
-    """The same, not rounded."""
+    """Participation ratio of the latents' second moments."""
 
 
 def ward_labels(gram: Float[ndarray, "n n"], clusters: int) -> Int[ndarray, " n"]:
@@ -37,7 +37,7 @@ def ward_labels(gram: Float[ndarray, "n n"], clusters: int) -> Int[ndarray, " n"
 
     Args:
         gram: positive semidefinite similarities, such as a mean of cosines and correlations.
-        clusters: as many as are cut, fewer only where rows coincide.
+        clusters: number of clusters; there are fewer only if rows coincide.
     """
     if len(gram) < 2:
         return np.zeros(len(gram), int)
@@ -52,28 +52,28 @@ def select_clusters(
     W: Float[Tensor, "n d"],
     seeds: Int[ndarray, " n"],
     labels: Int[ndarray, " n"],
-    fewest: int,
-    fewest_seeds: int,
+    min_members: int,
+    min_seeds: int,
 ) -> list[Cluster]:
     """Clusters with enough latents, of enough seeds, in the order of their labels.
 
     Args:
-        W: directions of the latents, at length one.
-        seeds: whose latent each is.
-        labels: which cluster each is in.
-        fewest: members that a cluster must have.
-        fewest_seeds: seeds from which these must come.
+        W: directions of the latents, of length 1.
+        seeds: seed of each latent.
+        labels: cluster of each latent.
+        min_members: minimum number of members.
+        min_seeds: minimum number of seeds among the members.
     """
     found = []
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
-        if len(members) >= fewest and len(np.unique(seeds[members])) >= fewest_seeds:
+        if len(members) >= min_members and len(np.unique(seeds[members])) >= min_seeds:
             found.append(make_cluster(W, members))
     return found
 
 
 def make_cluster(W: Float[Tensor, "n d"], members: Int[ndarray, " members"]) -> Cluster:
-    """What these rows span."""
+    """Cluster of the rows `members` of `W`."""
     _, values, basis = torch.linalg.svd(W[torch.from_numpy(members)].double(), full_matrices=False)
     squares = values.square()
     participation = (squares.sum().square() / squares.square().sum()).item()
@@ -83,15 +83,15 @@ def make_cluster(W: Float[Tensor, "n d"], members: Int[ndarray, " members"]) -> 
 def best_overlaps(
     ours: list[Cluster], bases: Float[Tensor, "c rank d"]
 ) -> tuple[Float[ndarray, " ours"], Int[ndarray, " ours"]]:
-    """Overlap of each of our clusters with the best of other spans, and which that is.
+    """Largest overlap of each of our clusters with the other spans, and the index of that span.
 
     Args:
         ours: clusters, each compared at its own dimension r.
-        bases: of the others, the first r directions of each counting; rows of zeros beyond the
-            rank of what is too small.
+        bases: the other spans, of which the first r directions count; a basis of lower rank is
+            padded with rows of zeros.
 
     Returns:
-        ‖A Bᵀ‖² / r with A and B of r directions each.
+        ‖A Bᵀ‖² / r with A and B of r directions each, and indices into `bases`.
     """
     best, which = np.empty(len(ours)), np.empty(len(ours), int)
     for place, cluster in enumerate(ours):
@@ -104,7 +104,7 @@ def best_overlaps(
 
 
 def stacked_bases(clusters: list[Cluster], rank: int) -> Float[Tensor, "c rank d"]:
-    """First `rank` directions of each cluster; zeros where it has fewer."""
+    """First `rank` directions of each cluster, padded with rows of zeros."""
     d = clusters[0].basis.shape[1]
     bases = torch.zeros(len(clusters), rank, d, dtype=torch.float64)
     for into, cluster in zip(bases, clusters, strict=True):
@@ -116,13 +116,13 @@ def stacked_bases(clusters: list[Cluster], rank: int) -> Float[Tensor, "c rank d
 def random_spans_like(
     bases: Float[Tensor, "c rank d"], covariance: Float[Tensor, "d d"], generator: Generator
 ) -> Float[Tensor, "c rank d"]:
-    """Spans of clusters of the same size and spread whose directions follow a covariance.
+    """Random spans for clusters of the same size and spread, with directions from a covariance.
 
-    A cluster W = U diag(s) V keeps U and s, and with them all cosines among its members; V is drawn
-    from N(0, covariance) and made orthonormal, the first direction, which holds most, first.
+    A cluster W = U diag(s) V keeps U and s, and thus all cosines among its members. V is drawn from
+    N(0, covariance) and orthonormalized, starting with the first, strongest direction.
     """
     ranks = (bases.square().sum(dim=2) > 0.5).sum(dim=1).tolist()
-    # All rows at once: each call takes the covariance's root.
+    # All rows at once: each call computes the covariance's root.
     rows = data_directions(sum(ranks), covariance, generator).double().split(ranks)
     drawn = torch.zeros_like(bases)
     for into, some in zip(drawn, rows, strict=True):

@@ -1,4 +1,4 @@
-"""Subspaces: where the data live, what dictionaries span, and how far two spans agree."""
+"""Principal components, effective rank, and overlap of subspaces."""
 
 from typing import NamedTuple
 
@@ -16,40 +16,40 @@ class PrincipalBasis(NamedTuple):
     """Principal components of samples, largest variance first, in double precision."""
 
     mean: Float[Tensor, "d"]
-    """What was taken out of the samples: their mean, or zeros."""
+    """What was subtracted from the samples: their mean, or zeros."""
     directions: Float[Tensor, "d d"]
-    """One component a row, orthonormal."""
+    """One component per row, orthonormal."""
     variances: Float[Tensor, "d"]
-    """Variance along each component, in the samples' units squared."""
+    """Variance along each component, in squared units of the samples."""
     floor: float
-    """Variance up to which a component is rounding of single precision and not data."""
+    """Variance up to which a component is only rounding of single precision."""
 
     @property
     def rank(self) -> int:
-        """Components in which the data vary at all."""
+        """Number of components in which the data vary at all."""
         return int((self.variances > self.floor).sum())
 
 
 class EffectiveRank(NamedTuple):
-    """Three usual answers to "in how many dimensions do the data live"; they differ by design."""
+    """Three common definitions of the effective dimension of data; they differ by design."""
 
     participation: float
-    """(Σ λ)² / Σ λ²: components of equal variance that would give the same concentration."""
+    """Participation ratio (Σ λ)² / Σ λ²."""
     entropy: float
     """exp of the entropy of λ / Σ λ (Roy & Vetterli 2007, there on singular values)."""
     ninety_nine: int
-    """Components that hold 99% of the variance."""
+    """Number of components that explain 99% of the variance."""
 
 
-def principal_basis(x: Float[Tensor, "samples d"], centre: bool = True) -> PrincipalBasis:
+def principal_basis(x: Float[Tensor, "samples d"], center: bool = True) -> PrincipalBasis:
     """Principal components of `x`.
 
     Args:
         x: samples of any floating type.
-        centre: takes the mean out first. Without, second moments about 0 stand for variances.
+        center: subtract the mean first. Otherwise second moments about 0 replace variances.
 
     Raises:
-        UserError: for fewer than two samples or entries that are no numbers.
+        UserError: for fewer than two samples, or entries that are not finite.
     """
     if x.ndim != 2 or len(x) < 2 or not torch.isfinite(x).all():
         raise UserError(
@@ -57,25 +57,25 @@ def principal_basis(x: Float[Tensor, "samples d"], centre: bool = True) -> Princ
             "all finite"
         )
     x = x.double()
-    mean = x.mean(dim=0) if centre else torch.zeros_like(x[0])
-    centred = x - mean
-    covariance = centred.T @ centred / (len(x) - 1)
+    mean = x.mean(dim=0) if center else torch.zeros_like(x[0])
+    centered = x - mean
+    covariance = centered.T @ centered / (len(x) - 1)
     return principal_basis_from_moments(mean, covariance, x.square().sum(dim=1).mean().item())
 
 
 def principal_basis_from_moments(
     mean: Float[Tensor, "d"], covariance: Float[Tensor, "d d"], mean_square: float
 ) -> PrincipalBasis:
-    """As `principal_basis`, from moments in double precision taken of samples that were streamed.
+    """As `principal_basis`, from moments of streamed samples in double precision.
 
     Args:
-        mean: what was taken out of the samples.
-        covariance: their second moments about it.
-        mean_square: mean squared length of the samples, the mean not taken out.
+        mean: what was subtracted from the samples.
+        covariance: their second moments about `mean`.
+        mean_square: mean squared length of the samples, without subtracting the mean.
     """
     variances, directions = torch.linalg.eigh(covariance)
-    # Activations come in single precision, after a few sums: below some 16 units in the last
-    # place of a typical sample there is only rounding.
+    # Activations are sums in single precision: below about 16 units in the last place of a typical
+    # sample there is only rounding.
     ulp = 16.0 * torch.finfo(torch.float32).eps
     floor = ulp**2 * mean_square
     return PrincipalBasis(mean, directions.T.flip(0), variances.flip(0).clamp(min=0.0), floor)
@@ -91,10 +91,10 @@ def effective_rank(x: Float[Tensor, "samples d"]) -> EffectiveRank:
 
 
 def effective_rank_from_basis(basis: PrincipalBasis) -> EffectiveRank:
-    """As `effective_rank`, from components already at hand."""
+    """As `effective_rank`, from components already computed."""
     variances = basis.variances[: basis.rank]
     if len(variances) == 0:
-        raise UserError("all samples are the same; they have no rank")
+        raise UserError("all samples are the same; an effective rank needs samples that differ")
     share = variances / variances.sum()
     ninety_nine = int((share.cumsum(0) < 0.99).sum()) + 1
     return EffectiveRank(
@@ -107,10 +107,10 @@ def effective_rank_from_basis(basis: PrincipalBasis) -> EffectiveRank:
 def project_on_span(
     W: Float[Tensor, "n d"], basis: PrincipalBasis, rank: int | None = None
 ) -> Float[Tensor, "n d"]:
-    """Rows of `W` without what sticks out of the first `rank` components (left out: all data's).
+    """Project the rows of `W` on the first `rank` components, by default the span of the data.
 
     Raises:
-        UserError: for a rank that the space does not have.
+        UserError: for a rank that is not between 1 and the width.
     """
     rank = basis.rank if rank is None else rank
     if not 1 <= rank <= len(basis.directions):
@@ -120,7 +120,7 @@ def project_on_span(
 
 
 def top_subspace(W: Float[Tensor, "n d"], k: int) -> Float[Tensor, "k d"]:
-    """The `k` orthonormal directions that hold most of the rows of `W` (about 0, not their mean).
+    """The `k` leading right singular vectors of `W`, about 0 and not about the mean.
 
     Raises:
         UserError: when `W` cannot span `k` directions.
@@ -131,7 +131,7 @@ def top_subspace(W: Float[Tensor, "n d"], k: int) -> Float[Tensor, "k d"]:
 
 
 def leading_directions(moments: Float[Tensor, "d d"], k: int) -> Float[Tensor, "k d"]:
-    """As `top_subspace`, from `second_moments`: without the n × d factor that an SVD would make."""
+    """As `top_subspace`, from `second_moments`: without the n × d factor of an SVD."""
     return torch.linalg.eigh(moments).eigenvectors.T.flip(0)[:k]
 
 
@@ -145,10 +145,10 @@ def second_moments(W: Float[Tensor, "n d"]) -> Float[Tensor, "d d"]:
 
 
 def principal_angles(A: Float[Tensor, "k_a d"], B: Float[Tensor, "k_b d"]) -> Float[Tensor, "k"]:
-    """Angles in radians between the spans of the rows of `A` and of `B`, smallest first.
+    """Principal angles in radians between the row spans of `A` and `B`, smallest first.
 
-    As many as the smaller span has dimensions. Accurate for small angles too, where an arc
-    cosine would not be (Knyazev & Argentati 2002, as in SciPy).
+    There are as many as the smaller span has dimensions. Small angles are accurate too, unlike with
+    an arc cosine (Knyazev & Argentati 2002, as in SciPy).
     """
     a, b = A.detach().cpu().double().numpy(), B.detach().cpu().double().numpy()
     angles = scipy.linalg.subspace_angles(a.T, b.T)
@@ -156,14 +156,14 @@ def principal_angles(A: Float[Tensor, "k_a d"], B: Float[Tensor, "k_b d"]) -> Fl
 
 
 def subspace_overlap(A: Float[Tensor, "k_a d"], B: Float[Tensor, "k_b d"]) -> float:
-    """Mean squared cosine of the principal angles: 1 for equal or nested spans, 0 for none."""
+    """Mean squared cosine of the principal angles: 1 for nested spans, 0 for orthogonal ones."""
     return principal_angles(A, B).cos().square().mean().item()
 
 
 def chance_subspace_overlap(k_a: int, k_b: int, d: int) -> float:
     """Expected `subspace_overlap` of two unrelated subspaces of R^`d`.
 
-    E‖P_A P_B‖² = k_A k_B / d is shared out over the min(k_A, k_B) angles.
+    E‖P_A P_B‖² = k_A k_B / d, divided by the number of angles, min(k_A, k_B).
     """
     if not (1 <= k_a <= d and 1 <= k_b <= d):
         raise ValueError(f"no subspaces of {k_a} and {k_b} dimensions fit into {d}")

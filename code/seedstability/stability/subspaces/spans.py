@@ -1,7 +1,6 @@
-"""Spans of groups of latents: how many dimensions they fill, and how far two of them agree.
+"""Spans of groups of latents: their dimension and their overlap.
 
-Rows are taken at length one and about 0, not about their mean: a latent's direction counts, not
-its distance from the others.
+Rows are scaled to length 1 and not centered, so that only a latent's direction counts.
 """
 
 import torch
@@ -14,15 +13,15 @@ from seedstability.stability.subspaces.principal import leading_directions, seco
 
 
 def unit_row_moments(W: Float[Tensor, "n d"]) -> Float[Tensor, "d d"]:
-    """Second moments of the rows at length one, in double precision."""
+    """Second moments of the rows scaled to length 1, in double precision."""
     return second_moments(normalize_rows(W))
 
 
 def span(W: Float[Tensor, "n d"], k: int) -> Float[Tensor, "k d"]:
-    """The k orthonormal directions that hold most of the rows, the first holding most.
+    """The k leading directions of the rows scaled to length 1, strongest first.
 
     Raises:
-        ValueError: when the rows cannot fill k directions.
+        ValueError: when the rows cannot span k directions.
     """
     if not 1 <= k <= min(W.shape):
         raise ValueError(f"{tuple(W.shape)} rows and columns have no {k}-dimensional span")
@@ -32,18 +31,18 @@ def span(W: Float[Tensor, "n d"], k: int) -> Float[Tensor, "k d"]:
 def overlap(A: Float[Tensor, "k_a d"], B: Float[Tensor, "k_b d"]) -> float:
     """Mean squared cosine of the principal angles of two orthonormal bases: ‖A Bᵀ‖² / min(k).
 
-    As `subspaces.subspace_overlap`, which takes any bases and is a hundred times slower.
+    As `principal.subspace_overlap`, which accepts any bases and is a hundred times slower.
     """
     return ((A @ B.T).square().sum() / min(len(A), len(B))).item()
 
 
 def participation(moments: Float[Tensor, "d d"]) -> float:
-    """(Σ λ)² / Σ λ²: as many dimensions of equal weight would be as concentrated."""
+    """Participation ratio (Σ λ)² / Σ λ² of the eigenvalues."""
     return (moments.trace().square() / moments.square().sum()).item()
 
 
 def dimensions_for_share(moments: Float[Tensor, "d d"], share: float) -> int:
-    """Leading directions that together hold at least this share."""
+    """Number of leading directions that hold at least this share of the trace."""
     falling = torch.linalg.eigvalsh(moments).flip(0).clamp(min=0.0).cumsum(0)
     return int((falling < share * falling[-1]).sum()) + 1
 
@@ -51,17 +50,17 @@ def dimensions_for_share(moments: Float[Tensor, "d d"], share: float) -> int:
 def partners_only_null(
     A: Float[Tensor, "n_a d"], B: Float[Tensor, "n_b d"], gauge: GaugeBasis, generator: Generator
 ) -> Float[Tensor, "n_b d"]:
-    """`B` as it would be if it had nothing in common with `A` but single partners.
+    """Null model in which `B` shares nothing with `A` but the nearest partner of each row.
 
-    Each row b keeps its best partner a in `A` and its cosine c with it; what it has beside that,
-    b − c a, goes through one random symmetry of the data, the same for all rows, and is made
-    orthogonal to a again at its old length. If spans of such a dictionary agree as well with `A`'s
-    as `B`'s do, their agreement is that of single latents, and no subspace comes back beyond them.
+    Each row b keeps its nearest partner a in `A` and its cosine c with it. The rest, b − c a, goes
+    through one random symmetry of the data, the same for all rows, and is made orthogonal to a
+    again at its old length. If spans of the null overlap with `A` as much as spans of `B` do,
+    single latents explain the overlap, and no subspace recurs beyond them.
 
     Args:
-        A, B: rows of length one.
+        A, B: rows of length 1.
         gauge: symmetries of the data's second moments.
-        generator: draws one.
+        generator: draws one symmetry.
     """
     best = (A @ B.T).max(dim=0)
     partner, c = A[best.indices].double(), best.values.double()[:, None]
@@ -73,6 +72,6 @@ def partners_only_null(
 def residual_moments(
     covariance: Float[Tensor, "d d"], basis: Float[Tensor, "k d"]
 ) -> Float[Tensor, "d d"]:
-    """Second moments of what is left of the data when their part in a span is taken out."""
+    """Second moments of the data after projecting out a span."""
     kept = torch.eye(len(covariance), dtype=covariance.dtype) - basis.T @ basis
     return kept @ covariance @ kept

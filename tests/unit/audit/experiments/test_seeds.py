@@ -1,4 +1,4 @@
-"""The section on many seeds: votes of planted dictionaries, and what three seeds foretell."""
+"""Section "Many seeds": recurrence counts of planted dictionaries, and predictions from three."""
 
 from itertools import combinations
 
@@ -24,7 +24,7 @@ def stage_result():
     return recurrence_of(seeds=5)
 
 
-def test_the_table_is_that_of_the_plain_functions():
+def test_recurrence_equals_the_plain_functions():
     dictionaries, evaluation, activations = planted(seeds=4)
     stage_result = recurrence(RecurrenceConfig(), dictionaries, evaluation, activations)
     decoders, live = torch.from_numpy(dictionaries["decoder"]), torch.from_numpy(evaluation["live"])
@@ -38,14 +38,14 @@ def test_the_table_is_that_of_the_plain_functions():
         np.testing.assert_array_equal(stage_result["shared"][s, t], plain.numpy())
 
 
-def test_chance_finds_hardly_any_of_what_is_found(stage_result):
+def test_few_latents_recur_by_chance(stage_result):
     found, chance = (
         RecurrenceTable.of(stage_result, kind, 0.7).found.mean() for kind in ("found", "gauge")
     )
     assert chance < 0.1 * found
 
 
-def test_ballots_count_as_the_plain_votes_do(stage_result):
+def test_counts_equal_plain_recurrence_counts(stage_result):
     all_seeds = np.arange(5)
     plain = recurrence_counts(torch.from_numpy(stage_result["best"]), 0.7).numpy()
     np.testing.assert_array_equal(
@@ -58,7 +58,7 @@ def test_ballots_count_as_the_plain_votes_do(stage_result):
     assert alive.counts(without).max() <= 2
 
 
-def test_a_forecast_is_the_most_likely_law_of_each_choice_of_three(stage_result):
+def test_extrapolation_has_the_maximum_likelihood_law_of_each_triple(stage_result):
     table = RecurrenceTable.of(stage_result, "found_live", 0.7)
     extrapolation = Extrapolation(table)
     assert len(extrapolation.laws) == len(list(combinations(range(5), 3)))
@@ -69,7 +69,7 @@ def test_a_forecast_is_the_most_likely_law_of_each_choice_of_three(stage_result)
 
 
 def exchangeable_seeds(law, seeds=20, latents=400):
-    """Seeds that are exchangeable: each latent has a p of its own, and votes are coins."""
+    """Exchangeable seeds: each latent has a p of its own and recurs independently."""
     rng = np.random.default_rng(0)
     p = rng.beta(law.a, law.b, size=(seeds, latents))
     found = rng.random((seeds, seeds, latents)) < p[:, None]
@@ -77,7 +77,7 @@ def exchangeable_seeds(law, seeds=20, latents=400):
     return RecurrenceTable(found, np.ones((seeds, latents), bool))
 
 
-def test_three_exchangeable_seeds_foretell_twenty():
+def test_three_exchangeable_seeds_predict_twenty():
     extrapolation = Extrapolation(exchangeable_seeds(BetaLaw(0.5, 0.4)))
     all_seeds = np.arange(20)
     for others in (4, 9, 19):
@@ -86,17 +86,17 @@ def test_three_exchangeable_seeds_foretell_twenty():
         assert interval.low < 0 < interval.high
 
 
-def test_what_no_law_of_three_can_be_is_fitted_at_the_edge():
+def test_counts_that_no_law_matches_are_fitted_at_the_edge():
     found = np.zeros((4, 4, 50), bool)
     extrapolation = Extrapolation(RecurrenceTable(found, np.ones((4, 50), bool)))
     assert extrapolation.mean(np.arange(4), 3) == pytest.approx(1.0, abs=0.01)
 
 
-def test_two_camps_that_are_no_beta_law_are_noticed():
+def test_two_camps_that_follow_no_beta_law_are_misplaced():
     config = seeds.PROFILES["smoke"]
     followed = measurements._law(exchangeable_seeds(BetaLaw(0.5, 0.4)), config)
     assert followed["misplaced"].value < 3 * followed["misplaced_by_luck"].value
-    assert 0.3 < followed["misplaced_by_luck"].value < 3.0  # of 8,000 latents in twenty bins
+    assert 0.3 < followed["misplaced_by_luck"].value < 3.0  # 8,000 latents, 20 bins
     odd = exchangeable_seeds(BetaLaw(0.5, 0.4))
     half = np.arange(20)[:, None] < 10
     odd.found[:, :, :200] = half.T[0][None, :, None]
@@ -104,7 +104,7 @@ def test_two_camps_that_are_no_beta_law_are_noticed():
     assert broken["misplaced"].value > 5 * broken["misplaced_by_luck"].value
 
 
-def test_the_stable_share_falls_with_voters_and_the_fitted_one_does_not(stage_result):
+def test_raw_stable_share_falls_with_seeds_and_the_fitted_one_does_not(stage_result):
     table = exchangeable_seeds(BetaLaw(0.5, 0.2))
     all_seeds = np.arange(20)
     raw = [table.shares(all_seeds, m)[1] for m in (4, 9, 19)]
@@ -125,7 +125,7 @@ def test_profiles_have_the_same_addresses(stage_result):
     }
 
 
-def test_the_fifth_reports_shares_are_printed_as_the_issue_has_them():
+def test_extrapolated_shares_of_the_fifth_report():
     tree = measurements.report(seeds.paper)
     printed = [round(tree[place].value) for place in ("few", "more", "all")]
     assert printed == [25, 17, 12]

@@ -138,7 +138,7 @@ def test_any_name_can_be_drawn(name):
 
 def test_measured_numbers_stand_in_the_page(five):
     flat = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", five))
-    assert "41% of latents come back; 13% would by chance." in flat
+    assert "41% of latents recur; 13% would by chance." in flat
     assert "best partner, signed 0.412 [0.404, 0.420] 0.283 κ 0.180 [0.170, 0.190]" in flat
     assert "shared 13.2% [12.9%, 13.5%] 0.03%" in flat
     assert "In brackets: 95% over 5 seeds." in flat

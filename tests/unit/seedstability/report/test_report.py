@@ -9,7 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 import seedstability
-from helpers.comparison_data import SCHEMA, activations, schema_errors, planted
+from helpers.comparison_data import SCHEMA, activations, planted, schema_errors
 from seedstability.errors import UserError
 from seedstability.report import report as reports
 from seedstability.report.compare import compare
@@ -55,17 +55,17 @@ def test_an_earlier_report_is_replaced_and_anything_else_kept(report, tmp_path):
     report.write(out)
     assert (out / "latents.npz").stat().st_size > 100
     (out / "mine.txt").write_text("keep")
-    with pytest.raises(UserError, match="something else"):
+    with pytest.raises(UserError, match="other files"):
         report.write(out)
     assert (out / "mine.txt").read_text() == "keep"
     other = tmp_path / "other"
     other.mkdir()
-    (other / "report.json").write_text('{"schema": "somebody else"}')
-    with pytest.raises(UserError, match="something else"):
+    (other / "report.json").write_text('{"schema": "another tool"}')
+    with pytest.raises(UserError, match="other files"):
         report.write(other)
     file = tmp_path / "file"
     file.write_text("x")
-    with pytest.raises(UserError, match="no folder"):
+    with pytest.raises(UserError, match="not a directory"):
         report.write(file)
 
 

@@ -37,7 +37,7 @@ def test_moments_of_a_stream_are_those_of_all_samples_at_once():
     np.testing.assert_allclose(found.moments.components.mean, basis.mean, rtol=1e-12)
     np.testing.assert_allclose(found.moments.covariance, covariance_of(x), atol=1e-6)
     about_mean = (x.double() - x.double().mean(0)).square().sum().item()
-    assert found.about_mean == pytest.approx(about_mean, rel=1e-9)
+    assert found.total_sum_of_squares == pytest.approx(about_mean, rel=1e-9)
 
 
 @pytest.mark.parametrize("codes_at_once", [1 << 25, 64])
@@ -46,7 +46,7 @@ def test_worth_of_a_stream_is_the_quality_of_all_samples_at_once(codes_at_once, 
     x, saes = activations(1500, 16), planted(2, n=24, d=16, shared=8)
     stream = open_activations(Uneven(x), 16)
     for found, each in zip(
-        reconstruction_metrics(saes, stream, accumulate_moments(stream).about_mean),
+        reconstruction_metrics(saes, stream, accumulate_moments(stream).total_sum_of_squares),
         saes,
         strict=True,
     ):
@@ -67,7 +67,7 @@ def test_a_file_a_folder_and_a_tensor_are_the_same_activations(tmp_path):
     for name in ("x.npy", "x.safetensors", "shards"):
         found = open_activations(str(tmp_path / name), 6)
         assert torch.equal(torch.cat(list(found.samples.parts())), x), name
-    described = open_activations(str(tmp_path / "shards"), 6).described()
+    described = open_activations(str(tmp_path / "shards"), 6).report_entry()
     assert set(described["sha256"]) == {"0.npy", "1.npy", "2.npy"}
     assert described["samples"] == 900
 
@@ -124,9 +124,9 @@ def broken(kind: str, folder):
         ("a vector", r"\[6\]"),
         ("truncated", "x.npy"),
         ("pickled", "x.npy"),
-        ("no such file", "no file or folder"),
+        ("no such file", "not a file or folder"),
         ("two tensors", "2 tensors"),
-        ("no safetensors", "no safetensors file"),
+        ("no safetensors", "not a safetensors file"),
         ("a text", "need .npy"),
         ("an empty folder", "no \\*.npy"),
     ],

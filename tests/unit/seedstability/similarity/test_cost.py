@@ -4,15 +4,20 @@ from seedstability.similarity.config import ComparisonConfig, config_for_size
 from seedstability.similarity.cost import cost_message
 
 
-def said(n: int, d: int, n_seeds: int, samples: int = 0, started: bool = False) -> str | None:
+def said(n: int, d: int, n_seeds: int, samples: int = 0, has_initial: bool = False) -> str | None:
     pairs = n_seeds * (n_seeds - 1) // 2
     return cost_message(
-        config_for_size(ComparisonConfig(), n, d, n_seeds, pairs), n, d, n_seeds, samples, started
+        config_for_size(ComparisonConfig(), n, d, n_seeds, pairs),
+        n,
+        d,
+        n_seeds,
+        samples,
+        has_initial,
     )
 
 
 def test_short_work_is_not_announced():
-    assert said(1024, 128, 5, samples=10_000, started=True) is None
+    assert said(1024, 128, 5, samples=10_000, has_initial=True) is None
 
 
 def test_long_work_is_announced_with_what_it_consists_of():
@@ -23,5 +28,5 @@ def test_long_work_is_announced_with_what_it_consists_of():
     assert " min on one core" in line
     # Live: two; data: one; gauge: three.
     assert "9 matchings" in said(131_072, 768, 2, samples=100)
-    assert "10 matchings" in said(131_072, 768, 2, samples=100, started=True)
+    assert "10 matchings" in said(131_072, 768, 2, samples=100, has_initial=True)
     assert " h on one core" in said(131_072, 768, 5)

@@ -36,7 +36,7 @@ def test_what_is_planted_is_found_by_any_number_of_dictionaries(n_seeds):
     assert found["histogram"]["count"] == [36 * n_seeds, *[0] * (n_seeds - 2), 12 * n_seeds]
     for name in SHARES[:2]:
         assert value(report, name) == pytest.approx(25.0)
-    assert report.summary[0] == "25% of latents come back; less than 0.1% would by chance."
+    assert report.summary[0] == "25% of latents recur; less than 0.1% would by chance."
 
 
 @pytest.mark.parametrize("shape", [(16, 8), (16, 2), (3, 2), (64, 16)])
@@ -199,8 +199,12 @@ def test_a_gauge_level_of_one_pair_serves_all_pairs(monkeypatch):
 
 def test_unrelated_dictionaries_are_said_to_be_at_chance():
     report = compare(planted(6, n=400, d=64, shared=0))
-    assert report.summary[-1].startswith("That is no more than chance")
-    assert not compare(planted(6, n=64, d=64, shared=32)).summary[-1].startswith("That is no more")
+    assert report.summary[-1].startswith("The similarity is equivalent to chance")
+    assert (
+        not compare(planted(6, n=64, d=64, shared=32))
+        .summary[-1]
+        .startswith("The similarity is equivalent")
+    )
 
 
 def test_the_certificate_holds_for_every_pair_of_latents():

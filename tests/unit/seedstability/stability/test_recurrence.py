@@ -7,7 +7,6 @@ import torch
 from seedstability.errors import UserError
 from seedstability.stability.recurrence import (
     best_cosines,
-    beta_binomial_fit,
     camps,
     camps_over_seeds,
     firing,
@@ -72,43 +71,7 @@ def test_few_votes_mislead_as_the_definitions_say():
         assert camps(p).stable == pytest.approx(share, abs=0.01)
 
 
-@pytest.mark.parametrize(("a", "b", "trials"), [(0.3, 0.2, 4), (0.05, 0.08, 9), (5.0, 2.0, 19)])
-def test_the_fit_finds_the_law_behind_the_votes(a, b, trials):
-    rng = np.random.default_rng(0)
-    p = rng.beta(a, b, size=20_000)
-    fit = beta_binomial_fit(rng.binomial(trials, p), trials)
-    assert (fit.a, fit.b) == pytest.approx((a, b), rel=0.08)
-    assert fit.mean == pytest.approx(a / (a + b), abs=0.01)
-    assert fit.two_camps == (a < 1)
-    assert fit.camps.stable == pytest.approx((p >= 0.95).mean(), abs=0.015)
-    assert fit.camps.unstable == pytest.approx((p <= 0.05).mean(), abs=0.015)
-
-
-def test_the_fit_is_more_likely_than_its_neighbours():
-    counts = np.repeat([0, 1, 2, 3, 4], [50, 5, 4, 6, 35])
-    fit = beta_binomial_fit(counts, 4)
-
-    def log_likelihood(a, b):
-        from scipy.special import comb
-        from scipy.stats import betabinom
-
-        return (betabinom.logpmf(counts, 4, a, b) - np.log(comb(4, counts))).sum()
-
-    assert fit.log_likelihood == pytest.approx(log_likelihood(fit.a, fit.b))
-    for a, b in ((1.1, 1.0), (0.9, 1.0), (1.0, 1.1), (1.0, 0.9)):
-        assert log_likelihood(fit.a * a, fit.b * b) < fit.log_likelihood
-
-
-def test_votes_that_all_agree_end_at_the_edge():
-    assert beta_binomial_fit(np.zeros(50, int), 4).camps.unstable > 0.999
-    assert beta_binomial_fit(np.full(50, 4), 4).camps.stable > 0.999
-    assert beta_binomial_fit(np.full(50, 2), 4).camps.between > 0.999
-
-
-def test_votes_out_of_range_are_refused():
-    for counts, trials in (([0, 5], 4), ([-1], 4), ([], 4), ([0], 0)):
-        with pytest.raises(UserError, match="number of other seeds"):
-            beta_binomial_fit(np.array(counts, dtype=int), trials)
+def test_one_dictionary_is_refused():
     with pytest.raises(UserError, match="at least 2"):
         reproducibility(EYE[None])
 

@@ -121,10 +121,10 @@ def test_the_map_keeps_the_covariance_of_what_it_is_drawn_for():
 def test_without_centring_the_mean_is_a_component_like_others():
     x = torch.randn(2_000, 6, generator=generator()) * torch.arange(1.0, 7.0)
     mean = torch.tensor([[30.0, 0, 0, 0, 0, 0]])
-    kept = GaugeBasis.from_activations(x + mean, centre=False)
+    kept = GaugeBasis.from_activations(x + mean, center=False)
     assert kept.directions[0, 0].abs().item() == pytest.approx(1.0, abs=1e-3)
-    centred = GaugeBasis.from_activations(x + mean)
-    assert centred.directions[0, 5].abs().item() == pytest.approx(1.0, abs=1e-1)
+    centered = GaugeBasis.from_activations(x + mean)
+    assert centered.directions[0, 5].abs().item() == pytest.approx(1.0, abs=1e-1)
 
 
 def test_the_same_seed_draws_the_same_bytes():

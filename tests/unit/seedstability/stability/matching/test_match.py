@@ -116,7 +116,7 @@ def test_latents_without_partner_agree_with_nobody():
     two = EYE[:2]
     assert agreeing(EYE, two, EYE, two).tolist() == [True, True, False]
     assert shared(EYE, two, EYE, two).tolist() == [True, True, False]
-    with pytest.raises(UserError, match="one row a latent"):
+    with pytest.raises(UserError, match="one row per latent"):
         agreeing(EYE, two, two, two)
 
 

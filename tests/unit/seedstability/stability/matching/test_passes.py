@@ -142,7 +142,7 @@ def test_pricing_finds_every_pair_above_the_bar():
         }
         got = set(zip(found.pairs.rows.tolist(), found.pairs.columns.tolist(), strict=True))
         assert wanted <= got
-        np.testing.assert_allclose(found.looked_above, least, atol=1e-5)
+        np.testing.assert_allclose(found.complete_above, least, atol=1e-5)
 
 
 def test_a_full_row_says_down_to_where_it_has_seen_everything():
@@ -152,8 +152,8 @@ def test_a_full_row_says_down_to_where_it_has_seen_everything():
     found = Passes(A, B, "float32", 1).price(rows, np.full(700, -1.0), prices, 32, ignore)
     got = np.zeros(S.shape, bool)
     got[found.pairs.rows, found.pairs.columns] = True
-    assert (found.looked_above > -0.9).all()
-    assert not ((found.looked_above[:, None] < S) & ~got).any()
+    assert (found.complete_above > -0.9).all()
+    assert not ((found.complete_above[:, None] < S) & ~got).any()
     assert got.sum(axis=1).min() >= 16
 
 
@@ -171,7 +171,7 @@ def sparse_problem(n_a: int, n_b: int, seed: int) -> tuple[np.ndarray, Pairs]:
 @pytest.mark.parametrize("seed", range(5))
 def test_the_sparse_solver_finds_the_best_and_its_prices(n_b, seed):
     S, pairs = sparse_problem(60, n_b, seed)
-    graph = Graph.of(pairs, 60)
+    graph = Graph.from_pairs(pairs, 60)
     assignment = Assignment(60, np.zeros(n_b))
     assignment.solve(graph)
     best = S[linear_sum_assignment(S, maximize=True)].sum()
@@ -191,11 +191,11 @@ def test_going_on_with_more_pairs_is_as_good_as_starting_with_them():
     diagonal = pairs.kept(pairs.rows == pairs.columns)
     first = merge_pairs(few, diagonal, 60)
     assignment = Assignment(60, np.zeros(60))
-    assignment.solve(Graph.of(first, 60))
+    assignment.solve(Graph.from_pairs(first, 60))
     before = assignment.prices.copy()
     whole = merge_pairs(first, pairs, 60)
     assert len(whole.rows) == len(pairs.rows)
-    assignment.solve(Graph.of(whole, 60))
+    assignment.solve(Graph.from_pairs(whole, 60))
     best = S[linear_sum_assignment(S, maximize=True)].sum()
     assert S[np.arange(60), assignment.columns].sum() == pytest.approx(best, abs=1e-9)
     assert (assignment.prices >= before).all()  # what spares most rows a second pricing
@@ -203,20 +203,20 @@ def test_going_on_with_more_pairs_is_as_good_as_starting_with_them():
 
 def test_prices_lifted_together_come_back_as_far_as_the_graph_allows():
     _, pairs = sparse_problem(60, 60, 3)
-    graph = Graph.of(pairs, 60)
+    graph = Graph.from_pairs(pairs, 60)
     assignment = Assignment(60, np.zeros(60))
     assignment.solve(graph)
     u, v = assignment.row_prices(graph), assignment.prices.copy()
     # one price for all columns more, one for all rows less: as good, and without need
     assignment.prices += 0.5
-    back = assignment.give_back(graph, u - 0.1, v)
+    back = assignment.raise_row_prices(graph, u - 0.1, v)
     np.testing.assert_allclose(back, u - 0.1)
     np.testing.assert_allclose(assignment.prices, v + 0.1)
 
     # what some rows may not get back, others get only as far as every pair stays covered
     assignment.prices[:] = v + 0.5
     wanted = np.where(np.arange(60) < 30, u, -np.inf)
-    back = assignment.give_back(graph, wanted, v)
+    back = assignment.raise_row_prices(graph, wanted, v)
     assert (pairs.scores - back[pairs.rows] - assignment.prices[pairs.columns]).max() < 1e-12
     assert (back >= u - 0.5 - 1e-12).all()
     assert (back[:30] <= u[:30] + 1e-12).all()
@@ -225,7 +225,7 @@ def test_prices_lifted_together_come_back_as_far_as_the_graph_allows():
 
     # no column falls below where its rows were looked at
     assignment.prices[:] = v + 0.5
-    assignment.give_back(graph, u, v + 0.3)
+    assignment.raise_row_prices(graph, u, v + 0.3)
     np.testing.assert_allclose(assignment.prices, v + 0.3)
 
 

@@ -29,7 +29,7 @@ def matched():
 
 @pytest.mark.parametrize("epsilon", [0.002, 0.05, 1.0])
 def test_rows_and_columns_sum_to_their_masses(epsilon):
-    found = sinkhorn(S, epsilon, tolerance=1e-6, most_rounds=20_000)
+    found = sinkhorn(S, epsilon, tolerance=1e-6, max_iterations=20_000)
     assert found.error < 1e-6
     np.testing.assert_allclose(found.plan.sum(axis=1), 1 / 30, atol=1e-6)
     np.testing.assert_allclose(found.plan.sum(axis=0), 1 / 30, rtol=1e-9)
@@ -42,7 +42,7 @@ def test_masses_may_differ_in_number():
 
 
 def test_with_little_entropy_the_plan_is_the_assignment():
-    found = sinkhorn(S, 5e-4, tolerance=1e-6, most_rounds=50_000)
+    found = sinkhorn(S, 5e-4, tolerance=1e-6, max_iterations=50_000)
     best, columns = matched()
     assert transported_cosine(found.plan, S) == pytest.approx(best, abs=1e-3)
     assert (found.plan.argmax(axis=1) == columns).all()
@@ -51,7 +51,7 @@ def test_with_little_entropy_the_plan_is_the_assignment():
 
 def test_the_plan_is_the_optimum_of_its_own_problem():
     # The dual certificate: at the optimum log P + (1 − S) / ε is a sum of a row and a column term.
-    found = sinkhorn(S, 0.2, tolerance=1e-9, most_rounds=5000)
+    found = sinkhorn(S, 0.2, tolerance=1e-9, max_iterations=5000)
     rest = np.log(found.plan) + (1 - S) / 0.2
     interaction = rest - rest.mean(0) - rest.mean(1, keepdims=True) + rest.mean()
     np.testing.assert_allclose(interaction, 0, atol=1e-8)
@@ -59,7 +59,7 @@ def test_the_plan_is_the_optimum_of_its_own_problem():
 
 def test_small_problems_agree_with_linear_programming():
     cosines = S[:4, :5]
-    found = sinkhorn(cosines, 1e-3, tolerance=1e-7, most_rounds=50_000)
+    found = sinkhorn(cosines, 1e-3, tolerance=1e-7, max_iterations=50_000)
     sums = [np.kron(np.eye(4), np.ones(5)), np.kron(np.ones(4), np.eye(5))]
     solved = linprog(-cosines.ravel(), A_eq=np.vstack(sums), b_eq=[1 / 4] * 4 + [1 / 5] * 5)
     assert transported_cosine(found.plan, cosines) == pytest.approx(-solved.fun, abs=5e-3)

@@ -9,6 +9,7 @@ from scipy.stats import betabinom
 from seedstability.errors import UserError
 from seedstability.stability.statistics.beta_binomial import (
     BetaLaw,
+    beta_binomial_fit,
     law_from_unshared,
     total_variation_distance,
     unshared_and_unanimous_shares,
@@ -34,14 +35,14 @@ def test_closed_forms_are_the_means_over_drawn_latents():
 
 def test_expected_votes_are_the_beta_binomial_law():
     law = BetaLaw(0.3, 2.0)
-    np.testing.assert_allclose(law.votes(9), betabinom.pmf(np.arange(10), 9, law.a, law.b))
-    assert law.votes(9)[0] == pytest.approx(law.unshared(9))
-    assert law.votes(9)[-1] == pytest.approx(law.unanimous(9))
+    np.testing.assert_allclose(law.counts_pmf(9), betabinom.pmf(np.arange(10), 9, law.a, law.b))
+    assert law.counts_pmf(9)[0] == pytest.approx(law.unshared(9))
+    assert law.counts_pmf(9)[-1] == pytest.approx(law.unanimous(9))
 
 
 @pytest.mark.parametrize(("one", "two"), [(0.5, 0.25), (0.5, 0.2), (0.5, 0.5), (0.5, 0.6), (1, 1)])
 def test_shares_that_no_law_has_are_refused(one, two):
-    with pytest.raises(UserError, match="no beta law"):
+    with pytest.raises(UserError, match="no beta distribution"):
         law_from_unshared(one, two)
 
 
@@ -57,7 +58,7 @@ def test_shares_with_fewer_seeds_are_the_mean_over_all_choices_of_them():
 
 @pytest.mark.parametrize("others", [0, 7])
 def test_more_seeds_than_voted_are_refused(others):
-    with pytest.raises(UserError, match="1 to 6 voted"):
+    with pytest.raises(UserError, match="1 to 6, the seeds"):
         unshared_and_unanimous_shares(np.array([1, 2]), 6, others)
 
 
@@ -66,3 +67,42 @@ def test_misplaced_is_the_share_that_would_have_to_move():
         np.array([0.5, 0.3, 0.2]), np.array([0.4, 0.3, 0.3])
     ) == pytest.approx(0.1)
     assert total_variation_distance(np.array([1.0, 0.0]), np.array([0.0, 1.0])) == 1.0
+
+
+@pytest.mark.parametrize(("a", "b", "trials"), [(0.3, 0.2, 4), (0.05, 0.08, 9), (5.0, 2.0, 19)])
+def test_the_fit_finds_the_law_behind_the_votes(a, b, trials):
+    rng = np.random.default_rng(0)
+    p = rng.beta(a, b, size=20_000)
+    fit = beta_binomial_fit(rng.binomial(trials, p), trials)
+    assert (fit.a, fit.b) == pytest.approx((a, b), rel=0.08)
+    assert fit.mean == pytest.approx(a / (a + b), abs=0.01)
+    assert fit.two_camps == (a < 1)
+    assert fit.camps.stable == pytest.approx((p >= 0.95).mean(), abs=0.015)
+    assert fit.camps.unstable == pytest.approx((p <= 0.05).mean(), abs=0.015)
+
+
+def test_the_fit_is_more_likely_than_its_neighbours():
+    counts = np.repeat([0, 1, 2, 3, 4], [50, 5, 4, 6, 35])
+    fit = beta_binomial_fit(counts, 4)
+
+    def log_likelihood(a, b):
+        from scipy.special import comb
+        from scipy.stats import betabinom
+
+        return (betabinom.logpmf(counts, 4, a, b) - np.log(comb(4, counts))).sum()
+
+    assert fit.log_likelihood == pytest.approx(log_likelihood(fit.a, fit.b))
+    for a, b in ((1.1, 1.0), (0.9, 1.0), (1.0, 1.1), (1.0, 0.9)):
+        assert log_likelihood(fit.a * a, fit.b * b) < fit.log_likelihood
+
+
+def test_votes_that_all_agree_end_at_the_edge():
+    assert beta_binomial_fit(np.zeros(50, int), 4).camps.unstable > 0.999
+    assert beta_binomial_fit(np.full(50, 4), 4).camps.stable > 0.999
+    assert beta_binomial_fit(np.full(50, 2), 4).camps.between > 0.999
+
+
+def test_counts_out_of_range_are_refused():
+    for counts, trials in (([0, 5], 4), ([-1], 4), ([], 4), ([0], 0)):
+        with pytest.raises(UserError, match="number of other seeds"):
+            beta_binomial_fit(np.array(counts, dtype=int), trials)

@@ -118,5 +118,5 @@ def test_more_values_see_a_smaller_separation():
 
 @pytest.mark.parametrize(("cosines", "groups"), [([], 1), ([np.inf], 1), ([0.5, 0.6], 3)])
 def test_what_cannot_be_fitted_is_refused(cosines, groups):
-    with pytest.raises(ValueError, match="1 or 2 laws"):
+    with pytest.raises(ValueError, match="1 or 2 beta distributions"):
         mixture.beta_mixture(np.array(cosines), groups)

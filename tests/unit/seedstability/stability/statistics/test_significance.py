@@ -1,5 +1,6 @@
 """Tests with few seeds: worked examples, and rates under the null."""
 
+import pkgutil
 import subprocess
 import sys
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from seedstability.stability import statistics
 from seedstability.stability.statistics.significance import (
     disjoint_pairs,
     equivalent,
@@ -174,10 +176,9 @@ def test_a_design_that_is_none_is_refused():
 
 
 def test_statistics_need_no_torch():
-    code = "import sys, seedstability.stability.statistics; sys.exit('torch' in sys.modules)"
-    assert (
-        subprocess.run(
-            [sys.executable, "-c", code], env={"PYTHONPATH": ":".join(sys.path)}
-        ).returncode
-        == 0
-    )
+    names = [module.name for module in pkgutil.iter_modules(statistics.__path__)]
+    assert len(names) > 5
+    modules = ", ".join(f"{statistics.__name__}.{name}" for name in names)
+    code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
+    environment = {"PYTHONPATH": ":".join(sys.path)}
+    assert subprocess.run([sys.executable, "-c", code], env=environment).returncode == 0

@@ -30,7 +30,7 @@ def planted(seed: int, each: int = 14, noise: float = 0.0) -> tuple[torch.Tensor
 
 
 def clusters(W, labels):
-    return select_clusters(W, np.arange(len(W)) % 4, labels, fewest=6, fewest_seeds=2)
+    return select_clusters(W, np.arange(len(W)) % 4, labels, min_members=6, min_seeds=2)
 
 
 def test_wards_clusters_are_the_planted_blocks():
@@ -71,7 +71,7 @@ def test_small_clusters_and_those_of_few_seeds_are_left_out():
     W, block = planted(0, each=8)
     seeds = np.where(block == 1, 0, np.arange(len(W)) % 4)
     labels = np.where((block == 2) & (np.arange(len(W)) % 2 == 0), 9, block)
-    kept = select_clusters(W, seeds, labels, fewest=6, fewest_seeds=3)
+    kept = select_clusters(W, seeds, labels, min_members=6, min_seeds=3)
     assert [int(block[c.members[0]]) for c in kept] == [0, 3, 4]
 
 

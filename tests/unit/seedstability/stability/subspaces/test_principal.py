@@ -32,7 +32,7 @@ def test_principal_basis_by_hand():
     assert basis.variances.tolist() == pytest.approx([4 / 3, 1 / 3, 0.0])
     assert basis.directions[0].abs().tolist() == pytest.approx([math.sqrt(0.5)] * 2 + [0.0])
     assert basis.rank == 2
-    assert principal_basis(x, centre=False).rank == 3
+    assert principal_basis(x, center=False).rank == 3
 
 
 def test_rounding_of_single_precision_is_not_rank():
