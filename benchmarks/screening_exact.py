@@ -1,8 +1,8 @@
-"""Does screened selection find what the exact path does, and how much faster?
+"""Exactness and speed of screened TopK.
 
     PYTHONPATH=code python benchmarks/screening_exact.py --rows 1000000 --shape B --data trained
 
-Batches are drawn afresh and the encoder drifts from one to the next. On one core.
+Batches are random, and the encoder drifts between batches. On one core.
 """
 
 import argparse
@@ -21,7 +21,7 @@ D, K, BATCH = 768, 32, 1024
 
 
 def batches(n: int, kind: str, count: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Encoders, biases and batches: `gaussian`, or like those of trained dictionaries."""
+    """Draw encoders, biases and batches: `gaussian`, or similar to those of trained SAEs."""
     generator = torch.Generator().manual_seed(0)
 
     def normal(*shape: int) -> Tensor:

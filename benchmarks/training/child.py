@@ -1,9 +1,9 @@
-"""One contestant in a process of its own: reads what to do from stdin, answers on stdout.
+"""Worker process of one contestant: commands on stdin, answers on stdout, in JSON lines.
 
     python benchmarks/training/child.py CONTESTANT CORE [--pinned]
 
-A line each way, in JSON. `make` gives a fresh contestant of one shape, `run` times steps,
-`variance` measures on held-out samples, `end` drops the contestant. The race talks to it.
+`make` makes a contestant of one shape, `run` times steps, `variance` measures explained variance on
+held-out samples, `end` drops the contestant. `race.py` sends the commands.
 """
 
 import json
@@ -16,24 +16,24 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "code"))
 
-# Libraries print as they please, so they get stderr and the answers a copy of stdout.
+# Libraries may print, so stdout is redirected to stderr and answers use a copy of stdout.
 ANSWERS = os.fdopen(os.dup(1), "w", buffering=1)
 os.dup2(2, 1)
 
 
-def answer(**told) -> None:
-    print(json.dumps(told), file=ANSWERS, flush=True)
+def answer(**values) -> None:
+    print(json.dumps(values), file=ANSWERS, flush=True)
 
 
 class Feed:
-    """The batches a contestant trains on; between asking for two, the time is the contestant's."""
+    """Batches for a contestant, timed between requests."""
 
     def __init__(self, messages, x, held_out, shape):
         self.messages, self.shape, self.contestant = messages, shape, None
         self.held_out, self.batches = held_out, shapes.batches(x, shape.batch)
 
     def __iter__(self):
-        # Asked for the first time only when all is set up, inside a library's own loop too.
+        # The first request comes when all is set up, also inside a library's own loop.
         answer()
         for message in self.messages:
             if message["do"] == "end":
@@ -43,13 +43,13 @@ class Feed:
                 answer(variance=shapes.explained_variance(reconstruct, self.held_out))
             else:
                 ready = list(islice(self.batches, message["steps"]))
-                began = time.perf_counter()
+                start = time.perf_counter()
                 yield from ready
-                answer(seconds=time.perf_counter() - began)
+                answer(seconds=time.perf_counter() - start)
 
 
 def serve(module, messages) -> None:
-    """Train one contestant after the other, as told."""
+    """Train contestants as commanded."""
     for message in messages:
         shape = shapes.SHAPES[message["shape"]]
         x, held_out = shapes.data(shape)
@@ -65,7 +65,7 @@ def main(name: str, pinned: bool) -> None:
     torch.set_flush_denormal(True)
     module = import_module(f"contestants.{name}")
     if pinned and name in contestants.OURS:
-        # as our stages run; the others promise no bits and need not pay for them
+        # as our stages run; other libraries do not promise equal bits
         pinning.fix_after_torch()
     serve(module, map(json.loads, iter(sys.stdin.readline, "")))
 
@@ -81,6 +81,6 @@ if __name__ == "__main__":
 
         main(sys.argv[1], "--pinned" in sys.argv)
     except Exception as error:
-        # Whatever a library raises, the race has to hear of it; the traceback follows on stderr.
+        # Report any error of a library to the race; the traceback follows on stderr.
         answer(error=f"{type(error).__name__}: {error}")
         raise

@@ -1,9 +1,8 @@
-"""How much a second core gives: several seeds trained by `train`, on one core and on two.
+"""Speedup of `train` on two cores, with several seeds.
 
     python benchmarks/training/cores.py
 
-Runs are interleaved; printed are medians. Whatever starting workers costs is in the time, for
-whoever calls `train` waits for it too.
+Runs are interleaved; medians are printed. Times include starting the threads.
 """
 
 import argparse
@@ -22,14 +21,14 @@ SEEDS, CORES, ROUNDS, EPOCHS = (2, 8), (1, 2), 5, 4
 
 
 def seconds(x, config, seeds: int, cores: int) -> float:
-    """The time one call takes."""
-    began = time.perf_counter()
+    """Time one call of `train`."""
+    start = time.perf_counter()
     train(x, config, range(seeds), cores=cores)
-    return time.perf_counter() - began
+    return time.perf_counter() - start
 
 
 def compare(x, config, seeds: int, rounds: int) -> str:
-    """Median speeds on one core and on two, and their ratio."""
+    """Format median speeds on one core and on two, and their ratio."""
     taken: dict[int, list[float]] = {cores: [] for cores in CORES}
     for _ in range(rounds):
         for cores, measured in taken.items():
@@ -43,7 +42,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--epochs", type=int, default=EPOCHS)
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     shape = SHAPES["A"]
@@ -53,20 +52,20 @@ def main() -> None:
         n_latents=shape.latents,
         k=shape.k,
         batch_size=shape.batch,
-        epochs=asked.epochs,
+        epochs=arguments.epochs,
         normalize_activations=False,
         auxk=0,
     )
-    train(x[: 4 * shape.batch], config, (0,), cores=1)  # whatever compiles does so here
+    train(x[: 4 * shape.batch], config, (0,), cores=1)  # compile the kernels
     print("thousand samples·seeds/s")
     print(f"{'seeds':>5} {'one core':>12} {'two cores':>12} {'ratio':>8}")
     for seeds in SEEDS:
-        print(compare(x, config, seeds, asked.rounds), flush=True)
+        print(compare(x, config, seeds, arguments.rounds), flush=True)
 
 
 if __name__ == "__main__":
     if os.environ.get("MALLOC_TOP_PAD_") is None:
-        # allocator settings count only from the start of a process on
+        # allocator settings take effect only at the start of a process
         settings = {k: v for k, v in pinning.environment().items() if k not in pinning.pins()}
         os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **settings})
     import torch

@@ -1,9 +1,9 @@
-"""From which share of latents on whole products train a ReLU dictionary faster than entries.
+"""Share of active latents above which dense products train ReLU SAEs faster than entries.
 
     python benchmarks/training/density.py
 
-Both ways take the same batches of the same dictionary, in turns, on one core; its bias decides how
-many latents fire. Printed are medians. `dictionaries/batch.py` takes its `_DENSE_FROM` from here.
+Both use the same batches and dictionary, interleaved, on one core. The encoder bias sets how many
+latents fire. Medians are printed. `_DENSE_FROM` in `training/gradients.py` comes from here.
 """
 
 import os
@@ -21,12 +21,12 @@ BIASES, STEPS = (0.5, 0.0, -0.5, -0.8, -1.0, -1.2, -1.5, -2.0), 40
 
 
 def milliseconds(sae, x, dense: bool) -> float:
-    """One step without moving anything: what a batch says, and its sorting."""
+    """Time loss and gradients of one batch, without an update."""
     batch._DENSE_FROM = 0.0 if dense else 1.0
-    began = time.perf_counter()
+    start = time.perf_counter()
     found = batch.loss_and_gradients(sae, x)
     batch.gradients(sae, found)
-    return 1000 * (time.perf_counter() - began)
+    return 1000 * (time.perf_counter() - start)
 
 
 def main() -> None:
@@ -48,7 +48,7 @@ def main() -> None:
 
 if __name__ == "__main__":
     if os.environ.get("MALLOC_TOP_PAD_") is None:
-        # both are of use only from the start of a process on
+        # these take effect only at the start of a process
         os.execve(
             sys.executable, [sys.executable, *sys.argv], {**os.environ, **pinning.environment()}
         )

@@ -1,10 +1,10 @@
-"""Training speed of this repository beside three libraries and plain torch, on one core.
+"""Training speed of this repository, three libraries and plain torch, on one core.
 
     python benchmarks/training/race.py --shapes A B
 
-Every contestant is a process of its own on the same core, with the same allocator, data and
-batches. They take turns, round by round, so that whatever else the machine does hits all alike.
-Each trains one seed, so samples a second are samples times seeds a second.
+Every contestant is a process on the same core, with the same allocator, data and batches. Rounds
+are interleaved, so that other load on the machine affects all equally. Each trains one seed, so
+samples per second are samples times seeds per second.
 """
 
 import argparse
@@ -29,27 +29,27 @@ from seedstability.numerics import pinning
 VERSIONS = ("torch", "numpy", "numba", "dictionary-learning", "sae-lens", "eai-sparsify")
 
 
-class LeftOut(Exception):
-    """A contestant cannot take part; the message says why."""
+class ContestantFailed(Exception):
+    """A contestant failed; the message says why."""
 
 
 class Child:
-    """A contestant's process."""
+    """Process of a contestant."""
 
     def __init__(self, name: str, core: int, pinned: bool):
         self.name, self.core, self.pinned = name, core, pinned
         self.process: subprocess.Popen | None = None
 
-    def ask(self, **told) -> dict:
-        """What it answers; its process is started when it is first asked for something."""
+    def ask(self, **values) -> dict:
+        """Send a command and return the answer; the first command starts the process."""
         if self.process is None:
             self.process = self._start()
-        with suppress(BrokenPipeError):  # it says on its way out why
-            print(json.dumps(told), file=self.process.stdin, flush=True)
+        with suppress(BrokenPipeError):  # its last answer has the error
+            print(json.dumps(values), file=self.process.stdin, flush=True)
         answer = json.loads(self.process.stdout.readline() or '{"error": "its process died"}')
         if "error" in answer:
             self.quit()
-            raise LeftOut(f"{self.name}: {answer['error']}")
+            raise ContestantFailed(f"{self.name}: {answer['error']}")
         return answer
 
     def _start(self) -> subprocess.Popen:
@@ -67,7 +67,7 @@ class Child:
 
 
 def environment(pinned: bool) -> dict[str, str]:
-    """One thread and the same allocator for all; with pins, our stages' instructions too."""
+    """Environment of all contestants: one thread, the same allocator; optionally pinned."""
     settings = pinning.environment()
     if not pinned:
         settings = {name: value for name, value in settings.items() if name not in pinning.pins()}
@@ -76,19 +76,19 @@ def environment(pinned: bool) -> dict[str, str]:
 
 
 def race(children: list[Child], letter: str, rounds: int | None) -> dict[str, dict]:
-    """Speeds of each round and the explained variance at the end, for whoever could take part."""
+    """Measure speeds of each round and final explained variance of all contestants that work."""
     shape, results = SHAPES[letter], {}
     for child in children:
         try:
             child.ask(do="make", shape=letter, seed=0)
             child.ask(do="run", steps=shape.warm_up)
             results[child.name] = {"speeds": []}
-        except LeftOut as why:
+        except ContestantFailed as why:
             print(f"{letter} without {why}", file=sys.stderr)
     racing = [child for child in children if child.name in results]
     for turn in range(rounds or shape.rounds):
         first = turn % max(len(racing), 1)
-        for child in racing[first:] + racing[:first]:  # nobody always runs after the same one
+        for child in racing[first:] + racing[:first]:  # rotate the order
             seconds = child.ask(do="run", steps=shape.steps)["seconds"]
             results[child.name]["speeds"].append(shape.steps * shape.batch / seconds / 1000)
     for child in racing:
@@ -98,7 +98,7 @@ def race(children: list[Child], letter: str, rounds: int | None) -> dict[str, di
 
 
 def table(letter: str, shape: Shape, rounds: int, results: dict[str, dict]) -> str:
-    """The speeds of one shape, and what ours is over the peers'."""
+    """Format the speeds of one shape, and ratios of ours to the peers'."""
     medians = {name: median(result["speeds"]) for name, result in results.items()}
     steps = shape.warm_up + rounds * shape.steps
     lines = [
@@ -123,7 +123,7 @@ def table(letter: str, shape: Shape, rounds: int, results: dict[str, dict]) -> s
 
 
 def about(pinned: bool) -> dict:
-    """What the numbers were measured on."""
+    """Processor and versions."""
     found = {}
     for name in VERSIONS:
         try:
@@ -139,31 +139,33 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=list(SHAPES))
     parser.add_argument("--contestants", nargs="+", choices=NAMES, default=list(NAMES))
-    parser.add_argument("--rounds", type=int, help="instead of each shape's own number")
+    parser.add_argument("--rounds", type=int, help="override each shape's number of rounds")
     parser.add_argument("--core", type=int, default=max(os.sched_getaffinity(0)))
-    parser.add_argument("--pinned", action="store_true", help="with what fixes the bits set")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write every round's speed too")
+    parser.add_argument("--pinned", action="store_true", help="with pinned numerics")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="write the speeds of all rounds to this file"
+    )
     return parser.parse_args()
 
 
 def main() -> None:
-    asked = arguments()
-    children = [Child(name, asked.core, asked.pinned) for name in asked.contestants]
-    told = about(asked.pinned) | {"shapes": {}}
-    print(f"{told['processor']}, one core{', pinned' if asked.pinned else ''}")
+    options = arguments()
+    children = [Child(name, options.core, options.pinned) for name in options.contestants]
+    values = about(options.pinned) | {"shapes": {}}
+    print(f"{values['processor']}, one core{', pinned' if options.pinned else ''}")
     try:
-        for letter in asked.shapes:
-            results = race(children, letter, asked.rounds)
-            told["shapes"][letter] = results
-            rounds = asked.rounds or SHAPES[letter].rounds
+        for letter in options.shapes:
+            results = race(children, letter, options.rounds)
+            values["shapes"][letter] = results
+            rounds = options.rounds or SHAPES[letter].rounds
             print(f"\n{table(letter, SHAPES[letter], rounds, results)}", flush=True)
-    except LeftOut as why:
-        sys.exit(f"given up in the middle of the race: {why}")
+    except ContestantFailed as why:
+        sys.exit(f"the race was aborted: {why}")
     finally:
         for child in children:
             child.quit()
-    if asked.json:
-        asked.json.write_text(json.dumps(told, indent=1) + "\n")
+    if options.json:
+        options.json.write_text(json.dumps(values, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The sizes raced at, and the data: the same numbers in every process, from one generator."""
+"""Shapes and synthetic data of the training benchmarks, equal in every process."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -6,19 +6,19 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-# Far from any seed a contestant draws its start from: with the same seed, torch would give the
-# starting rows the very numbers of the planted directions.
+# Different from the contestants' seeds: with the same seed, torch would initialize rows with the
+# numbers of the planted directions.
 _DATA_SEED, _ORDER_SEED = 715_225_741, 715_225_742
 
 HELD_OUT = 2048
-"""Samples that no contestant trains on; explained variance is measured on them."""
+"""Number of held-out samples, for explained variance."""
 _FEATURES_PER_SAMPLE = 16
 _NOISE = 0.3
-"""Length of the noise beside a signal of length one: a tenth of the variance, nearly."""
+"""Norm of the noise relative to the signal: nearly a tenth of the variance."""
 
 
 class Shape(NamedTuple):
-    """One size of dictionary, and how long it is raced."""
+    """Size of a dictionary and length of its benchmark."""
 
     width: int
     latents: int
@@ -26,13 +26,13 @@ class Shape(NamedTuple):
     batch: int
     samples: int
     warm_up: int
-    """Steps before the first round, not timed: compilers, allocators and caches settle."""
+    """Untimed steps before the first round."""
     steps: int
-    """Steps in one round."""
+    """Steps per round."""
     rounds: int
 
 
-# Steps are such that A, B and C together take about ten minutes on one core.
+# A, B and C together take about ten minutes on one core.
 SHAPES = {
     "A": Shape(128, 1024, 32, 256, samples=40_000, warm_up=50, steps=400, rounds=7),
     "B": Shape(768, 3072, 32, 1024, samples=20_000, warm_up=5, steps=25, rounds=5),
@@ -41,11 +41,11 @@ SHAPES = {
 
 
 def data(shape: Shape) -> tuple[Tensor, Tensor]:
-    """Activations to train on, and those held out.
+    """Draw activations for training and held-out activations.
 
-    A sample is a sum of a few planted directions, four times as many as dimensions and some far
-    more frequent than others, plus noise. Directions lean towards the first coordinates, as the
-    spectrum of real activations does. The root mean square of all entries is one.
+    A sample is a sum of a few planted directions plus noise. There are four times as many
+    directions as dimensions, with frequencies that follow a power law and a decaying spectrum as in
+    real activations. The root mean square of all entries is one.
     """
     generator = torch.Generator().manual_seed(_DATA_SEED)
     planted, samples = 4 * shape.width, shape.samples + HELD_OUT
@@ -69,7 +69,7 @@ def data(shape: Shape) -> tuple[Tensor, Tensor]:
 
 
 def batches(x: Tensor, size: int) -> Iterator[Tensor]:
-    """Batches without end, a new shuffle every epoch; what does not fill a batch is left out."""
+    """Iterate over batches without end, reshuffled every epoch; incomplete batches are dropped."""
     generator = torch.Generator().manual_seed(_ORDER_SEED)
     while True:
         order = torch.randperm(len(x), generator=generator)
@@ -78,7 +78,7 @@ def batches(x: Tensor, size: int) -> Iterator[Tensor]:
 
 
 def explained_variance(reconstruct, x: Tensor) -> float:
-    """One minus the squared error over the variance around the mean."""
+    """Explained variance: one minus the squared error over the variance."""
     with torch.no_grad():
         error = sum((part - reconstruct(part)).square().sum().item() for part in x.split(512))
     return 1 - error / (x - x.mean(0)).square().sum().item()

@@ -1,13 +1,12 @@
-"""Whom the race knows. Each module has a class `Contestant`.
+"""Contestants of the training benchmark. Each module has a class `Contestant`.
 
-    Contestant(x, shape, seed)   a fresh dictionary, before its first step
-    .train(batches)              trains on them one by one until there are no more
-    .reconstruct(x)              what the dictionary makes of samples
+    Contestant(x, shape, seed)   an SAE before its first step
+    .train(batches)              train on all batches
+    .reconstruct(x)              reconstruct samples
 
-The batches say when a step begins and ends, so a library that owns its loop is timed in that loop.
-All train TopK on float32 with Adam at one constant rate and no auxiliary loss. What a library
-does by default and ours does not is switched off where it can be; what ours does beyond that
-stays on.
+Steps are timed by the iteration over batches, also inside a library's own loop. All train TopK in
+float32 with Adam at the same constant learning rate and without auxiliary loss. Features of a
+library that ours lacks are switched off if possible; further features of ours stay on.
 """
 
 LEARNING_RATE = 3e-4

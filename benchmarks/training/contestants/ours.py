@@ -1,4 +1,4 @@
-"""This repository's trainer, as `train` drives it."""
+"""This repository's `SAETrainer`."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from seedstability.dictionaries.training.sae_trainer import SAETrainer
 
 
 class Contestant:
-    """A trainer and its steps."""
+    """Steps of an `SAETrainer`."""
 
     select = staticmethod(sparse_latents.topk)
 
@@ -22,12 +22,12 @@ class Contestant:
             k=shape.k,
             batch_size=shape.batch,
             learning_rate=LEARNING_RATE,
-            normalize_activations=False,  # the data have a root mean square of one as they are
+            normalize_activations=False,  # the data have a root mean square of one
             auxk=0,
         )
         samples = InMemory(x)
-        begun = initial_sae(samples, activation_scaling(samples, config), config, seed)
-        self.trainer = SAETrainer(begun, str(seed), select=self.select)
+        initial = initial_sae(samples, activation_scaling(samples, config), config, seed)
+        self.trainer = SAETrainer(initial, str(seed), select=self.select)
 
     def train(self, batches):
         for batch in batches:

@@ -1,4 +1,4 @@
-"""This repository's trainer with screening: most latents are ruled out before they are computed."""
+"""This repository's `SAETrainer` with screened TopK."""
 
 from contestants import ours
 from seedstability.dictionaries.screening import ScreenedTopK

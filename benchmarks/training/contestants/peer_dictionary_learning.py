@@ -9,7 +9,7 @@ _FOREVER = 10**9
 
 
 class Contestant:
-    """`trainSAE` makes the trainer itself and gives nothing back, so the trainer is caught."""
+    """`trainSAE` makes its own trainer and returns nothing, so `_make` records the trainer."""
 
     def __init__(self, x, shape, seed):
         self.made = []
@@ -19,12 +19,12 @@ class Contestant:
             "activation_dim": shape.width,
             "dict_size": shape.latents,
             "k": shape.k,
-            "layer": 0,  # these two are only written down
+            "layer": 0,  # these two are only recorded
             "lm_name": "none",
             "lr": LEARNING_RATE,
             "warmup_steps": 0,
             "auxk_alpha": 0,
-            # a running mean for inference, which no one else takes
+            # no running threshold for inference
             "threshold_start_step": _FOREVER,
             "seed": seed,
             "device": "cpu",

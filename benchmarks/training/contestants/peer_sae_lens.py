@@ -13,7 +13,7 @@ _FOREVER = 10**9
 
 
 class Contestant:
-    """Latents held dense, its default."""
+    """Dense latents, the default."""
 
     sparse = False
 
@@ -28,7 +28,7 @@ class Contestant:
             use_sparse_activations=self.sparse,
             decoder_init_norm=1.0,
             aux_loss_coefficient=0.0,
-            rescale_acts_by_decoder_norm=False,  # its way to unit norm; faster without
+            rescale_acts_by_decoder_norm=False,  # a replacement of unit norm; faster without
         )
         self.sae = TopKTrainingSAE(config)
         self.settings = SAETrainerConfig(
@@ -38,11 +38,11 @@ class Contestant:
             lr_end=LEARNING_RATE,
             device="cpu",
             dead_feature_window=_FOREVER,
-            feature_sampling_window=_FOREVER,  # else a histogram is made, and thrown away
+            feature_sampling_window=_FOREVER,  # avoids an unused histogram
         )
 
     def train(self, batches):
-        with suppress(StopIteration):  # it asks for more than there is
+        with suppress(StopIteration):  # it requests more batches than there are
             SAETrainer(self.settings, self.sae, iter(batches)).fit()
 
     def reconstruct(self, x):

@@ -1,7 +1,7 @@
-"""eai-sparsify 1.3.3: its SparseCoder, stepped by hand, for its own loop wants a language model.
+"""eai-sparsify 1.3.3: its SparseCoder with our loop, since its own loop needs a language model.
 
-Its loop also takes the parallel part from the decoder's gradient. That is left out, in its favour,
-and so is its default optimiser for Adam, which all others use.
+Its loop also removes the parallel component of the decoder's gradient; that is left out in its
+favor. Adam replaces its default optimizer, as for all others.
 """
 
 import os
@@ -15,7 +15,7 @@ from contestants import LEARNING_RATE
 
 
 class Contestant:
-    """The steps of its trainer that belong to the dictionary."""
+    """The steps of its trainer on the SAE."""
 
     def __init__(self, x, shape, seed):
         torch.manual_seed(seed)

@@ -1,4 +1,4 @@
-"""What one would write in an afternoon: TopK in dense autograd, and torch's fused Adam."""
+"""Plain torch: TopK with dense autograd and fused Adam."""
 
 import torch
 
@@ -6,7 +6,7 @@ from contestants import LEARNING_RATE
 
 
 class Contestant:
-    """Tied start, bias before the encoder, rows of length one."""
+    """Tied initialization, bias before the encoder, unit-norm decoder rows."""
 
     def __init__(self, x, shape, seed):
         torch.manual_seed(seed)

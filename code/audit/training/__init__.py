@@ -1,1 +1,1 @@
-"""Dictionaries trained as stages: settings and activations in, arrays out."""
+"""Training stages of the audit: SAEs, controls, pooled dictionaries and variants."""

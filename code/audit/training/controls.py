@@ -1,7 +1,7 @@
-"""Dictionaries that owe nothing to the training of an SAE.
+"""Control dictionaries, made without training an SAE.
 
-What a trained dictionary shares with another seed's may come from the data alone. Each control
-takes its directions from the data more directly than an SAE does, or not at all.
+Similarity between seeds may come from the data alone. Each control takes its directions directly
+from the data, or draws them at random.
 """
 
 import warnings
@@ -19,17 +19,16 @@ from seedstability.dictionaries.sae import SAE, check
 from seedstability.errors import UserError
 
 _RANK_TOLERANCE = 1e-3
-"""Singular values below this share of the largest are not data: whitened, they would be noise."""
+"""Singular values below this share of the largest are noise, which whitening would amplify."""
 
 
 def control(activations: Float[Tensor, "m d"], config: ControlConfig, seed: int) -> SAE:
-    """The dictionary of one seed, used as a TopK SAE: centered samples in, the k largest kept.
+    """Make the control dictionary of one seed, as a TopK SAE on centered samples.
 
-    One gain for all latents, fitted by least squares, makes its reconstructions as good as such
-    rows allow that were never trained to share a sample between them.
+    The encoder has one gain for all latents, fitted by least squares.
 
     Raises:
-        UserError: for an unknown kind, or more rows than there are samples to make them from.
+        UserError: an unknown kind, or more latents than samples.
     """
     makers = {
         "data_points": _data_points,
@@ -43,10 +42,10 @@ def control(activations: Float[Tensor, "m d"], config: ControlConfig, seed: int)
     check(config.dictionary, d)
     if config.kind in ("data_points", "kmeans") and config.n_latents > m:
         raise UserError(
-            f"{config.n_latents} latents from {m} samples; at most {m} can be had for {config.kind}"
+            f"{config.n_latents} latents from {m} samples; {config.kind} allows at most {m}"
         )
     mean = activations.mean(0)
-    # Linear algebra of SciPy's and scikit-learn's own threads sums in an order of its own.
+    # The order of sums in SciPy and scikit-learn depends on their number of threads.
     with threadpool_limits(1):
         encoder, decoder = makers[config.kind](activations - mean, config.n_latents, seed)
     n = len(decoder)
@@ -62,13 +61,13 @@ def _data_points(x: Tensor, n: int, seed: int) -> tuple[Tensor, Tensor]:
 
 
 def _random(x: Tensor, n: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Directions uniform on the sphere."""
+    """Directions drawn uniformly on the sphere."""
     generator = torch.Generator().manual_seed(seed)
     return _tied(torch.randn(n, x.shape[1], generator=generator))
 
 
 def _kmeans(x: Tensor, n: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Centroids of Lloyd's algorithm from one random start, k-means++."""
+    """Centroids of Lloyd's algorithm from one k-means++ initialization."""
     from sklearn.cluster import KMeans
 
     found = KMeans(n, n_init=1, max_iter=50, random_state=seed).fit(x.numpy())
@@ -76,8 +75,10 @@ def _kmeans(x: Tensor, n: int, seed: int) -> tuple[Tensor, Tensor]:
 
 
 def _ica(x: Tensor, n: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Independent components (FastICA, log cosh), each with both signs, for latents are not
-    negative: first all of one sign, then all of the other, 2·min(rank, n/2) rows."""
+    """Independent components (FastICA, log cosh) with both signs, since latents are not negative.
+
+    Returns 2·min(rank, n/2) rows: all of one sign first, then all of the other.
+    """
     from sklearn.decomposition import FastICA
     from sklearn.exceptions import ConvergenceWarning
 
@@ -86,10 +87,10 @@ def _ica(x: Tensor, n: int, seed: int) -> tuple[Tensor, Tensor]:
     rank = int((singular > _RANK_TOLERANCE * singular[0]).sum())
     components = max(1, min(rank, n // 2))
     with warnings.catch_warnings():
-        # Where it has not converged after so many rounds, that is part of what a seed changes.
+        # Without convergence the result depends on the seed, which is part of the control.
         warnings.simplefilter("ignore", ConvergenceWarning)
         ica = FastICA(components, whiten="unit-variance", max_iter=200, random_state=seed)
-        # It divides by all singular values, zeros too, before it takes the first ones.
+        # FastICA divides by all singular values, including zeros, before it selects the first ones.
         with np.errstate(divide="ignore", invalid="ignore"):
             ica.fit(values)
     lengths = np.linalg.norm(ica.mixing_, axis=0)[:, None]
@@ -99,6 +100,6 @@ def _ica(x: Tensor, n: int, seed: int) -> tuple[Tensor, Tensor]:
 
 
 def _tied(rows: Float[Tensor, "n d"]) -> tuple[Tensor, Tensor]:
-    """Unit rows, to read with and to write with."""
+    """Unit rows as encoder and decoder."""
     unit = rows / rows.norm(dim=1, keepdim=True).clamp_min(torch.finfo(torch.float32).tiny)
     return unit, unit.clone()

@@ -13,7 +13,8 @@ class ControlConfig:
     kind: Literal["data_points", "kmeans", "ica", "random_decoder"] = "data_points"
     """Centered samples, k-means centroids, independent components, or directions on the sphere."""
     n_latents: int = 1024
-    """Number of latents. `ica` gives both signs of each component, at most twice the data's rank."""
+    """Number of latents. `ica` gives both signs of each component, at most twice the data's
+    rank."""
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     """One dictionary per seed."""
     k: int = 32

@@ -1,4 +1,4 @@
-"""Stage: train on from dictionaries that are there already."""
+"""Stage: fine-tune given dictionaries."""
 
 import os
 from collections.abc import Mapping
@@ -17,18 +17,18 @@ def finetune(
     dictionaries: Mapping[str, np.ndarray],
     activations: Mapping[str, np.ndarray],
 ) -> dict[str, Any]:
-    """Train each of several dictionaries on.
+    """Fine-tune several dictionaries.
 
     Args:
-        config: the training.
-        dictionaries: where each begins, in the layout of `training.stages:train`.
-        activations: as there.
+        config: settings of the training.
+        dictionaries: the initial dictionaries, as `training.stages:train` returns them.
+        activations: as for `training.stages:train`.
 
     Returns:
-        As `training.stages:train`, without trace; `initial_decoder` is where each began.
+        As `training.stages:train`, without trace; `initial_decoder` are the given decoders.
 
     Raises:
-        UserError: where there are not as many dictionaries as seeds, or of another shape.
+        UserError: the number of dictionaries differs from that of seeds, or shapes differ.
     """
     training = config.training
     initial_saes = saes(dictionaries, training.dictionary)

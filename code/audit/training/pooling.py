@@ -1,9 +1,8 @@
-"""One dictionary from several seeds': cluster their latents, keep what most seeds have, refit.
+"""Pooling of several seeds: cluster their latents, keep the clusters that recur most, refit.
 
-The fourth report proposes to pool the distinct latents of several seeds without saying how. This is
-the plainest way we know: average-linkage clusters by the cosine of decoder rows, a vote of each
-seed that has a latent in the cluster, the mean of a cluster's encoders and decoders, and a
-decoder refitted by least squares.
+The fourth report proposes to pool the distinct latents of several seeds, but gives no method. This
+is a simple one: average-linkage clusters by cosine of decoder rows; one vote per seed with a latent
+in the cluster; the mean encoder and decoder of each cluster; a decoder refitted by least squares.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,25 +28,25 @@ _BATCH = 4096
 
 
 class Pool(NamedTuple):
-    """The live latents of the seeds of one group."""
+    """Live latents of the seeds of one group."""
 
     saes: Sequence[SAE]
     """The dictionaries."""
     seed: Int[ndarray, " m"]
-    """Of which of them each latent is."""
+    """Dictionary of each latent."""
     latent: Int[ndarray, " m"]
-    """Its place there."""
+    """Index of each latent in its dictionary."""
     firings: Float[ndarray, " m"]
-    """How often it fired in the last epoch of its training."""
+    """Firings of each latent in the last epoch of training."""
 
 
 class Clusters(NamedTuple):
-    """Latents that point the same way, over seeds."""
+    """Clusters of similar latents of several seeds."""
 
     members: list[Int[ndarray, " some"]]
-    """Places in the pool; the clusters with most votes first, by firings where votes are equal."""
+    """Indices in the pool; clusters sorted by votes, ties by firings."""
     votes: Int[ndarray, " clusters"]
-    """Seeds that have a latent in each."""
+    """Number of seeds with a latent in each cluster."""
 
 
 def pool(
@@ -55,21 +54,20 @@ def pool(
     dictionaries: Mapping[str, np.ndarray],
     activations: Mapping[str, np.ndarray],
 ) -> dict[str, Any]:
-    """One dictionary for each group of seeds.
+    """Pool each group of seeds into one dictionary.
 
     Args:
-        config: groups, and how latents are chosen.
-        dictionaries: as `training.stages:train` returns them, firings included.
+        config: groups, and the selection of latents.
+        dictionaries: as `training.stages:train` returns them, with firings.
         activations: `train` [samples, d], to which decoders are refitted.
 
     Returns:
-        As `training.stages:train`, with groups [G] in the place of seeds and without trace and
-        firings; `initial_decoder` holds directions uniform on the sphere. And `votes` [G, n],
-        of each latent kept (0 where nobody voted), `clusters` [G] and `pooled` [G], the number of
-        clusters and of latents they were made of.
+        As `training.stages:train`, with groups [G] instead of seeds, without trace and firings;
+        `initial_decoder` are random directions. Also `votes` [G, n] of the latents kept (0 without
+        votes), `clusters` [G] and `pooled` [G], the numbers of clusters and of latents pooled.
 
     Raises:
-        UserError: for fewer seeds than a group has, or dictionaries without a row for each latent.
+        UserError: fewer seeds than `group_size`, or fewer clusters than latents.
     """
     trained = saes(dictionaries, config.dictionary)
     if not 2 <= config.group_size <= len(trained):
@@ -79,20 +77,20 @@ def pool(
         )
     x = tensor(activations["train"])
     groups = range(len(trained) // config.group_size)
-    made, voted, sizes = [], [], []
+    pooled_saes, voted, sizes = [], [], []
     for group in groups:
         some = slice(group * config.group_size, (group + 1) * config.group_size)
-        pooled = pool_of(trained[some], dictionaries["last_epoch_firings"][some])
+        pooled = live_latents(trained[some], dictionaries["last_epoch_firings"][some])
         clusters = cluster(pooled, config.cosine, config.dictionary.n_latents)
-        sae, votes = _chosen(pooled, clusters, config, group)
-        made.append(refitted(sae, x, config.ridge) if config.refit else sae)
+        sae, votes = _select_latents(pooled, clusters, config, group)
+        pooled_saes.append(refit_decoder(sae, x, config.ridge) if config.refit else sae)
         voted.append(votes)
         sizes.append((len(clusters.members), len(pooled.seed)))
         report(group + 1, len(groups))
-    n, d = made[0].decoder.shape
+    n, d = pooled_saes[0].decoder.shape
     blank = replace(config.dictionary, n_latents=n, k=min(config.dictionary.k, n))
     return {
-        **stacked(made),
+        **stacked(pooled_saes),
         INITIAL: stack(initialize(blank, d, group).decoder for group in groups),
         "votes": np.stack(voted),
         "clusters": np.array([clusters for clusters, _ in sizes]),
@@ -100,15 +98,17 @@ def pool(
     }
 
 
-def pool_of(dictionaries: Sequence[SAE], firings: Int[ndarray, "S n"]) -> Pool:
-    """The latents of several dictionaries that fire."""
+def live_latents(dictionaries: Sequence[SAE], firings: Int[ndarray, "S n"]) -> Pool:
+    """Pool the latents of several dictionaries that fire."""
     seed, latent = np.nonzero(firings)
     return Pool(dictionaries, seed, latent, firings[seed, latent].astype(float))
 
 
 def cluster(pooled: Pool, cosine: float, at_least: int = 1) -> Clusters:
-    """Average-linkage clusters of decoder rows, joined down to a mean cosine of `cosine`, but only
-    until `at_least` of them are left."""
+    """Cluster decoder rows by average linkage, down to a mean cosine of `cosine`.
+
+    Stops when `at_least` clusters are left.
+    """
     rows = normalize_rows(_rows(pooled, "decoder")).double().numpy()
     links = hierarchy.linkage(rows, "average", metric="cosine")
     labels = hierarchy.fcluster(links, 1 - cosine, "distance")
@@ -118,13 +118,13 @@ def cluster(pooled: Pool, cosine: float, at_least: int = 1) -> Clusters:
     members = np.split(order, np.flatnonzero(np.diff(labels[order])) + 1)
     votes = np.array([len(np.unique(pooled.seed[each])) for each in members])
     mass = np.array([pooled.firings[each].sum() for each in members])
-    # Firings are whole numbers, so that which of two clusters comes first hangs on no rounding.
+    # Firings are whole numbers, so the ranking does not depend on rounding.
     ranked = np.lexsort((-mass, -votes))
     return Clusters([members[i] for i in ranked], votes[ranked])
 
 
-def averaged(dictionaries: Sequence[SAE]) -> SAE:
-    """The mean of each latent of the first and its partners in the others, matched one to one."""
+def average(dictionaries: Sequence[SAE]) -> SAE:
+    """Average each latent of the first dictionary with its one-to-one partners in the others."""
     first = dictionaries[0]
     partners = [match(first.decoder, other.decoder).partner for other in dictionaries[1:]]
     parts = {
@@ -137,25 +137,25 @@ def averaged(dictionaries: Sequence[SAE]) -> SAE:
         ).mean(0)
         for name in ("encoder", "encoder_bias", "decoder", "threshold")
     }
-    return _unit(SAE(**parts, decoder_bias=_mean_bias(dictionaries), config=first.config))
+    return _normalized(SAE(**parts, decoder_bias=_mean_bias(dictionaries), config=first.config))
 
 
-def merged(pooled: Pool, members: Sequence[Int[ndarray, " some"]]) -> SAE:
-    """One latent for each set of members: the mean of their encoders, biases and decoders."""
+def merge(pooled: Pool, members: Sequence[Int[ndarray, " some"]]) -> SAE:
+    """Merge each set of members into one latent: mean encoder, bias and decoder."""
     config = pooled.saes[0].config
     parts = {
         name: torch.stack([_rows(pooled, name)[torch.from_numpy(each)].mean(0) for each in members])
         for name in ("encoder", "encoder_bias", "decoder", "threshold")
     }
     settings = replace(config, n_latents=len(members), k=min(config.k, len(members)))
-    return _unit(SAE(**parts, decoder_bias=_mean_bias(pooled.saes), config=settings))
+    return _normalized(SAE(**parts, decoder_bias=_mean_bias(pooled.saes), config=settings))
 
 
-def refitted(sae: SAE, x: Float[Tensor, "m d"], ridge: float) -> SAE:
-    """`sae` with the decoder and bias that reconstruct `x` from its codes with least squares.
+def refit_decoder(sae: SAE, x: Float[Tensor, "m d"], ridge: float) -> SAE:
+    """Refit decoder and bias of `sae` on `x` by least squares from its latents.
 
-    A latent's length moves into its encoder, so that rows have length one again; one that
-    never fires keeps its row.
+    Rows are normalized, and their lengths multiply the encoder. A latent that never fires keeps its
+    row.
     """
     n = len(sae.decoder)
     moments = torch.zeros(n + 1, n + 1, dtype=torch.float64)
@@ -168,29 +168,29 @@ def refitted(sae: SAE, x: Float[Tensor, "m d"], ridge: float) -> SAE:
     moments.diagonal()[:n] += ridge * moments.diagonal()[:n].mean()
     solved = torch.linalg.solve(moments, target).float()
     decoder = torch.where(fires[:, None], solved[:n], sae.decoder)
-    return _unit(replace(sae, decoder=decoder, decoder_bias=solved[n]), keep_length=True)
+    return _normalized(replace(sae, decoder=decoder, decoder_bias=solved[n]), keep_length=True)
 
 
-def _chosen(
+def _select_latents(
     pooled: Pool, clusters: Clusters, config: PoolingConfig, group: int
 ) -> tuple[SAE, Int[ndarray, " n"]]:
-    """The dictionary of one group, and the votes of each of its latents."""
+    """Select the latents of one group; returns the dictionary and the votes of its latents."""
     n = config.dictionary.n_latents
     if config.choose == "average":
-        return averaged(pooled.saes), np.full(n, len(pooled.saes))
+        return average(pooled.saes), np.full(n, len(pooled.saes))
     if config.choose == "drawn":
         drawn = np.random.default_rng((config.seed, group)).permutation(len(pooled.seed))[:n]
-        return merged(pooled, np.split(drawn, len(drawn))), np.ones(len(drawn), int)
+        return merge(pooled, np.split(drawn, len(drawn))), np.ones(len(drawn), int)
     if len(clusters.members) < n:
         raise UserError(
-            f"group {group} has {len(pooled.seed)} latents in {len(clusters.members)} directions; "
-            f"{n} are wanted"
+            f"group {group} has {len(pooled.seed)} latents in {len(clusters.members)} clusters; "
+            f"n_latents is {n}, it must be at most that"
         )
-    return merged(pooled, clusters.members[:n]), clusters.votes[:n]
+    return merge(pooled, clusters.members[:n]), clusters.votes[:n]
 
 
 def _rows(pooled: Pool, name: str) -> Tensor:
-    """One part of all latents of the pool."""
+    """One parameter of all latents of the pool."""
     parts = torch.stack([getattr(sae, name) for sae in pooled.saes])
     return parts[torch.from_numpy(pooled.seed), torch.from_numpy(pooled.latent)]
 
@@ -199,11 +199,10 @@ def _mean_bias(dictionaries: Sequence[SAE]) -> Float[Tensor, " d"]:
     return torch.stack([sae.decoder_bias for sae in dictionaries]).mean(0)
 
 
-def _unit(sae: SAE, keep_length: bool = False) -> SAE:
-    """Decoder rows at length one; `keep_length` has the encoder write what they lose.
+def _normalized(sae: SAE, keep_length: bool = False) -> SAE:
+    """Normalize decoder rows; with `keep_length` their lengths multiply the encoder.
 
-    Without it a mean of directions that differ only shortens the row, and says nothing of
-    how strongly the latent should write.
+    The length of a mean of different directions has no meaning, so it is dropped by default.
     """
     length = sae.decoder.norm(dim=1).clamp_min(torch.finfo(torch.float32).tiny)
     unit = replace(sae, decoder=sae.decoder / length[:, None])

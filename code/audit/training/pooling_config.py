@@ -1,4 +1,4 @@
-"""How one dictionary is made of several seeds', as plain settings. No torch here."""
+"""Settings of pooling and of fine-tuning."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,31 +8,30 @@ from seedstability.dictionaries.config import TOPK, DictionaryConfig, TrainingCo
 
 @dataclass(frozen=True)
 class PoolingConfig:
-    """Groups of seeds, one pooled dictionary for each."""
+    """Settings of pooling: one pooled dictionary per group of seeds."""
 
     dictionary: DictionaryConfig = TOPK
-    """How the dictionaries encode; the pooled ones have as many latents, or fewer."""
+    """Settings of the dictionaries. Pooled ones have as many latents, or fewer."""
     group_size: int = 4
-    """Seeds of a group: the first so many, the next so many, and so on; a rest is left out."""
+    """Number of seeds per group; groups are consecutive, and a remainder is left out."""
     choose: Literal["votes", "average", "drawn"] = "votes"
-    """`votes` clusters the latents of all seeds of a group and keeps the clusters in which most
-    seeds have one; `average` matches every seed one to one with the group's first and takes the
-    mean of partners; `drawn` takes latents of any seed at random, as the control that knows
-    nothing of who agrees."""
+    """Selection of latents. `votes` clusters the latents of all seeds of a group and keeps the
+    clusters with latents of most seeds; `average` matches every seed one to one with the group's
+    first and averages partners; `drawn` draws latents of any seed at random, as a control."""
     cosine: float = 0.7
-    """Mean cosine between two clusters' latents down to which they are joined."""
+    """Mean cosine down to which clusters are merged."""
     refit: bool = True
-    """Fit the decoder to the codes by least squares afterwards."""
+    """Refit the decoder to the latents by least squares."""
     ridge: float = 1e-6
-    """Added to the codes' second moments for that, as a share of their mean."""
+    """Ridge penalty of that fit, relative to the mean second moment of the latents."""
     seed: int = 0
-    """Draws what is `drawn`."""
+    """Seed of the selection `drawn`."""
 
 
 @dataclass(frozen=True)
 class FinetuneConfig:
-    """Training that begins at dictionaries that are there already."""
+    """Settings of fine-tuning given dictionaries."""
 
     training: TrainingConfig
-    """As for a training from the start; one of `seeds` for each dictionary, in their order. What
-    the seeds would draw as a start is not read."""
+    """Settings of training, with one of `seeds` per dictionary, in order. Initial SAEs are the
+    given dictionaries."""

@@ -1,4 +1,4 @@
-"""The autoencoders of Song et al. (2025) on synthetic data: the recipe of `song_config.py`.
+"""SAEs of Song et al. (2025) on synthetic data, trained with the recipe of `song_config.py`.
 
 With X the samples, b samples of d coordinates, and for each seed E and e the encoder, D and c the
 decoder,
@@ -6,8 +6,8 @@ decoder,
     f = ReLU((X − c) Eᵀ + e), all but the k largest of a sample set to 0 with TopK,
     loss = mean over entries of (f D + c − X)² + l1 · mean over samples of Σ f.
 
-All seeds take their steps together. The gradient is written out, which is several times as fast as
-autograd here; a test holds it against autograd's.
+All seeds take their steps together. The gradient is explicit, which is several times as fast as
+autograd here; a test compares the two.
 """
 
 import math
@@ -24,11 +24,11 @@ from seedstability.errors import UserError
 from seedstability.progress import report
 
 _BETAS, _EPSILON = (0.9, 0.999), 1e-8
-_STEPS_AT_ONCE = 50
+_REPORT_EVERY = 50
 
 
 class Parameters(NamedTuple):
-    """What S dictionaries learn."""
+    """Parameters of S dictionaries."""
 
     encoder: Float[Tensor, "S n d"]
     """E."""
@@ -41,7 +41,7 @@ class Parameters(NamedTuple):
 
 
 def song(config: SongConfig, activations: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Train one dictionary for each seed.
+    """Train one dictionary per seed.
 
     Returns:
         As `training.stages:train`: `encoder`, `decoder`, `initial_decoder` [S, n, d],
@@ -49,12 +49,12 @@ def song(config: SongConfig, activations: Mapping[str, np.ndarray]) -> dict[str,
         `decoder` [T, S, n, d].
 
     Raises:
-        UserError: for sizes that describe no dictionary, or a loss that is not finite.
+        UserError: invalid settings, or weights that are not finite.
     """
     _check(config)
     x = torch.from_numpy(np.array(activations["train"]))
-    starts = [_start(config, x.shape[1], seed) for seed in config.seeds]
-    parameters = Parameters(*(torch.stack(parts) for parts in zip(*starts, strict=True)))
+    initial_parts = [_initial(config, x.shape[1], seed) for seed in config.seeds]
+    parameters = Parameters(*(torch.stack(parts) for parts in zip(*initial_parts, strict=True)))
     initial = parameters.decoder.clone()
     kept = {0: initial} if 0 in config.trace_steps else {}
     adam = _Adam(parameters, config.learning_rate)
@@ -62,8 +62,8 @@ def song(config: SongConfig, activations: Mapping[str, np.ndarray]) -> dict[str,
         adam.step(gradient(parameters, x, config))
         if step in config.trace_steps:
             kept[step] = parameters.decoder.clone()
-        if step % _STEPS_AT_ONCE == 0 or step == config.steps:
-            _finite(parameters, step)
+        if step % _REPORT_EVERY == 0 or step == config.steps:
+            _check_finite(parameters, step)
             report(step, config.steps)
     biases = parameters.encoder_bias[..., 0], parameters.decoder_bias[..., 0]
     return {
@@ -85,7 +85,7 @@ def song(config: SongConfig, activations: Mapping[str, np.ndarray]) -> dict[str,
 def latents(
     parameters: Parameters, x: Float[Tensor, "b d"], config: SongConfig
 ) -> Float[Tensor, "S n b"]:
-    """f of each dictionary, samples last."""
+    """Compute latents f of each dictionary, samples last."""
     offset = parameters.encoder_bias - parameters.encoder @ parameters.decoder_bias
     f = torch.baddbmm(offset, parameters.encoder, x.T.expand(len(offset), -1, -1)).relu_()
     if config.architecture == "topk" and config.k < config.n_latents:
@@ -94,7 +94,7 @@ def latents(
 
 
 def gradient(parameters: Parameters, x: Float[Tensor, "b d"], config: SongConfig) -> Parameters:
-    """Of the loss of each dictionary, which latents are kept held fixed."""
+    """Compute the gradient of each dictionary's loss, with the selection of latents held fixed."""
     f = latents(parameters, x, config)
     error = torch.baddbmm(parameters.decoder_bias, parameters.decoder.mT, f) - x.T
     error *= 2 / x.numel()
@@ -108,10 +108,10 @@ def gradient(parameters: Parameters, x: Float[Tensor, "b d"], config: SongConfig
 
 
 def kth_largest(f: Float[Tensor, "S n b"], k: int) -> Float[Tensor, "S 1 b"]:
-    """Of each sample's latents, none of which is negative.
+    """Find the k-th largest latent of each sample; latents are not negative.
 
-    Latent after latent is sorted in among the k largest so far, all samples at once: on a CPU a
-    third of the time of torch's selection for k = 3.
+    Latents are inserted into the sorted k largest so far, for all samples at once. On a CPU this
+    takes a third of the time of torch's selection for k = 3.
     """
     largest = [torch.zeros_like(f[:, 0]) for _ in range(k)]
     for latent in f.unbind(1):
@@ -138,24 +138,24 @@ class _Adam:
             p.addcdiv_(m, (v / second).sqrt_().add_(_EPSILON), value=-self._rate / first)
 
 
-def _start(config: SongConfig, d: int, seed: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """One dictionary before its first step, its numbers drawn in the order of their code."""
+def _initial(config: SongConfig, d: int, seed: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Initialize one dictionary, with random draws in the order of their code."""
     generator = torch.Generator().manual_seed(seed)
     n = config.n_latents
 
     def uniform(*size: int, fan_in: int) -> Tensor:
-        # torch.nn.Linear draws weights and biases uniformly within one over the root of its inputs
-        reach = 1 / math.sqrt(fan_in)
-        return torch.empty(size).uniform_(-reach, reach, generator=generator)
+        # as torch.nn.Linear draws weights and biases
+        bound = 1 / math.sqrt(fan_in)
+        return torch.empty(size).uniform_(-bound, bound, generator=generator)
 
     if config.architecture == "relu":
-        uniform(n, d, fan_in=d)  # two layers' weights, which they then replace
+        uniform(n, d, fan_in=d)  # draws of weights that their code then replaces
         bias = uniform(n, fan_in=d)
         uniform(d, n, fan_in=n)
         columns = torch.randn(d, n, generator=generator)
     else:
         columns, bias = uniform(d, n, fan_in=n), torch.zeros(n)
-    rows = (columns / columns.norm(dim=0, keepdim=True) * config.start_length).T.contiguous()
+    rows = (columns / columns.norm(dim=0, keepdim=True) * config.initial_row_length).T.contiguous()
     return rows.clone(), bias[:, None], rows, torch.zeros(d, 1)
 
 
@@ -163,12 +163,12 @@ def _check(config: SongConfig) -> None:
     if not config.seeds or config.n_latents < 1 or config.steps < 0:
         raise UserError(
             f"{len(config.seeds)} seeds, {config.n_latents} latents and {config.steps} steps "
-            "train nothing; name at least one seed and one latent"
+            "train nothing; need at least one seed and one latent"
         )
     if config.architecture == "topk" and not 1 <= config.k <= config.n_latents:
         raise UserError(f"k is {config.k}; it must be between 1 and {config.n_latents}")
 
 
-def _finite(parameters: Parameters, step: int) -> None:
+def _check_finite(parameters: Parameters, step: int) -> None:
     if not all(torch.isfinite(p).all() for p in parameters):
-        raise UserError(f"after step {step} some weight is not finite; take a lower learning rate")
+        raise UserError(f"step {step}: a weight is not finite; lower the learning rate")

@@ -1,8 +1,8 @@
-"""Training as stages: settings and activations in, arrays out.
+"""Training stages: settings and activations in, arrays out.
 
-`activations` is what an activations stage of the subjects returns: `train` and `heldout`, each
-float32[samples, d]. Dictionaries are trained on the first, or on the store that it is a part of;
-what is traced is measured on the second.
+`activations` are the result of a subject's activations stage: `train` and `heldout`, each
+float32[samples, d]. Dictionaries are trained on `train`, or on the store that it is a part of;
+traces are measured on `heldout`.
 """
 
 import os
@@ -33,22 +33,22 @@ from seedstability.progress import report
 from seedstability.stability.chance.closed_form import chance_level
 
 PARTS = ("encoder", "encoder_bias", "decoder", "decoder_bias", "threshold")
-"""The tensors of an SAE."""
+"""Names of the tensors of an SAE."""
 INITIAL = "initial_decoder"
-"""The decoder before the first step."""
+"""Name of the decoder before the first step."""
 TRACED = ("explained_variance", "explained_variance_scalar_mean", "mse", "l0", "dead_fraction")
-"""What `quality` says of each dictionary along the way."""
+"""Reconstruction metrics in traces."""
 
 
 def train(config: TrainingConfig, activations: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Train one SAE for each seed.
+    """Train one SAE per seed.
 
     Returns:
         `encoder`, `decoder`, `initial_decoder` [S, n, d], `encoder_bias` [S, n], `decoder_bias`
         [S, d], `threshold` [S, n], `last_epoch_firings` [S, n]; and `trace` with `step` and `epoch`
-        [T], `loss` in training since the trace before and the measures of `TRACED` on held-out
-        samples [T, S], `max_cosine` of each pair of decoders [T, S(S−1)/2] and its chance level
-        `max_cosine_chance` [T], and, where asked for, `decoder` [T, S, n, d].
+        [T], training `loss` since the last snapshot and the metrics of `TRACED` on held-out samples
+        [T, S], `max_cosine` of each pair of decoders [T, S(S−1)/2] and its chance level
+        `max_cosine_chance` [T], and optionally `decoder` [T, S, n, d].
     """
     x = training_samples(activations, config.samples)
     trace = Trace(tensor(activations["heldout"]), config.trace_decoders)
@@ -63,12 +63,12 @@ def train(config: TrainingConfig, activations: Mapping[str, np.ndarray]) -> dict
 
 
 def train_pairs(config: PairedConfig, activations: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Train pairs of SAEs side by side.
+    """Train pairs of SAEs with a coupling term.
 
     Returns:
-        As `train`, with [P, 2] in the place of [S] and without firings. `trace` holds the traced
-        epochs, 0 before the first step: `epoch` [T], `max_cosine` of each pair's decoders [T, P],
-        the measures of `TRACED` [T, P, 2] and, where asked for, `decoder` [T, P, 2, n, d].
+        As `train`, with [P, 2] instead of [S] and without firings. `trace` has `epoch` [T], 0
+        before the first step, `max_cosine` of each pair's decoders [T, P], the metrics of `TRACED`
+        [T, P, 2], and optionally `decoder` [T, P, 2, n, d].
     """
     x, heldout = tensor(activations["train"]), tensor(activations["heldout"])
     results = []
@@ -113,11 +113,11 @@ def _train_pair(
 
 
 def control(config: ControlConfig, activations: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Make one control dictionary for each seed.
+    """Make one control dictionary per seed.
 
     Returns:
-        As `train`, without trace and firings. `initial_decoder` holds directions uniform on the
-        sphere: what a dictionary without training would be.
+        As `train`, without trace and firings. `initial_decoder` are random directions, as in an
+        untrained dictionary.
     """
     x = tensor(activations["train"])
     made = []
@@ -131,18 +131,18 @@ def control(config: ControlConfig, activations: Mapping[str, np.ndarray]) -> dic
 
 
 class Trace:
-    """What dictionaries are worth, and how alike they are, at chosen snapshots of their training."""
+    """Recorder of reconstruction metrics and pairwise similarity during training."""
 
     def __init__(self, heldout: Float[Tensor, "m d"], keep_decoders: bool):
         self._heldout, self._keep = heldout, keep_decoders
-        self._taken: list[dict[str, Any]] = []
+        self._recorded: list[dict[str, Any]] = []
 
     def watch(self, snapshot: Snapshot) -> None:
-        """Take the trace."""
+        """Record a snapshot."""
         measured = [quality(sae, self._heldout) for sae in snapshot.saes]
         decoders = torch.stack([sae.decoder for sae in snapshot.saes])
         pairs = combinations(decoders, 2)
-        taken = {
+        recorded = {
             "step": snapshot.step,
             "epoch": snapshot.epoch,
             "loss": snapshot.losses,
@@ -151,22 +151,22 @@ class Trace:
             "max_cosine_chance": chance_level(decoders.shape[1], decoders.shape[2], "max_cosine"),
         }
         if self._keep:
-            taken["decoder"] = decoders.numpy()
-        self._taken.append(taken)
+            recorded["decoder"] = decoders.numpy()
+        self._recorded.append(recorded)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Each of these along the snapshots, which come first."""
-        names = self._taken[0] if self._taken else ()
-        arrays = {name: np.array([taken[name] for taken in self._taken]) for name in names}
+        """Recorded values as arrays, snapshots first."""
+        names = self._recorded[0] if self._recorded else ()
+        arrays = {name: np.array([recorded[name] for recorded in self._recorded]) for name in names}
         whole = "epoch" in arrays and not (arrays["epoch"] % 1).any()
         return arrays | ({"epoch": arrays["epoch"].astype(np.int64)} if whole else {})
 
 
 def saes(result: Mapping[str, np.ndarray], config: DictionaryConfig) -> list[SAE]:
-    """The SAEs of a stage's result, one for each seed."""
+    """SAEs of a stage's result, one per seed."""
     stacks = [tensor(result[name]) for name in PARTS]
     n = stacks[0].shape[1]
-    # ICA has fewer rows than were asked for where the data have too few dimensions.
+    # ICA has fewer latents than set if the data have too few dimensions.
     config = replace(config, n_latents=n, k=min(config.k, n))
     each = zip(*stacks, strict=True)
     return [
@@ -175,16 +175,16 @@ def saes(result: Mapping[str, np.ndarray], config: DictionaryConfig) -> list[SAE
 
 
 def stacked(dictionaries: Iterable[SAE]) -> dict[str, np.ndarray]:
-    """The arrays of several SAEs, seeds first; the inverse of `saes`."""
+    """Arrays of several SAEs, seeds first; the inverse of `saes`."""
     dictionaries = list(dictionaries)
     return {name: stack(getattr(sae, name) for sae in dictionaries) for name in PARTS}
 
 
 def stack(tensors: Iterable[Tensor]) -> np.ndarray:
-    """Tensors of one shape as one array, a new first axis running over them."""
+    """Stack tensors of one shape into an array, along a new first axis."""
     return torch.stack(list(tensors)).numpy()
 
 
 def tensor(array: np.ndarray) -> Tensor:
-    """A tensor of its own with the array's values, whatever the store did to its memory."""
+    """Copy an array to a tensor; arrays of the store may be read-only."""
     return torch.from_numpy(np.array(array))

@@ -1,1 +1,1 @@
-"""Training that differs from the plain one."""
+"""Training variants."""

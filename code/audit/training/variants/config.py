@@ -1,6 +1,6 @@
-"""What may differ from plain training besides `DictionaryConfig`, as plain settings. No torch here.
+"""Settings of training variants beyond `DictionaryConfig`.
 
-Each setting is off as it comes: then training is the plain one (`training.train_all`).
+All are off by default; training then equals `train_all`.
 """
 
 from dataclasses import dataclass
@@ -15,58 +15,59 @@ Term = Literal["none", "orthogonality", "consistency", "mfr"]
 
 @dataclass(frozen=True)
 class VariantConfig:
-    """Several seeds of one dictionary, trained otherwise than plainly in one or more respects."""
+    """Settings of several seeds of one dictionary, trained with variants."""
 
     dictionary: DictionaryConfig = TOPK
     """The dictionary and its training."""
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
-    """One SAE for each, in this order."""
+    """One SAE per seed, in this order."""
     order_seed: int = 0
-    """Draws the order of batches; with order `own` together with the SAE's seed."""
+    """Seed of the order of batches; with order `own` combined with the SAE's seed."""
     samples: int | None = None
-    """Train on the first so many samples; on all if left out."""
+    """Train on the first `samples` samples; on all by default."""
     init: Init = "drawn"
-    """Decoder and encoder rows before the first step: as the dictionary's settings draw them;
-    centered samples drawn without replacement; or centroids of samples found by k-means."""
+    """Initialization of decoder and encoder rows: drawn as the dictionary's settings say; centered
+    samples drawn without replacement; or k-means centroids of samples."""
     shared_init: bool = False
-    """All seeds begin at the samples, or centroids, of the first seed; else each at its own."""
+    """Initialize all seeds with the samples, or centroids, of the first seed; else each with its
+    own."""
     clustered: int = 16_384
-    """Samples, drawn by the seed, of which k-means finds the centroids; the first of them are where
-    it starts."""
+    """Number of samples, drawn by the seed, for k-means. The first ones are its initial
+    centroids."""
     rounds: int = 10
-    """Rounds of k-means."""
+    """Iterations of k-means."""
     form: Form = "free"
-    """`tied` keeps the encoder equal to the decoder times one learned number; `archetypal` keeps
-    each decoder row on a convex combination of the centroids at which it begins (Fel et al.,
-    2502.12892, without their relaxation), at length one."""
+    """Parametrization. `tied`: the encoder is the decoder times one trained factor. `archetypal`:
+    each decoder row is a convex combination of the initial centroids, normalized to length one (Fel
+    et al., 2502.12892, without their relaxation)."""
     weights_rate: float = 1.0
-    """Learning rate of the weights of archetypal rows, as a share of all others'. Adam moves each
-    of m weights by about its rate in a step, whatever the gradient; together they are one."""
+    """Learning rate of archetypal weights relative to that of the other parameters. Adam changes
+    each of m weights by about its learning rate per step, and their sum is one."""
     initial_k: int = 0
-    """Latents kept in the first step; the number falls linearly to `k`. 0 keeps it at `k`."""
+    """Latents kept in the first step, annealed linearly to `k`. 0 is no annealing."""
     temperature: float = 0.0
-    """Temperature of TopK's selection in the first step, in standard deviations of a sample's
-    pre-activations: a latent p is kept to a share σ((p − cut) / T), the cut halfway
-    between the k-th and the next pre-activation. 0 selects as TopK does from the beginning."""
+    """Initial temperature T of a soft TopK, in standard deviations of a sample's pre-activations: a
+    pre-activation p is multiplied by σ((p − cut) / T), with the cut halfway between the k-th and
+    the next largest. 0 is TopK throughout."""
     final_temperature: float = 0.01
-    """The temperature falls geometrically to this; then selection is TopK's own."""
+    """The temperature is annealed geometrically to this value; then TopK is used."""
     anneal_share: float = 0.5
-    """Share of the steps over which k or the temperature falls."""
+    """Share of the steps over which k or the temperature is annealed."""
     cosine: bool = False
-    """The learning rate falls to zero by half a cosine (Loshchilov and Hutter, 1608.03983)."""
+    """Cosine decay of the learning rate to zero (Loshchilov and Hutter, 1608.03983)."""
     term: Term = "none"
-    """What is added to the loss. `orthogonality`: the squared best cosine of each decoder row with
-    another row of its own dictionary, averaged over rows (as Korznikov et al., 2509.22033, do in
-    chunks). `consistency` and `mfr` draw all seeds together, see `regularisers`."""
+    """Additional loss term. `orthogonality`: the squared maximum cosine of each decoder row with
+    another row of the dictionary, averaged over rows (Korznikov et al., 2509.22033, who use
+    chunks). `consistency` and `mfr` couple all seeds, see `coupling_terms`."""
     weight: float = 0.0
     """Weight of the term."""
 
 
 @dataclass(frozen=True)
 class FamilyConfig:
-    """Several trainings on the same activations, done one after the other."""
+    """Settings of several training runs on the same activations."""
 
     names: tuple[str, ...]
-    """What each is called."""
+    """Name of each run."""
     trainings: tuple[TrainingConfig | VariantConfig, ...]
-    """As many."""
+    """Settings of each run."""

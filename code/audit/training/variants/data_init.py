@@ -1,4 +1,4 @@
-"""Dictionaries to begin at that owe something to the data: samples, or centroids of samples."""
+"""Data-based initialization: samples, or k-means centroids of samples."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,18 +14,20 @@ from seedstability.dictionaries.sae import SAE
 from seedstability.errors import UserError
 
 _SAMPLES_FOR_GAIN = 2048
-"""As for the starts that are drawn."""
+"""As for drawn initializations."""
 
 
 def initial_rows(x: Float[Tensor, "m d"], config: VariantConfig) -> list[Float[Tensor, "n d"]]:
-    """For each seed the samples, or the centroids, at which its rows begin; `x` is centered.
+    """Samples, or centroids, that initialize each seed's rows; `x` is centered.
 
     Raises:
-        UserError: for more latents than samples.
+        UserError: more latents than samples.
     """
     n = config.dictionary.n_latents
     if n > len(x):
-        raise UserError(f"{n} latents begin at {len(x)} samples; at most {len(x)} can")
+        raise UserError(
+            f"{n} latents are initialized from {len(x)} samples; n_latents must be at most {len(x)}"
+        )
     seeds: Sequence[int] = config.seeds[:1] if config.shared_init else config.seeds
     found = [_rows(x, n, config, seed) for seed in seeds]
     return found * len(config.seeds) if config.shared_init else found
@@ -43,11 +45,11 @@ def _rows(x: Tensor, n: int, config: VariantConfig, seed: int) -> Float[Tensor, 
 def centroids(
     x: Float[Tensor, "m d"], first: Float[Tensor, "n d"], rounds: int
 ) -> Float[Tensor, "n d"]:
-    """k-means by Lloyd's rounds from `first`; a centroid that no sample is nearest to stays."""
+    """k-means by Lloyd's algorithm from `first`; a centroid without samples is unchanged."""
     found = first.double()
     values = x.double()
     for _ in range(rounds):
-        # ‖x − c‖² without ‖x‖², which is the same for all
+        # ‖x − c‖² without ‖x‖², which is the same for all centroids
         nearest = (found.square().sum(1) - 2 * (x @ found.float().t())).argmin(1)
         sums = torch.zeros_like(found).index_add_(0, nearest, values)
         counts = torch.bincount(nearest, minlength=len(found))[:, None]
@@ -58,8 +60,11 @@ def centroids(
 def sae_from_rows(
     x: Float[Tensor, "m d"], rows: Float[Tensor, "n d"], settings: DictionaryConfig
 ) -> SAE:
-    """The dictionary that begins at these rows, in the activations' units: read and written alike
-    at length one, the encoder scaled as that of a drawn start, the decoder's bias at the mean."""
+    """Make a tied SAE from rows, in the original units.
+
+    Rows are normalized, the encoder is scaled as in drawn initializations, and the decoder bias is
+    the mean.
+    """
     tiny = torch.finfo(rows.dtype).tiny
     unit = rows / rows.norm(dim=1, keepdim=True).clamp_min(tiny)
     n = len(rows)

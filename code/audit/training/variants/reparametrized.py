@@ -1,15 +1,13 @@
-"""Dictionaries made of other parameters, or with a soft selection: steps by autograd, in torch.
+"""Trainer of reparametrized dictionaries and of soft TopK, with autograd.
 
-The loss is that of `losses.py`. What is learned is not the decoder and encoder themselves but what
-they are made of:
+The loss is that of `losses.py`. Trained parameters determine encoder and decoder:
 
-    tied         E = g D,  with one number g a dictionary
+    tied         E = g D,  with one factor g per dictionary
     archetypal   D_i = Σ_j W_ij c_j / ‖Σ_j W_ij c_j‖,  W ≥ 0, Σ_j W_ij = 1
 
-where c are the points at which the rows begin, W the identity then. After each step W is brought
-back to its simplex as the authors' code does: negative weights to zero, each row over its sum (Fel
-et al., 2502.12892, whose relaxation and common factor are left out; a row's length would be one
-more free factor, so it is one, as everywhere here).
+where c are the initial rows and W is initially the identity. After each step W is projected to the
+simplex as in the authors' code: negative weights are set to zero and each row is divided by its sum
+(Fel et al., 2502.12892, without their relaxation and common factor; rows have length one).
 """
 
 from collections.abc import Callable, Sequence
@@ -29,14 +27,14 @@ from seedstability.dictionaries.training.schedules import sparsity_share
 
 
 class Selection(NamedTuple):
-    """How latents are chosen at a step."""
+    """Selection of latents at a step."""
 
     temperature: float
-    """Of the soft selection; 0 keeps the k largest."""
+    """Temperature of soft TopK; 0 is TopK."""
 
 
 class ReparametrizedTrainer(BatchedTrainer):
-    """S dictionaries on their way, whose decoders or encoders are made of other parameters."""
+    """Trainer of S dictionaries with tied or archetypal parametrization, or with soft TopK."""
 
     def __init__(
         self,
@@ -47,31 +45,32 @@ class ReparametrizedTrainer(BatchedTrainer):
         points: Float[Tensor, "S m d"] | None,
         names: Sequence[str],
     ):
-        """Begin at `initial_saes`; tied ones have encoders that are multiples of their decoders.
+        """Copy the initial SAEs.
 
         Args:
-            initial_saes: one for each seed, in training's units.
-            config: its `form` says what is learned.
-            total_steps: steps that training will have.
-            selection: how latents are chosen at a step, the first of which is 1.
-            points: what archetypal rows are made of, as many as rows.
-            names: what errors call each seed.
+            initial_saes: one per seed, in scaled units. With form `tied` their encoders are
+                multiples of their decoders.
+            config: settings; `form` is the parametrization.
+            total_steps: number of steps of the run.
+            selection: selection at a step; steps count from 1.
+            points: points of archetypal rows, one per row.
+            names: each seed's name in error messages.
         """
         settings = config.dictionary
         if config.form == "archetypal":
-            # The rows have length one by construction, and autograd sees to what is parallel.
+            # Rows have length one by construction, so their gradients have no parallel component.
             settings = replace(settings, unit_norm_decoder=False, remove_parallel_gradient=False)
         super().__init__(initial_saes, settings, total_steps, names=names)
         self._own_settings, self._form, self._selection = config.dictionary, config.form, selection
         self._points, self._weights_rate = points, config.weights_rate
-        self._learn(self._parts())
+        self._set_trained(self._initial_parameters())
 
     def step(self, x: Float[Tensor, "S b d"] | Float[Tensor, "b d"]) -> Float[Tensor, " S"]:
-        """As `BatchedTrainer.step`, through what the dictionaries are made of."""
+        """Take one step of Adam, as `BatchedTrainer.step`, on the trained parameters."""
         self.steps += 1
         x = x.expand(len(self.names), *x.shape[-2:])
         temperature = self._selection(self.steps).temperature
-        found = self._loss(self._made(), x, temperature)
+        found = self._loss(self._dictionaries(), x, temperature)
         losses = found.total.detach()
         if self.steps == 1:
             self._first_losses.copy_(losses)
@@ -80,39 +79,39 @@ class ReparametrizedTrainer(BatchedTrainer):
         gradients = torch.autograd.grad(found.total.sum(), list(self._learned.values()))
         with torch.no_grad():
             self._descend(dict(zip(self._learned, gradients, strict=True)))
-            self._keep()
+            self._project()
             self._count(found.latents)
         return losses
 
     def saes(self) -> list[SAE]:
-        """Each dictionary as it is now."""
+        """Copy the current SAEs."""
         return [replace(sae, config=self._own_settings) for sae in super().saes()]
 
     @property
     def weights(self) -> Float[Tensor, "S n m"]:
-        """What archetypal rows are made of their points with."""
+        """Weights of the points in archetypal rows."""
         return self._weights_rate * self._learned["weights"].detach()
 
-    def _parts(self) -> dict[str, Tensor]:
-        """What is learned, at its start."""
+    def _initial_parameters(self) -> dict[str, Tensor]:
+        """Trained parameters at initialization."""
         parts = dict(self._learned)
         if self._form == "tied":
             encoder, decoder = parts.pop("encoder").detach(), parts["decoder"].detach()
             parts["gain"] = (encoder * decoder).sum((1, 2), keepdim=True) / decoder.shape[1]
         if self._form == "archetypal":
             n_seeds, n, _ = parts.pop("decoder").shape
-            # In units of their rate, so that one rate serves Adam for everything.
+            # In units of their learning rate, so that Adam has one rate for all.
             parts["weights"] = torch.eye(n).repeat(n_seeds, 1, 1) / self._weights_rate
         return parts
 
-    def _learn(self, parts: dict[str, Tensor]) -> None:
+    def _set_trained(self, parts: dict[str, Tensor]) -> None:
         self._learned = {name: part.requires_grad_() for name, part in parts.items()}
         self._means = {name: torch.zeros_like(part) for name, part in parts.items()}
         self._squares = {name: torch.zeros_like(part) for name, part in parts.items()}
         self._adam_steps = [torch.tensor(0.0) for _ in parts]
 
-    def _made(self) -> Parameters:
-        """The dictionaries, differentiable in what is learned."""
+    def _dictionaries(self) -> Parameters:
+        """The dictionaries as differentiable functions of the trained parameters."""
         if self._form == "tied":
             encoder = self._learned["gain"] * self._learned["decoder"]
             return self.parameters._replace(encoder=encoder)
@@ -123,24 +122,28 @@ class ReparametrizedTrainer(BatchedTrainer):
             return self.parameters._replace(decoder=decoder)
         return self.parameters
 
-    def _keep(self) -> None:
-        """Bring what is learned back to where it has to lie, and the dictionaries up to it."""
+    def _project(self) -> None:
+        """Project the trained parameters to their constraints and update the dictionaries."""
         if self._form == "archetypal":
             weights = self._learned["weights"]
             positive = weights.relu()
             sums = positive.sum(2, keepdim=True)
-            # A step is shorter than the largest weight, but nothing should hang on that.
+            # Sums are positive unless a step exceeds the largest weight.
             shares = torch.where(sums > 0, positive / sums, 1 / weights.shape[2])
             weights.copy_(shares / self._weights_rate)
         if self._form != "free":
-            made = self._made()
-            self.parameters.encoder.copy_(made.encoder)
-            self.parameters.decoder.copy_(made.decoder)
+            dictionaries = self._dictionaries()
+            self.parameters.encoder.copy_(dictionaries.encoder)
+            self.parameters.decoder.copy_(dictionaries.decoder)
 
-    def _loss(self, made: Parameters, x: Float[Tensor, "S b d"], temperature: float) -> Loss:
+    def _loss(
+        self, dictionaries: Parameters, x: Float[Tensor, "S b d"], temperature: float
+    ) -> Loss:
         if temperature:
-            return soft_loss(made, x, self.config, temperature)
-        return loss(made, x, self.config, sparsity_share(self.config, self.steps), self._dead())
+            return soft_loss(dictionaries, x, self.config, temperature)
+        return loss(
+            dictionaries, x, self.config, sparsity_share(self.config, self.steps), self._dead()
+        )
 
 
 def soft_loss(
@@ -149,23 +152,23 @@ def soft_loss(
     config: DictionaryConfig,
     temperature: float,
 ) -> Loss:
-    """The squared error of TopK dictionaries whose selection is soft.
+    """Squared error of soft TopK.
 
-    A latent is its positive pre-activation p times σ((p − c) / T s): c lies halfway between the
-    k-th and the next largest of the sample, s is the standard deviation of the sample's
-    pre-activations, and no gradient flows through either. As T falls to 0 this becomes TopK.
+    A latent is its positive pre-activation p times σ((p − c) / T s): c is halfway between the k-th
+    and the next largest of the sample, s the standard deviation of the sample's pre-activations. No
+    gradient flows through c and s. The limit T → 0 is TopK.
     """
     bias = parameters.decoder_bias[:, None]
     centered = x - bias if config.bias_before_encoder else x
     pre = torch.baddbmm(parameters.encoder_bias[:, None], centered, parameters.encoder.mT)
     latents = pre.relu() * gates(pre, config.k, temperature)
     error = torch.baddbmm(bias, latents, parameters.decoder) - x
-    # What fires is counted as TopK would have it, so that dead latents mean the same.
+    # Firings are counted as with TopK, so that dead latents are defined in the same way.
     return Loss(error.square().mean((1, 2)), _kept(pre.detach(), config.k))
 
 
 def gates(pre: Float[Tensor, "S b n"], k: int, temperature: float) -> Float[Tensor, "S b n"]:
-    """Share of each pre-activation that a soft selection keeps."""
+    """Factors of soft TopK on each pre-activation."""
     fixed = pre.detach()
     if k >= fixed.shape[2]:
         return torch.ones_like(fixed)

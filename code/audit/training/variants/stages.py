@@ -1,4 +1,4 @@
-"""Training of variants as a stage: settings and activations in, arrays out."""
+"""Training stages of variants."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,10 +15,10 @@ from seedstability.progress import step
 
 
 def train_family(config: FamilyConfig, activations: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Train the seeds of every member.
+    """Train the seeds of every run of a family.
 
     Returns:
-        By the members' names what `training.stages:train` returns, without trace and firings.
+        For each run's name the result of `training.stages:train`, without trace and firings.
     """
     found = {}
     members = list(zip(config.names, config.trainings, strict=True))
@@ -31,7 +31,7 @@ def train_family(config: FamilyConfig, activations: Mapping[str, np.ndarray]) ->
 def train_member(
     config: TrainingConfig | VariantConfig, activations: Mapping[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """Train one SAE for each seed, plainly or otherwise."""
+    """Train one SAE per seed, with or without variants."""
     if isinstance(config, TrainingConfig):
         plain = train(config, activations)
         return {name: plain[name] for name in (*PARTS, INITIAL)}
@@ -40,12 +40,11 @@ def train_member(
 
 
 def train_traced(config: TrainingConfig, activations: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Train one SAE for each seed and keep the decoders at the epochs that are traced.
+    """Train one SAE per seed and record the decoders at the traced epochs.
 
     Returns:
-        `initial_decoder` [S, n, d], and under `trace` `epoch` [T] and `decoder` [T, S, n, d]: what
-        of `training.stages:train` a comparison along the training reads. Nothing is measured on
-        held-out samples, which would take longer than the training does.
+        `initial_decoder` [S, n, d], and `trace` with `epoch` [T] and `decoder` [T, S, n, d].
+        Metrics on held-out samples, which would take longer than training, are not measured.
     """
     epochs: list[int] = []
     decoders: list[np.ndarray] = []

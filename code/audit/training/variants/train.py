@@ -1,8 +1,8 @@
-"""Training that differs from the plain one in its steps: schedules, selection, terms, forms.
+"""Training variants: schedules, soft TopK, loss terms, initialization and parametrization.
 
-Two engines. What only changes settings from step to step, or adds a gradient to the decoder's,
-moves through the plain trainer's own steps (`ThreadedTrainer`). A dictionary that is made of other
-parameters, or selects softly, moves by autograd through the loss in torch (`reparametrised`).
+There are two trainers. Variants that change settings between steps, or add a gradient to the
+decoder, use `ThreadedTrainer`. Other parametrizations and soft TopK use autograd
+(`ReparametrizedTrainer`).
 """
 
 import math
@@ -35,23 +35,23 @@ from seedstability.progress import report
 
 
 class Variants(NamedTuple):
-    """The dictionaries of all seeds, in the activations' units."""
+    """SAEs of all seeds, in the original units."""
 
     saes: list[SAE]
-    """After the last step."""
+    """SAEs after the last step."""
     initial_decoders: list[Float[Tensor, "n d"]]
-    """Before the first."""
+    """Decoders before the first step."""
 
 
 def train_variants(samples: Samples, config: VariantConfig) -> Variants:
-    """Train one SAE for each seed as `config` says.
+    """Train one SAE per seed with variants.
 
     Raises:
-        UserError: for settings that do not go together, and as in `training.train`.
+        UserError: incompatible settings, or as in `train`.
     """
     _check(config)
     if config.term in ("consistency", "mfr"):
-        return _drawn_together(samples, config)
+        return _train_coupled(samples, config)
     settings = config.dictionary
     scaling = activation_scaling(samples, settings)
     rows = None if config.init == "drawn" else _rows(samples, config)
@@ -61,35 +61,35 @@ def train_variants(samples: Samples, config: VariantConfig) -> Variants:
     per_epoch = -(-samples.shape[0] // settings.batch_size)
     total = per_epoch * settings.epochs
     if config.form == "free" and not config.temperature:
-        saes = _side_by_side(initial_saes, feeds, config, per_epoch, total)
+        saes = _train_threaded(initial_saes, feeds, config, per_epoch, total)
     else:
         points = torch.stack(rows) / scaling.scale if rows and config.form == "archetypal" else None
-        saes = _in_torch(initial_saes, feeds, config, per_epoch, total, points)
+        saes = _train_reparametrized(initial_saes, feeds, config, per_epoch, total, points)
     return Variants([sae.rescaled(scaling.scale) for sae in saes], initial)
 
 
 def k_at(config: VariantConfig, step: int, total: int) -> int:
-    """Latents kept at a step, the first of which is 1: from `initial_k` linearly to `k`."""
+    """Latents kept at a step: annealed linearly from `initial_k` to `k`; steps count from 1."""
     k = config.dictionary.k
-    return round(k + (max(config.initial_k, k) - k) * (1 - _fallen(config, step, total)))
+    return round(k + (max(config.initial_k, k) - k) * (1 - _annealed(config, step, total)))
 
 
 def temperature_at(config: VariantConfig, step: int, total: int) -> float:
-    """Temperature of the selection at a step; 0 from where it has fallen."""
-    fallen = _fallen(config, step, total)
-    if not config.temperature or fallen >= 1:
+    """Temperature of soft TopK at a step; 0 after annealing."""
+    annealed = _annealed(config, step, total)
+    if not config.temperature or annealed >= 1:
         return 0.0
-    return config.temperature * (config.final_temperature / config.temperature) ** fallen
+    return config.temperature * (config.final_temperature / config.temperature) ** annealed
 
 
 def rate_at(config: VariantConfig, step: int, total: int) -> float:
-    """Learning rate before the schedule of `DictionaryConfig`, whole at the first step."""
+    """Learning rate at a step, before the schedule of `DictionaryConfig`."""
     share = (1 + math.cos(math.pi * (step - 1) / total)) / 2 if config.cosine else 1.0
     return config.dictionary.learning_rate * share
 
 
 def settings_at(config: VariantConfig, step: int, total: int) -> DictionaryConfig:
-    """What holds at a step."""
+    """Settings of the dictionary at a step."""
     return replace(
         config.dictionary,
         k=k_at(config, step, total),
@@ -98,11 +98,10 @@ def settings_at(config: VariantConfig, step: int, total: int) -> DictionaryConfi
 
 
 def orthogonality(decoders: Float[Tensor, "S n d"]) -> Float[Tensor, ""]:
-    """Squared best cosine of each row with another of its dictionary, averaged over rows, summed
-    over dictionaries; its gradient flows through the best pair alone.
+    """Orthogonality penalty of Korznikov et al. (2509.22033), with a single chunk.
 
-    With one chunk this is the penalty of Korznikov et al. (2509.22033), which splits large
-    dictionaries into random chunks.
+    The squared maximum cosine of each row with another row, averaged over rows and summed over
+    dictionaries. The gradient flows through the maximizing pair alone.
     """
     rows = decoders / decoders.norm(dim=2, keepdim=True)
     with torch.no_grad():
@@ -113,8 +112,8 @@ def orthogonality(decoders: Float[Tensor, "S n d"]) -> Float[Tensor, ""]:
     return best.sum(2).square().mean(1).sum()
 
 
-def _fallen(config: VariantConfig, step: int, total: int) -> float:
-    """0 at the first step, 1 from where nothing is soft any more."""
+def _annealed(config: VariantConfig, step: int, total: int) -> float:
+    """Progress of annealing: 0 at the first step, 1 at its end."""
     return min(1.0, (step - 1) / max(1.0, config.anneal_share * total))
 
 
@@ -122,14 +121,14 @@ def _check(config: VariantConfig) -> None:
     topk = config.dictionary.architecture == "topk"
     archetypal = config.form == "archetypal"
     problems = {
-        "initial_k and temperature soften TopK alone": not topk
+        "initial_k and temperature need architecture topk": not topk
         and (config.initial_k or config.temperature),
-        "k falls in plain steps alone, not where the form or the selection is another": (
+        "initial_k, cosine and term need form free and temperature 0": (
             (config.initial_k or config.cosine or config.term != "none")
             and (config.form != "free" or config.temperature)
         ),
-        "archetypal rows begin at centroids": archetypal and config.init != "centroids",
-        "dictionaries that are drawn together begin as they are drawn": config.init != "drawn"
+        "form archetypal needs init centroids": archetypal and config.init != "centroids",
+        "term consistency and mfr need init drawn": config.init != "drawn"
         and config.term in ("consistency", "mfr"),
     }
     for problem, found in problems.items():
@@ -145,21 +144,21 @@ def _rows(samples: Samples, config: VariantConfig) -> list[Float[Tensor, "n d"]]
 def _initial_saes(
     samples: Samples, scaling: ActivationScaling, config: VariantConfig, rows: list[Tensor] | None
 ) -> list[SAE]:
-    """Each seed's dictionary before its first step, in training's units."""
+    """Initial SAE of each seed, in scaled units."""
     if rows is None:
         return [initial_sae(samples, scaling, config.dictionary, seed) for seed in config.seeds]
     x = torch.cat(list(samples.parts()))
     return [sae_from_rows(x, each, config.dictionary).rescaled(1 / scaling.scale) for each in rows]
 
 
-def _side_by_side(
+def _train_threaded(
     initial_saes: list[SAE],
     feeds: Sequence[Iterator[Tensor]],
     config: VariantConfig,
     per_epoch: int,
     total: int,
 ) -> list[SAE]:
-    """Plain steps, whose settings change between them."""
+    """Train with `ThreadedTrainer`, with settings that change between steps."""
 
     def prepare(trainers: Sequence[SAETrainer]) -> list[DenseGradients] | None:
         now = settings_at(config, trainers[0].steps + 1, total)
@@ -184,7 +183,7 @@ def _dense_gradients(trainers: Sequence[SAETrainer], config: VariantConfig) -> l
     return [DenseGradients(decoder=(config.weight * rows).numpy()) for rows in gradient]
 
 
-def _in_torch(
+def _train_reparametrized(
     initial_saes: list[SAE],
     feeds: Sequence[Iterator[Tensor]],
     config: VariantConfig,
@@ -192,22 +191,22 @@ def _in_torch(
     total: int,
     points: Float[Tensor, "S n d"] | None,
 ) -> list[SAE]:
-    """Steps by autograd, through another form or a soft selection."""
+    """Train with `ReparametrizedTrainer`."""
 
     def selection(step: int) -> Selection:
         return Selection(temperature_at(config, step, total))
 
     names = [str(seed) for seed in config.seeds]
-    engine = ReparametrizedTrainer(initial_saes, config, total, selection, points, names)
+    trainer = ReparametrizedTrainer(initial_saes, config, total, selection, points, names)
     for epoch in range(config.dictionary.epochs):
-        engine.advance(feeds, per_epoch)
-        engine.end_epoch()
+        trainer.advance(feeds, per_epoch)
+        trainer.end_epoch()
         report(epoch + 1, config.dictionary.epochs)
-    return engine.saes()
+    return trainer.saes()
 
 
-def _drawn_together(samples: Samples, config: VariantConfig) -> Variants:
-    """All seeds at once, each drawn towards all others; `pairs` is not read."""
+def _train_coupled(samples: Samples, config: VariantConfig) -> Variants:
+    """Train all seeds with a coupling term on all of them."""
     initial: list[Tensor] = []
 
     def watch(epoch: int, group: Sequence[SAE]) -> None:
@@ -215,11 +214,11 @@ def _drawn_together(samples: Samples, config: VariantConfig) -> Variants:
             initial.extend(sae.decoder.clone() for sae in group)
         report(epoch, config.dictionary.epochs)
 
-    together = PairedConfig(
+    coupling = PairedConfig(
         config.dictionary,
         weight=config.weight,
         regularizer="consistency" if config.term == "consistency" else "mfr",
         order=config.dictionary.order,
         order_seed=config.order_seed,
     )
-    return Variants(train_group(samples, together, config.seeds, watch), initial)
+    return Variants(train_group(samples, coupling, config.seeds, watch), initial)

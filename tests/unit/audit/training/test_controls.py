@@ -1,4 +1,4 @@
-"""Dictionaries that no SAE training made."""
+"""Control dictionaries."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ KINDS = ("data_points", "kmeans", "ica", "random_decoder")
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_controls_come_in_the_layout_of_trained_dictionaries(kind):
+def test_controls_have_the_layout_of_trained_dictionaries(kind):
     config = ControlConfig(kind, n_latents=64, seeds=(1, 2), k=4)
     result = stages.control(config, ACTIVATIONS)
     n = 48 if kind == "ica" else 64  # both signs of 24 components
@@ -42,7 +42,7 @@ def test_controls_do_not_depend_on_threads(kind):
     assert torch.equal(*results)
 
 
-def test_data_points_are_samples_about_the_mean():
+def test_data_points_are_centered_samples():
     rows = control(X, ControlConfig("data_points", n_latents=50, k=4), seed=1).decoder
     centered = torch.nn.functional.normalize(X - X.mean(0), dim=1)
     assert torch.allclose((rows @ centered.T).amax(1), torch.ones(50), atol=1e-5)
@@ -58,13 +58,13 @@ def test_ica_finds_planted_components_with_both_signs():
     assert ((-mixing @ rows.T).amax(1) > 0.99).all()
 
 
-def test_ica_leaves_out_dimensions_without_data():
+def test_ica_ignores_dimensions_without_data():
     flat = X.clone()
     flat[:, 10:] = 0
     assert len(control(flat, ControlConfig("ica", n_latents=64, k=2), seed=1).decoder) == 20
 
 
-def test_more_rows_than_samples_are_refused():
+def test_more_latents_than_samples_are_refused():
     with pytest.raises(UserError, match="601 latents from 600 samples"):
         control(X, ControlConfig("data_points", n_latents=601), seed=1)
     with pytest.raises(UserError, match="kind is 'pca'"):

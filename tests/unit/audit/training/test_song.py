@@ -1,4 +1,4 @@
-"""Song et al.'s recipe: its gradient, its start, and the first steps that they published."""
+"""Training of Song et al.: gradient, initialization, and their published first step."""
 
 from dataclasses import replace
 
@@ -25,7 +25,7 @@ def parameters():
 
 
 def loss(p, x, config):
-    """The recipe in plain torch: one dictionary, samples first, torch's own selection."""
+    """The loss in plain torch: one dictionary, samples first, torch's selection."""
     f = ((x - p.decoder_bias[:, 0]) @ p.encoder.T + p.encoder_bias[:, 0]).relu()
     if config.architecture == "topk":
         best = f.topk(config.k, dim=1)
@@ -35,7 +35,7 @@ def loss(p, x, config):
 
 
 @pytest.mark.parametrize("config", [RELU, TOPK], ids=["relu", "topk"])
-def test_the_written_gradient_is_autograds(config):
+def test_the_explicit_gradient_equals_autograd(config):
     given = parameters()
     found = gradient(given, X.double(), config)
     for seed in range(2):
@@ -45,15 +45,15 @@ def test_the_written_gradient_is_autograds(config):
             assert torch.allclose(ours[seed], theirs, atol=1e-12), name
 
 
-def test_steps_are_torchs_adam():
+def test_steps_equal_torchs_adam():
     config = replace(TOPK, learning_rate=0.01)
     found = song(config, {"train": X.numpy()})
-    # what it starts from, and then plain autograd and torch's optimiser
-    start = song(replace(config, steps=0), {"train": X.numpy()})
+    # the same initialization, then autograd and torch's optimizer
+    initial = song(replace(config, steps=0), {"train": X.numpy()})
     for seed in range(2):
         own = Parameters(
-            *(torch.from_numpy(start[name][seed].copy()) for name in ("encoder", "encoder_bias")),
-            *(torch.from_numpy(start[name][seed].copy()) for name in ("decoder", "decoder_bias")),
+            *(torch.from_numpy(initial[name][seed].copy()) for name in ("encoder", "encoder_bias")),
+            *(torch.from_numpy(initial[name][seed].copy()) for name in ("decoder", "decoder_bias")),
         )
         own = Parameters(own[0], own[1][:, None], own[2], own[3][:, None])
         adam = torch.optim.Adam([p.requires_grad_() for p in own], lr=0.01)
@@ -65,7 +65,7 @@ def test_steps_are_torchs_adam():
         assert np.allclose(found["encoder"][seed], own.encoder.detach().numpy(), atol=1e-5)
 
 
-def test_as_many_latents_are_kept_as_k_says_and_the_largest():
+def test_the_k_largest_latents_are_kept():
     given = Parameters(*(p.float() for p in parameters()))
     every, kept = latents(given, X, RELU), latents(given, X, TOPK)
     assert ((kept > 0).sum(1) == (every > 0).sum(1).clamp(max=3)).all()
@@ -75,13 +75,13 @@ def test_as_many_latents_are_kept_as_k_says_and_the_largest():
 
 
 @pytest.mark.parametrize("k", [1, 2, 5])
-def test_the_kth_largest_is_that_of_a_sort_with_ties_too(k):
+def test_the_kth_largest_equals_that_of_a_sort_with_ties(k):
     f = torch.randint(0, 4, (2, 6, 50), generator=G).float()
     assert torch.equal(kth_largest(f, k)[:, 0], f.sort(dim=1, descending=True).values[:, k - 1])
 
 
-def test_starts_are_those_of_the_public_classes():
-    """Layers made in their order from torch's seed; lengths, biases and ties as they set them."""
+def test_initialization_equals_that_of_the_public_classes():
+    """Layers in their order from torch's seed, with their lengths, biases and tied weights."""
     seeds = {"seeds": (42,), "steps": 0, "n_latents": 32}
     relu = song(replace(RELU, **seeds), {"train": X.numpy()})
     with torch.random.fork_rng():
@@ -98,26 +98,24 @@ def test_starts_are_those_of_the_public_classes():
         columns = torch.nn.Linear(32, 7, bias=False).weight.detach()
     assert np.allclose(topk["decoder"][0], (columns / columns.norm(dim=0)).T.numpy(), atol=1e-6)
     assert not topk["encoder_bias"].any()
-    for start in (relu, topk):
-        assert np.array_equal(start["encoder"], start["decoder"])
-        assert not start["decoder_bias"].any()
+    for found in (relu, topk):
+        assert np.array_equal(found["encoder"], found["decoder"])
+        assert not found["decoder_bias"].any()
 
 
 @pytest.mark.parametrize(
     ("architecture", "published"),
     [("relu", 0.47355536314924374), ("topk", 0.42600409943129725)],
 )
-def test_after_one_step_on_their_samples_the_match_with_the_truth_is_as_published(
-    architecture, published
-):
-    """First entry of the first model's curve in the outputs of their two notebooks."""
+def test_the_match_with_the_truth_after_one_step_is_as_published(architecture, published):
+    """The first value of the first model in the outputs of their two notebooks."""
     data = song_samples(SongSamplesConfig())
     found = song(SongConfig(architecture, steps=1, seeds=(42,)), data)
     pair = torch.from_numpy(data["directions"]), torch.from_numpy(found["decoder"][0])
     assert match(*pair).matched_cosines.mean().item() == pytest.approx(published, abs=1e-6)
 
 
-def test_the_trace_holds_the_decoders_at_its_steps():
+def test_the_trace_has_the_decoders_at_its_steps():
     found = song(replace(RELU, trace_steps=(0, 2, 3)), {"train": X.numpy()})
     trace = found["trace"]
     assert trace["step"].tolist() == [0, 2, 3]
@@ -127,7 +125,7 @@ def test_the_trace_holds_the_decoders_at_its_steps():
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"seeds": ()}, "0 seeds"),
         ({"n_latents": 0}, "0 latents"),
@@ -135,6 +133,6 @@ def test_the_trace_holds_the_decoders_at_its_steps():
         ({"learning_rate": float("inf")}, "not finite"),
     ],
 )
-def test_recipes_that_train_nothing_are_refused(change, said):
-    with pytest.raises(UserError, match=said):
+def test_invalid_settings_are_refused(change, message):
+    with pytest.raises(UserError, match=message):
         song(replace(RELU, **change), {"train": X.numpy()})

@@ -1,4 +1,4 @@
-"""Variants of training: plain where nothing is changed, and each what it says where it is."""
+"""Training variants."""
 
 from dataclasses import replace
 
@@ -40,8 +40,8 @@ def trained(config=BASE, x=X):
     return train_variants(InMemory(x), config).saes
 
 
-def engine(config, rows=None):
-    """A reparametrised engine at its start, and its feeds."""
+def reparametrized(config, rows=None):
+    """A `ReparametrizedTrainer` before its first step, and its feeds."""
     store = InMemory(X)
     scaling = activation_scaling(store, PLAIN)
     starts = [initial_sae(store, scaling, PLAIN, seed) for seed in SEEDS]
@@ -52,27 +52,27 @@ def engine(config, rows=None):
     return made, feeds
 
 
-def assert_alike(ours, theirs, **tolerance):
+def assert_equal(ours, theirs, **tolerance):
     for mine, other in zip(ours, theirs, strict=True):
         for part in PARTS:
             torch.testing.assert_close(getattr(mine, part), getattr(other, part), **tolerance)
 
 
-def test_with_nothing_changed_training_is_the_plain_one_to_the_bit():
+def test_default_variants_have_the_same_bits_as_train_all():
     plain = train_all(X, TrainingConfig(PLAIN, SEEDS))
-    assert_alike(trained(), [run.sae for run in plain], rtol=0, atol=0)
+    assert_equal(trained(), [run.sae for run in plain], rtol=0, atol=0)
 
 
-def test_with_nothing_changed_the_engine_in_torch_is_the_plain_one_to_rounding():
-    made, feeds = engine(BASE)
+def test_default_reparametrized_trainer_agrees_with_train_all():
+    made, feeds = reparametrized(BASE)
     made.advance(feeds, 10)
     plain = train_all(X, TrainingConfig(replace(PLAIN, epochs=1), SEEDS))
     scale = activation_scaling(InMemory(X), PLAIN).scale
     ours = [sae.rescaled(scale) for sae in made.saes()]
-    assert_alike(ours, [run.sae for run in plain], rtol=1e-3, atol=1e-4)
+    assert_equal(ours, [run.sae for run in plain], rtol=1e-3, atol=1e-4)
 
 
-def test_starts_at_samples_are_samples_and_each_seed_has_its_own():
+def test_initialization_with_samples_is_per_seed_or_shared():
     config = replace(BASE, init="data_points", dictionary=replace(PLAIN, epochs=0))
     found = train_variants(InMemory(X), config)
     centered = X - X.mean(0)
@@ -87,14 +87,14 @@ def test_starts_at_samples_are_samples_and_each_seed_has_its_own():
     assert torch.equal(shared.initial_decoders[0], found.initial_decoders[0])
 
 
-def test_training_does_begin_at_the_samples():
+def test_training_starts_from_the_samples():
     found = train_variants(InMemory(X), replace(BASE, init="data_points"))
     for sae, decoder in zip(found.saes, found.initial_decoders, strict=True):
         moved = (sae.decoder * decoder).sum(1)
         assert 0.7 < moved.mean() < 0.9999
 
 
-def test_centroids_of_clear_clusters_are_their_means():
+def test_centroids_of_separated_clusters_are_their_means():
     generator = torch.Generator().manual_seed(0)
     means = 10 * torch.eye(4)
     x = torch.cat([mean + 0.1 * torch.randn(50, 4, generator=generator) for mean in means])
@@ -103,7 +103,7 @@ def test_centroids_of_clear_clusters_are_their_means():
     torch.testing.assert_close(centroids(x, first, 3), expected)
 
 
-def test_a_centroid_that_nothing_is_near_stays_where_it_is():
+def test_a_centroid_without_samples_is_unchanged():
     x = torch.randn(30, 3, generator=torch.Generator().manual_seed(1))
     far = torch.full((1, 3), 1e3)
     assert torch.equal(centroids(x, torch.cat([x[:2], far]), 4)[2:], far)
@@ -114,7 +114,7 @@ def test_more_latents_than_samples_are_refused():
         initial_rows(X[:10], replace(BASE, init="data_points"))
 
 
-def test_tied_stays_tied_while_both_move():
+def test_tied_dictionaries_stay_tied_in_training():
     config = replace(BASE, form="tied")
     found = train_variants(InMemory(X), config)
     for sae, before in zip(found.saes, found.initial_decoders, strict=True):
@@ -125,10 +125,10 @@ def test_tied_stays_tied_while_both_move():
         assert (sae.decoder * before).sum(1).mean() < 0.999
 
 
-def test_archetypal_rows_lie_on_the_hull_of_their_points():
+def test_archetypal_rows_are_convex_combinations_of_their_points():
     config = replace(BASE, init="centroids", form="archetypal")
     points = torch.stack(initial_rows(X - X.mean(0), config))
-    made, feeds = engine(config, points)
+    made, feeds = reparametrized(config, points)
     made.advance(feeds, 20)
     weights = made.weights
     assert (weights >= 0).all()
@@ -139,7 +139,7 @@ def test_archetypal_rows_lie_on_the_hull_of_their_points():
     torch.testing.assert_close(torch.stack([sae.decoder for sae in made.saes()]), rows)
 
 
-def test_archetypal_rows_begin_at_the_very_start_of_plain_ones_from_centroids():
+def test_archetypal_and_free_rows_have_the_same_initialization():
     still = replace(PLAIN, epochs=0)
     both = [
         train_variants(
@@ -147,10 +147,10 @@ def test_archetypal_rows_begin_at_the_very_start_of_plain_ones_from_centroids():
         ).saes
         for form in ("free", "archetypal")
     ]
-    assert_alike(*both, rtol=0, atol=0)
+    assert_equal(*both, rtol=0, atol=0)
 
 
-def test_k_falls_to_k_and_stays_there():
+def test_k_is_annealed_to_k():
     config = replace(BASE, initial_k=4 * K)
     kept = [k_at(config, step, STEPS) for step in range(1, STEPS + 1)]
     assert kept[0] == 4 * K
@@ -161,11 +161,11 @@ def test_k_falls_to_k_and_stays_there():
     assert int((sae.encode(X) != 0).sum(1).max()) <= K
 
 
-def test_a_falling_k_changes_training():
+def test_annealed_k_changes_training():
     assert not torch.equal(trained(replace(BASE, initial_k=4 * K))[0].decoder, trained()[0].decoder)
 
 
-def test_a_cosine_falls_from_the_whole_rate_to_nearly_none():
+def test_cosine_decay_ends_near_zero():
     config = replace(BASE, cosine=True)
     assert rate_at(config, 1, STEPS) == PLAIN.learning_rate
     assert rate_at(config, STEPS, STEPS) < 0.01 * PLAIN.learning_rate
@@ -177,7 +177,7 @@ def test_a_cosine_falls_from_the_whole_rate_to_nearly_none():
     )
 
 
-def test_the_temperature_falls_and_then_selection_is_hard():
+def test_the_temperature_is_annealed_to_zero():
     config = replace(BASE, temperature=1.0)
     now = [temperature_at(config, step, STEPS) for step in range(1, STEPS + 1)]
     assert now[0] == 1.0
@@ -186,7 +186,7 @@ def test_the_temperature_falls_and_then_selection_is_hard():
     assert set(now[15:]) == {0.0}
 
 
-def test_a_cold_selection_keeps_what_topk_keeps():
+def test_gates_at_low_temperature_equal_topk():
     pre = torch.randn(2, 7, N, generator=torch.Generator().manual_seed(2))
     cold, warm = gates(pre, K, 1e-6), gates(pre, K, 1.0)
     assert torch.equal(cold.round(), cold)
@@ -195,10 +195,10 @@ def test_a_cold_selection_keeps_what_topk_keeps():
     assert ((warm > 0) & (warm < 1)).all()
 
 
-def test_the_cold_soft_loss_is_the_loss_of_topk():
+def test_soft_loss_at_low_temperature_equals_the_loss_of_topk():
     from seedstability.dictionaries.training.losses import loss
 
-    made, feeds = engine(BASE)
+    made, feeds = reparametrized(BASE)
     x = torch.stack([next(each) for each in feeds])
     soft = soft_loss(made.parameters, x, PLAIN, 1e-7)
     hard = loss(made.parameters, x, PLAIN)
@@ -206,8 +206,8 @@ def test_the_cold_soft_loss_is_the_loss_of_topk():
     torch.testing.assert_close(soft.latents, hard.latents)
 
 
-def test_the_warm_soft_loss_is_the_squared_error_of_gated_positive_latents():
-    made, feeds = engine(BASE)
+def test_soft_loss_is_the_squared_error_of_gated_latents():
+    made, feeds = reparametrized(BASE)
     x = torch.stack([next(each) for each in feeds])
     bias = made.parameters.decoder_bias[:, None]
     pre = (x - bias) @ made.parameters.encoder.mT + made.parameters.encoder_bias[:, None]
@@ -217,7 +217,7 @@ def test_the_warm_soft_loss_is_the_squared_error_of_gated_positive_latents():
     torch.testing.assert_close(found.total, error.square().mean((1, 2)))
 
 
-def test_orthogonality_is_the_squared_best_cosine():
+def test_orthogonality_is_the_squared_maximum_cosine():
     rows = torch.tensor(
         [[[1.0, 0.0], [2.0, 0.0], [0.0, 3.0]], [[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]]]
     )
@@ -225,7 +225,7 @@ def test_orthogonality_is_the_squared_best_cosine():
     assert orthogonality(rows).item() == pytest.approx(sum(best))
 
 
-def test_orthogonality_lowers_the_best_cosine_within_a_dictionary():
+def test_orthogonality_lowers_the_maximum_cosine_within_a_dictionary():
     def within(saes):
         return orthogonality(torch.stack([sae.decoder for sae in saes])).item()
 
@@ -234,38 +234,41 @@ def test_orthogonality_lowers_the_best_cosine_within_a_dictionary():
 
 
 def test_a_term_without_weight_changes_no_bit():
-    assert_alike(trained(replace(BASE, term="orthogonality")), trained(), rtol=0, atol=0)
-    assert_alike(trained(replace(BASE, term="mfr")), trained(), rtol=0, atol=0)
+    assert_equal(trained(replace(BASE, term="orthogonality")), trained(), rtol=0, atol=0)
+    assert_equal(trained(replace(BASE, term="mfr")), trained(), rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("term", ["consistency", "mfr"])
-def test_seeds_that_are_drawn_together_are_those_of_the_group(term):
+def test_coupled_variants_equal_train_group(term):
     ours = trained(replace(BASE, term=term, weight=0.5))
     together = PairedConfig(PLAIN, weight=0.5, regularizer=term, order="own")
-    assert_alike(ours, train_group(X, together, SEEDS), rtol=0, atol=0)
+    assert_equal(ours, train_group(X, together, SEEDS), rtol=0, atol=0)
 
 
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({"form": "archetypal"}, "begin at centroids"),
-        ({"form": "tied", "cosine": True}, "plain steps"),
-        ({"temperature": 1.0, "initial_k": 6}, "plain steps"),
-        ({"term": "mfr", "init": "data_points"}, "drawn together"),
-        ({"dictionary": replace(PLAIN, architecture="relu"), "initial_k": 6}, "TopK alone"),
+        ({"form": "archetypal"}, "needs init centroids"),
+        ({"form": "tied", "cosine": True}, "need form free"),
+        ({"temperature": 1.0, "initial_k": 6}, "need form free"),
+        ({"term": "mfr", "init": "data_points"}, "need init drawn"),
+        (
+            {"dictionary": replace(PLAIN, architecture="relu"), "initial_k": 6},
+            "need architecture topk",
+        ),
     ],
 )
-def test_settings_that_do_not_go_together_are_refused(changes, named):
+def test_incompatible_settings_are_refused(changes, named):
     with pytest.raises(UserError, match=named):
         trained(replace(BASE, **changes))
 
 
-def test_slow_weights_move_less_and_stay_on_the_hull():
+def test_slow_weights_change_less_and_stay_on_the_simplex():
     config = replace(BASE, init="centroids", form="archetypal")
     points = torch.stack(initial_rows(X - X.mean(0), config))
     largest = {}
     for rate in (1.0, 0.01):
-        made, feeds = engine(replace(config, weights_rate=rate), points)
+        made, feeds = reparametrized(replace(config, weights_rate=rate), points)
         torch.testing.assert_close(made.weights, torch.eye(N).repeat(len(SEEDS), 1, 1))
         made.advance(feeds, 10)
         torch.testing.assert_close(made.weights.sum(2), torch.ones(len(SEEDS), N))
@@ -274,7 +277,7 @@ def test_slow_weights_move_less_and_stay_on_the_hull():
     assert largest[1.0] < largest[0.01] < 1.0
 
 
-def test_what_is_followed_is_what_training_passes_through():
+def test_traced_decoders_equal_those_of_training():
     from audit.training.variants.stages import train_traced
 
     config = TrainingConfig(PLAIN, SEEDS, trace_epochs=(0, 1, 3))
@@ -289,7 +292,7 @@ def test_what_is_followed_is_what_training_passes_through():
         assert not torch.equal(traced[1], traced[2])
 
 
-def test_a_family_is_its_members_by_name():
+def test_a_family_has_the_results_of_its_runs_by_name():
     from audit.training.variants.config import FamilyConfig
     from audit.training.variants.stages import train_family, train_member
 
