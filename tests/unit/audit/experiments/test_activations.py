@@ -1,4 +1,4 @@
-"""The section on what latents do: levels stand beside values, and samples stand for populations."""
+"""Section "What latents do": chance levels of each value, and weights of sampled latents."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ STRATA = (0.3, 0.5, 0.7, 0.9)
 
 @pytest.fixture(autouse=True)
 def planned(monkeypatch):
-    # Plans ask for a hash of the weights, which a test does not need to have.
+    # Planning needs a hash of the weights, which a test need not have.
     for module in (activations, language):
         monkeypatch.setattr(module, "weights_sha256", lambda model: "0" * 64)
     monkeypatch.setattr(
@@ -37,7 +37,7 @@ def config(profile="paper"):
 
 
 def correlations(gauge=0.2, shuffled=0.1):
-    """As the stage returns them: every statistic one number, and a little spread over pairs."""
+    """Result of the stage: the same value for every statistic, with a little spread over pairs."""
     levels = {"value": 0.6, "gauge": gauge, "shuffled": shuffled}
     random = np.random.default_rng(0)
     spread = random.normal(scale=0.01, size=(SEEDS, SEEDS))
@@ -57,7 +57,7 @@ def correlations(gauge=0.2, shuffled=0.1):
 
 
 def ablations():
-    """Effects that follow the cosine of partners, and chance that follows nothing."""
+    """Effects that depend on the cosine of partners, and chance levels that do not."""
     random = np.random.default_rng(1)
     cosine = random.uniform(0.1, 1.0, (SEEDS, LATENTS))
     cosine[2, -3:] = np.nan
@@ -87,7 +87,7 @@ def ablation():
     return measurements.ablation(config(), ablations())
 
 
-def test_every_stage_reads_the_centre(planned):
+def test_every_stage_reads_the_base_configuration(planned):
     for profile in activations.PROFILES.values():
         stages = in_order(activations.parts(profile).values())
         names = [stage.name for stage in stages]
@@ -95,21 +95,21 @@ def test_every_stage_reads_the_centre(planned):
         assert len(set(names)) == len(names)
 
 
-def test_latents_are_removed_where_activations_were_read():
+def test_latents_are_ablated_at_the_hook_point_of_the_activations():
     for profile in activations.PROFILES.values():
         stage = activations.parts(profile)["ablation"].inputs["found"]
         assert stage.config.hook == profile.base.hook
         assert stage.config.model == profile.base.model
 
 
-def test_the_bins_of_the_measure_are_those_of_the_stage():
+def test_measuring_stage_has_the_config_of_its_input():
     parts = activations.parts(activations.paper)
     for part, field in (("correlation", "correlation"), ("ablation", "ablation")):
         measurement = getattr(parts[part].config, field)
         assert measurement == parts[part].inputs["found"].config
 
 
-def test_every_share_and_mean_stands_beside_its_levels(correlation):
+def test_every_share_and_mean_has_its_chance_levels(correlation):
     for name in (*measurements.MEANS, *measurements.SHARES):
         node = correlation[name]
         assert node["value"].low < node["value"].value < node["value"].high
@@ -132,11 +132,11 @@ def test_means_over_different_latents_have_no_kappa(correlation):
     assert same["gauge"].value == pytest.approx(40, abs=5)
 
 
-def test_a_level_that_was_not_found_is_not_made_up(correlation):
+def test_missing_chance_level_is_left_out(correlation):
     assert "gauge" not in correlation["correlation_of_same"]
 
 
-def test_what_no_pair_has_is_left_out():
+def test_statistic_without_any_pair_is_left_out():
     found = correlations()
     found["value"]["correlation_of_same"] = np.full((SEEDS, SEEDS), np.nan)
     tree = measurements.correlation(config(), found)
@@ -144,7 +144,7 @@ def test_what_no_pair_has_is_left_out():
     assert "correlation_of_unlike" in tree
 
 
-def test_a_rank_correlation_says_what_it_could_have_seen(correlation, ablation):
+def test_rank_correlation_has_its_minimum_detectable_effect(correlation, ablation):
     for node in (correlation["spearman"], ablation["spearman"], ablation["spearman_correlation"]):
         assert node["above_gauge"].value == pytest.approx(node["value"].value - node["gauge"].value)
         assert node["smallest_seen"].value > 0
@@ -160,7 +160,7 @@ def test_curves_have_a_level_only_where_they_have_a_value():
     np.testing.assert_allclose(curve["share"].values, 10.0)
 
 
-def test_latents_stand_for_as_many_as_their_stratum_holds():
+def test_latents_are_weighted_by_the_population_of_their_stratum():
     found = ablations()
     weights = latent_weights(found, STRATA)
     place = np.digitize(found["cosine"], STRATA)
@@ -170,13 +170,13 @@ def test_latents_stand_for_as_many_as_their_stratum_holds():
     assert not weights[2, -3:].any()
 
 
-def test_means_are_weighted_and_skip_what_is_not_there():
+def test_weighted_means_skip_nan():
     values = np.array([[1.0, 3.0, np.nan], [np.nan] * 3])
     weights = np.array([[1.0, 3.0, 5.0], [1.0, 1.0, 1.0]])
     np.testing.assert_allclose(weighted_means(values, weights), [2.5, np.nan])
 
 
-def test_the_mean_effect_is_that_of_all_latents_and_not_of_the_sample(ablation):
+def test_mean_effect_is_over_the_population_and_not_the_sample(ablation):
     found = ablations()
     mean = np.nanmean(0.9 * found["cosine"])
     ours = ablation["all"]["effect"]["value"].value
@@ -188,7 +188,7 @@ def test_the_mean_effect_is_that_of_all_latents_and_not_of_the_sample(ablation):
     assert ablation["kl_millinats"].value == pytest.approx(2.0)
 
 
-def test_effects_are_ranked_with_cosines_and_chance_is_not(ablation):
+def test_effects_of_partners_correlate_with_cosine_and_chance_does_not(ablation):
     found = ablations()
     there = np.isfinite(found["cosine"])
     each = [
@@ -200,7 +200,7 @@ def test_effects_are_ranked_with_cosines_and_chance_is_not(ablation):
     assert abs(ablation["spearman"]["gauge"].value) < 0.2
 
 
-def test_a_ring_gives_each_seed_its_two_neighbours():
+def test_ring_gives_each_seed_its_two_neighbors():
     table = ring(np.array([1.0, 2.0, 3.0, 4.0, 5.0]))
     assert table[0, 1] == table[1, 0] == 1.0
     assert table[4, 0] == table[0, 4] == 5.0
@@ -214,7 +214,7 @@ def test_an_interval_needs_every_seed_in_a_pair(gone, left):
     assert has_interval(ring(values)) == left
 
 
-def test_few_latents_above_the_threshold_leave_no_interval():
+def test_subset_with_too_few_latents_is_left_out():
     found = ablations()
     high = found["cosine"] >= 0.7
     found["cosine"][high & (np.arange(SEEDS) != 0)[:, None]] = 0.6
@@ -232,7 +232,7 @@ def test_all_values_can_be_printed(correlation, ablation):
                 assert leaf.allowed_difference > 0, address
 
 
-def test_the_names_of_statistics_are_those_that_are_measured():
+def test_names_of_statistics_match_the_stage():
     two = type("Two", (), {"cosine": np.eye(4), "correlation": np.eye(4)})
     stated = {
         *measurements.MEANS, *measurements.SHARES, *measurements.RANKS,

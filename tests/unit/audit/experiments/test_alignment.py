@@ -1,4 +1,4 @@
-"""The section after the fifth report: what is counted of single latents, and what is planned."""
+"""Section "Same data, different features": statistics of single latents, and planned arms."""
 
 import numpy as np
 import pytest
@@ -21,13 +21,13 @@ from helpers.alignment_data import evaluation, partners
 ALL = [True] * 4
 
 
-def test_the_ends_of_an_interval_may_move_by_its_width_on_another_processor():
+def test_tolerance_of_interval_ends_is_the_interval_width():
     def node(low, high):
         found = {"value": Scalar(50.0, 2, "%", low, high), "gauge": Scalar(1.0, 2, "%")}
         names = ("shared", "shared_decoder_only", "agreeing", "matched_mean")
         tree = {name: dict(found) for name in names}
-        worth = {"explained_variance": Scalar(0.9, 3), "dead_fraction": Scalar(0.0, 1, "%")}
-        return tree | {"live": {name: dict(found) for name in names}, "quality": worth}
+        metrics = {"explained_variance": Scalar(0.9, 3), "dead_fraction": Scalar(0.0, 1, "%")}
+        return tree | {"live": {name: dict(found) for name in names}, "quality": metrics}
 
     shared = curves((16, 64), [node(49.0, 51.0), node(40.0, 60.0)])["shared"]
     assert shared["low"].tolerance == shared["high"].tolerance == 20.0
@@ -41,7 +41,7 @@ def latents(shared, frequency=None, cosine=0.9) -> Latents:
 
 
 def with_cosines(cosines: np.ndarray, frequency: np.ndarray) -> Latents:
-    """Each latent with one cosine whoever it is held against."""
+    """Latents with the same cosine in every other seed."""
     n_seeds, n = frequency.shape
     pairs = n_seeds * (n_seeds - 1) // 2
     found = latents([[True] * n] * pairs, frequency)
@@ -49,7 +49,7 @@ def with_cosines(cosines: np.ndarray, frequency: np.ndarray) -> Latents:
     return found
 
 
-def test_a_pair_is_the_same_from_both_sides():
+def test_pair_is_symmetric():
     given = partners([ALL])
     given["decoder_partner"] = np.array([[2, 0, 3, 1]])
     given["encoder_partner"] = np.array([[2, 0, 1, 3]])
@@ -62,7 +62,7 @@ def test_a_pair_is_the_same_from_both_sides():
     assert found.cosine[1, 0, 2] == pytest.approx(0.85)
 
 
-def test_sharing_with_a_third_seed_is_counted_from_each():
+def test_third_seed_shares_what_the_first_two_share():
     found = third_seed(latents([[True] * 2 + [False] * 2] * 3), only_live=False)
     assert found["with_one"].mean == pytest.approx(0.5)
     assert found["with_two"].mean == pytest.approx(0.5)
@@ -70,7 +70,7 @@ def test_sharing_with_a_third_seed_is_counted_from_each():
     assert found["excess"].mean == pytest.approx(0.5)
 
 
-def test_sharing_by_luck_has_no_excess():
+def test_independent_sharing_has_no_excess():
     generator = np.random.default_rng(0)
     shared = (generator.random((10, 4000)) < 0.5).tolist()
     found = third_seed(latents(shared), only_live=False)
@@ -79,13 +79,13 @@ def test_sharing_by_luck_has_no_excess():
     assert found["excess"].label.startswith("95% jackknife")
 
 
-def test_dead_latents_are_left_out_of_sharing_where_asked():
+def test_only_live_leaves_dead_latents_out_of_sharing():
     frequency = np.array([[0.1, 0.1, 0, 0]] * 3)
     shared = [[True] * 2 + [False] * 2] * 3
     assert third_seed(latents(shared, frequency), only_live=True)["with_one"].mean == 0.0
 
 
-def test_the_rank_correlation_sees_order_alone():
+def test_rank_correlation_depends_on_order_alone():
     frequency = np.tile(np.logspace(-4, -1, 20), (5, 1))
     rising = with_cosines(np.linspace(0.1, 0.9, 20) ** 3, frequency)
     assert rank_correlation(rising).mean == pytest.approx(1.0)
@@ -93,7 +93,7 @@ def test_the_rank_correlation_sees_order_alone():
     assert rank_correlation(falling).mean == pytest.approx(-1.0)
 
 
-def test_the_frequent_tenth_is_the_one_that_fires_most():
+def test_top_tenth_is_the_most_frequent():
     frequency = np.tile(np.linspace(0.01, 0.2, 20), (3, 1))
     shared = [[True] * 18 + [False] * 2] * 3
     found = frequent_and_unshared(latents(shared, frequency))
@@ -105,7 +105,7 @@ def test_the_frequent_tenth_is_the_one_that_fires_most():
 
 
 @pytest.mark.parametrize("cause", ["updates", "frequency"])
-def test_frequency_is_told_from_updates(cause):
+def test_frequency_is_separated_from_updates(cause):
     generator = np.random.default_rng(1)
     frequency = 10 ** generator.uniform(-4, -1, (5, 2000))
     long = with_cosines(0, frequency)
@@ -121,14 +121,14 @@ def test_frequency_is_told_from_updates(cause):
     assert found["updates"].mean == pytest.approx(expected[1], abs=0.02)
 
 
-def test_classes_of_a_figure_go_from_rare_to_frequent():
+def test_deciles_ascend_in_frequency():
     frequency = np.tile(np.logspace(-4, -1, 50), (3, 1))
     found = deciles(with_cosines(np.linspace(0, 1, 50), frequency))
     assert (np.diff(found["frequency"]) > 0).all()
     assert (np.diff(found["median"]) > 0).all()
 
 
-def test_the_mean_cosine_is_told_by_whether_assignments_agree():
+def test_mean_cosine_is_split_by_agreement_of_assignments():
     node = _where(latents([[True] * 3 + [False] * 3] * 3))
     assert node["agreeing"].value == pytest.approx(0.9)
     assert node["disagreeing"].value == pytest.approx(0.3)
@@ -145,7 +145,7 @@ def tables(kappas: list[float], seeds: list[int]) -> list[dict]:
     ]
 
 
-def test_a_trend_is_the_slope_of_kappa_per_doubling_over_the_sizes_with_all_seeds():
+def test_trend_is_the_slope_of_kappa_per_doubling_over_sizes_with_all_seeds():
     node = _trend(
         (512, 2048, 8192, 16384), tables([0.8, 0.6, 0.4, 0.9], [5, 5, 5, 3]), "shared", "full"
     )
@@ -156,7 +156,7 @@ def test_a_trend_is_the_slope_of_kappa_per_doubling_over_the_sizes_with_all_seed
 
 
 @pytest.mark.parametrize("profile", alignment.PROFILES)
-def test_what_is_compared_differs_in_what_it_is_compared_by_alone(profile):
+def test_compared_architectures_share_all_other_settings(profile):
     stages = {
         each.name: each for each in in_order(alignment.parts(alignment.PROFILES[profile]).values())
     }
@@ -174,7 +174,7 @@ def test_what_is_compared_differs_in_what_it_is_compared_by_alone(profile):
 
 
 @pytest.mark.parametrize("profile", alignment.PROFILES)
-def test_the_calibration_seed_is_not_among_the_others(profile):
+def test_calibration_seed_is_in_no_arm(profile):
     settings = alignment.PROFILES[profile]
     assert 1000 not in (*settings.seeds, *settings.fewest_seeds)
     assert set(settings.fewest_seeds) <= set(settings.seeds)
@@ -195,7 +195,7 @@ def test_all_sizes_see_the_same_tokens_in_the_same_steps(profile):
     assert len(seen) == 1
 
 
-def test_the_short_arm_sees_so_many_times_fewer_tokens():
+def test_short_arm_sees_fewer_tokens_by_its_factor():
     stages = {each.name: each for each in in_order(alignment.parts(alignment.paper).values())}
     seen = {name: stages[f"alignment/{name}/train"].config for name in ("short", "compared/topk")}
     tokens = {name: c.samples * c.dictionary.epochs for name, c in seen.items()}

@@ -1,4 +1,4 @@
-"""Code and prose: latents that are stable within, and whether they come back across."""
+"""Section "Code and prose": recurrence within and across domains."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ SEEDS, N = 5, 60
 
 
 def best(stable_across: bool) -> dict:
-    """A third of the latents is stable within; these, or the others, are found across."""
+    """A third of the latents is stable within; these, or all others, recur across."""
     stable = np.arange(N) < N // 3
     within = np.where(stable, 0.95, 0.2) + 0.001 * np.arange(N)[::-1] / N
     found = np.where(stable == stable_across, 0.9, 0.1)
@@ -33,7 +33,7 @@ def pairs(stable_across=True, shared=0.3) -> dict:
     }
 
 
-def test_stable_latents_found_across_are_counted_apart_from_the_others():
+def test_stable_and_unstable_latents_found_across_are_counted_apart():
     node = across(domains.paper, pairs())["code"]
     assert node["stable_found"].value == 100.0
     assert node["unstable_found"].value == 0.0
@@ -42,7 +42,7 @@ def test_stable_latents_found_across_are_counted_apart_from_the_others():
     assert node["stable"].value == pytest.approx(100 / 3)
 
 
-def test_the_opposite_has_the_opposite_sign():
+def test_rank_correlation_is_negative_if_unstable_latents_recur_across():
     node = across(domains.paper, pairs(stable_across=False))["prose"]
     assert node["stable_found"].value == 0.0
     assert node["rank_correlation"].value < 0
@@ -54,7 +54,7 @@ def test_cross_similarity_is_corrected_for_its_own_chance():
     assert node["kappa_gauge"].value == pytest.approx(0.2 / 0.9)
 
 
-def test_dictionaries_that_start_alike_do_not_count_across():
+def test_pairs_of_equal_initialization_do_not_count_across():
     given = pairs()
     for name in ("shared", "matched_mean"):
         np.fill_diagonal(given[name], 1.0)
@@ -68,7 +68,7 @@ def test_dictionaries_that_start_alike_do_not_count_across():
 
 
 @pytest.mark.parametrize("profile", domains.PROFILES)
-def test_the_arms_differ_in_what_they_read_alone(profile):
+def test_arms_differ_in_their_domain_alone(profile):
     settings = domains.PROFILES[profile]
     stages = {each.name: each for each in in_order(domains.parts(settings).values())}
     code, prose = (stages[f"domains/{kind}/train"].config for kind in ("code", "prose"))

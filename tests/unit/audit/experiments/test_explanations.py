@@ -1,4 +1,4 @@
-"""The section on explanations: what is measured of tables of scores, and how it is planned."""
+"""Section "Can unshared latents be explained?": values from made-up scores, and planned stages."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ CONFIG = ExplanationsMeasurementConfig(N, 100, LATENTS, 20, SEEDS)
 
 
 def tables(slope_alignment=0.0, slope_rate=0.0, level=0.6, seed=0):
-    """Scores that follow alignment and firing rate as told; random directions follow nothing."""
+    """Scores with given slopes over alignment and firing rate; none for random directions."""
     rng = np.random.default_rng(seed)
     shape = (SEEDS, LATENTS)
     rate = 10 ** rng.uniform(-3, -1, shape)
@@ -62,7 +62,7 @@ def measured(part, **shape) -> Values:
     return Values.from_tree(getattr(measurements, part)(CONFIG, **needed))
 
 
-def test_scores_of_latents_like_random_directions_gain_nothing():
+def test_scores_like_random_directions_have_no_gain():
     values = measured("scores")
     gain = values.scalar("gain.value")
     assert gain.low < 0 < gain.high
@@ -71,19 +71,19 @@ def test_scores_of_latents_like_random_directions_gain_nothing():
     assert values.scalar("control_pairs").value == pytest.approx(0.99)
 
 
-def test_scores_above_chance_are_told_apart():
+def test_scores_above_chance_have_a_gain():
     values = measured("scores", level=0.7)
     assert values.scalar("gain.value").low > 0.09
     assert values.scalar("kappa_random").value == pytest.approx(0.25, abs=0.02)
 
 
-def test_what_could_not_be_scored_is_a_share_of_what_fires():
+def test_unscored_latents_are_a_share_of_live_ones():
     values = measured("scores")
     assert values.scalar("rare").value == 50.0
     assert values.scalar("dead").value == 5.0
 
 
-def test_a_correlation_with_alignment_is_found_and_its_size_is_right():
+def test_correlation_with_alignment_has_the_right_size():
     values = measured("alignment", slope_alignment=0.2)
     assert values.scalar("spearman.value").low > 0.8
     assert values.scalar("spearman.value").chance == 0.0
@@ -91,7 +91,7 @@ def test_a_correlation_with_alignment_is_found_and_its_size_is_right():
     assert values.scalar("above_median.unshared").high < 50
 
 
-def test_without_one_the_smallest_that_would_be_seen_is_told():
+def test_without_correlation_the_minimum_detectable_effect_is_given():
     values = measured("alignment")
     found = values.scalar("spearman.value")
     assert found.low < 0 < found.high
@@ -99,7 +99,7 @@ def test_without_one_the_smallest_that_would_be_seen_is_told():
     assert values.scalar("above_median.unshared").chance == pytest.approx(50, abs=10)
 
 
-def test_a_correlation_that_firing_rate_makes_is_gone_at_equal_rate():
+def test_partial_correlation_removes_what_firing_rate_causes():
     rng = np.random.default_rng(0)
     rate = rng.normal(size=2000)
     score, cosine = rate + rng.normal(size=2000), rate + rng.normal(size=2000)
@@ -107,7 +107,7 @@ def test_a_correlation_that_firing_rate_makes_is_gone_at_equal_rate():
     assert abs(partial_spearman(score, cosine, rate)) < 0.06
 
 
-def test_rank_correlation_is_scipy_s_with_ties_and_gaps():
+def test_spearman_equals_scipy_with_ties_and_nan():
     from scipy.stats import spearmanr
 
     rng = np.random.default_rng(1)
@@ -119,7 +119,7 @@ def test_rank_correlation_is_scipy_s_with_ties_and_gaps():
     assert spearman(np.ones(50), y) == 0.0
 
 
-def test_frequent_latents_with_low_scores_are_found_beside_chance():
+def test_low_scores_of_frequent_latents_exceed_chance():
     values = measured("frequency", slope_rate=-0.1)
     assert values.scalar("spearman.value").high < -0.8
     assert values.scalar("lowest_tenth").low > 2
@@ -132,14 +132,14 @@ def test_the_lowest_tenth_is_a_tenth():
     assert lowest_tenth(-rate, rate) == 95.5 / 45.5
 
 
-def test_an_unshared_latent_is_one_below_the_threshold():
+def test_unshared_latents_do_not_exceed_the_threshold():
     explained, aligned = tables(slope_alignment=0.2)
     pairs = SeedPairs(explained_latents(explained), aligned["alignment"], 0.7)
     against = pairs.against(0, 1)
     assert against.cosine[against.shared].min() > 0.7 >= against.cosine[~against.shared].max()
 
 
-def test_where_none_is_shared_no_gap_is_made_up():
+def test_gap_is_zero_if_no_latent_is_shared():
     explained, aligned = tables(slope_alignment=0.2)
     low = {"alignment": np.where(np.isnan(aligned["alignment"]), np.nan, 0.3)}
     tree = measurements.alignment(CONFIG, explained, low)
@@ -147,7 +147,7 @@ def test_where_none_is_shared_no_gap_is_made_up():
     assert tree["shared_share"].value == 0.0
 
 
-def test_what_fills_a_table_up_is_no_latent():
+def test_padding_of_tables_is_dropped():
     explained, _ = tables()
     for name in ("rate", "score", "random", "swapped", "strong", "strong_random"):
         explained[name][0, 30:] = np.nan
@@ -177,7 +177,7 @@ def test_a_printed_rule_is_that_of_its_latent():
     assert rule["alignment"].value == aligned["alignment"][0, 1, explained["latent"][0, place]]
 
 
-def test_bins_hold_equally_many_in_order():
+def test_bins_hold_equal_counts_in_order():
     values = np.arange(10.0)[::-1]
     assert binned_means(values, [values, values * 2], 5).tolist() == [
         [0.5, 2.5, 4.5, 6.5, 8.5],
@@ -185,13 +185,13 @@ def test_bins_hold_equally_many_in_order():
     ]
 
 
-def test_the_figure_has_every_latent_in_its_shares():
+def test_figure_shares_sum_to_one():
     values = measured("figure")
     for name in ("score", "random", "swapped"):
         assert values.subtree(f"share.{name}")["value"].values.sum() == pytest.approx(1.0, abs=5e-3)
 
 
-def test_tolerances_hold_what_five_other_seeds_would_give():
+def test_tolerances_cover_other_seeds():
     one, other = (measured("scores", seed=seed) for seed in (0, 1))
     for address in ("mean", "random", "swapped", "quartile_low", "gain.value"):
         apart = abs(one.scalar(address).value - other.scalar(address).value)
@@ -199,7 +199,7 @@ def test_tolerances_hold_what_five_other_seeds_would_give():
 
 
 @pytest.mark.parametrize("profile", ["smoke", "paper", "full"])
-def test_what_is_explained_is_what_the_section_on_alignment_trains(profile):
+def test_explained_dictionaries_are_those_of_the_section_on_alignment(profile):
     from audit.experiments.alignment import experiment as alignment
 
     settings = explanations.PROFILES[profile]

@@ -1,4 +1,4 @@
-"""The experiments as graphs: profiles that share their addresses, stages that exist."""
+"""Graphs of all experiments: functions, inputs and estimates of stages, parts of profiles."""
 
 import importlib
 import re
@@ -23,7 +23,7 @@ def test_every_stage_names_a_function_that_exists(profile):
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-def test_every_input_is_an_argument_of_the_function_it_goes_to(profile):
+def test_every_input_is_an_argument_of_its_function(profile):
     for stage in graph(profile):
         module, _, function = stage.function.partition(":")
         code = getattr(importlib.import_module(module), function).__code__
@@ -33,22 +33,22 @@ def test_every_input_is_an_argument_of_the_function_it_goes_to(profile):
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-def test_every_stage_can_be_asked_what_it_may_cost(profile):
-    """A stage of which nothing is known costs an unknown time, and does not end the planning."""
+def test_every_stage_has_an_estimate_or_none(profile):
+    """A stage without an estimate has an unknown cost, and planning goes on."""
     for stage in graph(profile):
         found = estimate(stage)
         assert found is None or found.seconds >= 0, stage.name
 
 
-def test_training_on_costs_what_such_a_training_costs():
+def test_finetuning_costs_as_much_as_training_of_equal_length():
     stages = {stage.name: stage for stage in graph("paper")}
-    on, long = (estimate(stages[f"pooling/language/{arm}/train"]) for arm in ("votes", "long"))
-    # four passes against twenty, as many dictionaries of one size
-    assert 5 * on.seconds == pytest.approx(long.seconds)
-    assert on.dictionaries == long.dictionaries == 5
+    short, long = (estimate(stages[f"pooling/language/{arm}/train"]) for arm in ("votes", "long"))
+    # Four passes and twenty, over as many dictionaries of the same size.
+    assert 5 * short.seconds == pytest.approx(long.seconds)
+    assert short.dictionaries == long.dictionaries == 5
 
 
-def test_profiles_have_the_same_parts_but_for_the_grid_that_the_paper_leaves_out():
+def test_profiles_have_the_same_parts_except_the_grid():
     shapes = {
         profile: {name: set(part) for name, part in parts(profile).items()} for profile in PROFILES
     }
@@ -56,7 +56,7 @@ def test_profiles_have_the_same_parts_but_for_the_grid_that_the_paper_leaves_out
     assert shapes["paper"] == {n: part for n, part in shapes["full"].items() if n != "grid"}
 
 
-def test_the_reports_seeds_come_first_and_are_the_reports():
+def test_the_reports_seeds_come_first():
     from audit.experiments.consistency import experiment as consistency
     from audit.experiments.modular import experiment as modular
 
@@ -65,7 +65,7 @@ def test_the_reports_seeds_come_first_and_are_the_reports():
     assert consistency.paper.pairs[0] == (42, 123)
 
 
-def test_no_judge_has_a_seed_of_its_pair():
+def test_no_reference_has_a_seed_of_a_pair():
     from audit.experiments.consistency import experiment as consistency
 
     for settings in consistency.PROFILES.values():
@@ -78,6 +78,6 @@ def test_no_judge_has_a_seed_of_its_pair():
     ("profile", "only", "named"),
     [("papr", (), "smoke, paper, full"), ("paper", ("modlar",), ", ".join(EXPERIMENTS))],
 )
-def test_an_unknown_profile_or_experiment_is_told_which_there_are(profile, only, named):
+def test_unknown_profile_or_experiment_error_lists_the_known_ones(profile, only, named):
     with pytest.raises(UserError, match=re.escape(named)):
         parts(profile, only)

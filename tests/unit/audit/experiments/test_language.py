@@ -1,4 +1,4 @@
-"""What the language-model sections share, the grid, and what a plan says of its cost."""
+"""Base configuration of the sections on language models, the grid, and estimates of cost."""
 
 import pytest
 
@@ -21,7 +21,7 @@ def test_the_full_grid_is_twelve_hundred_trainings():
     assert all(estimate(arm.train).dictionaries == 20 for arm in arms.values())
 
 
-def test_places_are_spread_from_the_embeddings_to_the_end():
+def test_hooks_are_spread_from_the_embeddings_to_the_final_stream():
     starts = [f"blocks.{block}.hook_resid_pre" for block in (0, 3, 6, 9)]
     assert grid.hooks("gpt2", 5) == [*starts, "blocks.11.hook_resid_post"]
     starts = [f"blocks.{block}.hook_resid_pre" for block in range(4)]
@@ -50,7 +50,7 @@ def test_every_stage_on_a_language_model_has_an_estimate():
     assert without == ["grid/points"]
 
 
-def test_an_estimate_grows_with_what_is_asked():
+def test_estimate_grows_with_size():
     arms = grid.arms(grid.PROFILES["full"])
     small, large = (estimate(arms[f"gpt2_2_n{n}"].train) for n in (512, 16384))
     assert large.seconds > 20 * small.seconds
@@ -59,7 +59,7 @@ def test_an_estimate_grows_with_what_is_asked():
     assert estimate(data).disk == 4 * 1_048_576 * 768
 
 
-def test_whoever_asks_for_the_centre_gets_the_same_stages():
+def test_base_configuration_is_a_shared_stage():
     settings = language.PROFILES["paper"]
     one, other = language.base_arm(settings), language.base_arm(settings)
     stages = (one.train, one.compare), (other.train, other.compare)
@@ -69,7 +69,7 @@ def test_whoever_asks_for_the_centre_gets_the_same_stages():
     assert one.train.config.samples == settings.tokens
 
 
-def test_the_model_beats_counting_clearly():
+def test_model_beats_ngrams():
     values = read_values(ROOT / "data" / "locked" / "paper", ["language"])
     for domain in ("code", "prose"):
         assert values[f"language.subject.loss.{domain}.gain"].value > 0.1

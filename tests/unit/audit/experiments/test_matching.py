@@ -1,4 +1,4 @@
-"""The section on matching: what is read from files, what is fitted, and what a gap becomes."""
+"""Section "Matching exactly": files read, growth fitted, answers compared."""
 
 import json
 from dataclasses import replace
@@ -20,7 +20,7 @@ MACHINE = {
 
 
 def run(solver: str, kind: str, n: int) -> dict:
-    """Time to the power of two by ours, of three by SciPy, from one second at 1,024."""
+    """A run whose time is quadratic for ours and cubic for SciPy, from one second at 1,024."""
     ours = solver == "ours"
     slow = 1.5 if kind == "hubs" else 1.0
     return {
@@ -59,13 +59,13 @@ def values(written) -> Values:
     return Values.from_tree(measurements.measured(written(document())))
 
 
-def test_growth_is_the_exponent_of_the_sizes_it_is_fitted_to(values):
+def test_growth_is_the_fitted_exponent(values):
     for kind in matching.KINDS:
         assert values.scalar(f"ours.{kind}.growth").value == 2.0
         assert values.scalar(f"scipy.{kind}.growth").value == 3.0
 
 
-def test_small_sizes_do_not_bend_our_growth(written):
+def test_small_sizes_do_not_change_our_growth(written):
     changed = document()
     for one in changed["runs"]:
         if one["n"] < 16384 and one["solver"] == "ours":
@@ -81,7 +81,7 @@ def test_solvers_are_compared_at_the_largest_size_that_both_solved(values):
     assert values.scalar("least_faster").value == values.scalar("most_faster").value == 8.0
 
 
-def test_the_largest_problem_is_told_by_its_slowest_kind(values):
+def test_largest_problem_reports_its_slowest_kind(values):
     assert values.scalar("largest").value == 131072
     assert values.scalar("largest_scipy").value == 8192
     assert values.text("slowest_kind") == "hubs"
@@ -96,14 +96,14 @@ def test_a_bound_is_printed_in_billionths_and_scipy_has_none(values):
     assert "passes" not in values.subtree("scipy.random.n1024")
 
 
-def test_the_file_in_the_repository_is_whole():
+def test_benchmark_file_in_the_repository_is_complete():
     measured = benchmark_results()
     for kind in matching.KINDS:
         assert {1024, 8192, 32768, 131072} <= set(matching.sizes(measured, "ours", kind))
         assert max(matching.sizes(measured, "scipy", kind)) == 8192
 
 
-def test_another_measurement_makes_the_part_stale_and_no_other():
+def test_changed_measurement_makes_only_its_part_stale():
     def keys(measured) -> dict[str, str]:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(matching, "benchmark_results", lambda: measured)
@@ -140,7 +140,7 @@ def without(kind: str, solver: str, least: int = 0) -> dict:
         (without("shared", "ours", least=16384), "shared needs two sizes"),
     ],
 )
-def test_a_damaged_measurement_is_one_line_that_names_the_file(written, content, said):
+def test_damaged_measurement_error_is_one_line_with_the_file(written, content, said):
     with pytest.raises(UserError, match=r"data/measured/matching\.json cannot be read") as refused:
         written(content)
     assert said in str(refused.value)
@@ -148,14 +148,14 @@ def test_a_damaged_measurement_is_one_line_that_names_the_file(written, content,
 
 
 @pytest.mark.parametrize("content", ["latents = [1", "latents = 1", "surprise = 1"])
-def test_a_damaged_report_is_one_line_that_names_the_file(tmp_path, content):
+def test_damaged_report_error_is_one_line_with_the_file(tmp_path, content):
     file = tmp_path / "matching.toml"
     file.write_text(content)
     with pytest.raises(UserError, match=r"data/reported/matching\.toml cannot be read"):
         reported_cost(file)
 
 
-def test_the_figure_draws_what_the_ledger_says_the_report_prints():
+def test_reported_cost_equals_the_ledgers_claim():
     reported = reported_cost()
     (claim,) = [claim for claim in load_claims() if claim.id == "C47"]
     time, memory = claim.check
@@ -174,21 +174,21 @@ def exact(**changes) -> Values:
     return Values.from_tree(tree)
 
 
-def test_equal_totals_are_equal_and_say_how_nearly():
+def test_equal_totals_have_their_gap():
     values = exact(total=100.0 + 5e-8)
     assert values.text("equal") == "yes"
     assert values.scalar("worst_gap").value == 0.5
 
 
 @pytest.mark.parametrize("gap", [2e-7, -2e-7])
-def test_one_total_that_differs_is_noticed_among_all(gap):
+def test_one_unequal_total_makes_the_summary_unequal(gap):
     values = exact(total=100.0 + gap)
     assert values.text("equal") == "no"
     assert values.text("hubs.float32.equal") == "yes"
     assert values.scalar("worst_gap").value == 2.0
 
 
-def test_the_worst_of_all_checks_is_what_is_said_of_all():
+def test_summary_has_the_worst_of_all_checks():
     values = exact(bound=5e-9, passes=3.5, same_partner=0.75, violations=4)
     assert values.scalar("worst_bound").value == 5.0
     assert values.scalar("worst_passes").value == 3.5

@@ -1,4 +1,4 @@
-"""Planted truth: votes by kind of unit, spans, laws that foretell them, Song et al.'s figures."""
+"""Section "Planted truth": recurrence by kind of unit, spans, predictions, published figures."""
 
 from dataclasses import replace
 
@@ -45,12 +45,12 @@ def pairs(shape=(), value=0.0):
 
 
 def arm(p_blocks=0.0, overlap=0.9, expected=0.3, rank=4):
-    """Singles always come back, latents of blocks in a share of seeds; spans overlap as told."""
+    """Singles always recur, latents of blocks with a given probability, spans with an overlap."""
     best = pairs((9,), 0.2)
     best[..., :SINGLES] = 0.95
     found = np.random.default_rng(0).random((SEEDS, SEEDS, 4)) < p_blocks
     best[..., SINGLES:8] = np.where(found, 0.8, 0.3)
-    # what belongs to nobody would spoil every mean
+    # If the unassigned latent counted, it would change every mean.
     best[..., 8] = 1.0
     best[range(SEEDS), range(SEEDS)] = np.nan
     law = pairs((9,), 1.0)
@@ -84,7 +84,7 @@ def arm(p_blocks=0.0, overlap=0.9, expected=0.3, rank=4):
     }
 
 
-def test_the_claims_two_numbers_have_their_signs_where_it_holds():
+def test_claimed_differences_have_their_signs_if_the_claim_holds():
     node = blocks(CONFIG, arm())
     assert node["reproducibility"].value == 0.0
     assert node["reproducibility_difference"].value == pytest.approx(-1.0)
@@ -94,7 +94,7 @@ def test_the_claims_two_numbers_have_their_signs_where_it_holds():
     assert singles(CONFIG, arm())["reproducibility"].value == 1.0
 
 
-def test_they_lose_them_where_it_does_not():
+def test_claimed_differences_vanish_if_the_claim_fails():
     node = blocks(CONFIG, arm(p_blocks=1.0, overlap=0.05))
     assert node["reproducibility_difference"].value == pytest.approx(0.0)
     assert node["span_excess"].value == pytest.approx(0.0)
@@ -102,14 +102,14 @@ def test_they_lose_them_where_it_does_not():
     assert node["more_than_expected"].value == pytest.approx(0.7)
 
 
-def test_a_stricter_cosine_finds_less():
+def test_stricter_cosine_lowers_reproducibility():
     node = blocks(CONFIG, arm(p_blocks=1.0))
     assert node["reproducibility"].value == 1.0
     assert node["reproducibility_strict"].value == 0.0
     assert node["strict_difference"].value == pytest.approx(-1.0)
 
 
-def test_a_block_that_a_pair_does_not_have_counts_at_no_level():
+def test_missing_block_counts_at_no_level():
     given = arm()
     for level, value in (("value", 0.0), ("gauge", 1.0), ("turned", 1.0)):
         given["overlap"][level][..., 1] = value
@@ -118,7 +118,7 @@ def test_a_block_that_a_pair_does_not_have_counts_at_no_level():
     assert blocks(CONFIG, given)["overlap"]["gauge"].value == pytest.approx(0.1)
 
 
-def test_a_seed_left_out_takes_its_latents_and_its_votes_along():
+def test_left_out_seed_is_dropped_on_both_sides():
     given = arm()
     given["best"][0, 1:, SINGLES:8] = 0.9
     found = PlantedArm(given)
@@ -127,14 +127,14 @@ def test_a_seed_left_out_takes_its_latents_and_its_votes_along():
     assert found.mean("best", "blocks", all_seeds[1:], 0.7) == 0.0
 
 
-def test_latents_of_nobody_are_no_votes_but_are_counted_among_the_live():
+def test_unassigned_latents_are_live_but_have_no_reproducibility():
     node = quality(CONFIG, arm())
     assert node["owned"].value == pytest.approx(100 * 8 / 9)
     assert node["owned_gauge"].value == 0.0
     assert blocks(CONFIG, arm())["latents"].value == 2.0
 
 
-def test_classes_of_frequency_hold_their_own_units():
+def test_frequency_classes_hold_their_own_units():
     given = arm()
     given["best"][:, :, [0, 1]] = 0.1
     node = frequency(CONFIG, given)
@@ -142,7 +142,7 @@ def test_classes_of_frequency_hold_their_own_units():
     assert node["singles"]["rarest_present"].value == 100.0
 
 
-def test_a_class_that_no_latent_belongs_to_has_nothing_present():
+def test_class_without_latents_has_none_present():
     given = arm()
     given["owner"][given["owner"] == 4] = -1
     node = frequency(CONFIG, given)
@@ -150,7 +150,7 @@ def test_a_class_that_no_latent_belongs_to_has_nothing_present():
     assert node["blocks"]["rarest_measured"].value == 0.0
 
 
-def test_a_class_without_any_unit_is_empty_and_not_undefined():
+def test_class_without_units_is_finite():
     """Eight classes and two blocks: most classes have no block."""
     node = frequency(replace(CONFIG, classes=8), arm())
     for kind in ("singles", "blocks"):
@@ -159,7 +159,7 @@ def test_a_class_without_any_unit_is_empty_and_not_undefined():
     assert node["blocks"]["present"].values[1:-1] == pytest.approx(np.zeros(6))
 
 
-def test_a_share_on_which_all_seeds_agree_may_still_be_another_elsewhere():
+def test_platform_tolerance_is_at_least_its_floor():
     tree = {
         "none": Scalar(0.0, 3, "", 0.0, 0.0, "95% jackknife over 5 seeds"),
         "wide": {"half": Scalar(50.0, 1, "%", 40.0, 60.0, "95% jackknife over 5 seeds")},
@@ -174,7 +174,7 @@ def test_a_share_on_which_all_seeds_agree_may_still_be_another_elsewhere():
     assert with_platform_tolerance(tree, 0.01)["none"].allowed_difference == 0.01
 
 
-def test_the_ends_of_a_figures_interval_may_move_by_its_width_on_another_processor():
+def test_tolerance_of_plotted_interval_ends_is_the_interval_width():
     said = "95% jackknife over 5 seeds"
     levels = [Scalar(0.5, 3, "", low, high, said) for low, high in ((0.49, 0.51), (0.25, 0.75))]
     drawn = _with_ends("blocks", levels)
@@ -182,7 +182,7 @@ def test_the_ends_of_a_figures_interval_may_move_by_its_width_on_another_process
     assert drawn["blocks"].tolerance == 0.1
 
 
-def test_the_sweeps_arrays_are_their_levels_in_order():
+def test_sweep_arrays_are_levels_in_order():
     arms = {
         f"{factor}__{level}": arm(overlap=0.9 - 0.1 * place)
         for factor, levels in planted.FACTORS.items()
@@ -204,7 +204,7 @@ def drawn_latents(coefficients, generator, count=6000):
     return OwnedLatents(frequency, rank, p, np.full(count, 0.5))
 
 
-def test_a_logistic_law_finds_the_coefficients_that_votes_were_drawn_from():
+def test_fit_logistic_recovers_the_true_coefficients():
     truth = np.array([3.0, 1.2, -0.8])
     given = drawn_latents(truth, np.random.default_rng(1))
     law = fit_logistic(given)
@@ -215,12 +215,12 @@ def test_a_logistic_law_finds_the_coefficients_that_votes_were_drawn_from():
     )
 
 
-def test_it_stays_finite_where_everything_comes_back():
+def test_fit_logistic_is_finite_if_every_latent_recurs():
     given = drawn_latents(np.array([3.0, 1.2, -0.8]), np.random.default_rng(1), 50)
     assert np.isfinite(fit_logistic(given._replace(p=np.ones(50))).coefficients).all()
 
 
-def test_ballots_are_of_owned_latents_with_their_units_facts():
+def test_owned_latents_have_the_properties_of_their_unit():
     given = owned_latents([PlantedArm(arm(rank=8))], np.arange(SEEDS), 0.7)
     assert len(given.p) == SEEDS * 8
     assert set(given.rank) == {1.0, 8.0}
@@ -229,7 +229,7 @@ def test_ballots_are_of_owned_latents_with_their_units_facts():
     assert set(given.frequency) == {0.003, 0.01, 0.05, 0.1}
 
 
-def test_a_prediction_is_judged_on_the_other_truth_and_against_the_mean():
+def test_prediction_is_tested_on_the_other_truth_against_the_mean():
     arms = {f"fitted__{level}": arm(p_blocks=0.0) for level in planted.FACTORS["rank"]}
     arms |= {
         f"judged__{level}": arm(p_blocks=0.0, expected=0.0) for level in planted.FACTORS["rank"]
@@ -251,7 +251,7 @@ def test_matches_with_the_truth_and_between_seeds_are_one_to_one():
     assert between_seeds(np.stack([truth, shuffled, twice])) == pytest.approx((1 + 0.25 + 0.25) / 3)
 
 
-def test_published_figures_stand_beside_ours_with_their_kappa():
+def test_published_figures_have_their_kappa():
     generator = np.random.default_rng(0)
     truth = generator.standard_normal((32, 16)).astype(np.float32)
     decoders = np.stack([truth] * 5)
@@ -290,7 +290,7 @@ def pairs_of(value):
 
 
 @pytest.mark.parametrize("profile", list(planted.PROFILES))
-def test_every_arm_differs_from_the_centre_in_one_factor_and_the_centre_is_shared(profile):
+def test_every_arm_differs_from_the_shared_base_configuration_in_one_factor(profile):
     settings = planted.PROFILES[profile]
     arms = planted.sweeps(settings)
     names = [stage.name for stage in arms.values()]
@@ -306,7 +306,7 @@ def test_every_arm_differs_from_the_centre_in_one_factor_and_the_centre_is_share
             assert steps == settings.epochs * settings.truth.samples
 
 
-def test_full_is_song_et_al_to_the_letter_and_paper_says_what_it_shortens():
+def test_full_profile_is_the_recipe_of_song_et_al_and_paper_shortens_it():
     full, paper = planted.PROFILES["full"], planted.paper
     assert (full.song.steps, full.song.learning_rate, full.song.l1) == (30_000, 1e-4, 1e-2)
     assert (full.song_samples.samples, full.song.seeds) == (50_000, (42, 43, 44, 45, 46))
@@ -320,5 +320,5 @@ def test_full_is_song_et_al_to_the_letter_and_paper_says_what_it_shortens():
         and "song/" in stage.name
         and "measured" not in stage.name
     }
-    assert {config.start_length for config in trained.values()} == {0.1, 1.0}
+    assert {config.initial_row_length for config in trained.values()} == {0.1, 1.0}
     assert sorted(config.k for config in trained.values()) == [3, 3, 6]

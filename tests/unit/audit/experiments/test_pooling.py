@@ -1,4 +1,4 @@
-"""Pooled dictionaries against the same budget: who is compared with whom, and by what."""
+"""Section "Pooling": differences between pooled dictionaries and baselines of equal budget."""
 
 from dataclasses import replace
 
@@ -23,10 +23,10 @@ def comparison(value, chance=0.2):
     return {"full": table(value), "gauge": table(chance)}
 
 
-def evaluation(worth):
+def evaluation(variance):
     of = {
-        "explained_variance": worth + 1e-3 * np.arange(SEEDS),
-        "explained_variance_scalar_mean": np.full(SEEDS, worth),
+        "explained_variance": variance + 1e-3 * np.arange(SEEDS),
+        "explained_variance_scalar_mean": np.full(SEEDS, variance),
         "mse": np.ones(SEEDS),
         "l0": np.full(SEEDS, 4.0),
         "dead_fraction": np.zeros(SEEDS),
@@ -65,40 +65,40 @@ def with_losses(inputs):
     return inputs | {f"{name}__recovery": recovery(0.9 + 0.01 * i) for i, name in enumerate(ARMS)}
 
 
-def test_differences_are_pooled_less_the_other_in_kappa(inputs):
+def test_differences_are_pooled_minus_baseline_in_kappa(inputs):
     tree = language(pooling.paper, POOL, **with_losses(inputs))
-    # pooled stands at 0.8 and one seed at 0.3, over a chance of 0.2
+    # Pooled dictionaries have 0.8 and single seeds 0.3, with a chance level of 0.2.
     assert tree["pooled_less_single"]["kappa"].value == pytest.approx(0.5 / 0.8, abs=0.02)
     assert tree["pooled_less_long"]["kappa"].value == pytest.approx(0.4 / 0.8, abs=0.02)
     assert tree["pooled_less_single"]["explained_variance"].value == pytest.approx(0.05)
     assert tree["pooled_less_single"]["recovered_mean"].value == pytest.approx(0.05)
     smallest = tree["pooled_less_long"]["kappa_smallest_seen"]
-    # another processor may find three times as much
+    # Another processor may find three times as much.
     assert smallest.tolerance > 2 * smallest.value > 0
 
 
-def test_the_figure_has_a_point_for_each_arm_in_their_order(inputs):
+def test_figure_has_one_point_per_arm_in_order(inputs):
     figure = language(pooling.paper, POOL, **with_losses(inputs))["figure"]
     assert (np.diff(figure["kappa"].values) > 0).all()
     assert (np.diff(figure["explained_variance"].values) > 0).all()
     assert (figure["low"].values < figure["kappa"].values).all()
 
 
-def test_shares_of_votes_are_of_the_latents_that_were_kept(inputs):
+def test_recurrence_shares_are_of_pooled_latents(inputs):
     pools = language(pooling.paper, POOL, **with_losses(inputs))["pools"]
     assert pools["unanimous"].value == 50.0
     assert pools["alone"].value == 25.0
     assert pools["shares"].values.tolist() == [25, 25, 0, 50]
 
 
-def test_truth_is_judged_by_single_directions_alone(inputs):
+def test_recovery_of_the_truth_counts_single_directions_alone(inputs):
     directions = np.eye(D, dtype=np.float32)
     truth = {
         "directions": directions,
         "unit": np.array([0, 1, 2, 2, 2, 2]),
         "rank": np.array([1, 1, 4]),
     }
-    # finds the two singles, whatever its length, and nothing of the block
+    # Both singles are recovered, at any norm, and nothing of the block.
     rows = np.tile(3 * directions[[0, 1, 1, 1]], (SEEDS, 1, 1))
     given = inputs | {f"{name}__dictionaries": {"decoder": rows} for name in ARMS}
     given["long__dictionaries"] = {"decoder": np.tile(directions[[0, 2, 3, 4]], (SEEDS, 1, 1))}
@@ -109,7 +109,7 @@ def test_truth_is_judged_by_single_directions_alone(inputs):
 
 
 @pytest.mark.parametrize("profile", ["smoke", "paper", "full"])
-def test_one_seed_is_trained_for_as_many_steps_as_a_pool_has_cost(profile):
+def test_long_arm_has_the_steps_of_a_whole_pool(profile):
     chosen = pooling.PROFILES[profile]
     stages = {stage.name: stage for stage in in_order(pooling.parts(chosen).values())}
     long = stages["pooling/language/long/train"].config.dictionary.epochs
@@ -119,7 +119,7 @@ def test_one_seed_is_trained_for_as_many_steps_as_a_pool_has_cost(profile):
     assert settings(chosen)["long_epochs"] == long
 
 
-def test_groups_share_no_seed_and_each_arm_has_one_dictionary_a_group():
+def test_groups_share_no_seed_and_each_arm_has_one_dictionary_per_group():
     chosen = replace(pooling.paper, group_size=5)
     assert chosen.seeds == chosen.base.seeds
     stages = {stage.name: stage for stage in in_order(pooling.parts(chosen).values())}
@@ -127,7 +127,7 @@ def test_groups_share_no_seed_and_each_arm_has_one_dictionary_a_group():
     assert stages["pooling/language/votes/pool"].config.group_size == 5
 
 
-def test_the_centres_own_dictionaries_are_pooled_where_they_are_the_ones():
+def test_dictionaries_of_the_base_configuration_are_pooled_if_seeds_are_equal():
     names = {
         profile: {stage.name for stage in in_order(pooling.parts(chosen).values())}
         for profile, chosen in pooling.PROFILES.items()

@@ -1,4 +1,4 @@
-"""Unstable latents: signs, chance and addresses of what the section reports."""
+"""Section "Unstable latents": signs, chance levels and addresses of its values."""
 
 from types import SimpleNamespace
 
@@ -22,7 +22,7 @@ CONFIG = subspaces.SubspacesMeasurementConfig(
 
 
 def camps_found(cosines: np.ndarray) -> dict:
-    """Latents with such cosines in all other seeds, drawn anew for each."""
+    """Latents with given cosines in all other seeds, shuffled for each seed."""
     draw = np.random.default_rng(0)
     rows = [draw.permuted(cosines) + 0.02 * draw.standard_normal(N) for _ in range(SEEDS)]
     best = np.stack([[row] * SEEDS for row in rows]).astype(np.float32)
@@ -39,7 +39,7 @@ def camps_found(cosines: np.ndarray) -> dict:
     }
 
 
-def test_two_groups_of_cosines_are_two_camps_by_votes_and_by_dip():
+def test_two_groups_of_cosines_are_two_camps_by_recurrence_and_by_dip():
     draw = np.random.default_rng(1)
     cosines = np.where(np.arange(N) < N // 2, 0.95, 0.2) + 0.01 * draw.standard_normal(N)
     node = camps_of(camps_found(cosines), CONFIG)
@@ -52,16 +52,16 @@ def test_two_groups_of_cosines_are_two_camps_by_votes_and_by_dip():
     assert node["groups"] == "camps"
 
 
-def test_one_broad_group_is_one_mode_though_a_threshold_cuts_it_in_two():
+def test_one_broad_group_is_one_mode_although_a_threshold_splits_it():
     draw = np.random.default_rng(1)
     node = camps_of(camps_found(0.65 + 0.1 * draw.standard_normal(N)), CONFIG)
     assert node["dip_excess"].value < 0
     assert node["pooled"]["dip_excess"].value < 0
-    # each latent has one cosine everywhere, so votes are all or none: camps of votes alone
+    # Each latent has one cosine in all seeds, so it recurs in all or none: two camps by recurrence.
     assert node["u_shape_07"].value > 0.9
 
 
-def test_latents_that_never_come_back_are_one_camp():
+def test_latents_that_never_recur_are_one_camp():
     node = camps_of(camps_found(np.full(N, 0.3)), CONFIG)
     assert node["u_shape_07"].value == -1.0
     assert node["shares_07"]["unstable"].value == 100.0
@@ -71,7 +71,7 @@ def test_latents_that_never_come_back_are_one_camp():
 def test_the_histogram_holds_every_live_latent_once():
     draw = np.random.default_rng(1)
     found = camps_found(draw.random(N))
-    # some are found by half of the seeds, which makes them neither
+    # Some recur in half of the seeds, so they are in neither camp.
     found["best"][:, ::2, :40] = 0.9
     found["best"][range(SEEDS), range(SEEDS)] = np.nan
     node = camps_of(found, CONFIG)
@@ -107,7 +107,7 @@ WORTH = {
 }
 
 
-def test_what_stable_latents_carry_more_of_is_positive():
+def test_larger_contribution_of_stable_latents_is_positive():
     node = worth(CONFIG, language=WORTH)["language"]
     assert node["stable"]["explained_variance"].value == pytest.approx(0.5, abs=0.01)
     assert node["stable"]["loss"].value == pytest.approx(1.5, abs=0.01)
@@ -120,7 +120,7 @@ def test_what_stable_latents_carry_more_of_is_positive():
 
 
 def responded() -> dict:
-    """Six latents a seed; the first four are unstable, and two pairs are of equal rate."""
+    """Six latents per seed; the first four are unstable, and two pairs have equal firing rates."""
     stable = np.tile([0.0, 0.0, 0.0, 0.0, 1.0, 1.0], (SEEDS, 1))
     pair = np.tile([0.0, 1.0, -1.0, -1.0, 0.0, 1.0], (SEEDS, 1))
     values = np.tile([3.0, 5.0, 9.0, 9.0, 2.0, 1.0], (SEEDS, 1))
@@ -139,12 +139,12 @@ def responded() -> dict:
     }
 
 
-def test_differences_are_unstable_less_stable_and_pairs_are_whole():
+def test_differences_are_unstable_minus_stable_over_complete_pairs():
     node = responses(CONFIG, language=responded())["language"]
     assert node["token_rank"]["difference"].value == pytest.approx(6.5 - 1.5)
     assert node["token_rank"]["matched"].value == pytest.approx(4.0 - 1.5)
     assert node["token_rank"]["random_difference"].value == 0.0
-    # the second pair has a latent that was not measured, so neither of it counts
+    # One latent of the second pair was not measured, so neither counts.
     assert node["entropy"]["matched"].value == pytest.approx(3.0 - 2.0)
     assert node["entropy"]["measured_pairs"].value == 1.0
     assert node["entropy"]["difference"].value == pytest.approx(7.0 - 1.5)
@@ -186,7 +186,7 @@ SPANS = {
 }
 
 
-def test_excess_is_overlap_less_each_level_at_the_same_dimension():
+def test_excess_is_overlap_minus_each_level_at_the_same_dimension():
     node = spans(CONFIG, clean=SPANS)["clean"]
     for level in ("covariance", "stable", "components", "gauge", "anybody", "partners"):
         assert node[f"excess_{level}"].value == pytest.approx(0.6 - LEVEL[level], abs=0.01)
@@ -198,7 +198,7 @@ def test_excess_is_overlap_less_each_level_at_the_same_dimension():
     assert node["kappa_member"].value == pytest.approx(0.1 / 0.85, abs=0.01)
     assert node["kappa_difference"].value == pytest.approx(0.5 - 0.1176, abs=0.01)
     assert node["groups"] == "quarters"
-    # Seeds agree more closely here than two instruction sets do.
+    # Seeds agree more closely than two instruction sets do.
     assert node["overlap"].allowed_difference >= 0.01
 
 
@@ -216,7 +216,7 @@ CLUSTERS = {
 }
 
 
-def test_clusters_are_judged_by_the_higher_of_their_levels():
+def test_span_excess_of_clusters_is_over_the_higher_level():
     found = {"unstable": CLUSTERS, "stable": CLUSTERS, "kind": "camps"}
     node = clusters(CONFIG, language=found)["language"]
     assert node["span_excess"].value == pytest.approx(0.1, abs=0.01)
@@ -227,7 +227,7 @@ def test_clusters_are_judged_by_the_higher_of_their_levels():
 
 
 @pytest.mark.parametrize("profile", subspaces.PROFILES)
-def test_nothing_is_trained_that_other_sections_have_not_trained(profile):
+def test_all_dictionaries_are_trained_by_other_sections(profile):
     settings = subspaces.PROFILES[profile]
     mine = in_order(subspaces.parts(settings).values())
     known = in_order(modular.parts(settings.addition).values())
@@ -239,17 +239,17 @@ def test_nothing_is_trained_that_other_sections_have_not_trained(profile):
             assert (stage.function, stage.config) == (same.function, same.config)
 
 
-def test_no_stage_hangs_on_an_experiments_settings_module():
+def test_no_stage_depends_on_an_experiments_settings_module():
     sources = current_sources()
     for stage in in_order(subspaces.parts(subspaces.paper).values()):
         module = stage.function.partition(":")[0]
         inside = sources.closure(module)
         assert any(path.endswith(f"{module.rpartition('.')[2]}.py") for path in inside), stage.name
         for name in ("modular", "subspaces"):
-            assert f"seedstability/experiments/{name}.py" not in inside, stage.name
+            assert f"audit/experiments/{name}/experiment.py" not in inside, stage.name
 
 
-def test_every_leaf_is_finite_and_has_a_name():
+def test_every_leaf_is_finite():
     trees = (
         worth(CONFIG, language=WORTH, clean=WORTH),
         responses(CONFIG, language=responded()),

@@ -1,4 +1,4 @@
-"""What the symmetry section makes of searches whose outcome is known, and which stages it needs."""
+"""Section "A known symmetry": values of searches with known outcomes, and planned stages."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ LEVELS = {
 
 
 def search(seeds=5, shift=0.0, noise=0.0) -> dict:
-    """A ring of pairs with these levels; `shift` is added to what the search itself found."""
+    """Result for a ring of pairs with `LEVELS`; `shift` is added to the search's own values."""
     generator = np.random.default_rng(0)
     tree: dict = {"seeds": seeds, "pairs": np.array([(s, (s + 1) % seeds) for s in range(seeds)])}
     for kind, levels in LEVELS.items():
@@ -42,7 +42,7 @@ def search(seeds=5, shift=0.0, noise=0.0) -> dict:
     return tree
 
 
-def test_a_jump_is_what_the_shift_adds_beyond_what_it_adds_to_each_null():
+def test_jump_is_the_gain_of_a_shift_minus_the_gain_of_each_null():
     tree = search_values([search()])
     assert tree["jump"]["raw"].value == pytest.approx(0.4)
     assert tree["jump"]["gauge"]["value"].value == pytest.approx(0.4 - 0.15)
@@ -53,7 +53,7 @@ def test_a_jump_is_what_the_shift_adds_beyond_what_it_adds_to_each_null():
     assert tree["position"]["gauge"]["value"].value == pytest.approx(0.1 - 0.03)
 
 
-def test_each_way_stands_beside_its_own_levels():
+def test_each_way_has_its_own_levels():
     node = search_values([search()])["latent_shift"]
     assert node["value"].value == pytest.approx(0.9)
     assert node["gauge"].value == pytest.approx(0.6)
@@ -61,19 +61,19 @@ def test_each_way_stands_beside_its_own_levels():
     assert node["excess_phase"].value == pytest.approx(0.65)
 
 
-def test_what_moves_all_ways_alike_is_no_jump():
+def test_equal_change_of_all_ways_is_no_jump():
     tree = search_values([search(shift=0.07)])
     assert tree["jump"]["gauge"]["value"].value == pytest.approx(0.4 - 0.15)
     assert tree["plain"]["excess_gauge"].value == pytest.approx(0.05 + 0.07)
 
 
-def test_subjects_count_alike_whatever_their_seeds():
+def test_subjects_have_equal_weight():
     tree = pooled(None, clean0=search(seeds=10), clean1=search(shift=0.3))
     assert tree["plain"]["value"].value == pytest.approx(0.65)
     assert tree["plain"]["value"].interval == "95% jackknife over 15 seeds"
 
 
-def test_noise_between_pairs_widens_the_interval_and_what_could_have_been_seen():
+def test_noise_between_pairs_widens_interval_and_minimum_detectable_effect():
     quiet, loud = (search_values([search(noise=noise)])["jump"]["gauge"] for noise in (0.001, 0.01))
     for name in ("value", "ninety"):
         width = [node[name].high - node[name].low for node in (quiet, loud)]
@@ -81,7 +81,7 @@ def test_noise_between_pairs_widens_the_interval_and_what_could_have_been_seen()
     assert loud["smallest_seen"].value == pytest.approx(10 * quiet["smallest_seen"].value)
 
 
-def test_no_jump_within_the_margin_has_a_ninety_percent_interval_inside_it():
+def test_interval90_without_a_jump_lies_within_the_margin():
     level = search(noise=1e-4)
     level["value"]["latent_shift"] = level["value"]["plain"] + 0.151
     node = search_values([level])["jump"]["gauge"]
@@ -98,7 +98,7 @@ def test_shares_are_percentages_and_lines_keep_their_names():
     assert tree["planted"]["latent_shift"].value == 1.0
 
 
-def test_tolerances_are_those_of_a_few_latents_on_another_processor():
+def test_platform_tolerances_are_those_of_a_few_latents():
     tree = pooled(None, clean0=search(noise=0.001))
     assert tree["shifts"]["moved"]["value"].tolerance == 50.0
     assert tree["shifts"]["covered"]["value"].tolerance == 10.0
@@ -112,7 +112,7 @@ def test_each_subject_has_its_own_node():
     assert tree["topk"]["clean0"]["plain"]["value"].value == pytest.approx(0.5)
 
 
-def test_the_figure_has_the_values_of_the_table_in_the_order_of_what_is_granted():
+def test_figure_has_the_values_of_the_table_in_its_own_order():
     drawn = figure(None, topk__clean0=search(noise=0.01))["topk"]
     tree = search_values([search(noise=0.01)])
     for place, way in enumerate(FIGURE_WAYS):
@@ -122,14 +122,14 @@ def test_the_figure_has_the_values_of_the_table_in_the_order_of_what_is_granted(
         assert drawn["phase"].values[place] == tree[way]["phase"].value
 
 
-def test_the_example_may_be_another_on_another_processor():
+def test_any_other_example_is_within_tolerance():
     maps = {name: np.eye(3) for name in ("latent", "plain", "shifted")}
     shown = {**maps, "plain_correlation": 0.3, "shifted_correlation": 0.9}
     for _, leaf in leaves(example(None, {"example": shown})):
         assert leaf.allowed_difference >= 1.0
 
 
-def test_the_kernels_share_stands_beside_renamed_numbers():
+def test_invariant_share_has_the_relabeled_share_as_chance():
     variance = {"sum": 0.9, "difference": 0.0, "first": 0.0, "second": 0.0, "rest": 0.1}
     found = {"relabelled": np.array([0.01, 0.03]), "permuted": np.array([0.01])}
     kernels = [{"share": share, "variance": variance, **found} for share in (0.6, 0.8)]
@@ -141,7 +141,7 @@ def test_the_kernels_share_stands_beside_renamed_numbers():
 
 
 @pytest.mark.parametrize("profile", symmetry.PROFILES)
-def test_subject_zero_is_the_modular_sections_own_and_the_others_follow_its_recipe(profile):
+def test_subject_zero_is_the_modular_sections_and_others_follow_its_recipe(profile):
     settings = symmetry.PROFILES[profile]
     stages = {each.name: each for each in in_order(symmetry.parts(settings).values())}
     theirs = {each.name: each for each in in_order(modular.parts(settings.base).values())}
@@ -161,7 +161,7 @@ def test_subject_zero_is_the_modular_sections_own_and_the_others_follow_its_reci
     assert moved.config.dictionary == moved.inputs["dictionaries"].config.dictionary
 
 
-def test_profiles_search_alike_but_for_sizes():
+def test_profiles_have_the_same_stages():
     paper, smoke = (symmetry.parts(symmetry.PROFILES[name]) for name in ("paper", "smoke"))
     assert {stage.name for stage in in_order(paper.values())} == {
         stage.name for stage in in_order(smoke.values())

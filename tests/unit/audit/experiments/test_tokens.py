@@ -1,10 +1,10 @@
-"""The section on layers, sizes and tokens: tables of pairs, frequency matching, steps."""
+"""Section "Layers, sizes and tokens": tables of pairs, frequency matching, steps."""
 
 import numpy as np
 import pytest
 import torch
 
-from audit.analyses.partners import neighbours, partners
+from audit.analyses.partners import partners, ring_pairs
 from audit.analyses.partners_config import PartnersConfig
 from audit.experiments.tokens import experiment as tokens
 from audit.experiments.tokens import measurements as measurements
@@ -22,17 +22,17 @@ torch.set_num_threads(1)
 
 @pytest.fixture(scope="module")
 def inputs():
-    """A centre, and an arm that shares less."""
+    """The base configuration, and an arm that shares less."""
     return arm("centre") | arm("less", shared=12)
 
 
 @pytest.fixture(scope="module")
-def centre(inputs):
+def base(inputs):
     return MeasuredArm.of(inputs, "centre")
 
 
 @pytest.mark.parametrize("scope", ["full", "live"])
-def test_tables_are_those_of_the_plain_functions(centre, scope):
+def test_tables_equal_the_plain_functions(base, scope):
     dictionaries, evaluation, _ = planted()
     live = torch.from_numpy(evaluation["live"]) if scope == "live" else None
     plain = similarity_matrices(torch.from_numpy(dictionaries["decoder"]), live)
@@ -42,13 +42,13 @@ def test_tables_are_those_of_the_plain_functions(centre, scope):
         ("matched_median", "matched_median"),
         ("at_least_07", "matched_at_least_07"),
     ):
-        np.testing.assert_allclose(centre.table(ours, scope=scope), plain[theirs], atol=1e-6)
+        np.testing.assert_allclose(base.table(ours, scope=scope), plain[theirs], atol=1e-6)
 
 
-def test_partners_keep_the_numbers_that_latents_have_among_all(centre):
+def test_partners_of_live_latents_keep_their_indices(base):
     dictionaries, evaluation, _ = planted()
-    found = centre.partners["live"]["trained"]
-    at = centre.partners["pairs"].tolist().index([0, 2])  # both have dead latents
+    found = base.partners["live"]["trained"]
+    at = base.partners["pairs"].tolist().index([0, 2])  # both have dead latents
     cosine, partner = found["cosine"][at], found["partner"][at]
     decoders = torch.nn.functional.normalize(torch.from_numpy(dictionaries["decoder"]), dim=2)
     matched = partner >= 0
@@ -59,24 +59,24 @@ def test_partners_keep_the_numbers_that_latents_have_among_all(centre):
     assert np.isnan(cosine[~matched]).all()
 
 
-def test_chance_of_live_latents_is_that_of_so_many(centre):
-    counts = centre.evaluation["live"].sum(axis=1)
-    for at, (i, j) in enumerate(centre.partners["chance_pairs"]):
+def test_chance_of_live_latents_is_the_closed_form_for_their_number(base):
+    counts = base.evaluation["live"].sum(axis=1)
+    for at, (i, j) in enumerate(base.partners["chance_pairs"]):
         expected = isotropic_closed_form(counts[i], counts[j], 32)["max_cosine"]
-        assert centre.partners["live"]["isotropic"]["max_cosine"][at] == pytest.approx(expected)
+        assert base.partners["live"]["isotropic"]["max_cosine"][at] == pytest.approx(expected)
 
 
-def test_trained_latents_are_above_every_level(centre):
-    value = np.nanmean(centre.table("matched_mean"))
+def test_trained_latents_are_above_every_level(base):
+    value = np.nanmean(base.table("matched_mean"))
     for level in ("isotropic", "untrained", "data", "gauge"):
-        assert value > 0.1 + np.nanmean(centre.table("matched_mean", level))
+        assert value > 0.1 + np.nanmean(base.table("matched_mean", level))
 
 
-def test_every_seed_has_a_neighbour_and_no_pair_comes_twice():
-    assert neighbours(2) == [(0, 1)]
-    assert neighbours(3) == [(0, 1), (0, 2), (1, 2)]
-    assert {seed for pair in neighbours(20) for seed in pair} == set(range(20))
-    assert len(set(neighbours(20))) == 20
+def test_every_seed_has_a_neighbor_and_no_pair_repeats():
+    assert ring_pairs(2) == [(0, 1)]
+    assert ring_pairs(3) == [(0, 1), (0, 2), (1, 2)]
+    assert {seed for pair in ring_pairs(20) for seed in pair} == set(range(20))
+    assert len(set(ring_pairs(20))) == 20
 
 
 def test_with_few_chance_pairs_their_mean_stands_for_all():
@@ -90,7 +90,7 @@ def test_with_few_chance_pairs_their_mean_stands_for_all():
     )
 
 
-def test_dictionaries_without_live_latents_have_no_live_figure():
+def test_dictionaries_without_live_latents_have_no_live_similarity():
     dictionaries, evaluation, activations = planted(seeds=2)
     evaluation = evaluation | {"live": np.zeros_like(evaluation["live"])}
     found = partners(PartnersConfig(), dictionaries, evaluation, activations)
@@ -98,7 +98,7 @@ def test_dictionaries_without_live_latents_have_no_live_figure():
     assert np.isfinite(found["full"]["trained"]["cosine"]).all()
 
 
-def test_weighted_statistics_are_those_of_repeated_values():
+def test_weighted_statistics_equal_those_of_repeated_values():
     values = np.array([0.9, 0.2, 0.6, 0.75])
     weights = np.array([1.0, 4.0, 2.0, 2.0])
     repeated = np.repeat(values, weights.astype(int))
@@ -120,8 +120,8 @@ def rated(rates, cosines):
     return MeasuredArm(evaluation, found, 2)
 
 
-def test_frequency_matching_takes_out_what_firing_alone_makes():
-    # Frequent latents have 0.9, rare ones 0.3, in both arms; the arms differ in their numbers only.
+def test_frequency_matching_removes_differences_in_firing_rate():
+    # In both arms frequent latents have 0.9 and rare ones 0.3; only their numbers differ.
     frequent = rated([0.1] * 30 + [0.001] * 10, [0.9] * 30 + [0.3] * 10)
     rare = rated([0.1] * 10 + [0.001] * 30, [0.9] * 10 + [0.3] * 30)
     ours, theirs, covered = frequency_weights(rare, frequent)
@@ -132,7 +132,7 @@ def test_frequency_matching_takes_out_what_firing_alone_makes():
         assert one == pytest.approx(np.nanmean(frequent.table(name, weights=theirs)))
 
 
-def test_rates_that_one_arm_has_alone_are_left_out_of_both():
+def test_rates_of_one_arm_alone_are_left_out_of_both():
     both = rated([0.1] * 20 + [0.001] * 20, [0.9] * 20 + [0.3] * 20)
     alone = rated([0.1] * 20, [0.8] * 20)
     ours, theirs, covered = frequency_weights(alone, both)
@@ -141,8 +141,8 @@ def test_rates_that_one_arm_has_alone_are_left_out_of_both():
     assert np.nanmean(alone.table("matched_mean", weights=ours)) == pytest.approx(0.8)
 
 
-def test_an_arm_against_itself_differs_by_nothing(centre):
-    tree = contrast(centre, centre)
+def test_arm_minus_itself_is_zero(base):
+    tree = contrast(base, base)
     assert tree["live"]["matched_mean"]["kappa"].value == 0.0
     assert tree["frequency_matched"]["matched_mean"]["value"].value == 0.0
     assert tree["frequency_matched"]["covered"].value == 100.0
@@ -173,7 +173,7 @@ def test_a_sweep_that_rises_to_its_end_levels_off_nowhere_before(inputs):
     assert flat["levels_off"].value == 1
 
 
-def test_arms_of_few_seeds_are_compared_over_those(inputs):
+def test_arms_are_compared_over_common_seeds(inputs):
     few = arm("few", seeds=3)
     tree = sweep(inputs | few, "centre", "few")
     assert tree["steps"]["live"]["matched_mean"]["last"].interval == "range of 3 seeds"
@@ -183,14 +183,14 @@ def test_arms_of_few_seeds_are_compared_over_those(inputs):
 def test_every_value_can_be_printed(inputs):
     from audit.pipeline.locking.values import Values
 
-    centre = {name: each for name, each in inputs.items() if name.startswith("centre")}
+    base = {name: each for name, each in inputs.items() if name.startswith("centre")}
     sizes = sweep(inputs, "less", "centre")
-    tree = {"tokens": {"sizes": sizes, "centre": measurements.centre(None, **centre)}}
+    tree = {"tokens": {"sizes": sizes, "centre": measurements.centre(None, **base)}}
     values = Values.from_tree(tree)
     assert len(values) == len(list(leaves(tree)))
 
 
-def test_another_makers_processor_may_land_as_far_off_as_the_interval_is_wide():
+def test_platform_tolerance_is_the_interval_width():
     wide = Scalar(0.5, 3, low=0.4, high=0.7, interval="95% jackknife over 5 seeds")
     narrow = Scalar(0.5, 3, low=0.4999, high=0.5001, interval="95% jackknife over 5 seeds")
     few = Scalar(0.5, 3, low=0.4, high=0.7, interval="range of 3 seeds")
@@ -228,7 +228,7 @@ def _held(stage, name, sweep):
 
 
 @pytest.mark.parametrize("profile", tokens.PROFILES)
-def test_all_arms_of_a_layer_are_judged_on_the_same_text(profile):
+def test_all_arms_of_a_layer_are_evaluated_on_the_same_text(profile):
     judged = {}
     for part in tokens.parts(tokens.PROFILES[profile]).values():
         for name, stage in part.inputs.items():
@@ -240,7 +240,7 @@ def test_all_arms_of_a_layer_are_judged_on_the_same_text(profile):
     assert all(len(names) == 1 for names in judged.values())
 
 
-def test_tokens_seen_that_are_no_whole_passes_are_refused():
+def test_tokens_seen_must_be_whole_passes():
     with pytest.raises(UserError, match="no whole number of passes over 1,000"):
         tokens._epochs(4096, 1000)
 
@@ -253,7 +253,7 @@ def test_arrays_have_the_tolerance_of_their_widest_interval(inputs):
     assert curve["value"].tolerance == pytest.approx(widest)
 
 
-def test_live_on_its_own_tokens_is_not_live_on_held_out_ones():
+def test_live_on_own_counts_training_tokens():
     from audit.evaluation.heldout import evaluate_heldout
     from audit.evaluation.heldout_config import HeldoutConfig
     from audit.training.stages import stacked
@@ -272,7 +272,7 @@ def test_live_on_its_own_tokens_is_not_live_on_held_out_ones():
     assert own["heldout"]["dead_fraction"].tolist() == plain["heldout"]["dead_fraction"].tolist()
 
 
-def test_the_reports_own_figures_are_asked_of_arms_that_the_full_profile_trains():
+def test_claims_on_gpt2_read_arms_of_the_full_profile():
     from audit.ledger.loading import load_claims
 
     (claim,) = [claim for claim in load_claims() if claim.id == "C20"]
