@@ -1,1 +1,1 @@
-"""Stages that compare dictionaries beyond what the library's report does."""
+"""Stages that compare dictionaries in ways beyond the library's report."""

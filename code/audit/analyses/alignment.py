@@ -1,8 +1,8 @@
-"""Stage: dictionaries compared as 004 does it, by two assignments and latent by latent.
+"""Stage: dictionaries compared as in 004, by one assignment of decoders and one of encoders.
 
-Best partners are left out and each pair is matched once by decoders and once by encoders, so that
-16,384 latents are affordable. Who is whose partner is kept, because sharing with a third seed, the
-two modes and what goes with firing are questions about single latents.
+Best partners are not computed, so that 16,384 latents are affordable. The partner of each latent is
+kept, because sharing with a third seed, bimodality and the dependence on firing rate are properties
+of single latents.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -28,19 +28,19 @@ from seedstability.stability.chance.null_models import data_directions, isotropi
 from seedstability.stability.matching.match import Agreement, Matching, agreement, match
 from seedstability.stability.subspaces.principal import principal_basis, project_on_span
 
-_LATENTS_OF_EVERY_START = 1024
-"""Above, the level of untrained dictionaries is left out: with starts uniform on the sphere it is
-the isotropic one, and a matching takes half a second or more."""
-_LEAST_VARIANCE = 0.01
-"""Of the mean over components, below which one does not count to the span of the data. A block's
-output may have a component a thousand times smaller than all others: what encoders have along it
-costs nothing, is no part of what they read, and its sign differs from seed to seed."""
+_MAX_LATENTS_UNTRAINED = 1024
+"""With more latents, the level of untrained dictionaries is omitted: with initial decoders uniform
+on the sphere it equals the isotropic one, and a matching takes half a second or more."""
+_MIN_VARIANCE = 0.01
+"""Variance of a component, as a share of the mean over components, below which it is not part of
+the data's span. A block's output may have a component a thousand times smaller than all others: the
+encoders' coefficients along it do not affect the loss, and their sign differs between seeds."""
 _LATENTS_DRAWN = 10 * 1024
-"""As `comparison.config.suited` has it: so many latents fix the mean of a chance level."""
+"""Latents drawn for the mean of a chance level, as in `similarity.config`."""
 
 
-class Both(NamedTuple):
-    """The two assignments of one pair."""
+class TwoMatchings(NamedTuple):
+    """The assignments of one pair, by decoders and by encoders."""
 
     decoders: Matching
     encoders: Matching
@@ -49,29 +49,30 @@ class Both(NamedTuple):
 def align(
     config: ComparisonConfig, dictionaries: dict, evaluation: dict, activations: dict
 ) -> dict:
-    """Assignments by decoders and by encoders, their chance levels, and each latent's partners.
+    """Match dictionaries by decoders and by encoders, with chance levels and partners.
 
     Args:
-        config: which pairs; `gauge_pairs` of them are scrambled too, all if left out.
-        dictionaries: `decoder`, `encoder`, `initial_decoder` [S, n, d]; encoders start as copies.
+        config: which pairs; `gauge_pairs` of them are scrambled too, all if omitted.
+        dictionaries: `decoder`, `encoder`, `initial_decoder` [S, n, d]; encoders are initialized as
+            copies of decoders.
         evaluation: `live` [S, n].
         activations: `train` [samples, d].
 
     Returns:
         [S, S] matrices by statistic, as `analyses.similarity:compare` names them, under `full`,
-        `live` (of the same assignments, the pairs in which both fire, over the mean number of
-        those that fire), `span` (encoders projected on the span of the data), `untrained` (few
+        `live` (the same assignments, restricted to pairs in which both fire, over the mean number
+        of live latents), `span` (encoders projected on the span of the data), `untrained` (for few
         latents only), `gauge` and `gauge_live`; one number a statistic under `isotropic` and
-        `data`; `rank` of that span; `cosine_with_start` [S]; and under
-        `partners`, for each pair, `pair` [P, 2] and of the first one's latents
-        `decoder_partner`, `decoder_cosine`, `encoder_partner`, `encoder_cosine` [P, n];
-        `gauge_partners` likewise, the second one scrambled.
+        `data`; `rank` of that span; `cosine_with_start` [S], the cosine to initialization. Under
+        `partners`, for each pair, `pair` [P, 2] and for the first one's latents `decoder_partner`,
+        `decoder_cosine`, `encoder_partner`, `encoder_cosine` [P, n]; `gauge_partners` likewise,
+        with the second one scrambled.
     """
-    return _Alignment(config, dictionaries, evaluation, activations).result()
+    return _Comparison(config, dictionaries, evaluation, activations).result()
 
 
-class _Alignment:
-    """One comparison under way."""
+class _Comparison:
+    """Weights, moments and pairs of one alignment stage."""
 
     def __init__(self, config: ComparisonConfig, dictionaries: dict, evaluation: dict, data: dict):
         self.config = config
@@ -87,23 +88,23 @@ class _Alignment:
         self.moments = Moments(principal_basis(x), covariance_of(x), len(x))
         self.n, self.d = self.ours[0].decoder.shape
         variances = self.moments.components.variances
-        self.rank = int((variances >= _LEAST_VARIANCE * variances.mean()).sum())
+        self.rank = int((variances >= _MIN_VARIANCE * variances.mean()).sum())
         self.pairs = matched_pairs(len(self.ours), config)
         self.generator = Generator().manual_seed(config.seed)
 
     def result(self) -> dict:
         """See `align`."""
-        looks = {pair: self._trained(pair) for pair in self._reported(self.pairs)}
+        matchings = {pair: self._trained(pair) for pair in self._reported(self.pairs)}
         gauge = {pair: self._scrambled(pair) for pair in self.pairs[: self.config.gauge_pairs]}
         draws = max(1, min(self.config.chance_draws, -(-_LATENTS_DRAWN // self.n)))
         tables = {
-            "full": self._table(looks, self._full),
-            "live": self._table(looks, self._live),
-            "span": self._table(looks, self._within_span),
+            "full": self._table(matchings, self._full),
+            "live": self._table(matchings, self._live),
+            "span": self._table(matchings, self._within_span),
             "gauge": self._table(gauge, self._full),
             "gauge_live": self._table(gauge, self._live),
         }
-        if self.n <= _LATENTS_OF_EVERY_START:
+        if self.n <= _MAX_LATENTS_UNTRAINED:
             starts = {pair: self._start(pair) for pair in self.pairs}
             tables["untrained"] = self._table(starts, self._full)
         return tables | {
@@ -116,44 +117,47 @@ class _Alignment:
                     for ours, start in zip(self.ours, self.starts, strict=True)
                 ]
             ),
-            "partners": _arrays(looks),
+            "partners": _arrays(matchings),
             "gauge_partners": _arrays(gauge),
         }
 
-    def _trained(self, pair: tuple[int, int]) -> Both:
-        return both(self.ours[pair[0]], self.ours[pair[1]])
+    def _trained(self, pair: tuple[int, int]) -> TwoMatchings:
+        return match_both(self.ours[pair[0]], self.ours[pair[1]])
 
-    def _scrambled(self, pair: tuple[int, int]) -> Both:
-        stranger = self.ours[pair[1]].scrambled(self.moments.gauge, self.generator)
-        return both(self.ours[pair[0]], stranger)
+    def _scrambled(self, pair: tuple[int, int]) -> TwoMatchings:
+        scrambled = self.ours[pair[1]].scrambled(self.moments.gauge, self.generator)
+        return match_both(self.ours[pair[0]], scrambled)
 
-    def _start(self, pair: tuple[int, int]) -> Both:
+    def _start(self, pair: tuple[int, int]) -> TwoMatchings:
         matching = match(self.starts[pair[0]], self.starts[pair[1]], certify=False)
-        # The encoder is a copy of the decoder before the first step.
-        return Both(matching, matching)
+        # The encoder is initialized as a copy of the decoder.
+        return TwoMatchings(matching, matching)
 
     def _data(self) -> Tensor:
         return data_directions(self.n, self.moments.covariance, self.generator)
 
-    def _full(self, pair: tuple[int, int], seen: Both) -> Statistics:
+    def _full(self, pair: tuple[int, int], matched: TwoMatchings) -> Statistics:
         everywhere = torch.ones(self.n, dtype=torch.bool)
-        return statistics(seen, everywhere, everywhere, self.config.threshold)
+        return statistics(matched, everywhere, everywhere, self.config.threshold)
 
-    def _live(self, pair: tuple[int, int], seen: Both) -> Statistics:
-        return statistics(seen, self.live[pair[0]], self.live[pair[1]], self.config.threshold)
+    def _live(self, pair: tuple[int, int], matched: TwoMatchings) -> Statistics:
+        return statistics(matched, self.live[pair[0]], self.live[pair[1]], self.config.threshold)
 
-    def _within_span(self, pair: tuple[int, int], seen: Both) -> Statistics:
+    def _within_span(self, pair: tuple[int, int], matched: TwoMatchings) -> Statistics:
         if self.rank == self.d:
-            return self._full(pair, seen)  # nothing sticks out
+            return self._full(pair, matched)  # the data span all dimensions
         components = self.moments.components
         one, other = (
             project_on_span(self.ours[seed].encoder, components, self.rank) for seed in pair
         )
-        return self._full(pair, Both(seen.decoders, match(one, other, certify=False)))
+        return self._full(pair, TwoMatchings(matched.decoders, match(one, other, certify=False)))
 
     def _level(self, draw: Callable[[], Tensor], draws: int) -> Statistics:
-        """Of unrelated rows: encoders obey the law of decoders, and two assignments that know
-        nothing of each other give a latent one partner with probability 1 / n."""
+        """Compute statistics of unrelated rows.
+
+        Encoders have the distribution of decoders, and two independent assignments agree on a
+        latent's partner with probability 1 / n.
+        """
         cosines = [match(draw(), draw(), certify=False).cosine.double() for _ in range(draws)]
         close = float(np.mean([(each > self.config.threshold).double().mean() for each in cosines]))
         of_decoders = mean_statistics(_cosines(each, "matched") for each in cosines)
@@ -166,13 +170,13 @@ class _Alignment:
 
     def _table(
         self,
-        looks: Mapping[tuple[int, int], Both],
-        of: Callable[[tuple[int, int], Both], Statistics],
+        matchings: Mapping[tuple[int, int], TwoMatchings],
+        of: Callable[[tuple[int, int], TwoMatchings], Statistics],
     ) -> dict[str, np.ndarray]:
-        """Symmetric [S, S] matrices by statistic, NaN where a pair was not looked at."""
+        """Return symmetric [S, S] matrices by statistic, NaN for pairs that were not compared."""
         matrices: dict[str, np.ndarray] = {}
-        for (i, j), seen in looks.items():
-            for name, value in of((i, j), seen).items():
+        for (i, j), matched in matchings.items():
+            for name, value in of((i, j), matched).items():
                 table = matrices.setdefault(name, np.full((len(self.ours),) * 2, np.nan))
                 table[i, j] = table[j, i] = value
         return matrices
@@ -183,35 +187,35 @@ class _Alignment:
             report(done + 1, len(pairs))
 
 
-def both(A: Weights, B: Weights) -> Both:
-    """A pair matched by decoders, and on its own by encoders."""
-    return Both(
+def match_both(A: Weights, B: Weights) -> TwoMatchings:
+    """Match a pair by decoders, and independently by encoders."""
+    return TwoMatchings(
         match(A.decoder, B.decoder, certify=False), match(A.encoder, B.encoder, certify=False)
     )
 
 
 def statistics(
-    seen: Both, live_a: Bool[Tensor, "n"], live_b: Bool[Tensor, "n"], threshold: float
+    matched: TwoMatchings, live_a: Bool[Tensor, "n"], live_b: Bool[Tensor, "n"], threshold: float
 ) -> Statistics:
-    """Cosines over the pairs in which both fire, and shares of the latents that fire.
+    """Compute cosines over the pairs in which both fire, and shares of live latents.
 
     Args:
-        seen: assignments of as many latents on both sides.
-        live_a, live_b: which of them fire.
+        matched: assignments of equally many latents on both sides.
+        live_a, live_b: which latents are live.
         threshold: cosine above which a latent can be shared.
 
     Returns:
         `matched_mean` and `matched_median` of decoders, the same of encoders with the prefix
-        `encoder_`, and the shares of `names.SHARES`, averaged over the two sides: a pair counts
-        once for either.
+        `encoder_`, and the shares of `names.SHARES`, over the mean number of live latents of the
+        two sides.
     """
-    verdicts: Agreement = agreement(seen.decoders, seen.encoders, threshold)
-    decoders = live_a & live_b[seen.decoders.partner]
-    encoders = live_a & live_b[seen.encoders.partner]
+    verdicts: Agreement = agreement(matched.decoders, matched.encoders, threshold)
+    decoders = live_a & live_b[matched.decoders.partner]
+    encoders = live_a & live_b[matched.encoders.partner]
     firing = 0.5 * (live_a.sum() + live_b.sum()).item()
     return {
-        **_cosines(seen.decoders.cosine[decoders].double(), "matched"),
-        **_cosines(seen.encoders.cosine[encoders].double(), f"{ENCODER}matched"),
+        **_cosines(matched.decoders.cosine[decoders].double(), "matched"),
+        **_cosines(matched.encoders.cosine[encoders].double(), f"{ENCODER}matched"),
         **{
             name: (getattr(verdicts, name) & decoders).sum().item() / max(firing, 1.0)
             for name in SHARES
@@ -220,21 +224,23 @@ def statistics(
 
 
 def _cosines(cosine: Tensor, name: str) -> Statistics:
-    # Where nobody fires there is nothing to average.
-    some = len(cosine) > 0
+    # Without live latents there is nothing to average.
+    any_live = len(cosine) > 0
     return {
-        f"{name}_mean": cosine.mean().item() if some else 0.0,
-        f"{name}_median": cosine.quantile(0.5).item() if some else 0.0,
+        f"{name}_mean": cosine.mean().item() if any_live else 0.0,
+        f"{name}_median": cosine.quantile(0.5).item() if any_live else 0.0,
     }
 
 
-def _arrays(looks: Mapping[tuple[int, int], Both]) -> dict[str, np.ndarray]:
+def _arrays(matchings: Mapping[tuple[int, int], TwoMatchings]) -> dict[str, np.ndarray]:
     columns = {
-        f"{kind}_{what}": np.stack([getattr(getattr(seen, f"{kind}s"), what) for seen in found])
-        for found in [list(looks.values())]
+        f"{kind}_{what}": np.stack(
+            [getattr(getattr(matched, f"{kind}s"), what) for matched in found]
+        )
+        for found in [list(matchings.values())]
         for kind in ("decoder", "encoder")
         for what in ("partner", "cosine")
     }
     for name in ("decoder_partner", "encoder_partner"):
         columns[name] = columns[name].astype(np.int32)
-    return {"pair": np.array(list(looks), dtype=np.int32), **columns}
+    return {"pair": np.array(list(matchings), dtype=np.int32), **columns}

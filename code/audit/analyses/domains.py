@@ -1,6 +1,7 @@
-"""Stage: dictionaries trained on two kinds of text, held against each other.
+"""Stage: dictionaries trained on two domains of text, compared with each other.
 
-Do the latents of the one come back in the other, and are they those that come back within?
+It measures whether latents of one domain recur in the other, and whether these are the latents that
+recur within their domain.
 """
 
 import numpy as np
@@ -16,26 +17,26 @@ from seedstability.stability.matching.nearest import best_cosines
 SIDES = ("first", "second")
 
 
-def across(
+def compare_domains(
     config: ComparisonConfig,
     first: dict,
     second: dict,
     first_activations: dict,
     second_activations: dict,
 ) -> dict:
-    """Every dictionary of one kind of text with every one of the other, and with its own kind.
+    """Compare all dictionaries of one domain with those of the other, and within each domain.
 
     Args:
         config: threshold and seed of the scrambles.
-        first, second: `decoder`, `encoder` [S, n, d] of either kind, the same seeds.
+        first, second: `decoder`, `encoder` [S, n, d] of either domain, with the same seeds.
         first_activations, second_activations: `train` [samples, d]; the chance level keeps the
-            second moments of both together.
+            second moments of both combined.
 
     Returns:
         [S, S] over seeds of the first and of the second, `matched_mean`, `max_cosine`, `agreeing`,
         `shared` and `shared_decoder_only`; the same under `gauge`. And under `first` and `second`,
-        of each latent the best signed cosine with each dictionary [S, S, n]: `within` its own kind
-        (NaN with itself), `across` in the other, and `gauge`, in the other after a scramble.
+        the best signed cosine of each latent with each dictionary [S, S, n]: `within` its own
+        domain (NaN with itself), `across` in the other, and `gauge`, in the other after a scramble.
     """
     generator = Generator().manual_seed(config.seed)
     sides = [

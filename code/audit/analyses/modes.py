@@ -1,4 +1,4 @@
-"""Stage: have the cosines of matched live latents two modes? Chance stands beside them."""
+"""Stage: dip tests and mixtures of the cosines of matched live latents, with chance."""
 
 from collections.abc import Mapping
 
@@ -13,25 +13,25 @@ from seedstability.stability.statistics.modality import (
 )
 
 KINDS = ("decoder", "encoder", "mean")
-"""The cosine by which a latent is judged: of decoders, of encoders, or 004's mean of the two."""
+"""Cosines that are tested: of decoders, of encoders, or 004's mean of the two."""
 
 
 def modes(config: ModesConfig, alignment: Mapping, evaluation: Mapping) -> dict:
-    """Dip and mixture of the matched cosines of each pair of seeds.
+    """Test each pair's matched cosines for bimodality, and fit a mixture.
 
     Args:
-        config: how power is found.
+        config: power and draws of the minimum detectable separation.
         alignment: as `analyses.alignment:align` returns it.
         evaluation: `live` [S, n].
 
     Returns:
-        For each of `KINDS`, and of decoders under `gauge`, [S, S] matrices, NaN where a pair was
-        not looked at: `dip_excess` above a flat mode's 95%, `dip_p`; of decoders also `bic_gain` of
-        two groups over one, their `mean_low`, `mean_high` and `share_high`, and the `valley`
-        between them;
-        `smallest_separation`, of two normal groups of as many latents, in their sd; and
-        `histogram`: `edges` [41] and the shares of latents in percent of `trained` and `gauge`
-        decoders, and of the fitted `mixture`, [40].
+        For each of `KINDS`, and for decoders under `gauge`, [S, S] matrices, NaN for pairs that
+        were not compared: `dip_excess` above the 95% quantile of a flat mode, `dip_p`; for decoders
+        also `bic_gain` of two components over one, their `mean_low`, `mean_high` and `share_high`,
+        and the `valley` between them. `smallest_separation`, the minimum detectable separation of
+        two normal components at this number of latents, in their standard deviations. And
+        `histogram`: `edges` [41] and the percentages of latents of `trained` and `gauge` decoders,
+        and of the fitted `mixture`, [40].
     """
     live = evaluation["live"]
     partners, gauge = alignment["partners"], alignment["gauge_partners"]
@@ -52,7 +52,7 @@ def modes(config: ModesConfig, alignment: Mapping, evaluation: Mapping) -> dict:
 
 def _histogram(trained: Mapping, gauge: Mapping) -> dict[str, np.ndarray]:
     edges = np.linspace(-0.2, 1.0, 41)
-    # A cosine of one may come out as a little more.
+    # Rounding may give a cosine slightly above one.
     both = [
         np.clip(np.concatenate(list(cosines.values())), edges[0], edges[-1])
         for cosines in (trained, gauge)
@@ -65,7 +65,7 @@ def _histogram(trained: Mapping, gauge: Mapping) -> dict[str, np.ndarray]:
 def _live_cosines(
     partners: Mapping, live: np.ndarray, kind: str
 ) -> dict[tuple[int, int], np.ndarray]:
-    """Of each pair of seeds the cosines of the latents that fire with partners that fire."""
+    """Collect for each pair of seeds the cosines of live latents with live partners."""
     found = {}
     for p, (i, j) in enumerate(partners["pair"].tolist()):
         by = "encoder" if kind == "encoder" else "decoder"

@@ -1,15 +1,18 @@
-"""How it is tested whether matched cosines have two modes. No torch here."""
+"""Settings of the test for bimodality of matched cosines."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class ModesConfig:
-    """The rule was fixed before any result: two modes where the dip exceeds that of a flat mode."""
+    """Power analysis of the dip test.
+
+    The rule was fixed before any result: two modes if the dip exceeds that of a flat mode.
+    """
 
     power: float = 0.8
-    """With which the smallest separation to be seen is found."""
+    """Power at the minimum detectable separation."""
     draws: int = 100
     """Samples at each separation."""
     seed: int = 0
-    """Draws them."""
+    """Seed of the samples."""

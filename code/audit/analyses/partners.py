@@ -1,7 +1,7 @@
-"""Stage: of every latent its one-to-one partner, over all latents and over the live ones alone.
+"""Stage: the one-to-one partner of every latent, among all latents and among live ones.
 
-`analyses.similarity` gives one number a pair. What asks which latents those are (dead, rare, above
-a threshold) needs the cosine of each; so do figures that hold the rate of firing fixed.
+`analyses.similarity` gives one number for each pair of dictionaries. Statistics by group of latents
+(dead, rare, above a threshold) and figures at fixed firing rate need the cosine of each latent.
 """
 
 from collections.abc import Callable
@@ -31,7 +31,7 @@ Rows = Callable[[int, int], tuple[Tensor, Tensor]]
 def partners(
     config: PartnersConfig, dictionaries: dict, evaluation: dict, activations: dict
 ) -> dict:
-    """Matched decoder cosines of single latents, trained and by chance.
+    """Match latents by decoder cosine, for trained dictionaries and at chance.
 
     Args:
         config: which pairs.
@@ -42,19 +42,19 @@ def partners(
     Returns:
         `pairs` [P, 2] and `chance_pairs` [Q, 2] of seeds; under `full` and `live`, for `trained`
         over the former and for each chance level over the latter: `cosine` and `partner` of each
-        latent of the first seed [·, n], NaN and −1 where it has none, and `max_cosine`,
-        `max_abs_cosine` [·]; and `cosine_with_start` [S].
+        latent of the first seed [·, n], NaN and −1 without partner, and `max_cosine`,
+        `max_abs_cosine` [·]; and `cosine_with_start` [S], the cosine to initialization.
     """
     decoders = torch.from_numpy(dictionaries["decoder"])
     initial = torch.from_numpy(dictionaries["initial_decoder"])
     live = torch.from_numpy(evaluation["live"])
     pairs = all_pairs(min(config.complete, len(decoders)))
-    chance_pairs = neighbours(min(config.complete, len(decoders)))[: config.chance_pairs]
+    chance_pairs = ring_pairs(min(config.complete, len(decoders)))[: config.chance_pairs]
     levels = _levels(config, decoders, initial, torch.from_numpy(activations["train"]))
     result: dict = {"full": {}, "live": {}}
     for done, (level, rows) in enumerate(levels.items()):
-        looked = [_both(rows, pair, live) for pair in (chance_pairs if done else pairs)]
-        for scope, found in zip(("full", "live"), zip(*looked, strict=True), strict=True):
+        matched = [_both(rows, pair, live) for pair in (chance_pairs if done else pairs)]
+        for scope, found in zip(("full", "live"), zip(*matched, strict=True), strict=True):
             columns = {name: np.stack([each[name] for each in found]) for name in found[0]}
             result[scope][level] = columns
         if level == "isotropic":
@@ -67,15 +67,15 @@ def partners(
     }
 
 
-def neighbours(n_seeds: int) -> list[Pair]:
-    """Each seed with the next, the last with the first; every pair once."""
+def ring_pairs(n_seeds: int) -> list[Pair]:
+    """Pair each seed with the next, the last with the first; every pair once."""
     return sorted({(min(i, j), max(i, j)) for i in range(n_seeds) for j in [(i + 1) % n_seeds]})
 
 
 def _levels(
     config: PartnersConfig, decoders: Tensor, initial: Tensor, x: Tensor
 ) -> dict[str, Rows]:
-    """The two dictionaries that each level compares for a pair of seeds; trained comes first."""
+    """Return for each level the two dictionaries of a pair of seeds; `trained` comes first."""
     generator = torch.Generator().manual_seed(config.seed)
     gauge, covariance = GaugeBasis.from_activations(x), covariance_of(x)
     n, d = decoders.shape[1:]
@@ -93,7 +93,7 @@ def _levels(
 
 
 def _both(rows: Rows, pair: Pair, live: Tensor) -> tuple[dict, dict]:
-    """Partners among all latents, and among the live ones of the same two dictionaries."""
+    """Find partners among all latents, and among the live ones of the same two dictionaries."""
     A, B = rows(*pair)
     i, j = pair
     full = _partners(A, B, torch.ones_like(live[i]), torch.ones_like(live[j]))
@@ -103,7 +103,7 @@ def _both(rows: Rows, pair: Pair, live: Tensor) -> tuple[dict, dict]:
 
 
 def _partners(A: Tensor, B: Tensor, of_a: Tensor, of_b: Tensor) -> dict:
-    """Partners among the rows marked, by the numbers that the rows have among all."""
+    """Find partners among the marked rows, numbered as among all rows."""
     cosine = np.full(len(A), np.nan, np.float32)
     partner = np.full(len(A), -1, np.int32)
     if not (of_a.any() and of_b.any()):
@@ -119,7 +119,7 @@ def _partners(A: Tensor, B: Tensor, of_a: Tensor, of_b: Tensor) -> dict:
 
 
 def _exact(result: dict, live: Tensor, pairs: list[Pair], d: int) -> None:
-    """Write the closed form of best partners over what was drawn of it."""
+    """Replace drawn isotropic levels of best partners by their closed form."""
     counts = live.sum(dim=1).tolist()
     n = live.shape[1]
     for kind in BEST:

@@ -1,26 +1,26 @@
-"""How the partner of every single latent is looked up. No torch here."""
+"""Settings of partners and recurrence of single latents."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class PartnersConfig:
-    """One-to-one partners of latents, live ones apart, with the partners that chance gives."""
+    """One-to-one partners among all latents and among live ones, with chance levels."""
 
     complete: int = 5
-    """Every pair of so many first seeds is matched."""
+    """Number of seeds, from the first on, whose pairs are all matched."""
     chance_pairs: int | None = None
-    """So many of the neighbouring pairs get chance levels; all of these if left out. With fewer,
-    their mean stands for all."""
+    """Number of neighboring pairs with chance levels; all if omitted. With fewer, their mean is
+    used for all."""
     seed: int = 0
-    """Draws every chance level."""
+    """Seed of every chance level."""
 
 
 @dataclass(frozen=True)
 class RecurrenceConfig:
-    """In which other dictionaries each latent comes back."""
+    """Recurrence of each latent in the other dictionaries."""
 
     threshold: float = 0.7
     """Cosine from which decoder and encoder partners count as shared."""
     seed: int = 0
-    """Draws the gauge scrambles."""
+    """Seed of the gauge scrambles."""

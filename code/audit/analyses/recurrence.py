@@ -1,4 +1,4 @@
-"""Stage: with what cosine each latent comes back in each of the other dictionaries."""
+"""Stage: recurrence of each latent in the other dictionaries, as best cosines."""
 
 import numpy as np
 import torch
@@ -17,19 +17,19 @@ SCOPES = ("best", "best_live", "gauge", "gauge_live")
 def recurrence(
     config: RecurrenceConfig, dictionaries: dict, evaluation: dict, activations: dict
 ) -> dict:
-    """Best signed decoder cosine of each latent of s in t, and whether t shares it.
+    """Compute the best signed decoder cosine of each latent of s in t, and whether t shares it.
 
     Args:
-        config: when a latent is shared.
+        config: threshold from which a latent is shared.
         dictionaries: `decoder`, `encoder` [S, n, d].
         evaluation: `live` [S, n].
         activations: `train` [samples, d].
 
     Returns:
-        [S, S, n] with nothing where s = t: `best`, with any latent of t, and `best_live`, with a
-        live one (−1 where t has none); `gauge` and `gauge_live`, the same after t went through a
-        random symmetry of the data; `shared`, one partner in both assignments with cosines above
-        the threshold (Paulo & Belrose). And `live` [S, n].
+        [S, S, n], NaN (False for `shared`) where s = t: `best`, with any latent of t, and
+        `best_live`, with a live one (−1 if t has none); `gauge` and `gauge_live`, the same after a
+        random symmetry of the data was applied to t; `shared`, the same partner in both assignments
+        with cosines above the threshold (Paulo & Belrose). And `live` [S, n].
     """
     generator = torch.Generator().manual_seed(config.seed)
     basis = GaugeBasis.from_activations(torch.from_numpy(activations["train"]))
@@ -44,8 +44,8 @@ def recurrence(
     pairs = all_pairs(len(ours))
     for done, (s, t) in enumerate(pairs):
         A, B = ours[s], ours[t]
-        stranger = B.scrambled(basis, generator)
-        for scope, other in (("best", B), ("gauge", stranger)):
+        scrambled = B.scrambled(basis, generator)
+        for scope, other in (("best", B), ("gauge", scrambled)):
             _enter(best[scope], s, t, best_cosines(A.decoder, other.decoder)[:2])
             _enter(
                 best[f"{scope}_live"], s, t, _of_live(A.decoder, other.decoder, live[s], live[t])
@@ -62,16 +62,16 @@ def _enter(table: np.ndarray, s: int, t: int, cosines: tuple[Tensor, ...]) -> No
 
 
 def _of_live(A: Tensor, B: Tensor, of_a: Tensor, of_b: Tensor) -> tuple[Tensor, Tensor]:
-    """Best cosine of every row, dead ones too, with a live row of the other dictionary."""
-    nothing = -torch.ones(len(A))
+    """Compute the best cosine of every row, dead or live, with a live row of the other."""
+    none_live = -torch.ones(len(A))
     return (
-        best_cosines(A, B[of_b]).rows if of_b.any() else nothing,
-        best_cosines(A[of_a], B).columns if of_a.any() else nothing,
+        best_cosines(A, B[of_b]).rows if of_b.any() else none_live,
+        best_cosines(A[of_a], B).columns if of_a.any() else none_live,
     )
 
 
 def _both_ways(verdicts: Agreement, partner: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """What is shared by number of the first dictionary's latents, and of the second's."""
+    """Return which latents of the first and of the second dictionary are shared."""
     of_second = torch.zeros_like(verdicts.shared)
     of_second[partner[verdicts.shared]] = True
     return verdicts.shared.numpy(), of_second.numpy()

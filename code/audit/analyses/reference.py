@@ -1,8 +1,8 @@
-"""Stages: dictionaries of several seeds judged from outside, and aligned by transport.
+"""Stages: dictionaries scored against independent references, and aligned by optimal transport.
 
-Seeds that share information, or are drawn together, agree with each other for that reason too. Who
-shares nothing with them can say what of it is there: independent plain dictionaries of other seeds,
-and the truth where it was planted.
+Seeds that share information, or are trained with a term that draws them together, agree for that
+reason too. References that share nothing with them measure the rest: independent plain dictionaries
+of other seeds, and the planted truth where there is one.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,8 +14,8 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from audit.analyses.partners import neighbours
-from audit.analyses.reference_config import OutsideConfig, TransportConfig
+from audit.analyses.partners import ring_pairs
+from audit.analyses.reference_config import ReferenceConfig, TransportConfig
 from audit.training.stages import INITIAL, saes, tensor
 from seedstability.dictionaries.config import DictionaryConfig
 from seedstability.dictionaries.metrics import quality
@@ -43,44 +43,44 @@ PAIRS = ("max_cosine", "matched_mean")
 QUALITY = ("explained_variance", "l0", "dead_fraction")
 
 
-def judged(
-    config: OutsideConfig,
+def score_against_references(
+    config: ReferenceConfig,
     activations: Mapping[str, np.ndarray],
     **families: Mapping[str, Mapping[str, np.ndarray]],
 ) -> dict[str, Any]:
-    """Everything that is asked of the dictionaries of each training.
+    """Score the dictionaries of each training against each other, references and truth.
 
     Args:
-        config: which trainings, how their dictionaries encode, how often chance is drawn.
+        config: trainings, architectures of their dictionaries, draws of chance.
         activations: `train` and `heldout` [samples, d]; with `directions` [features, d], `unit` and
-            `rank` where the truth was planted.
-        families: by the names of trainings, what `training.stages:train` returns of S seeds.
+            `rank` if the truth was planted.
+        families: by the names of trainings, the results of `training.stages:train` for S seeds.
 
     Returns:
-        By the name of the training: of `QUALITY` [S] on held-out samples; of `PAIRS` [S, S]
-        matrices under `full`, `gauge` and `untrained`, one number under `isotropic` and `data`;
-        `judge` and `judge_gauge` [S], the max cosine with the judges, in the mean, as they are and
-        scrambled; `start_gauge` [S, S] and `judge_start` with `judge_start_gauge` [S], the same of
-        the dictionaries before training; `judge_matched` and `judge_matched_gauge` [S], the matched
-        cosine with one judge each; `cosine_with_start` [S]; with a truth, `truth`, `truth_gauge`,
-        `truth_singles` [S]: the best cosine of a planted direction with a latent, in the mean over
-        all of them, the same with the dictionary scrambled, and over those that are units by
-        themselves.
+        By the name of the training: `QUALITY` [S] on held-out samples; `PAIRS` as [S, S] matrices
+        under `full`, `gauge` and `untrained`, one number under `isotropic` and `data`; `judge` and
+        `judge_gauge` [S], the mean max cosine with the references, unchanged and scrambled;
+        `start_gauge` [S, S] and `judge_start` with `judge_start_gauge` [S], the same for the
+        dictionaries at initialization; `judge_matched` and `judge_matched_gauge` [S], the matched
+        cosine with one reference each; `cosine_with_start` [S], the cosine to initialization; with
+        a truth, `truth`, `truth_gauge`, `truth_singles` [S]: the best cosine of a planted direction
+        with a latent, averaged over all directions, the same with the dictionary scrambled, and
+        averaged over singles.
     """
     every = {name: found for family in families.values() for name, found in family.items()}
-    around = _Around.of(activations, every[config.judges]["decoder"], config)
+    baselines = _Baselines.of(activations, every[config.references]["decoder"], config)
     result = {}
     for done, (name, settings) in enumerate(zip(config.names, config.dictionaries, strict=True)):
-        result[name] = _judged(every[name], settings, around)
+        result[name] = _scores(every[name], settings, baselines)
         report(done + 1, len(config.names))
     return result
 
 
 @dataclass(frozen=True)
-class _Around:
-    """What the dictionaries are held against."""
+class _Baselines:
+    """References, truth and chance levels that all dictionaries are compared with."""
 
-    judges: Float[Tensor, "J n d"]
+    references: Float[Tensor, "J n d"]
     heldout: Float[Tensor, "m d"]
     planted: Mapping[str, np.ndarray] | None
     gauge: GaugeBasis
@@ -89,12 +89,14 @@ class _Around:
     seed: int
 
     @classmethod
-    def of(cls, activations: Mapping, judges: np.ndarray, config: OutsideConfig) -> "_Around":
+    def of(
+        cls, activations: Mapping, references: np.ndarray, config: ReferenceConfig
+    ) -> "_Baselines":
         generator = Generator().manual_seed(config.seed)
         x = tensor(activations["train"])
-        _, n, d = judges.shape
+        _, n, d = references.shape
         return cls(
-            tensor(judges),
+            tensor(references),
             tensor(activations["heldout"][: config.heldout]),
             activations if "directions" in activations else None,
             GaugeBasis.from_activations(x),
@@ -104,17 +106,17 @@ class _Around:
         )
 
 
-def _judged(
-    dictionaries: Mapping[str, np.ndarray], settings: DictionaryConfig, around: _Around
+def _scores(
+    dictionaries: Mapping[str, np.ndarray], settings: DictionaryConfig, baselines: _Baselines
 ) -> dict[str, Any]:
-    # A generator of its own, so that no training's chance depends on which came before it.
-    generator = Generator().manual_seed(around.seed)
+    # A separate generator, so that a training's chance does not depend on those before it.
+    generator = Generator().manual_seed(baselines.seed)
     ours, initial = (tensor(dictionaries[name]) for name in ("decoder", INITIAL))
 
     def scrambled(W: Tensor) -> Tensor:
-        return gauge_scramble(W, around.gauge, generator)
+        return gauge_scramble(W, baselines.gauge, generator)
 
-    measured = [quality(sae, around.heldout) for sae in saes(dictionaries, settings)]
+    measured = [quality(sae, baselines.heldout) for sae in saes(dictionaries, settings)]
     result: dict[str, Any] = {
         name: np.array([getattr(each, name) for each in measured]) for name in QUALITY
     }
@@ -122,24 +124,30 @@ def _judged(
         "full": _of_pairs(lambda i, j: decoder_statistics(ours[i], ours[j]), len(ours)),
         "gauge": _of_pairs(lambda i, j: decoder_statistics(ours[i], scrambled(ours[j])), len(ours)),
         "untrained": _of_pairs(lambda i, j: decoder_statistics(initial[i], initial[j]), len(ours)),
-        "isotropic": around.isotropic,
-        "data": around.data,
-        "judge": _with_judges(ours, lambda: around.judges),
-        "judge_gauge": _with_judges(ours, lambda: torch.stack([*map(scrambled, around.judges)])),
+        "isotropic": baselines.isotropic,
+        "data": baselines.data,
+        "judge": _max_cosine_with_references(ours, lambda: baselines.references),
+        "judge_gauge": _max_cosine_with_references(
+            ours, lambda: torch.stack([*map(scrambled, baselines.references)])
+        ),
         "start_gauge": _of_pairs(
             lambda i, j: best_partners(initial[i], scrambled(initial[j])), len(ours), BEST[:1]
         ),
-        "judge_start": _with_judges(initial, lambda: around.judges),
-        "judge_start_gauge": _with_judges(
-            initial, lambda: torch.stack([*map(scrambled, around.judges)])
+        "judge_start": _max_cosine_with_references(initial, lambda: baselines.references),
+        "judge_start_gauge": _max_cosine_with_references(
+            initial, lambda: torch.stack([*map(scrambled, baselines.references)])
         ),
-        "judge_matched": _matched_with_judges(ours, around.judges),
-        "judge_matched_gauge": _matched_with_judges(
-            ours, torch.stack([*map(scrambled, around.judges)])
+        "judge_matched": _matched_cosine_with_references(ours, baselines.references),
+        "judge_matched_gauge": _matched_cosine_with_references(
+            ours, torch.stack([*map(scrambled, baselines.references)])
         ),
         "cosine_with_start": cosine_to_initialization(ours, initial).numpy(),
     }
-    return result if around.planted is None else result | _truth(ours, around.planted, scrambled)
+    return (
+        result
+        if baselines.planted is None
+        else result | _cosine_to_truth(ours, baselines.planted, scrambled)
+    )
 
 
 def transport(
@@ -147,10 +155,10 @@ def transport(
     dictionaries: Mapping[str, Mapping[str, np.ndarray]],
     activations: Mapping[str, np.ndarray],
 ) -> dict[str, Any]:
-    """Pairs of dictionaries aligned by transport and by assignment, and scrambled ones likewise.
+    """Align pairs of dictionaries by transport and by assignment, unchanged and scrambled.
 
     Returns:
-        Under `trained` and `gauge`, matrices [S, S] that are NaN where a pair was not looked at:
+        Under `trained` and `gauge`, matrices [S, S], NaN for pairs that were not compared:
         `matched` and, [E, S, S] over the strengths, `transported`, `barycentric` and `partners`;
         and `error` [E], the largest deviation of a marginal.
     """
@@ -158,13 +166,13 @@ def transport(
     gauge = GaugeBasis.from_activations(tensor(activations["train"]))
     decoders = tensor(dictionaries[config.name]["decoder"])
     n_seeds = len(decoders)
-    pairs = neighbours(n_seeds) if config.neighbours else all_pairs(n_seeds)
+    pairs = ring_pairs(n_seeds) if config.ring_pairs else all_pairs(n_seeds)
     tables: dict[str, dict[str, np.ndarray]] = {"trained": {}, "gauge": {}}
     errors = np.zeros(len(config.epsilons))
     for done, (i, j) in enumerate(pairs):
-        stranger = gauge_scramble(decoders[j], gauge, generator)
-        for kind, other in (("trained", decoders[j]), ("gauge", stranger)):
-            found, error = _aligned(decoders[i], other, config.epsilons)
+        scrambled = gauge_scramble(decoders[j], gauge, generator)
+        for kind, other in (("trained", decoders[j]), ("gauge", scrambled)):
+            found, error = _transport_pair(decoders[i], other, config.epsilons)
             errors = np.maximum(errors, error)
             for name, values in found.items():
                 shape = (*np.shape(values), n_seeds, n_seeds)
@@ -174,7 +182,7 @@ def transport(
     return {**tables, "error": errors}
 
 
-def _aligned(A: Tensor, B: Tensor, epsilons: tuple[float, ...]) -> tuple[dict, np.ndarray]:
+def _transport_pair(A: Tensor, B: Tensor, epsilons: tuple[float, ...]) -> tuple[dict, np.ndarray]:
     S = cosines(A, B)
     rows, columns = (normalize_rows(W).double().numpy() for W in (A, B))
     values = S.double().numpy()
@@ -182,12 +190,14 @@ def _aligned(A: Tensor, B: Tensor, epsilons: tuple[float, ...]) -> tuple[dict, n
     return {
         "matched": match_cosines(S).matched_cosines.double().mean().item(),
         "transported": np.array([transported_cosine(each.plan, values) for each in plans]),
-        "barycentric": np.array([_both_ways(each.plan, rows, columns) for each in plans]),
+        "barycentric": np.array(
+            [_barycentric_both_ways(each.plan, rows, columns) for each in plans]
+        ),
         "partners": np.array([effective_partners(each.plan) for each in plans]),
     }, np.array([each.error for each in plans])
 
 
-def _both_ways(plan: np.ndarray, A: np.ndarray, B: np.ndarray) -> float:
+def _barycentric_both_ways(plan: np.ndarray, A: np.ndarray, B: np.ndarray) -> float:
     return (barycentric_cosine(plan, A, B) + barycentric_cosine(plan.T, B, A)) / 2
 
 
@@ -202,24 +212,27 @@ def _of_pairs(
     return tables
 
 
-def _with_judges(ours: Tensor, judges: Callable[[], Tensor]) -> np.ndarray:
-    """Of each dictionary the max cosine with the judges, in the mean."""
+def _max_cosine_with_references(ours: Tensor, references: Callable[[], Tensor]) -> np.ndarray:
+    """Compute each dictionary's max cosine with the references, averaged over references."""
     return np.array(
-        [np.mean([best_partners(W, judge)["max_cosine"] for judge in judges()]) for W in ours]
+        [
+            np.mean([best_partners(W, reference)["max_cosine"] for reference in references()])
+            for W in ours
+        ]
     )
 
 
-def _matched_with_judges(ours: Tensor, judges: Tensor) -> np.ndarray:
-    """Of each dictionary the mean matched cosine with one of the judges, each in its turn."""
+def _matched_cosine_with_references(ours: Tensor, references: Tensor) -> np.ndarray:
+    """Compute each dictionary's mean matched cosine with one reference, assigned cyclically."""
     return np.array(
         [
-            decoder_statistics(W, judges[seed % len(judges)])["matched_mean"]
+            decoder_statistics(W, references[seed % len(references)])["matched_mean"]
             for seed, W in enumerate(ours)
         ]
     )
 
 
-def _truth(ours: Tensor, planted: Mapping, scrambled: Callable[[Tensor], Tensor]) -> dict:
+def _cosine_to_truth(ours: Tensor, planted: Mapping, scrambled: Callable[[Tensor], Tensor]) -> dict:
     directions = tensor(planted["directions"])
     single = torch.from_numpy(planted["rank"][planted["unit"]] == 1)
     found = torch.stack([cosines(directions, W).amax(dim=1).double() for W in ours])

@@ -1,4 +1,4 @@
-"""How the dictionaries of several trainings are judged from outside. No torch here."""
+"""Settings of the scores against independent references and of optimal transport."""
 
 from dataclasses import dataclass
 
@@ -6,32 +6,32 @@ from seedstability.dictionaries.config import DictionaryConfig
 
 
 @dataclass(frozen=True)
-class OutsideConfig:
-    """Quality, similarity between seeds, agreement with independent dictionaries, and truth."""
+class ReferenceConfig:
+    """Quality, similarity between seeds, agreement with references, and recovery of the truth."""
 
     names: tuple[str, ...]
-    """The trainings that are judged."""
+    """The trainings to score."""
     dictionaries: tuple[DictionaryConfig, ...]
-    """How those of each encode."""
-    judges: str
-    """The training whose dictionaries judge."""
+    """Architecture of the dictionaries of each."""
+    references: str
+    """The training that gives the independent reference dictionaries."""
     heldout: int = 8_192
-    """Held-out samples, at most, on which quality is measured."""
+    """Maximum number of held-out samples on which quality is measured."""
     draws: int = 2
     """Pairs of dictionaries drawn for the isotropic and the data level."""
     seed: int = 0
-    """Draws every chance level."""
+    """Seed of every chance level."""
 
 
 @dataclass(frozen=True)
 class TransportConfig:
-    """Dictionaries aligned by entropic transport, beside the one-to-one assignment."""
+    """Alignment of dictionaries by entropic optimal transport and by one-to-one assignment."""
 
     epsilons: tuple[float, ...] = (0.02, 0.05, 0.1)
-    """Strengths of the entropy, in units of cosine."""
+    """Strengths of the entropic regularization, on the scale of cosines."""
     name: str = "plain"
     """The training whose dictionaries are aligned."""
-    neighbours: bool = True
-    """Each seed with the next, the last with the first; else every pair."""
+    ring_pairs: bool = True
+    """Whether to align each seed with the next only, the last with the first; else every pair."""
     seed: int = 0
-    """Draws the gauge scrambles."""
+    """Seed of the gauge scrambles."""

@@ -1,8 +1,7 @@
-"""Stage: S autoencoders of one kind compared with each other, and with four kinds of chance.
+"""Stage: similarity of the dictionaries of one training, with four chance levels.
 
-Results are [S, S] matrices, NaN where a pair was not looked at and on the diagonal: a
-dictionary is not compared with itself. Chance levels are matrices over the same pairs where
-each pair has its own, so that an interval over seeds can take both along.
+Results are [S, S] matrices, NaN on the diagonal and for pairs that were not compared. Chance levels
+that differ between pairs are matrices over the same pairs, so that intervals over seeds cover both.
 """
 
 import torch
@@ -19,16 +18,16 @@ from seedstability.stability.subspaces.principal import principal_basis
 def compare(
     config: ComparisonConfig, dictionaries: dict, evaluation: dict, activations: dict
 ) -> dict:
-    """Similarities and chance levels of the dictionaries of one training stage.
+    """Compute similarities and chance levels of the dictionaries of one training stage.
 
     Args:
-        config: which pairs, how many draws.
+        config: pairs and number of draws.
         dictionaries: `decoder`, `encoder`, `initial_decoder` [S, n, d].
         evaluation: `live` [S, n].
         activations: `train` [samples, d], on which the dictionaries were trained.
 
     Returns:
-        What `measures.measure` returns, with `reproducibility` [S, n] of each latent in the place
+        The result of `measures.measure`, with the `reproducibility` [S, n] of each latent instead
         of its best partners.
     """
     x = torch.from_numpy(activations["train"])

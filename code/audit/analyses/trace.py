@@ -1,4 +1,4 @@
-"""Stages: how alike dictionaries are along their training, and pairs that were trained together."""
+"""Stages: similarity of dictionaries during training, and of pairs trained together."""
 
 from collections.abc import Callable
 
@@ -23,16 +23,17 @@ from seedstability.stability.cosine import cosines
 
 
 def compare_trace(config: ComparisonConfig, dictionaries: dict, activations: dict) -> dict:
-    """Decoder similarities of all pairs of seeds at each traced epoch, with chance levels.
+    """Compare decoders of all pairs of seeds at each traced epoch, with chance levels.
 
     Args:
-        config: how often chance is drawn.
+        config: number of draws of chance.
         dictionaries: `trace` with `epoch` [T] and `decoder` [T, S, n, d], `initial_decoder`.
         activations: `train` [samples, d].
 
     Returns:
         `epoch` [T]; `trained` and `gauge`, arrays [T, S, S] by statistic; `untrained` [S, S];
-        `cosine_with_start` [T, S]; `isotropic` and `data`, one number a statistic.
+        `cosine_with_start` [T, S], the cosine to initialization; `isotropic` and `data`, one number
+        a statistic.
     """
     generator = torch.Generator().manual_seed(config.seed)
     x = torch.from_numpy(activations["train"])
@@ -60,20 +61,21 @@ def compare_trace(config: ComparisonConfig, dictionaries: dict, activations: dic
 
 
 def compare_pairs(config: ComparisonConfig, pairs: dict, judges: dict, activations: dict) -> dict:
-    """Pairs trained side by side, and each member against an independent third dictionary.
+    """Compare pairs trained together, and each member with an independent reference dictionary.
 
     Args:
-        config: how often chance is drawn.
+        config: number of draws of chance.
         pairs: `decoder`, `encoder`, `initial_decoder` [P, 2, n, d].
-        judges: `decoder`, `encoder` [S, n, d]; judge p serves pair p, so S ≥ P.
+        judges: the references, `decoder`, `encoder` [S, n, d]; reference p is compared with pair p,
+            so S ≥ P.
         activations: `train` [samples, d].
 
     Returns:
         `pair`, `gauge`, `untrained`: arrays [P] by statistic; `judge`, `judge_gauge`: means of both
-        members against the judge, [P]; `agreed` and `confirmed` [P]: share of latents whose best
-        partner within the pair is above 0.7, and share of those that the judge has as well;
-        `cosine_with_start` [P];
-        `isotropic`, `data`: one number a statistic.
+        members against the reference, [P]; under `votes`, `agreed` and `confirmed` [P]: share of
+        latents with a best partner above 0.7 within the pair, and share of those that recur in the
+        reference; `cosine_with_start` [P], the cosine to initialization; `isotropic`, `data`: one
+        number a statistic.
     """
     generator = torch.Generator().manual_seed(config.seed)
     x = torch.from_numpy(activations["train"])
@@ -84,20 +86,22 @@ def compare_pairs(config: ComparisonConfig, pairs: dict, judges: dict, activatio
         name: [] for name in ("pair", "gauge", "untrained", "judge", "judge_gauge", "votes")
     }
     for p, (first, second) in enumerate(_members(pairs)):
-        judge = Weights(
+        reference = Weights(
             torch.from_numpy(judges["decoder"][p]), torch.from_numpy(judges["encoder"][p])
         )
-        stranger = judge.scrambled(gauge, generator)
+        scrambled = reference.scrambled(gauge, generator)
         rows["pair"].append(pair_statistics(first, second))
         rows["gauge"].append(pair_statistics(first, second.scrambled(gauge, generator)))
         rows["untrained"].append(decoder_statistics(initial[p, 0], initial[p, 1]))
-        for name, third in (("judge", judge), ("judge_gauge", stranger)):
+        for name, third in (("judge", reference), ("judge_gauge", scrambled)):
             rows[name].append(
                 _mean_of(
                     decoder_statistics(member.decoder, third.decoder) for member in (first, second)
                 )
             )
-        rows["votes"].append(_votes(first.decoder, second.decoder, judge.decoder, stranger.decoder))
+        rows["votes"].append(
+            _confirmation(first.decoder, second.decoder, reference.decoder, scrambled.decoder)
+        )
         report(p + 1, len(initial))
     trained = torch.from_numpy(pairs["decoder"])
     return {
@@ -108,20 +112,20 @@ def compare_pairs(config: ComparisonConfig, pairs: dict, judges: dict, activatio
     }
 
 
-def _votes(
-    A: Tensor, B: Tensor, judge: Tensor, stranger: Tensor, threshold: float = 0.7
+def _confirmation(
+    A: Tensor, B: Tensor, reference: Tensor, scrambled: Tensor, threshold: float = 0.7
 ) -> Statistics:
-    """What A and B agree on, and how much of that a third dictionary, or a scrambled one, has."""
+    """Compute how many latents recur in B, and how many of those recur in a third dictionary."""
 
-    def has(other: Tensor) -> Tensor:
+    def recurs_in(other: Tensor) -> Tensor:
         return cosines(A, other).amax(dim=1) >= threshold
 
-    agreed = has(B)
+    agreed = recurs_in(B)
     count = int(agreed.sum())
     return {
         "agreed": count / len(A),
-        "confirmed": float(has(judge)[agreed].double().mean()) if count else float("nan"),
-        "confirmed_by_chance": float(has(stranger)[agreed].double().mean())
+        "confirmed": float(recurs_in(reference)[agreed].double().mean()) if count else float("nan"),
+        "confirmed_by_chance": float(recurs_in(scrambled)[agreed].double().mean())
         if count
         else float("nan"),
     }
@@ -137,7 +141,7 @@ def _members(pairs: dict) -> list[tuple[Weights, Weights]]:
 def _of_all_pairs(
     decoders: Float[Tensor, "S n d"], change: Callable[[Tensor], Tensor]
 ) -> dict[str, np.ndarray]:
-    """[S, S] matrices by statistic of each pair, its second member changed; NaN on the diagonal."""
+    """Compare all pairs with the second member changed; [S, S] tables, NaN on the diagonal."""
     n_seeds = len(decoders)
     tables: dict[str, np.ndarray] = {}
     for i, j in all_pairs(n_seeds):

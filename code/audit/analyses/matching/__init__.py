@@ -1,1 +1,1 @@
-"""Solvers of the assignment problem side by side."""
+"""Comparison of solvers of the assignment problem."""

@@ -1,21 +1,21 @@
-"""What the stages of this room are told; loads nothing heavy."""
+"""Settings of the comparison of assignment solvers."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal["random", "hubs", "shared"]
-"""What a planted pair of dictionaries has in common; see `planted`."""
+"""Kind of a planted pair of dictionaries; see `planted_pairs`."""
 
 
 @dataclass(frozen=True)
 class SolverConfig:
-    """One pair of dictionaries to be matched."""
+    """One pair of dictionaries to match."""
 
     kind: Kind
-    """What the two have in common."""
+    """How the two are related."""
     n_latents: int
-    """Latents of each; SciPy holds the square of it in double precision."""
+    """Latents of each; SciPy needs a square matrix of this size in double precision."""
     width: int
     """Width of the activations."""
     seed: int
-    """Seed of the draw."""
+    """Seed of the pair."""

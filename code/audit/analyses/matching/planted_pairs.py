@@ -1,6 +1,6 @@
-"""Pairs of dictionaries whose best assignment is easy, or hard, each in its own way.
+"""Planted pairs of dictionaries: easy and hard instances of the assignment problem.
 
-Three kinds, from nothing in common to all: what a solver of the assignment has to be tried on.
+There are three kinds, from unrelated to fully shared, on which a solver has to be tested.
 """
 
 import torch
@@ -13,8 +13,8 @@ from seedstability.stability.cosine import normalize_rows
 _DECAY = 0.35
 """Spread along the k-th axis falls as k to the power of −0.35: anisotropic, all axes in use."""
 _LOADING = (0.2, 0.15)
-"""Mean and spread over rows of the weight of the direction that all rows carry a part of. Rows
-with much of it are hubs: close to everybody, and so wanted by everybody."""
+"""Mean and standard deviation over rows of the weight of a common direction. Rows with a large
+weight are hubs: close to every row, and so contested."""
 _SHARED_AT = 0.9
 _HALF_SHARED_AT = (0.75, 0.95)
 
@@ -22,11 +22,11 @@ _HALF_SHARED_AT = (0.75, 0.95)
 def planted_pair(
     kind: Kind, n: int, d: int, generator: Generator
 ) -> tuple[Float[Tensor, "n d"], Float[Tensor, "n d"]]:
-    """Two dictionaries of `n` unit rows in R^`d`, the rows of the first in random order.
+    """Draw two dictionaries of `n` unit rows in R^`d`, the rows of the first in random order.
 
-    `random`: unrelated and isotropic. `hubs`: anisotropic around a common direction, and half of
-    the rows shared at cosines from 0.75 to 0.95. `shared`: each row has a partner at cosine
-    0.9, its only close one.
+    `random`: unrelated and isotropic. `hubs`: anisotropic around a common direction, with half of
+    the rows shared at cosines from 0.75 to 0.95. `shared`: each row has one partner at cosine 0.9,
+    and no other close row.
     """
     if kind == "hubs":
         A, B = _with_hubs(n, d, generator)
@@ -59,7 +59,7 @@ def _with_hubs(n: int, d: int, generator: Generator) -> tuple[Tensor, Tensor]:
 def _at_cosine(
     B: Float[Tensor, "n d"], noise: Float[Tensor, "n d"], cosine: Float[Tensor, "n 1"]
 ) -> Float[Tensor, "n d"]:
-    """Unit rows at these cosines with the unit rows of `B`, the rest of each from `noise`."""
+    """Return unit rows at the given cosines with the unit rows of `B`, completed by `noise`."""
     across = normalize_rows(noise - (noise * B).sum(dim=1, keepdim=True) * B)
     return cosine * B + (1 - cosine**2).sqrt() * across
 

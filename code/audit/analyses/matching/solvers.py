@@ -1,4 +1,4 @@
-"""Two solvers of one assignment side by side, as a stage: ours without the matrix, SciPy's with."""
+"""Stage: our assignment solver, which stores no cost matrix, compared with SciPy's."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,18 +15,19 @@ from seedstability.stability.matching.certified import Solution, assign
 
 METHODS: tuple[Method, ...] = ("float32", "bfloat16")
 _ROUNDING = 1e-12
-"""More than double precision loses in one product of unit rows and the sum of two prices."""
+"""Bound of the rounding error of one product of unit rows and the sum of two prices."""
 
 
-def side_by_side(config: SolverConfig) -> Mapping[str, Any]:
-    """The largest total by both solvers, and whether the prices prove ours.
+def compare_solvers(config: SolverConfig) -> Mapping[str, Any]:
+    """Solve one assignment with both solvers, and check our dual prices.
 
-    Ours is taken by name and not through `match`, which would hand a small problem to SciPy, and
-    with each way to multiply in turn: which one `match` takes is a matter of speed.
+    Our solver is called directly because `match` gives small problems to SciPy, and with each
+    multiplication method because `match` chooses one by speed.
 
     Returns:
-        `total`, SciPy's. Under each of `METHODS` ours: `total`, `bound`, `passes`; `same_partner`,
-        share of rows with SciPy's partner; `violations`, pairs whose cosine exceeds their prices.
+        `total`, by SciPy. Under each of `METHODS`, by our solver: `total`, `bound`, `passes`;
+        `same_partner`, share of rows with the same partner as by SciPy; `violations`, pairs with a
+        cosine above the sum of their prices.
     """
     generator = torch.Generator().manual_seed(config.seed)
     A, B = planted_pair(config.kind, config.n_latents, config.width, generator)
@@ -34,11 +35,11 @@ def side_by_side(config: SolverConfig) -> Mapping[str, Any]:
     rows, columns = linear_sum_assignment(S, maximize=True)
     return {
         "total": float(S[rows, columns].sum()),
-        **{m: _held_against(assign(A, B, method=m), S, columns) for m in METHODS},
+        **{m: _compare_with_scipy(assign(A, B, method=m), S, columns) for m in METHODS},
     }
 
 
-def _held_against(
+def _compare_with_scipy(
     solution: Solution, S: Float64[np.ndarray, "n n"], columns: np.ndarray
 ) -> dict[str, Any]:
     excess = S - solution.row_prices[:, None]

@@ -1,1 +1,1 @@
-"""Dictionaries of a planted truth held against it."""
+"""Dictionaries of a planted truth compared with it."""

@@ -1,4 +1,4 @@
-"""Dictionaries of a planted truth, and how they are held against it. No torch here."""
+"""Settings of dictionaries trained on a planted truth and compared with it."""
 
 from dataclasses import dataclass
 
@@ -8,16 +8,16 @@ from seedstability.dictionaries.config import TrainingConfig
 
 @dataclass(frozen=True)
 class PlantedArmConfig:
-    """Samples of one planted truth, dictionaries trained on them, and what each latent is."""
+    """One planted truth, dictionaries trained on its samples, and the assignment of latents."""
 
     truth: PlantedConfig
-    """What is planted."""
+    """The planted truth."""
     training: TrainingConfig
-    """The dictionaries."""
+    """Training of the dictionaries."""
     owned_from: float = 0.5
-    """Share of a decoder row's squared length in the subspace of a unit from which the latent
-    belongs to it. Two units cannot both hold more than half of it unless they overlap."""
+    """Share of a decoder row's squared length in a group's subspace from which the latent is
+    assigned to the group. Two groups cannot both hold more than half of it unless they overlap."""
     threshold: float = 0.7
-    """Cosine at which the covering law is given."""
+    """Cosine at which the covering probability is computed."""
     seed: int = 0
-    """Draws the gauge scrambles and the latents of other units."""
+    """Seed of the gauge scrambles and of the latents of other groups."""

@@ -1,4 +1,4 @@
-"""Planted units, and which of them each latent of a dictionary stands for."""
+"""Planted groups, and the assignment of latents to them."""
 
 from typing import NamedTuple
 
@@ -9,89 +9,91 @@ from torch import Tensor
 from seedstability.stability.cosine import normalize_rows
 from seedstability.stability.subspaces.principal import top_subspace
 
-NOBODY = -1
-"""Owner of a latent that no unit holds enough of, or that never fires."""
+UNASSIGNED = -1
+"""Owner of a latent that no group holds enough of, or that never fires."""
 
 
-class Units(NamedTuple):
-    """The planted units."""
+class PlantedGroups(NamedTuple):
+    """The planted groups: single directions, then blocks."""
 
     directions: Float[Tensor, "features d"]
-    """Unit rows, orthonormal within a unit."""
-    unit: Int[Tensor, " features"]
-    """The unit of each row."""
-    rank: Int[Tensor, " units"]
-    """Rows of each unit."""
+    """Rows of length one, orthonormal within a group."""
+    group: Int[Tensor, " features"]
+    """The group of each row."""
+    rank: Int[Tensor, " groups"]
+    """Number of rows of each group."""
     singles: int
-    """The first so many units are single directions, the others blocks."""
+    """Number of single directions, which are the first groups."""
 
     @property
     def n(self) -> int:
-        """Units."""
+        """Number of groups."""
         return len(self.rank)
 
     @property
     def blocks(self) -> range:
-        """Those that are blocks."""
+        """Numbers of the blocks."""
         return range(self.singles, self.n)
 
 
-class Dictionary(NamedTuple):
-    """One trained dictionary, held against the truth."""
+class AssignedDictionary(NamedTuple):
+    """One trained dictionary with its latents assigned to planted groups."""
 
     rows: Float[Tensor, "n d"]
     """Decoder rows at length one."""
     live: Bool[Tensor, " n"]
     """Latents that fire on held-out samples."""
     owner: Int[Tensor, " n"]
-    """The unit of each latent, or `NOBODY`."""
+    """The group of each latent, or `UNASSIGNED`."""
     spans: dict[int, Float[Tensor, "k d"]]
-    """For each block that owns latents, their leading directions, as many as its rank at most."""
+    """For each block with latents, their leading directions, at most as many as its rank."""
 
-    def latents(self, unit: int) -> Int[Tensor, " m"]:
-        """Latents of a unit."""
-        return (self.owner == unit).nonzero()[:, 0]
-
-
-def shares_of_units(rows: Float[Tensor, "n d"], units: Units) -> Float[Tensor, "n units"]:
-    """Share of each unit row's squared length in each unit's subspace."""
-    squares = (rows @ units.directions.T).square()
-    return torch.zeros(len(rows), units.n).index_add_(1, units.unit, squares)
+    def latents(self, group: int) -> Int[Tensor, " m"]:
+        """Return the latents assigned to a group."""
+        return (self.owner == group).nonzero()[:, 0]
 
 
-def held_against(
+def shares_of_groups(
+    rows: Float[Tensor, "n d"], groups: PlantedGroups
+) -> Float[Tensor, "n groups"]:
+    """Compute the share of each row's squared length in each group's subspace."""
+    squares = (rows @ groups.directions.T).square()
+    return torch.zeros(len(rows), groups.n).index_add_(1, groups.group, squares)
+
+
+def assign_to_truth(
     decoder: Float[Tensor, "n d"],
     live: Bool[Tensor, " n"],
-    shares: Float[Tensor, "n units"],
-    units: Units,
+    shares: Float[Tensor, "n groups"],
+    groups: PlantedGroups,
     owned_from: float,
-) -> Dictionary:
-    """A dictionary whose live latents belong to the unit with most of their row, or to nobody."""
+) -> AssignedDictionary:
+    """Assign each live latent to the group with the largest share of its row, or to none."""
     rows = normalize_rows(decoder)
     share, owner = shares.max(1)
-    owner = torch.where(live & (share >= owned_from), owner, NOBODY)
+    owner = torch.where(live & (share >= owned_from), owner, UNASSIGNED)
     spans = {}
-    for block in units.blocks:
+    for block in groups.blocks:
         mine = rows[owner == block]
         if len(mine):
-            spans[block] = top_subspace(mine, min(len(mine), int(units.rank[block]))).to(rows)
-    return Dictionary(rows, live, owner, spans)
+            spans[block] = top_subspace(mine, min(len(mine), int(groups.rank[block]))).to(rows)
+    return AssignedDictionary(rows, live, owner, spans)
 
 
-def recovered(each: Dictionary, units: Units) -> Float[Tensor, " singles"]:
-    """Best cosine of each single with a live latent; 0 where none lives."""
+def recovered(each: AssignedDictionary, groups: PlantedGroups) -> Float[Tensor, " singles"]:
+    """Compute the best cosine of each single with a live latent; 0 if no latent is live."""
     there = each.rows[each.live]
     if not len(there):
-        return torch.zeros(units.singles)
-    return (units.directions[: units.singles] @ there.T).amax(1)
+        return torch.zeros(groups.singles)
+    return (groups.directions[: groups.singles] @ there.T).amax(1)
 
 
-def spanned(each: Dictionary, units: Units) -> Float[Tensor, " blocks"]:
-    """Σ cos² of the angles between block and span over the block's rank; 0 where nobody is."""
-    shares = torch.zeros(len(units.blocks))
-    for place, block in enumerate(units.blocks):
+def spanned(each: AssignedDictionary, groups: PlantedGroups) -> Float[Tensor, " blocks"]:
+    """Compute Σ cos² of the angles between block and span over its rank; 0 without latents."""
+    shares = torch.zeros(len(groups.blocks))
+    for place, block in enumerate(groups.blocks):
         if block in each.spans:
-            directions = units.directions[units.unit == block]
+            directions = groups.directions[groups.group == block]
             within = (directions @ each.spans[block].T).square().sum()
-            shares[place] = within / units.rank[block]
+            shares[place] = within / groups.rank[block]
     return shares

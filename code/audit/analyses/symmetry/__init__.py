@@ -1,1 +1,1 @@
-"""Dictionaries compared up to the symmetries of modular addition."""
+"""Comparison of dictionaries up to the symmetries of modular addition."""

@@ -1,4 +1,4 @@
-"""How far a kernel on the grid Z_p × Z_p is the same after a translation of its arguments."""
+"""Translation invariance of a kernel on the grid Z_p × Z_p."""
 
 import torch
 from jaxtyping import Float
@@ -6,29 +6,29 @@ from torch import Tensor
 
 
 def translation_share(x: Float[Tensor, "p p d"]) -> float:
-    """Share of the kernel's squared length that its average over all translations keeps.
+    """Compute the share of the kernel's squared norm kept by its average over all translations.
 
-    The kernel is K((a, b), (a', b')) = x(a, b)·x(a', b') of activations less their mean. Its
-    average over translations depends on (a − a', b − b') alone and is an orthogonal projection of
-    K. In the Fourier basis the projection is K's diagonal, P(k, l) = Σ_d |x̂_d(k, l)|², hence
-    Σ P² / ‖K‖²; and ‖K‖ is the length of the d × d matrix of second moments.
+    The kernel is K((a, b), (a', b')) = x(a, b)·x(a', b') of centered activations. Its average over
+    translations depends on (a − a', b − b') alone and is an orthogonal projection of K. In the
+    Fourier basis the projection is K's diagonal, P(k, l) = Σ_d |x̂_d(k, l)|², so the share is
+    Σ P² / ‖K‖²; and ‖K‖ is the norm of the d × d matrix of second moments.
 
     Returns:
-        1 for a kernel that no translation changes. A random labelling of the grid gives about
-        (tr K)² / (p² ‖K‖²), the diagonal of K being the same everywhere.
+        1 for a translation-invariant kernel. A random labeling of the grid gives about
+        (tr K)² / (p² ‖K‖²), because only the mean of K's diagonal remains in the average.
     """
-    x = _centred(x)
+    x = _centered(x)
     power = _power(x)
     moments = x.flatten(0, 1).T @ x.flatten(0, 1)
     return (power.square().sum() / moments.square().sum()).item()
 
 
 def variance_shares(x: Float[Tensor, "p p d"]) -> dict[str, float]:
-    """Shares of the variance that depend on a + b alone, a − b alone, a alone and b alone.
+    """Compute the shares of variance that depend on a + b, a − b, a or b alone.
 
-    What is left is `rest`; with p odd the four have nothing in common.
+    The remainder is `rest`; with p odd the four are orthogonal.
     """
-    power = _power(_centred(x))
+    power = _power(_centered(x))
     k = torch.arange(1, len(power))
     parts = {
         "sum": power[k, k],
@@ -40,7 +40,7 @@ def variance_shares(x: Float[Tensor, "p p d"]) -> dict[str, float]:
     return shares | {"rest": 1.0 - sum(shares.values())}
 
 
-def _centred(x: Tensor) -> Tensor:
+def _centered(x: Tensor) -> Tensor:
     x = x.double()
     return x - x.mean(dim=(0, 1))
 

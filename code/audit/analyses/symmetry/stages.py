@@ -1,4 +1,4 @@
-"""Stages: are dictionaries the same up to a translation of their inputs, and are activations?"""
+"""Stages: similarity of dictionaries, and invariance of activations, under translations."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,8 +12,8 @@ from torch import Generator, Tensor
 from audit.analyses.symmetry import translations
 from audit.analyses.symmetry.config import InvarianceConfig, SymmetryConfig
 from audit.analyses.symmetry.invariance import translation_share, variance_shares
-from audit.analyses.symmetry.multiplications import search_units
-from audit.analyses.symmetry.translations import Found, Spectra
+from audit.analyses.symmetry.multiplications import search_multipliers
+from audit.analyses.symmetry.translations import SearchResult, Spectra
 from audit.training.stages import saes, tensor
 from seedstability.dictionaries.sae import SAE
 from seedstability.errors import UserError
@@ -21,8 +21,9 @@ from seedstability.progress import report
 from seedstability.stability.chance.null_models import GaugeBasis, gauge_scramble
 
 KINDS = ("value", "gauge", "phase", "planted")
-"""The other dictionary as it is; through a symmetry of second moments; with random phases; and, as
-a control for the first pair, the first dictionary with each latent moved by a shift of its own."""
+"""The other dictionary unchanged; after a random symmetry of second moments; with random phases;
+and, as a positive control for the first pair, the first dictionary with each latent translated by a
+random shift."""
 
 
 def search(
@@ -30,32 +31,32 @@ def search(
     dictionaries: Mapping[str, np.ndarray],
     activations: Mapping[str, np.ndarray],
 ) -> dict[str, Any]:
-    """Partners of drawn latents of s in the dictionary after s, the last followed by the first.
+    """Search partners of drawn latents of each dictionary in the next one, in a ring.
 
     Args:
         config: sizes of the search.
         dictionaries: as `training.stages:train` returns them.
-        activations: as `subjects.modular_addition.stages:activations` returns them, of all p² pairs.
+        activations: as `modular_addition.stages:activations` returns them, of all p² pairs.
 
     Returns:
         `pairs` [P, 2]; for each of `KINDS` a tree of [P], or [1] for `planted`: means over queries
-        of the best correlation, `plain` as they are, `global_shift` after one shift of all,
-        `latent_shift` after a shift of each, `unit_shift` with a multiplication besides, and
-        `random_shift`, after a shift of each that was not chosen but drawn; `covered`, the share of
-        sums that the other dictionary's latents cover; `certified`, the share of queries whose best
-        is proven; `entropy` of the chosen shifts over the largest it can be; `common`, the share of
-        queries that chose the most frequent shift; `nearly`, the share of shifts about as good;
-        `lines` [P, 4]; and `moved`, whether the best shift of all was not the identity. And
-        `example`: maps and numbers of one query of the first pair.
+        of the best correlation, `plain` without a shift, `global_shift` after one shift of all,
+        `latent_shift` after a shift of each, `unit_shift` with a multiplication in addition, and
+        `random_shift`, after a random shift of each; `covered`, the share of sums that the other
+        dictionary's latents cover; `certified`, the share of queries with a proven best; `entropy`
+        of the chosen shifts over its maximum; `common`, the share of queries that chose the most
+        frequent shift; `nearly`, the share of shifts about as good; `lines` [P, 4]; and `moved`,
+        whether the best common shift was not the identity. And `example`: maps and numbers of one
+        query of the first pair.
 
     Raises:
-        UserError: for activations that are not of all p² pairs, or too few latents that fire.
+        UserError: the activations are not of all p² pairs, or too few latents fire.
     """
     generator = Generator().manual_seed(config.seed)
     x = on_grid(activations, config.p).flatten(0, 1)
     gauge = Gauge(GaugeBasis.from_activations(x), x.mean(dim=0))
     trained = saes(dictionaries, config.dictionary)
-    pairs = ring(len(trained))
+    pairs = ordered_ring_pairs(len(trained))
     maps = Maps(trained, x, config.p)
     rows: dict[str, list[dict]] = {kind: [] for kind in KINDS}
     example: dict[str, Any] = {}
@@ -77,15 +78,16 @@ def search(
 
 
 def invariance(config: InvarianceConfig, activations: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """How much of the activations' kernel no translation changes, and what varies with what.
+    """Measure the translation invariance of the activations' kernel, and decompose variance.
 
     Returns:
-        `share`; its chance levels under `relabelled` [draws], numbers renamed at random, alike in
-        both summands, and `permuted` [draws], all p² pairs exchanged at random; and `variance`,
-        shares that depend on the sum, the difference, one summand, or more than one of these.
+        `share`; its chance levels under `relabelled` [draws], the numbers permuted at random in the
+        same way in both summands, and `permuted` [draws], all p² pairs permuted at random; and
+        `variance`, shares that depend on the sum, the difference, one summand, or more than one of
+        these.
 
     Raises:
-        UserError: for activations that are not of all p² pairs.
+        UserError: the activations are not of all p² pairs.
     """
     generator = Generator().manual_seed(config.seed)
     x, p = on_grid(activations, config.p), config.p
@@ -105,10 +107,10 @@ def invariance(config: InvarianceConfig, activations: Mapping[str, np.ndarray]) 
 
 
 def on_grid(activations: Mapping[str, np.ndarray], p: int) -> Float[Tensor, "p p d"]:
-    """Training and held-out activations where their pairs lie.
+    """Arrange training and held-out activations on the grid of pairs.
 
     Raises:
-        UserError: for a pair that is missing or there twice.
+        UserError: a pair is missing or occurs twice.
     """
     x, pairs = (
         torch.cat([tensor(activations[f"train{kind}"]), tensor(activations[f"heldout{kind}"])])
@@ -120,8 +122,8 @@ def on_grid(activations: Mapping[str, np.ndarray], p: int) -> Float[Tensor, "p p
     return torch.empty_like(x).index_copy_(0, places, x).unflatten(0, (p, p))
 
 
-def ring(seeds: int) -> list[tuple[int, int]]:
-    """Each seed with the next, the last with the first; two seeds are one pair."""
+def ordered_ring_pairs(seeds: int) -> list[tuple[int, int]]:
+    """Pair each seed with the next, the last with the first; two seeds are one pair."""
     return [(0, 1)] if seeds == 2 else [(s, (s + 1) % seeds) for s in range(seeds)]
 
 
@@ -131,13 +133,13 @@ class Gauge(NamedTuple):
     basis: GaugeBasis
     """Principal components."""
     mean: Float[Tensor, " d"]
-    """Mean activation, which stays where it is."""
+    """Mean activation, which is fixed."""
 
     def scramble(self, sae: SAE, generator: Generator) -> SAE:
-        """The dictionary as it would read activations that went through the symmetry.
+        """Return the dictionary that reads activations after a random symmetry.
 
-        Mean and variance of every pre-activation stay, and so do covariances between them. The
-        decoder is left as it is: what a latent does depends on its encoder alone.
+        Means and covariances of pre-activations stay. The decoder is unchanged, because activations
+        of a latent depend on its encoder alone.
         """
         encoder = gauge_scramble(sae.encoder, self.basis, generator)
         before = sae.centered(self.mean)
@@ -149,28 +151,28 @@ class Gauge(NamedTuple):
 
 
 class Maps:
-    """Activation maps of dictionaries over the grid; those of the two last ones are kept."""
+    """Activation maps of dictionaries over the grid; those of the last two are cached."""
 
     def __init__(self, trained: list[SAE], x: Float[Tensor, "pairs d"], p: int):
-        """Dictionaries, and activations in the order of the grid."""
+        """Take dictionaries, and activations in the order of the grid."""
         self.trained, self._x, self._p = trained, x, p
         self._kept: dict[int, tuple[Spectra, Tensor]] = {}
 
     def of(self, s: int) -> Spectra:
-        """Spectra of the latents of one dictionary."""
-        return self._look(s)[0]
+        """Return the spectra of the latents of one dictionary."""
+        return self._cached(s)[0]
 
     def firings(self, s: int) -> Tensor:
-        """Pairs on which each of its latents fires [n]."""
-        return self._look(s)[1]
+        """Return the number of pairs on which each of its latents fires [n]."""
+        return self._cached(s)[1]
 
     def read(self, sae: SAE) -> tuple[Spectra, Tensor]:
-        """Spectra and firings of any dictionary."""
+        """Compute spectra and firings of any dictionary."""
         latents = sae.encode(self._x).T.contiguous()
         maps = latents.unflatten(1, (self._p, self._p))
         return translations.spectra(maps), (latents != 0).sum(dim=1)
 
-    def _look(self, s: int) -> tuple[Spectra, Tensor]:
+    def _cached(self, s: int) -> tuple[Spectra, Tensor]:
         if s not in self._kept:
             self._kept = dict(list(self._kept.items())[-1:])
             self._kept[s] = self.read(self.trained[s])
@@ -190,21 +192,23 @@ def _queries(A: Spectra, firings: Tensor, config: SymmetryConfig, generator: Gen
 def _other(
     kind: str, maps: Maps, pair: tuple[int, int], gauge: Gauge, generator: Generator
 ) -> Spectra:
-    """What the queries of a pair's first dictionary are held against."""
+    """Return the spectra that the queries of a pair's first dictionary are compared with."""
     if kind == "gauge":
         return maps.read(gauge.scramble(maps.trained[pair[1]], generator))[0]
     if kind == "phase":
         return translations.phase_scrambled(maps.of(pair[1]), generator)
     if kind == "planted":
         A = maps.of(pair[0])
-        return translations.moved(A, torch.randint(A.shape[1], (len(A), 2), generator=generator))
+        return translations.translated(
+            A, torch.randint(A.shape[1], (len(A), 2), generator=generator)
+        )
     return maps.of(pair[1])
 
 
 def _measured(
-    A: Spectra, B: Spectra, found: Found, config: SymmetryConfig, generator: Generator
+    A: Spectra, B: Spectra, found: SearchResult, config: SymmetryConfig, generator: Generator
 ) -> dict[str, Any]:
-    drawn = translations.moved(A, torch.randint(config.p, (len(A), 2), generator=generator))
+    drawn = translations.translated(A, torch.randint(config.p, (len(A), 2), generator=generator))
     common, shift = translations.best_common_shift(A, B, found.envelope, config.common_shifts)
     chosen = found.shift[:, 0] * config.p + found.shift[:, 1]
     votes = chosen.unique(return_counts=True)[1].double() / len(chosen)
@@ -213,8 +217,8 @@ def _measured(
         "random_shift": _best_mean(drawn, B),
         "global_shift": common,
         "latent_shift": found.best.double().mean().item(),
-        "unit_shift": search_units(A, B, found, config.units).double().mean().item(),
-        "covered": translations.sums_covered(B),
+        "unit_shift": search_multipliers(A, B, found, config.multipliers).double().mean().item(),
+        "covered": translations.sum_coverage(B),
         "certified": found.certified.double().mean().item(),
         "entropy": -(votes * votes.log()).sum().item() / np.log(len(chosen)),
         "common": votes.max().item(),
@@ -228,12 +232,12 @@ def _best_mean(A: Spectra, B: Spectra) -> float:
     return translations.correlations(A, B).amax(dim=1).double().mean().item()
 
 
-def _example(A: Spectra, B: Spectra, found: Found, config: SymmetryConfig) -> dict[str, Any]:
-    """The query with the median correlation: its map, its best partner's, and after a shift."""
+def _example(A: Spectra, B: Spectra, found: SearchResult, config: SymmetryConfig) -> dict[str, Any]:
+    """Return the query with median correlation, its plain partner, and its shifted partner."""
     i = int(found.best.argsort(stable=True)[len(A) // 2])
     plain = translations.correlations(A[i : i + 1], B)[0]
     partner = int(found.partner[i])
-    back = translations.moved(B[partner : partner + 1], -found.shift[i : i + 1])
+    back = translations.translated(B[partner : partner + 1], -found.shift[i : i + 1])
     shown = {"latent": A[i : i + 1], "plain": B[plain.argmax()][None], "shifted": back}
     side = config.example_side
     maps = {name: translations.maps_of(each)[0, :side, :side] for name, each in shown.items()}

@@ -1,1 +1,1 @@
-"""Latents that do not recur: their camps, clusters and spans."""
+"""Latents that do not recur in other seeds: their best cosines, clusters and spans."""

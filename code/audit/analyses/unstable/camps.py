@@ -1,4 +1,4 @@
-"""Stage: with what cosine each live latent comes back in each other seed, and what chance gives."""
+"""Stage: best cosine of each live latent in each other seed, with chance levels."""
 
 import numpy as np
 import torch
@@ -13,20 +13,20 @@ from seedstability.stability.subspaces.principal import effective_rank
 
 
 def camps(config: CampsConfig, dictionaries: dict, evaluation: dict, activations: dict) -> dict:
-    """Best signed decoder cosine of each latent of s with a live latent of t.
+    """Compute the best signed decoder cosine of each latent of s with a live latent of t.
 
     Args:
-        config: thresholds, and how often chance is drawn.
+        config: thresholds and number of draws of chance.
         dictionaries: `decoder` [S, n, d].
         evaluation: `live` [S, n] and `heldout` with `firing_rate` [S, n].
         activations: `train` [samples, d].
 
     Returns:
-        `best` and `gauge` [S, S, n], NaN where s = t; the second after t went through a random
-        symmetry of the data. `data` [draws, thresholds]: share of directions with the data's
-        covariance that are found among as many others, at the mean number of live latents. `live`
-        and `firing_rate` [S, n]; `rank` of the data: `participation`, `entropy`, `ninety_nine`; and
-        their `width`.
+        `best` and `gauge` [S, S, n], NaN where s = t, −1 if no latent of t is live; `gauge` after a
+        random symmetry of the data was applied to t. `data` [draws, thresholds]: share of
+        directions with the data's covariance that recur among as many others, at the mean number of
+        live latents. `live` and `firing_rate` [S, n]; `rank` of the data: `participation`,
+        `entropy`, `ninety_nine`; and their `width`.
     """
     generator = Generator().manual_seed(config.seed)
     x = torch.from_numpy(np.array(activations["train"]))
@@ -36,9 +36,9 @@ def camps(config: CampsConfig, dictionaries: dict, evaluation: dict, activations
     tables = {kind: np.full((n_seeds, n_seeds, n), np.nan, np.float32) for kind in _KINDS}
     for s in range(n_seeds):
         for t in range(s + 1, n_seeds):
-            stranger = gauge_scramble(decoders[t], basis, generator)
-            for kind, other in zip(_KINDS, (decoders[t], stranger), strict=True):
-                _enter(tables[kind], (s, t), (decoders[s], other), live)
+            scrambled = gauge_scramble(decoders[t], basis, generator)
+            for kind, other in zip(_KINDS, (decoders[t], scrambled), strict=True):
+                _fill_pair(tables[kind], (s, t), (decoders[s], other), live)
         report(s + 1, n_seeds)
     count = round(float(live.sum(dim=1).double().mean()))
     return {
@@ -54,10 +54,10 @@ def camps(config: CampsConfig, dictionaries: dict, evaluation: dict, activations
 _KINDS = ("best", "gauge")
 
 
-def _enter(
+def _fill_pair(
     table: np.ndarray, pair: tuple[int, int], decoders: tuple[Tensor, Tensor], live: Tensor
 ) -> None:
-    """Both directions of a pair; where nobody lives nothing is found, at any threshold."""
+    """Fill in both directions of a pair; −1 if no latent of the other dictionary is live."""
     s, t = pair
     A, B = decoders
     alive_a, alive_b = live[s], live[t]

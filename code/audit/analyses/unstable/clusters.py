@@ -1,11 +1,11 @@
-"""Stage: do clusters of unstable latents have the same span in other seeds?
+"""Stage: overlap of the spans of clusters of unstable latents between groups of seeds.
 
-Seeds are dealt into disjoint groups. In each the unstable latents of all its seeds are pooled and
-clustered by what they write and by when they fire, apart from the other groups. A cluster's partner
-in another group is the cluster whose span agrees best at its own dimension. Both nulls keep the
-other group's clusters, their sizes and all cosines within them, turn them elsewhere, and search
-again: `gauge` turns all together by a random symmetry of the data, `covariance` gives each a span
-of its own that follows the data's covariance. Stable latents go through the same as a control.
+Seeds are split into disjoint groups. In each group the unstable latents of all its seeds are pooled
+and clustered by decoder cosine and by correlation of activations. A cluster's partner in another
+group is the cluster with the largest overlap of spans at the cluster's dimension. Both nulls keep
+the other group's clusters, their sizes and all cosines within them, rotate them, and search again:
+`gauge` rotates all together by a random symmetry of the data, `covariance` gives each an
+independent span that follows the data's covariance. Stable latents serve as a control.
 """
 
 from collections.abc import Mapping
@@ -45,26 +45,26 @@ TABLES = (
 def unstable_clusters(
     config: ClustersConfig, dictionaries: Mapping, camps: Mapping, activations: Mapping
 ) -> dict[str, Any]:
-    """Spans of clusters of one group of seeds held against those of another.
+    """Compare spans of clusters of one group of seeds with those of another.
 
     Args:
-        config: how latents are told apart, clustered and compared.
+        config: settings of groups, clusters and chance levels.
         dictionaries: as `training.stages:train` returns them.
         camps: as `analyses.unstable.camps:camps` returns it.
         activations: `train` [samples, d], `heldout` [c · (length − 1), d] and `heldout_contexts`.
 
     Returns:
         For `unstable` and for `stable` latents: [G, G] tables over groups of seeds, NaN on the
-        diagonal, means over clusters and both ways: `found`, overlap with the best cluster of the
-        other group; the same under `gauge` and `covariance`; `member`, mean best cosine of the
-        clusters' latents with a live latent of a seed of the other group, `member_gauge` after a
-        scramble, and `member_matched`, with the best latent of the partner cluster; `square` and
-        `square_gauge`, of the best cosines squared, which are overlaps of lines. And [G]:
+        diagonal, averaged over clusters and both directions: `found`, overlap with the best cluster
+        of the other group; the same under `gauge` and `covariance`; `member`, mean best cosine of
+        the clusters' latents with a live latent of a seed of the other group, `member_gauge` after
+        a scramble, and `member_matched`, with the best latent of the partner cluster; `square` and
+        `square_gauge`, means of the best cosines squared, which are overlaps of lines. And [G]:
         `dimension`, mean participation of the clusters; `clusters`, their number; `members`, their
-        mean size; `covered`, the share of the latents that is in one; `between`, mean cosine of two
-        members of a cluster that come from different seeds.
+        mean size; `covered`, the share of the latents in clusters; `between`, mean cosine of two
+        members of a cluster from different seeds.
     """
-    run = _Run(config, dictionaries, camps, activations)
+    run = _ClusterComparison(config, dictionaries, camps, activations)
     found = {}
     for done, kind in enumerate(KINDS):
         found[kind] = run.compared(kind)
@@ -72,18 +72,18 @@ def unstable_clusters(
     return {**found, "kind": run.groups.kind}
 
 
-class _Part(NamedTuple):
+class _SeedGroup(NamedTuple):
     """Clusters of one group of seeds."""
 
     rows: Float[Tensor, "n d"]
-    """Latents, at length one."""
+    """Decoder rows at length one."""
     origin: Int[ndarray, "n 2"]
-    """Seed and number of each."""
+    """Seed and latent number of each row."""
     clusters: list[Cluster]
 
 
-class _Run:
-    """One measurement under way."""
+class _ClusterComparison:
+    """Decoders, codes and groups of one clusters stage."""
 
     def __init__(
         self, config: ClustersConfig, dictionaries: Mapping, camps: Mapping, activations: Mapping
@@ -93,7 +93,7 @@ class _Run:
         draw = np.random.default_rng(config.seed)
         trained = saes(dictionaries, config.dictionary)
         self.rows = [normalize_rows(sae.decoder) for sae in trained]
-        x = torch.from_numpy(_some_contexts(activations, config.contexts, draw))
+        x = torch.from_numpy(_sample_contexts(activations, config.contexts, draw))
         self.codes = [sparse_columns(sae, x) for sae in trained]
         self.groups = two_groups(camps["best"], camps["live"], config.groups)
         train = torch.from_numpy(np.array(activations["train"]))
@@ -101,7 +101,7 @@ class _Run:
         self.dealt = np.array_split(draw.permutation(len(trained)), config.parts)
 
     def compared(self, kind: str) -> dict[str, ndarray]:
-        """All tables of one kind of latents."""
+        """Compute all tables of one kind of latents."""
         chosen = self.groups.unstable if kind == "unstable" else self.groups.stable
         parts = [self._part(np.sort(seeds), chosen) for seeds in self.dealt]
         shape = (len(parts), len(parts))
@@ -120,8 +120,8 @@ class _Run:
             "covered": np.array([_covered(part) for part in parts]),
         }
 
-    def _part(self, seeds: Int[ndarray, " g"], chosen: list[ndarray]) -> _Part:
-        """Latents of some seeds, pooled and clustered."""
+    def _part(self, seeds: Int[ndarray, " g"], chosen: list[ndarray]) -> _SeedGroup:
+        """Pool and cluster the latents of a group of seeds."""
         config = self.config
         origin = np.array([(s, i) for s in seeds for i in chosen[s]])
         rows = torch.cat([self.rows[s][torch.from_numpy(chosen[s])] for s in seeds])
@@ -129,12 +129,14 @@ class _Run:
         alike = 0.5 * ((rows @ rows.T).double().numpy() + correlations(codes))
         labels = ward_labels(alike, max(1, len(rows) // config.size))
         fewest_seeds = min(config.fewest_seeds, len(seeds))
-        return _Part(
+        return _SeedGroup(
             rows, origin, select_clusters(rows, origin[:, 0], labels, config.fewest, fewest_seeds)
         )
 
-    def _pair(self, ours: _Part, theirs: _Part, seeds: Int[ndarray, " g"]) -> dict[str, float]:
-        """Our clusters in the other group."""
+    def _pair(
+        self, ours: _SeedGroup, theirs: _SeedGroup, seeds: Int[ndarray, " g"]
+    ) -> dict[str, float]:
+        """Compare the clusters of one group with those of the other."""
         if not ours.clusters or not theirs.clusters:
             return dict.fromkeys(TABLES, 0.0)
         rank = max(cluster.dimension for cluster in ours.clusters)
@@ -165,13 +167,13 @@ class _Run:
     def _best(
         self, table: str, members: list[ndarray], seeds: Int[ndarray, " g"], power: int
     ) -> float:
-        """Mean best cosine, or square, of clusters' latents with a single other seed."""
+        """Average the best cosine, or its square, of clusters' latents in single other seeds."""
         best = np.clip(self.camps[table].astype(float), 0.0, None) ** power
         return float(np.mean([best[own[:, :1], seeds, own[:, 1:]].mean() for own in members]))
 
 
-def _matched(ours: _Part, theirs: _Part, partner: Int[ndarray, " ours"]) -> float:
-    """Mean over clusters of their latents' best cosine with a latent of the partner."""
+def _matched(ours: _SeedGroup, theirs: _SeedGroup, partner: Int[ndarray, " ours"]) -> float:
+    """Average over clusters their latents' best cosine with a latent of the partner cluster."""
     each = []
     for cluster, other in zip(ours.clusters, partner, strict=True):
         mine, others = cluster.members, theirs.clusters[other].members
@@ -180,26 +182,26 @@ def _matched(ours: _Part, theirs: _Part, partner: Int[ndarray, " ours"]) -> floa
     return float(np.mean(each))
 
 
-def _between(cluster: Cluster, part: _Part) -> float:
-    """Mean cosine of two of its latents that come from different seeds."""
+def _between(cluster: Cluster, part: _SeedGroup) -> float:
+    """Compute the mean cosine of two of its latents from different seeds."""
     rows = part.rows[torch.from_numpy(cluster.members)]
     seeds = part.origin[cluster.members, 0]
     apart = seeds[:, None] != seeds
     return float((rows @ rows.T).numpy()[apart].mean()) if apart.any() else 0.0
 
 
-def _each(parts: list[_Part], measure) -> ndarray:
-    """Mean over the clusters of each group; 0 where there are none."""
+def _each(parts: list[_SeedGroup], measure) -> ndarray:
+    """Average over the clusters of each group; 0 if there are none."""
     return np.array([np.mean([measure(c, part) for c in part.clusters] or [0.0]) for part in parts])
 
 
-def _covered(part: _Part) -> float:
+def _covered(part: _SeedGroup) -> float:
     return sum(len(cluster.members) for cluster in part.clusters) / len(part.rows)
 
 
-def _some_contexts(activations: Mapping, count: int, draw: np.random.Generator) -> ndarray:
-    """Held-out activations of so many contexts."""
+def _sample_contexts(activations: Mapping, count: int, draw: np.random.Generator) -> ndarray:
+    """Draw the held-out activations of `count` contexts."""
     contexts = len(activations["heldout_contexts"])
-    some = np.sort(draw.choice(contexts, min(count, contexts), replace=False))
+    drawn = np.sort(draw.choice(contexts, min(count, contexts), replace=False))
     x = np.asarray(activations["heldout"])
-    return x.reshape(contexts, -1, x.shape[1])[some].reshape(-1, x.shape[1])
+    return x.reshape(contexts, -1, x.shape[1])[drawn].reshape(-1, x.shape[1])

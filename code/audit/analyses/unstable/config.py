@@ -1,4 +1,4 @@
-"""How groups of latents that come back, and that do not, are compared. No torch here."""
+"""Settings of the comparison of stable and unstable latents across seeds."""
 
 from dataclasses import dataclass
 
@@ -8,57 +8,58 @@ from seedstability.stability.groups_config import CAMPS, GroupsConfig
 
 @dataclass(frozen=True)
 class CampsConfig:
-    """With what cosine each live latent comes back in each other seed, beside chance."""
+    """Best cosine of each live latent in each other seed, with chance levels."""
 
     thresholds: tuple[float, ...] = (0.5, 0.7, 0.9)
-    """Cosines from which a latent counts as found."""
+    """Cosines from which a latent counts as recurring."""
     draws: int = 5
     """Pairs of dictionaries drawn with the data's covariance."""
     seed: int = 0
-    """Draws chance."""
+    """Seed of the chance levels."""
 
 
 THRESHOLDS = CampsConfig()
-"""Those of the definitions."""
+"""Thresholds of the definitions."""
 
 
 @dataclass(frozen=True)
 class SpansConfig:
-    """Whether the unstable latents of two seeds span the same space."""
+    """Overlap of the spans of two seeds' unstable latents."""
 
     groups: GroupsConfig = CAMPS
     """Which latents are unstable, and which stable."""
     share: float = 0.9
-    """The main number of dimensions is that which holds so much of a seed's unstable latents, in
-    the median over seeds, or the size of the smallest group where that is less."""
+    """The main dimension holds this share of the squared length of a seed's unstable latents, in
+    the median over seeds, but is at most the size of the smallest group."""
     dimensions: tuple[int, ...] = (4, 8, 16, 32, 64)
-    """Others, as far as all groups have so many latents."""
-    centre: bool = True
-    """Take the data's principal components about their mean. A dictionary without a decoder bias
-    has to carry the mean itself; there they are taken about zero, which is stricter."""
+    """Further dimensions, as far as all groups have that many latents."""
+    center: bool = True
+    """Whether the data's principal components are taken about the mean. Without a decoder bias a
+    dictionary has to encode the mean itself; components are then taken about zero, which is
+    stricter."""
     seed: int = 0
-    """Draws chance."""
+    """Seed of the chance levels."""
 
 
 @dataclass(frozen=True)
 class ClustersConfig:
-    """Whether clusters of unstable latents have the same span in other seeds."""
+    """Overlap of the spans of clusters of unstable latents in different seeds."""
 
     dictionary: DictionaryConfig
-    """How the dictionaries encode."""
+    """Architecture of the dictionaries."""
     groups: GroupsConfig = CAMPS
     """Which latents are unstable, and which stable."""
     parts: int = 5
-    """Disjoint groups of seeds, each clustered by itself: as few as still give an interval."""
+    """Disjoint groups of seeds, each clustered separately: the fewest that give an interval."""
     size: int = 12
-    """Latents in a cluster, on average."""
+    """Mean number of latents in a cluster."""
     fewest: int = 6
-    """Latents that a cluster must have."""
+    """Minimum number of latents in a cluster."""
     fewest_seeds: int = 3
-    """Seeds that a cluster's latents must come from, or all of the group if it has fewer."""
+    """Minimum number of seeds in a cluster, or all of the group if it has fewer."""
     contexts: int = 100
-    """Held-out contexts on which co-activation is taken."""
+    """Held-out contexts on which co-activation is measured."""
     draws: int = 5
     """Draws of each chance level for each pair of groups."""
     seed: int = 0
-    """Draws seeds into groups, contexts and chance."""
+    """Seed of the groups of seeds, contexts and chance levels."""

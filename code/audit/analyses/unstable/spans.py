@@ -1,4 +1,4 @@
-"""Stage: do the unstable latents of two seeds span the same space?"""
+"""Stage: overlap of the spans of two seeds' unstable latents."""
 
 from typing import NamedTuple
 
@@ -28,17 +28,17 @@ LEVELS = (
 )
 """Overlap of the unstable spans of two seeds; of spans of as many directions with the data's
 covariance; of unstable with the other seed's stable; of unstable with the data's leading
-components; of unstable after a gauge scramble; of as many live latents, whoever they are; of
-unstable latents that have single partners in common and nothing else; of as many directions with
-the covariance of what the stable spans leave of the data; and of stable with stable."""
+components; of unstable after a gauge scramble; of as many random live latents; of unstable latents
+that share single partners and nothing else; of as many directions with the covariance of the data
+outside the stable spans; and of stable with stable."""
 KINDS = ("unstable", "stable", "drawn", "anybody", "leftover")
 
 
 def unstable_spans(config: SpansConfig, dictionaries: dict, camps: dict, activations: dict) -> dict:
-    """Overlap of leading subspaces at matched dimension, with everything it is held against.
+    """Compute overlaps of leading subspaces at matched dimension, with all reference levels.
 
     Args:
-        config: which latents, at which dimensions.
+        config: groups of latents and dimensions.
         dictionaries: `decoder` [S, n, d].
         camps: as `analyses.unstable.camps:camps` returns it.
         activations: `train` [samples, d].
@@ -46,18 +46,18 @@ def unstable_spans(config: SpansConfig, dictionaries: dict, camps: dict, activat
     Returns:
         `dimensions` [k], the main one first; for each of `LEVELS` [k, S, S], NaN on the diagonal;
         `random` [k], in closed form. `member` and `member_gauge` [S, S]: mean squared best cosine
-        of an unstable latent of the one with a live latent of the other, both ways, and after a
-        gauge scramble. For each of `KINDS`, of the latents or of what was drawn, `participation`
-        and `ninety` [S], the dimensions that hold the share; of the data both as numbers,
-        `data_participation` and `data_ninety`. `kind` of the groups, and their sizes `n_stable`
-        and `n_unstable` [S].
+        of an unstable latent of one seed with a live latent of the other, averaged over both
+        directions, unchanged and after a gauge scramble. For each of `KINDS`, `participation` and
+        `ninety` [S], the number of dimensions that hold the share; for the data both as numbers,
+        `data_participation` and `data_ninety`. `kind` of the groups, and their sizes `n_stable` and
+        `n_unstable` [S].
     """
     generator = Generator().manual_seed(config.seed)
     x = torch.from_numpy(np.array(activations["train"]))
     decoders = normalize_rows(torch.from_numpy(np.array(dictionaries["decoder"])).flatten(0, 1))
     decoders = decoders.view(dictionaries["decoder"].shape)
     groups = two_groups(camps["best"], camps["live"], config.groups)
-    basis = principal_basis(x, config.centre)
+    basis = principal_basis(x, config.center)
     second = (basis.directions.T * basis.variances) @ basis.directions
     moments = {
         "unstable": _moments(decoders, groups.unstable),
@@ -66,7 +66,7 @@ def unstable_spans(config: SpansConfig, dictionaries: dict, camps: dict, activat
             unit_row_moments(data_directions(len(some), second, generator))
             for some in groups.unstable
         ],
-        "anybody": _moments(decoders, _anybody(camps["live"], groups, config.seed)),
+        "anybody": _moments(decoders, _random_live(camps["live"], groups, config.seed)),
     }
     dimensions = _dimensions(
         config, groups, [dimensions_for_share(m, config.share) for m in moments["unstable"]]
@@ -79,7 +79,7 @@ def unstable_spans(config: SpansConfig, dictionaries: dict, camps: dict, activat
             strict=True,
         )
     ]
-    ninety = {
+    dimensions_of_share = {
         kind: [dimensions_for_share(each, config.share) for each in moments[kind]] for kind in KINDS
     }
     top = {
@@ -98,7 +98,7 @@ def unstable_spans(config: SpansConfig, dictionaries: dict, camps: dict, activat
         "participation": {
             kind: np.array([participation(each) for each in moments[kind]]) for kind in KINDS
         },
-        "ninety": {kind: np.array(values) for kind, values in ninety.items()},
+        "ninety": {kind: np.array(values) for kind, values in dimensions_of_share.items()},
         "data_participation": participation(second),
         "data_ninety": dimensions_for_share(second, config.share),
         "kind": groups.kind,
@@ -114,8 +114,8 @@ def _moments(decoders: Tensor, groups: list[np.ndarray]) -> list[Float[Tensor, "
     ]
 
 
-def _anybody(live: np.ndarray, groups: Groups, seed: int) -> list[np.ndarray]:
-    """As many live latents of each seed as it has unstable ones."""
+def _random_live(live: np.ndarray, groups: Groups, seed: int) -> list[np.ndarray]:
+    """Draw as many live latents of each seed as it has unstable ones."""
     draw = np.random.default_rng(seed)
     return [
         draw.choice(np.flatnonzero(alive), len(some), replace=False)
@@ -123,9 +123,9 @@ def _anybody(live: np.ndarray, groups: Groups, seed: int) -> list[np.ndarray]:
     ]
 
 
-def _dimensions(config: SpansConfig, groups: Groups, ninety: list[int]) -> list[int]:
+def _dimensions(config: SpansConfig, groups: Groups, dimensions_of_share: list[int]) -> list[int]:
     most = groups.smallest
-    main = min(int(np.median(ninety)), most)
+    main = min(int(np.median(dimensions_of_share)), most)
     return [main, *(k for k in config.dimensions if k <= most)]
 
 
@@ -139,13 +139,13 @@ class _Spans(NamedTuple):
     generator: Generator
 
     def tables(self, dimensions: list[int]) -> dict[str, np.ndarray]:
-        """[k, S, S] of each level."""
+        """Compute the overlaps [k, S, S] of each level."""
         n_seeds = len(self.top["unstable"])
         shape = (len(dimensions), n_seeds, n_seeds)
         tables = {level: np.full(shape, np.nan) for level in LEVELS}
         for s in range(n_seeds):
             for t in range(s + 1, n_seeds):
-                # A scramble is linear, so that of a span is the span of what was scrambled.
+                # A scramble is linear, so the scrambled span is the span of scrambled rows.
                 scrambled = gauge_scramble(self.top["unstable"][t], self.gauge, self.generator)
                 alone = [self._alone(s, t, max(dimensions)), self._alone(t, s, max(dimensions))]
                 for place, k in enumerate(dimensions):
@@ -155,14 +155,14 @@ class _Spans(NamedTuple):
         return tables
 
     def _alone(self, s: int, t: int, k: int) -> Float[Tensor, "k d"]:
-        """The span of t's unstable latents if they shared single partners with s and no more."""
+        """Return the span of t's unstable latents if they shared only single partners with s."""
         rows = partners_only_null(self.unstable[s], self.unstable[t], self.gauge, self.generator)
         return leading_directions(unit_row_moments(rows), k)
 
     def _pair(
         self, s: int, t: int, k: int, scrambled: Tensor, alone: list[Tensor]
     ) -> dict[str, float]:
-        unstable, stable, drawn, anybody, leftover = (self.top[kind][:, :k] for kind in KINDS)
+        unstable, stable, drawn, random_live, leftover = (self.top[kind][:, :k] for kind in KINDS)
         components = self.components[:k]
         return {
             "found": overlap(unstable[s], unstable[t]),
@@ -170,7 +170,7 @@ class _Spans(NamedTuple):
             "stable": _mean(overlap(unstable[s], stable[t]), overlap(unstable[t], stable[s])),
             "components": _mean(*(overlap(unstable[i], components) for i in (s, t))),
             "gauge": overlap(unstable[s], scrambled),
-            "anybody": overlap(anybody[s], anybody[t]),
+            "anybody": overlap(random_live[s], random_live[t]),
             "partners": _mean(*(overlap(unstable[i], alone[j][:k]) for j, i in enumerate((s, t)))),
             "leftover": overlap(leftover[s], leftover[t]),
             "among_stable": overlap(stable[s], stable[t]),
@@ -178,7 +178,7 @@ class _Spans(NamedTuple):
 
 
 def _members(best: np.ndarray, groups: Groups) -> np.ndarray:
-    """[S, S] mean squared best cosine of the unstable latents of each seed in each other one."""
+    """Compute mean squared best cosines [S, S] of each seed's unstable latents in the others."""
     one_way = np.stack(
         [
             np.square(np.clip(rows[:, some].astype(float), 0.0, None)).mean(axis=1)

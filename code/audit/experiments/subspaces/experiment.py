@@ -183,7 +183,7 @@ def _spans(name: str, arm: Arm, camps: Stage, settings: SubspacesSettings) -> St
     config = SpansConfig(
         settings.groups,
         dimensions=settings.dimensions,
-        centre=arm.train.config.dictionary.decoder_bias,
+        center=arm.train.config.dictionary.decoder_bias,
     )
     return Stage(
         f"subspaces/{name}/spans",

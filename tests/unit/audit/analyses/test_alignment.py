@@ -1,11 +1,11 @@
-"""Assignments latent by latent, modes and domains, on dictionaries of which the answer is known."""
+"""Assignments latent by latent, modes and domains, on dictionaries with known answers."""
 
 import numpy as np
 import pytest
 import torch
 
 from audit.analyses.alignment import align
-from audit.analyses.domains import across
+from audit.analyses.domains import compare_domains
 from audit.analyses.modes import modes
 from audit.analyses.modes_config import ModesConfig
 from audit.analyses.similarity import compare
@@ -39,7 +39,7 @@ def found() -> dict:
     return aligned()
 
 
-def test_figures_are_those_of_the_general_comparison(found):
+def test_statistics_equal_those_of_the_general_comparison(found):
     given = dictionaries()
     live = np.ones((3, N), bool)
     data = {"train": activations(500, D).numpy()}
@@ -56,13 +56,13 @@ def test_figures_are_those_of_the_general_comparison(found):
     )
 
 
-def test_planted_latents_are_the_shared_ones(found):
+def test_planted_latents_are_shared(found):
     assert found["full"]["shared"][0, 1] == pytest.approx(SHARED / N, abs=2 / N)
     cosine = found["partners"]["decoder_cosine"][0]
     assert (cosine > 0.999).sum() == SHARED
 
 
-def test_partners_are_a_permutation_and_their_cosines_are_theirs(found):
+def test_partners_are_a_permutation_with_their_cosines(found):
     given = dictionaries()
     for p, (i, j) in enumerate(found["partners"]["pair"]):
         partner = found["partners"]["decoder_partner"][p]
@@ -71,13 +71,13 @@ def test_partners_are_a_permutation_and_their_cosines_are_theirs(found):
         np.testing.assert_allclose(found["partners"]["decoder_cosine"][p], products, atol=1e-5)
 
 
-def test_encoders_that_start_as_copies_agree_before_any_training(found):
+def test_encoders_initialized_as_copies_agree_before_training(found):
     others = ~np.eye(3, dtype=bool)
     assert (found["untrained"]["agreeing"][others] == 1).all()
     assert (found["untrained"]["shared"][others] < 0.2).all()
 
 
-def test_a_dead_latent_is_in_no_live_figure():
+def test_dead_latents_are_excluded_from_live_statistics():
     live = np.ones((3, N), bool)
     given = dictionaries()
     common = np.isclose(given["decoder"][0] @ given["decoder"][1].T, 1, atol=1e-5).any(axis=1)
@@ -88,7 +88,7 @@ def test_a_dead_latent_is_in_no_live_figure():
 
 
 @pytest.mark.parametrize("variance", [0.0, 1e-4])
-def test_where_the_data_hardly_vary_encoders_are_projected(variance):
+def test_encoders_are_projected_on_the_span_of_the_data(variance):
     given = dictionaries()
     outside = np.zeros((3, N, 4), np.float32)
     wide = {name: np.concatenate([rows, outside], axis=2) for name, rows in given.items()}
@@ -102,12 +102,12 @@ def test_where_the_data_hardly_vary_encoders_are_projected(variance):
     assert found["span"]["shared"][0, 1] == pytest.approx(SHARED / N, abs=2 / N)
 
 
-def test_few_scrambled_pairs_are_those_asked_for():
+def test_only_the_requested_pairs_are_scrambled():
     table = aligned(config=ComparisonConfig(permutations=0, gauge_pairs=1))["gauge"]["shared"]
     assert np.isfinite(table).sum() == 2
 
 
-def test_modes_see_two_groups_that_were_planted_and_not_chance():
+def test_modes_detect_planted_groups_and_not_chance():
     given = dictionaries(3, 400, 200)
     evaluation = {"live": np.ones((3, 400), bool)}
     found = modes(ModesConfig(draws=5), aligned(given), evaluation)
@@ -119,7 +119,7 @@ def test_modes_see_two_groups_that_were_planted_and_not_chance():
 
 
 @pytest.mark.parametrize("rectify", [True, False])
-def test_the_sparse_evaluation_is_the_plain_one(rectify):
+def test_the_sparse_evaluation_equals_the_plain_one(rectify):
     x = activations(600, D).numpy()
     data = {"train": x[:400], "heldout": x[400:]}
     config = DictionaryConfig(n_latents=40, k=30, epochs=2, batch_size=50, rectify=rectify)
@@ -134,15 +134,15 @@ def test_the_sparse_evaluation_is_the_plain_one(rectify):
 
 def test_the_sparse_evaluation_refuses_another_architecture():
     config = EvaluationConfig(DictionaryConfig(architecture="relu"))
-    with pytest.raises(UserError, match="topk alone"):
+    with pytest.raises(UserError, match="needs 'topk'"):
         evaluate_topk(config, {}, {"train": np.zeros((2, 2)), "heldout": np.zeros((2, 2))})
 
 
-def test_what_two_kinds_of_text_have_in_common_is_found_and_chance_is_not():
-    both = dictionaries(6)
-    first, second = ({k: v[part] for k, v in both.items()} for part in (slice(3), slice(3, 6)))
+def test_latents_shared_across_domains_are_found_and_chance_is_not():
+    six = dictionaries(6)
+    first, second = ({k: v[part] for k, v in six.items()} for part in (slice(3), slice(3, 6)))
     data = {"train": activations(500, D).numpy()}
-    found = across(PLAIN, first, second, data, data)
+    found = compare_domains(PLAIN, first, second, data, data)
     assert found["shared"].mean() == pytest.approx(SHARED / N, abs=2 / N)
     assert found["gauge"]["shared"].mean() < 0.1
     assert ((found["first"]["across"] > 0.999).sum(axis=2) == SHARED).all()
@@ -151,6 +151,6 @@ def test_what_two_kinds_of_text_have_in_common_is_found_and_chance_is_not():
     assert ((within[0, 1] > 0.999).sum()) == SHARED
     np.testing.assert_allclose(
         found["second"]["across"][2, 1],
-        (both["decoder"][5] @ both["decoder"][1].T).max(axis=1),
+        (six["decoder"][5] @ six["decoder"][1].T).max(axis=1),
         atol=1e-5,
     )

@@ -1,4 +1,4 @@
-"""Camps, spans and clusters of dictionaries whose truth was planted."""
+"""Best cosines, spans and clusters of dictionaries with a planted truth."""
 
 from dataclasses import replace
 
@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from audit.analyses.unstable.camps import camps
-from audit.analyses.unstable.clusters import _Run, unstable_clusters
+from audit.analyses.unstable.clusters import _ClusterComparison, unstable_clusters
 from audit.analyses.unstable.config import CampsConfig, ClustersConfig, SpansConfig
 from audit.analyses.unstable.spans import LEVELS, unstable_spans
 from audit.training.stages import stacked
@@ -21,11 +21,11 @@ SEEDS, D, BLOCKS, IN_BLOCK, RANK = 5, 64, 3, 10, 4
 STABLE = UNSTABLE = BLOCKS * IN_BLOCK
 CONFIG = replace(TOPK, n_latents=STABLE + UNSTABLE, k=6)
 GROUPS = GroupsConfig(threshold=0.9995, fewest=10)
-"""In four dimensions strangers come close; the same latent comes closer."""
+"""In four dimensions unrelated latents have high cosines; equal latents have higher ones."""
 
 
 def blocks(first: int, draw: torch.Generator) -> torch.Tensor:
-    """Ten latents around a centre in each of three subspaces of four coordinates."""
+    """Ten latents around a center in each of three subspaces of four coordinates."""
     W = torch.zeros(BLOCKS * IN_BLOCK, D)
     for place in range(len(W)):
         start = first + RANK * (place // IN_BLOCK)
@@ -35,8 +35,8 @@ def blocks(first: int, draw: torch.Generator) -> torch.Tensor:
 
 
 def dictionaries(shared_block: bool = True) -> list[SAE]:
-    """Every seed has the same first latents; the rest are its own directions in subspaces that are
-    the same for all seeds, or that are turned elsewhere in each."""
+    """Seeds that share the first latents; the rest are random directions in subspaces that are the
+    same for all seeds, or rotated independently in each."""
     common = blocks(0, torch.Generator().manual_seed(77))
     found = []
     for seed in range(SEEDS):
@@ -75,7 +75,7 @@ def found_camps(saes, live=None) -> dict:
     return camps(CampsConfig(draws=2), arrays(saes), evaluation(live), activations())
 
 
-def test_best_cosines_are_those_of_pairs_and_scrambles_lose_them():
+def test_best_cosines_equal_pairwise_ones_and_scrambles_lower_them():
     saes = dictionaries()
     found = found_camps(saes)
     plain = best_cosines(saes[1].decoder, saes[3].decoder)
@@ -87,7 +87,7 @@ def test_best_cosines_are_those_of_pairs_and_scrambles_lose_them():
     assert found["width"] == D
 
 
-def test_a_dead_latent_is_nobodys_partner():
+def test_dead_latents_are_never_partners():
     saes = dictionaries()
     live = np.ones((SEEDS, STABLE + UNSTABLE), bool)
     live[3] = False
@@ -107,7 +107,7 @@ def spans_of(saes, **settings) -> dict:
     return unstable_spans(config, arrays(saes), found_camps(saes), activations())
 
 
-def test_a_common_subspace_is_found_though_its_latents_are_not():
+def test_a_common_subspace_is_found_although_its_latents_do_not_recur():
     found = spans_of(dictionaries())
     assert found["kind"] == "camps"
     assert found["n_unstable"].tolist() == [UNSTABLE] * SEEDS
@@ -126,14 +126,14 @@ def test_a_common_subspace_is_found_though_its_latents_are_not():
     assert found["data_participation"] == pytest.approx(expected, rel=0.05)
 
 
-def test_subspaces_of_their_own_are_at_the_random_level():
+def test_independent_subspaces_are_at_the_random_level():
     found = spans_of(dictionaries(shared_block=False))
     own = off_diagonal(found["found"][0]).mean()
     assert own == pytest.approx(found["random"][0], abs=0.06)
     assert abs(own - off_diagonal(found["gauge"][0]).mean()) < 0.05
 
 
-def test_levels_are_of_one_dimension_and_symmetric():
+def test_levels_have_matched_dimension_and_are_symmetric():
     found = spans_of(dictionaries())
     assert found["dimensions"][1:].tolist() == [4, 8]
     assert found["random"] == pytest.approx(found["dimensions"] / D)
@@ -144,7 +144,7 @@ def test_levels_are_of_one_dimension_and_symmetric():
         assert (table[off] <= 1 + 1e-9).all()
 
 
-def test_dimensions_that_a_group_cannot_fill_are_left_out():
+def test_dimensions_above_the_group_size_are_omitted():
     config = SpansConfig(GROUPS, dimensions=(4, UNSTABLE + 1))
     saes = dictionaries()
     found = unstable_spans(config, arrays(saes), found_camps(saes), activations())
@@ -158,7 +158,7 @@ def clusters_found(saes, **settings) -> dict:
     return unstable_clusters(config, arrays(saes), found_camps(saes), activations())
 
 
-def test_clusters_in_a_common_subspace_agree_beyond_both_nulls_and_beyond_strangers():
+def test_clusters_in_a_common_subspace_exceed_both_nulls_and_independent_ones_do_not():
     shared, own = (clusters_found(dictionaries(each))["unstable"] for each in (True, False))
     for level in ("gauge", "covariance"):
         assert off_diagonal(shared["found"] - shared[level]).min() > 0.15
@@ -169,7 +169,7 @@ def test_clusters_in_a_common_subspace_agree_beyond_both_nulls_and_beyond_strang
     assert (shared["dimension"] < RANK).all()
 
 
-def test_the_control_of_latents_that_come_back_is_found_whole():
+def test_clusters_of_recurring_latents_are_recovered():
     control = clusters_found(dictionaries())["stable"]
     assert off_diagonal(control["member"]).min() > 0.999
     assert off_diagonal(control["member_matched"]).min() > 0.999
@@ -177,27 +177,27 @@ def test_the_control_of_latents_that_come_back_is_found_whole():
     assert off_diagonal(control["gauge"]).max() < 0.7
 
 
-def test_members_are_held_against_every_single_other_seed():
+def test_members_are_compared_with_each_other_seed_separately():
     saes = dictionaries()
     found, best = clusters_found(saes)["unstable"], found_camps(saes)["best"]
     every = np.nanmean(np.where(best < 0.9995, best, np.nan))
-    # each seed is a group of its own, and its clusters hold all its unstable latents
+    # each seed is a group, and its clusters hold all its unstable latents
     assert off_diagonal(found["member"]).mean() == pytest.approx(every, abs=1e-3)
     assert (off_diagonal(found["square"]) < off_diagonal(found["member"])).all()
     assert (off_diagonal(found["member_gauge"]) < off_diagonal(found["member"])).all()
 
 
-def test_pooled_latents_keep_whose_and_which_they_are():
+def test_pooled_latents_keep_their_seed_and_number():
     saes = dictionaries()
     config = ClustersConfig(CONFIG, GROUPS, size=10, fewest=4, contexts=12)
-    run = _Run(config, arrays(saes), found_camps(saes), activations())
+    run = _ClusterComparison(config, arrays(saes), found_camps(saes), activations())
     part = run._part(np.array([1, 4]), run.groups.unstable)
     assert set(part.origin[:, 0]) == {1, 4}
     for row, (seed, latent) in zip(part.rows, part.origin, strict=True):
         assert torch.allclose(row, saes[seed].decoder[latent], atol=1e-6)
 
 
-def test_fewer_groups_than_seeds_are_dealt_disjointly():
+def test_seeds_are_split_into_disjoint_groups():
     found = clusters_found(dictionaries(), parts=2)["unstable"]
     assert found["found"].shape == (2, 2)
     assert np.isnan(np.diag(found["found"])).all()

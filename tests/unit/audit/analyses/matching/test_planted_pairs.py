@@ -1,4 +1,4 @@
-"""The three kinds of dictionaries on which solvers are tried, and the stage that tries them."""
+"""Planted pairs of dictionaries of three kinds, and the comparison of solvers on them."""
 
 import pytest
 import torch
@@ -30,7 +30,7 @@ def test_each_shared_row_has_one_close_partner_at_the_planted_cosine():
 
 
 def test_half_of_the_rows_with_hubs_are_shared():
-    """In many dimensions only a planted partner is that close."""
+    """In many dimensions only planted partners are that close."""
     best = cosines(*drawn("hubs", d=512)).max(dim=1).values
     close = best >= 0.75 - 1e-6
     assert int(close.sum()) == 150
@@ -41,7 +41,7 @@ def test_unrelated_rows_share_nothing():
     assert cosines(*drawn("random", d=512)).max() < 0.3
 
 
-def test_with_hubs_all_lean_to_one_direction_and_some_rows_are_wanted_by_many():
+def test_hubs_have_a_common_direction_and_are_contested():
     leaning, wanted = {}, {}
     for kind in KINDS:
         A, B = drawn(kind, n=1500, d=512)
@@ -59,8 +59,8 @@ def test_rows_are_not_in_the_order_of_their_partners():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_both_solvers_find_the_same_with_either_product(kind):
-    found = solvers.side_by_side(SolverConfig(kind, 300, 48, 1))
+def test_both_solvers_agree_with_either_product(kind):
+    found = solvers.compare_solvers(SolverConfig(kind, 300, 48, 1))
     for method in solvers.METHODS:
         ours = found[method]
         assert ours["total"] == pytest.approx(found["total"], rel=1e-9)
@@ -78,12 +78,12 @@ def test_prices_that_are_too_low_are_counted(monkeypatch):
         return solution._replace(row_prices=solution.row_prices - 1e-6)
 
     monkeypatch.setattr(solvers, "assign", cheap)
-    found = solvers.side_by_side(SolverConfig("random", 100, 48, 1))
-    # every matched pair costs just its cosine, so each breaks the lowered prices
+    found = solvers.compare_solvers(SolverConfig("random", 100, 48, 1))
+    # the prices of a matched pair add up to its cosine, so each pair violates the lowered prices
     assert found["float32"]["violations"] >= 100
 
 
-def test_another_assignment_is_noticed(monkeypatch):
+def test_a_different_assignment_lowers_same_partner(monkeypatch):
     honest = solvers.assign
 
     def turned(*arguments, **more):
@@ -91,4 +91,6 @@ def test_another_assignment_is_noticed(monkeypatch):
         return solution._replace(columns=solution.columns[::-1].copy())
 
     monkeypatch.setattr(solvers, "assign", turned)
-    assert solvers.side_by_side(SolverConfig("random", 100, 48, 1))["float32"]["same_partner"] < 0.1
+    assert (
+        solvers.compare_solvers(SolverConfig("random", 100, 48, 1))["float32"]["same_partner"] < 0.1
+    )

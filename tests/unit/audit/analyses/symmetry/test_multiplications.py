@@ -1,10 +1,10 @@
-"""Maps compared up to multiplication of both arguments by a unit."""
+"""Maps compared up to multiplication of both arguments by a multiplier."""
 
 import pytest
 import torch
 
 from audit.analyses.symmetry import translations
-from audit.analyses.symmetry.multiplications import search_units, stretched
+from audit.analyses.symmetry.multiplications import multiply_arguments, search_multipliers
 
 P = 7
 
@@ -15,7 +15,7 @@ def drawn(n, seed=0, p=P):
 
 
 def multiplied(f, u):
-    """f(ua, ub) by hand."""
+    """f(ua, ub) by indexing."""
     places = u * torch.arange(f.shape[-1]) % f.shape[-1]
     return f[..., places, :][..., places]
 
@@ -26,37 +26,37 @@ def of_sums(profiles):
     return profiles[:, (a + b) % p]
 
 
-def test_a_map_stretched_in_the_spectrum_is_the_map_of_multiplied_arguments():
+def test_multiplying_in_the_spectrum_multiplies_the_arguments():
     f = drawn(P - 1)
-    found = stretched(translations.spectra(f), torch.arange(1, P))
+    found = multiply_arguments(translations.spectra(f), torch.arange(1, P))
     for u in range(1, P):
         wanted = translations.spectra(multiplied(f[u - 1 : u], u))[0]
         torch.testing.assert_close(found[u - 1], wanted, atol=1e-6, rtol=0)
 
 
-def test_multiplied_and_moved_copies_are_found_whole_where_shifts_alone_fail():
+def test_multiplied_and_translated_copies_are_found_where_shifts_alone_fail():
     generator = torch.Generator().manual_seed(2)
     A = translations.spectra(of_sums(torch.randn(12, 31, generator=generator).relu()))
-    units = torch.randint(2, 30, (12,), generator=generator)
+    multipliers = torch.randint(2, 30, (12,), generator=generator)
     shifts = torch.randint(31, (12, 2), generator=generator)
-    B = translations.moved(stretched(A, units), shifts)
+    B = translations.translated(multiply_arguments(A, multipliers), shifts)
     found = translations.search(A, B, candidates=12)
-    best = search_units(A, B, found, candidates=8)
+    best = search_multipliers(A, B, found, candidates=8)
     assert found.best.mean() < 0.9
     assert best.min() > 0.9999
 
 
-def test_more_symmetries_never_lose_what_shifts_have_found():
+def test_multipliers_never_lower_the_correlation_of_shifts():
     A, B = translations.spectra(drawn(6, 1)), translations.spectra(drawn(6, 2))
     found = translations.search(A, B, candidates=6)
-    best = search_units(A, B, found, candidates=2)
+    best = search_multipliers(A, B, found, candidates=2)
     assert (best >= found.best).all()
 
 
-def test_no_multiplication_and_shift_gives_more_than_the_best_by_hand():
+def test_the_search_does_not_exceed_brute_force():
     f, g = drawn(2, 1), drawn(3, 2)
     A, B = translations.spectra(f), translations.spectra(g)
-    best = search_units(A, B, translations.search(A, B, 3), candidates=9)
+    best = search_multipliers(A, B, translations.search(A, B, 3), candidates=9)
     for i in range(2):
         by_hand = max(
             translations.surfaces(
@@ -68,7 +68,7 @@ def test_no_multiplication_and_shift_gives_more_than_the_best_by_hand():
         assert best[i] <= by_hand + 1e-5
 
 
-def test_latents_of_all_sums_cover_all_and_of_one_sum_one():
+def test_sum_coverage_of_all_sums_and_of_one_sum():
     everything = translations.spectra(of_sums(torch.eye(P)))
-    assert translations.sums_covered(everything) == pytest.approx(1.0)
-    assert translations.sums_covered(everything[:1].expand(5, -1, -1)) == pytest.approx(1 / P)
+    assert translations.sum_coverage(everything) == pytest.approx(1.0)
+    assert translations.sum_coverage(everything[:1].expand(5, -1, -1)) == pytest.approx(1 / P)

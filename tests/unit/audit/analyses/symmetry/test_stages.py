@@ -1,4 +1,4 @@
-"""The stages of the symmetry section on dictionaries whose answer is known."""
+"""The stages of the symmetry section on dictionaries with known answers."""
 
 import numpy as np
 import pytest
@@ -14,12 +14,12 @@ from seedstability.stability.chance.null_models import GaugeBasis
 P, N = 11, 12
 RELU = DictionaryConfig(architecture="relu", n_latents=N)
 CONFIG = SymmetryConfig(
-    RELU, p=P, queries=8, fewest_firings=1, candidates=12, units=8, example_side=5
+    RELU, p=P, queries=8, fewest_firings=1, candidates=12, multipliers=8, example_side=5
 )
 
 
 def circle() -> torch.Tensor:
-    """Activations on which a + b acts by rotations, so that a rotated latent is a moved one."""
+    """Activations on which a + b acts by rotations, so that rotated latents are translated ones."""
     a, b = torch.meshgrid(torch.arange(P), torch.arange(P), indexing="ij")
     angles = [2 * torch.pi * k * (a + b).flatten() / P for k in (1, 2, 3)]
     return torch.stack([f(angle) for angle in angles for f in (torch.cos, torch.sin)], dim=1)
@@ -39,7 +39,7 @@ def activations(x=None, order=None) -> dict[str, np.ndarray]:
 
 
 def rotated(rows: torch.Tensor, sums: torch.Tensor) -> torch.Tensor:
-    """Rows that read at a + b + s what the given ones read at a + b."""
+    """Rows that read at a + b + s the same as the given ones at a + b."""
     moved = rows.clone()
     for place, k in enumerate((1, 2, 3)):
         angle = 2 * torch.pi * k * sums / P
@@ -50,7 +50,7 @@ def rotated(rows: torch.Tensor, sums: torch.Tensor) -> torch.Tensor:
 
 
 def dictionaries(sums: list[torch.Tensor]) -> dict[str, np.ndarray]:
-    """Dictionaries of the same random rows, each row turned on by so many sums."""
+    """Dictionaries of the same random rows, each translated by given sums."""
     rows = torch.randn(N, 6, generator=torch.Generator().manual_seed(0))
     encoders = torch.stack([rotated(rows, each) for each in sums])
     S = len(sums)
@@ -68,7 +68,7 @@ def own_shifts(S: int) -> list[torch.Tensor]:
     return [torch.randint(P, (N,), generator=generator) for _ in range(S)]
 
 
-def test_seeds_that_pick_elements_of_orbits_agree_after_a_shift_of_each_alone():
+def test_seeds_that_choose_elements_of_orbits_agree_after_latent_shifts_only():
     found = symmetry.search(CONFIG, dictionaries(own_shifts(3)), activations())["value"]
     np.testing.assert_allclose(found["latent_shift"], 1.0, atol=1e-4)
     assert (found["plain"] < 0.95).all()
@@ -77,7 +77,7 @@ def test_seeds_that_pick_elements_of_orbits_agree_after_a_shift_of_each_alone():
     np.testing.assert_allclose(found["lines"][:, 0], 1.0, atol=1e-4)
 
 
-def test_seeds_that_differ_by_one_shift_agree_after_that_shift():
+def test_seeds_that_differ_by_one_shift_agree_after_a_global_shift():
     sums = [torch.full((N,), s) for s in (0, 3, 7)]
     found = symmetry.search(CONFIG, dictionaries(sums), activations())["value"]
     np.testing.assert_allclose(found["global_shift"], 1.0, atol=1e-4)
@@ -85,13 +85,13 @@ def test_seeds_that_differ_by_one_shift_agree_after_that_shift():
     assert (found["plain"] < 0.95).all()
 
 
-def test_equal_seeds_agree_as_they_are_and_lose_by_a_shift_that_was_drawn():
+def test_equal_seeds_agree_and_a_random_shift_lowers_agreement():
     found = symmetry.search(CONFIG, dictionaries([torch.zeros(N)] * 3), activations())["value"]
     np.testing.assert_allclose(found["plain"], 1.0, atol=1e-4)
     assert (found["random_shift"] < 0.95).all()
 
 
-def test_the_planted_control_is_found_and_each_pair_has_its_nulls():
+def test_the_planted_control_is_found_and_each_pair_has_nulls():
     found = symmetry.search(CONFIG, dictionaries(own_shifts(3)), activations())
     assert found["pairs"].tolist() == [[0, 1], [1, 2], [2, 0]]
     np.testing.assert_allclose(found["planted"]["latent_shift"], [1.0], atol=1e-4)
@@ -100,14 +100,14 @@ def test_the_planted_control_is_found_and_each_pair_has_its_nulls():
         assert (found[kind]["latent_shift"] < 0.999).all()
 
 
-def test_the_example_shows_the_partner_moved_to_where_the_latent_is():
+def test_the_example_shows_the_partner_translated_to_the_latent():
     found = symmetry.search(CONFIG, dictionaries(own_shifts(2)), activations())["example"]
     assert found["latent"].shape == (5, 5)
     np.testing.assert_allclose(found["shifted"], found["latent"], atol=1e-3)
     assert found["shifted_correlation"] > found["plain_correlation"]
 
 
-def test_the_scramble_keeps_mean_and_covariance_of_what_latents_read():
+def test_the_scramble_keeps_mean_and_covariance_of_pre_activations():
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(500, 6, generator=generator) * torch.arange(1.0, 7.0) + 3.0
     sae = SAE(
@@ -126,14 +126,14 @@ def test_the_scramble_keeps_mean_and_covariance_of_what_latents_read():
     torch.testing.assert_close(after.T.cov(), before.T.cov(), atol=0.05, rtol=1e-3)
 
 
-def test_rare_latents_are_not_drawn_and_too_few_are_said():
+def test_rare_latents_are_not_drawn_and_too_few_are_refused():
     rare = dictionaries(own_shifts(2))
     rare["encoder_bias"][:, :5] = -100.0
     with pytest.raises(UserError, match="7 latents fire on at least 1 pairs; the search draws 8"):
         symmetry.search(CONFIG, rare, activations())
 
 
-def test_each_pair_goes_to_its_place_and_a_missing_one_is_said():
+def test_pairs_are_placed_on_the_grid_and_a_missing_one_is_refused():
     given = activations()
     torch.testing.assert_close(symmetry.on_grid(given, P).flatten(0, 1), circle())
     given["heldout_pairs"][0] = given["train_pairs"][0]
@@ -141,13 +141,13 @@ def test_each_pair_goes_to_its_place_and_a_missing_one_is_said():
         symmetry.on_grid(given, P)
 
 
-def test_the_ring_holds_each_seed_twice():
-    assert symmetry.ring(2) == [(0, 1)]
-    pairs = symmetry.ring(5)
+def test_each_seed_is_in_two_ring_pairs():
+    assert symmetry.ordered_ring_pairs(2) == [(0, 1)]
+    pairs = symmetry.ordered_ring_pairs(5)
     assert sorted(s for pair in pairs for s in pair) == sorted([*range(5)] * 2)
 
 
-def test_rotations_are_invariant_and_renamed_numbers_are_not():
+def test_rotations_are_invariant_and_relabeled_numbers_are_not():
     found = symmetry.invariance(InvarianceConfig(p=P, draws=3), activations())
     assert found["share"] == pytest.approx(1.0, abs=1e-5)
     assert found["variance"]["sum"] == pytest.approx(1.0, abs=1e-5)
@@ -155,7 +155,7 @@ def test_rotations_are_invariant_and_renamed_numbers_are_not():
     assert found["permuted"].max() < 0.5
 
 
-def test_a_kernel_that_cares_only_whether_numbers_are_equal_survives_renaming():
+def test_a_kernel_of_equality_is_invariant_under_relabeling():
     a = torch.arange(P).repeat_interleave(P)
     found = symmetry.invariance(
         InvarianceConfig(p=P, draws=3), activations(torch.eye(P)[a].contiguous())

@@ -1,4 +1,4 @@
-"""Maps compared over all shifts: the fast search against the plain one, and planted answers."""
+"""Maps compared over all shifts: the fast search against brute force, and planted answers."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ P = 7
 
 
 def drawn(n: int, seed: int = 0, p: int = P) -> torch.Tensor:
-    """Maps like those of latents: zero in most places."""
+    """Sparse maps, like those of latents."""
     values = torch.randn(n, p, p, generator=torch.Generator().manual_seed(seed))
     return (values - 0.5).relu()
 
@@ -36,7 +36,7 @@ def test_products_of_spectra_are_pearson_correlations():
     np.testing.assert_allclose(found, wanted, atol=1e-5)
 
 
-def test_the_transform_gives_the_correlation_at_every_shift_as_rolling_does():
+def test_surfaces_equal_correlations_of_rolled_maps():
     f, g = drawn(2, 1), drawn(2, 2)
     surfaces = translations.surfaces(translations.spectra(f), translations.spectra(g))
     wanted = [
@@ -46,13 +46,13 @@ def test_the_transform_gives_the_correlation_at_every_shift_as_rolling_does():
     np.testing.assert_allclose(surfaces, wanted, atol=1e-5)
 
 
-def test_a_map_moved_in_the_spectrum_is_the_rolled_map():
+def test_translating_in_the_spectrum_rolls_the_map():
     f = drawn(3)
     shifts = torch.tensor([[0, 0], [2, 5], [6, 1]])
-    moved = translations.maps_of(translations.moved(translations.spectra(f), shifts))
+    moved = translations.maps_of(translations.translated(translations.spectra(f), shifts))
     for one, map_, (s, t) in zip(moved, f, shifts.tolist(), strict=True):
-        centred = map_ - map_.mean()
-        np.testing.assert_allclose(one, rolled(centred / centred.norm(), s, t), atol=1e-6)
+        centered = map_ - map_.mean()
+        np.testing.assert_allclose(one, rolled(centered / centered.norm(), s, t), atol=1e-6)
 
 
 def test_no_shift_exceeds_the_bound():
@@ -63,7 +63,7 @@ def test_no_shift_exceeds_the_bound():
         assert (highest <= bounds[i] + 1e-5).all()
 
 
-def test_the_bound_of_maps_of_the_sum_is_the_best_itself():
+def test_the_bound_is_exact_for_maps_of_the_sum():
     a, b = torch.meshgrid(torch.arange(P), torch.arange(P), indexing="ij")
     profiles = torch.randn(5, P, generator=torch.Generator().manual_seed(1))
     F = translations.spectra(profiles[:, (a + b) % P])
@@ -73,7 +73,7 @@ def test_the_bound_of_maps_of_the_sum_is_the_best_itself():
         torch.testing.assert_close(bounds[i], highest)
 
 
-def test_the_search_of_all_candidates_is_the_search_by_hand():
+def test_searching_all_candidates_equals_brute_force():
     f, g = drawn(4, 1), drawn(6, 2)
     found = translations.search(translations.spectra(f), translations.spectra(g), candidates=6)
     assert found.certified.all()
@@ -89,7 +89,7 @@ def test_the_search_of_all_candidates_is_the_search_by_hand():
         assert (int(found.partner[i]), *found.shift[i].tolist()) == best
 
 
-def test_what_is_certified_is_the_best_of_all_and_what_is_not_may_fall_short():
+def test_certified_results_are_maxima_and_others_lower_bounds():
     A, B = spectra(40, 1), spectra(60, 2)
     few, everything = (translations.search(A, B, candidates=c) for c in (2, 60))
     proven = few.certified
@@ -99,23 +99,23 @@ def test_what_is_certified_is_the_best_of_all_and_what_is_not_may_fall_short():
     assert not proven[few.best < everything.best - 1e-3].any()
 
 
-def test_translated_copies_are_found_whole_where_latents_as_they_are_hardly_match():
+def test_translated_copies_are_found_where_plain_correlation_is_low():
     A = translations.spectra(drawn(30, p=31))
     generator = torch.Generator().manual_seed(3)
     shifts = torch.randint(31, (30, 2), generator=generator)
     order = torch.randperm(30, generator=generator)
-    found = translations.search(A, translations.moved(A, shifts)[order], candidates=2)
+    found = translations.search(A, translations.translated(A, shifts)[order], candidates=2)
     assert found.best.min() > 0.9999
     assert found.certified.all()
     assert torch.equal(order[found.partner], torch.arange(30))
     assert torch.equal(found.shift, shifts)
-    as_they_are = translations.correlations(A, translations.moved(A, shifts)).amax(dim=1)
+    as_they_are = translations.correlations(A, translations.translated(A, shifts)).amax(dim=1)
     assert as_they_are.mean() < 0.3
 
 
-def test_one_shift_that_all_maps_share_is_found_and_the_identity_is_always_tried():
+def test_a_common_shift_is_found_and_the_identity_is_always_tried():
     A = translations.spectra(drawn(30, p=31))
-    there = translations.moved(A, torch.tensor([[4, 29]]).expand(30, 2))
+    there = translations.translated(A, torch.tensor([[4, 29]]).expand(30, 2))
     envelope = translations.search(A, there, candidates=4).envelope
     value, shift = translations.best_common_shift(A, there, envelope, tries=1)
     assert shift == (4, 29)
@@ -125,7 +125,7 @@ def test_one_shift_that_all_maps_share_is_found_and_the_identity_is_always_tried
     assert value == pytest.approx(1.0, abs=1e-5)
 
 
-def test_maps_of_one_variable_keep_their_correlation_along_its_line_alone():
+def test_maps_of_one_variable_keep_correlation_along_its_line_only():
     a, b = torch.meshgrid(torch.arange(P), torch.arange(P), indexing="ij")
     values = torch.randn(P, generator=torch.Generator().manual_seed(1))
     kinds = {"sum": (a + b) % P, "difference": (a - b) % P, "first": a, "second": b}
@@ -144,17 +144,17 @@ def test_shifts_about_as_good_as_the_best_are_counted():
     assert translations.search(F, F, 1).nearly.item() == pytest.approx(1 / P)
 
 
-def test_random_phases_keep_the_power_and_give_real_maps():
+def test_phase_scrambling_keeps_power_and_gives_real_maps():
     F = spectra(20)
     scrambled = translations.phase_scrambled(F, torch.Generator().manual_seed(0))
     torch.testing.assert_close(scrambled.abs(), F.abs())
-    # Were the twins in the first column not conjugates, going back and forth would lose power.
+    # If the first column did not hold conjugates, the round trip would lose power.
     maps = translations.maps_of(scrambled)
     torch.testing.assert_close(translations.spectra(maps), scrambled, atol=1e-5, rtol=0)
     assert translations.correlations(F, scrambled).diagonal().abs().mean() < 0.5
 
 
-def test_a_latent_that_never_changes_matches_nothing():
+def test_a_constant_map_matches_nothing():
     maps = torch.stack([torch.zeros(P, P), torch.full((P, P), 3.7), drawn(1)[0]])
     F = translations.spectra(maps)
     assert not F[:2].abs().any()
@@ -167,17 +167,17 @@ def test_grids_that_are_not_square_with_an_odd_side_are_refused(shape):
         translations.spectra(torch.zeros(shape))
 
 
-def test_the_translation_share_is_that_of_the_average_by_hand():
+def test_the_translation_share_equals_the_explicit_average():
     x = torch.randn(5, 5, 3, generator=torch.Generator().manual_seed(0)).double()
-    centred = (x - x.mean(dim=(0, 1))).flatten(0, 1)
-    K = (centred @ centred.T).reshape(5, 5, 5, 5)
+    centered = (x - x.mean(dim=(0, 1))).flatten(0, 1)
+    K = (centered @ centered.T).reshape(5, 5, 5, 5)
     moved = [torch.roll(K, (s, t, s, t), dims=(0, 1, 2, 3)) for s in range(5) for t in range(5)]
     average = torch.stack(moved).mean(dim=0)
     by_hand = (average.square().sum() / K.square().sum()).item()
     assert translation_share(x) == pytest.approx(by_hand)
 
 
-def test_a_kernel_of_whole_waves_is_invariant_and_of_half_a_wave_is_not():
+def test_whole_waves_are_invariant_and_half_waves_are_not():
     angle = 2 * torch.pi * torch.arange(P).double() / P
     a, b = torch.meshgrid(angle, angle, indexing="ij")
     circle = torch.stack([(a + b).cos(), (a + b).sin(), (2 * a).cos(), (2 * a).sin()], dim=2)
@@ -185,7 +185,7 @@ def test_a_kernel_of_whole_waves_is_invariant_and_of_half_a_wave_is_not():
     assert translation_share(circle[:, :, :1]) == pytest.approx(0.5)
 
 
-def test_variance_goes_to_what_it_depends_on():
+def test_variance_shares_follow_the_variables():
     angle = 2 * torch.pi * torch.arange(P).double() / P
     a, b = torch.meshgrid(angle, angle, indexing="ij")
     waves = {"sum": a + b, "difference": a - b, "first": a, "second": b, "rest": 2 * a + b}
