@@ -51,7 +51,7 @@ def recognize(folder: Path | str) -> Found:
             f"{folder} contains SAEs of {' and '.join(formats)}; give each SAE its own folder"
         )
     each = FORMATS[formats[0]]
-    files = (each.settings, each.weights, *(name for name in each.beside if name in names))
+    files = (each.settings, each.weights, *(name for name in each.optional if name in names))
     return Found(formats[0], tuple(folder / name for name in files))
 
 

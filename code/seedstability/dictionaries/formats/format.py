@@ -33,7 +33,7 @@ class Format(NamedTuple):
     """Read the SAE in a folder."""
     write: Callable[[SAE], Files] | None
     """Contents of the files of an SAE; None for a read-only format."""
-    beside: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
     """Names of optional files."""
 
 

@@ -198,11 +198,11 @@ def _rectified(sae: SAE, fired: ActiveEntries) -> ActiveEntries:
 
 def _relu(sae: SAE, x: Tensor, centered: Tensor, sparsity: float) -> BatchGradients:
     pre = sparse_latents.pre_activations(sae.encoder, sae.encoder_bias, centered)
-    nothing = np.zeros(len(sae.encoder), np.float32)
+    zeros = np.zeros(len(sae.encoder), np.float32)
     l1 = sae.config.l1 * sparsity / len(x)
-    if sparse_latents.count_above(pre, nothing).sum() > _DENSE_FROM * pre.size:
+    if sparse_latents.count_above(pre, zeros).sum() > _DENSE_FROM * pre.size:
         return _dense_relu(sae, x, centered, torch.from_numpy(pre), l1)
-    batch, _ = _squared_error(sae, x, centered, sparse_latents.above(pre, nothing))
+    batch, _ = _squared_error(sae, x, centered, sparse_latents.above(pre, zeros))
     batch.loss += l1 * batch.decoder_entries.weights.sum(dtype=float).item()
     np.add(batch.encoder_entries.weights, np.float32(l1), out=batch.encoder_entries.weights)
     return batch
@@ -219,13 +219,13 @@ def _dense_relu(
     upstream = error.mul_(2 / x.numel())
     slopes = upstream @ sae.decoder.t()
     descent.mask_slopes(slopes.numpy(), latents.numpy(), np.float32(l1), bias)
-    nothing = Entries(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.float32))
+    no_entries = Entries(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.float32))
     return BatchGradients(
         loss,
         centered.numpy(),
         upstream.numpy(),
-        nothing,
-        nothing,
+        no_entries,
+        no_entries,
         upstream.numpy().sum(0),
         firings.astype(np.int64),
         DenseGradients((slopes.t() @ centered).numpy(), bias, (latents.t() @ upstream).numpy()),
