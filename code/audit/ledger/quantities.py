@@ -14,6 +14,9 @@ class Values(Protocol):
     def scalar(self, address: str) -> Scalar:
         """The number at an address; `UserError` with near names when there is none."""
 
+    def __contains__(self, address: object) -> bool:
+        """Whether there is a value at an address."""
+
 
 class Spent(Protocol):
     """What one stage took."""
