@@ -1,4 +1,4 @@
-"""Where compiled loops are kept: one folder for each state of the code, or none."""
+"""Cache of compiled loops: one folder per state of the code, or none."""
 
 import os
 import subprocess
@@ -40,12 +40,12 @@ def sorted_kernels(here: Path) -> list[str]:
     return [str(path.relative_to(here)) for path in sorted(here.glob("*/kernels/*.py"))]
 
 
-def test_machine_code_is_kept_until_any_kernel_changes(tmp_path):
+def test_machine_code_is_cached_until_any_kernel_changes(tmp_path):
     code, kept = copied(tmp_path), tmp_path / "kept"
     settings = {"NUMBA_CACHE_DIR": str(kept)}
     assert run(code, **settings) == ["8", "0"]
     assert run(code, **settings) == ["8", "1"]
-    # numba itself would not notice an edit in another file than the function's own
+    # numba itself notices only edits in the function's own file
     others = ("compiled.py", "dictionaries/kernels/descent.py", "stability/kernels/assignment.py")
     for edited, other in enumerate(others, start=1):
         path = code / "seedstability" / other
@@ -54,7 +54,7 @@ def test_machine_code_is_kept_until_any_kernel_changes(tmp_path):
         assert len(list(kept.iterdir())) == 1 + edited
 
 
-def test_without_a_folder_to_write_to_everything_still_runs(tmp_path):
+def test_kernels_run_without_a_writable_folder(tmp_path):
     code = copied(tmp_path)
     blocked = tmp_path / "blocked"
     blocked.write_text("a file, so no folder can be made below it")

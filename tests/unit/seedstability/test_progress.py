@@ -1,4 +1,4 @@
-"""What a listener hears of work within work."""
+"""Progress of nested computations, as a listener receives it."""
 
 import io
 import sys
@@ -16,7 +16,7 @@ def heard():
     progress.listen(None)
 
 
-def test_steps_share_the_whole_between_them(heard):
+def test_nested_steps_scale_progress(heard):
     for done in range(2):
         with progress.step(done, 2):
             progress.report(1, 2)
@@ -26,7 +26,7 @@ def test_steps_share_the_whole_between_them(heard):
     assert heard == pytest.approx([0.25, 0.375, 0.75, 0.875, 1.0])
 
 
-def test_a_step_that_fails_leaves_the_next_report_whole(heard):
+def test_a_failing_step_restores_the_outer_progress(heard):
     with pytest.raises(ValueError, match="broken"), progress.step(0, 4):
         raise ValueError("broken")
     progress.report(1, 1)
@@ -38,7 +38,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_a_bar_is_drawn_on_a_terminal_alone(monkeypatch):
+def test_a_bar_is_drawn_only_on_a_terminal(monkeypatch):
     for stream, drawn in ((Terminal(), True), (io.StringIO(), False)):
         monkeypatch.setattr(sys, "stderr", stream)
         with progress.progress_bar("matching"):
@@ -46,7 +46,7 @@ def test_a_bar_is_drawn_on_a_terminal_alone(monkeypatch):
         assert ("matching" in stream.getvalue()) == drawn
 
 
-def test_who_listens_already_hears_it_and_no_bar_is_drawn(heard, monkeypatch):
+def test_an_existing_listener_receives_progress_without_a_bar(heard, monkeypatch):
     monkeypatch.setattr(sys, "stderr", stream := Terminal())
     with progress.progress_bar("matching"):
         progress.report(1, 2)

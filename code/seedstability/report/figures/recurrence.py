@@ -15,9 +15,9 @@ def draw(data: Mapping[str, Any]) -> Figure:
     """Draw a histogram of recurrence counts, and the mean recurrence rate by threshold.
 
     Args:
-        data: `votes` (recurrence counts) and `share`, arrays of S values each; `threshold` of those
-            counts; `thresholds`, T cosines; arrays of T values `mean`, `low` and `high` (the ends
-            may be None); and `chance`, a mapping from level to T values or None each.
+        data: `counts` (of other seeds) and `share` (of latents), arrays of S values each; their
+            `threshold`; `thresholds`, T cosines; arrays of T values `mean`, `low` and `high` (the
+            ends may be None); and `chance`, a mapping from level to T values or None each.
 
     Returns:
         The figure, two thirds of the text width: counts on the left, thresholds on the right.
@@ -31,7 +31,7 @@ def draw(data: Mapping[str, Any]) -> Figure:
 
 
 def _counts(axes: Axes, data: Mapping[str, Any]) -> None:
-    axes.bar(data["votes"], data["share"], width=0.8, color=style.SERIES[0].color)
+    axes.bar(data["counts"], data["share"], width=0.8, color=style.SERIES[0].color)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=7, integer=True))
     axes.set_xlabel("other seeds in which it recurs")
     axes.set_ylabel("share of latents")

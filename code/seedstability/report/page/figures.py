@@ -55,7 +55,7 @@ def reproducibility(document: Document) -> PageFigure | None:
     seeds, counts = found["histogram"]["votes"], found["histogram"]["count"]
     total = max(sum(counts), 1)
     data = {
-        "votes": seeds,
+        "counts": seeds,
         "share": [each / total for each in counts],
         "threshold": found.get("threshold", _threshold(document)),
         "thresholds": [float(key) for key in keys],
@@ -128,7 +128,7 @@ def _or_nan(value: float | None) -> float:
 
 
 def _shares(data: Mapping[str, Any]) -> list[tuple[int, float]]:
-    return list(zip(data["votes"], data["share"], strict=True))
+    return list(zip(data["counts"], data["share"], strict=True))
 
 
 def _largest_bin(found: Mapping[str, Any]) -> str:

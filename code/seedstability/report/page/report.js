@@ -63,7 +63,7 @@
     return /^[\d\s.–-]*$/.test(label) ? `dictionary ${label}` : label;
   }
 
-  function labelled(text) {
+  function labeled(text) {
     const wanted = text.trim();
     return (row) => asked(names[column.seed.values[row]]).toLowerCase() === wanted;
   }
@@ -86,7 +86,7 @@
     const label = labels.map((name) => escaped(name.toLowerCase())).join("|");
     const keys = searched().join("|");
     const number = "(-?\\d*\\.?\\d+(?:e-?\\d+)?)(?=\\s)";
-    rest = take(rest, new RegExp(`\\s(?:${label})(?=\\s)`, "g"), conditions, (found) => labelled(found));
+    rest = take(rest, new RegExp(`\\s(?:${label})(?=\\s)`, "g"), conditions, (found) => labeled(found));
     rest = take(
       rest,
       new RegExp(`\\s(${keys})\\s*(<=|>=|<|>|=)\\s*${number}`, "g"),

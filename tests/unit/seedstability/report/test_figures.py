@@ -1,4 +1,4 @@
-"""The figures of a comparison's report: nothing cut, nothing too small, nothing on each other."""
+"""Figures of the report: nothing cut off, too small, or overlapping."""
 
 import itertools
 
@@ -16,7 +16,7 @@ REPORTS = {"two": (2, False), "five": (5, True), "twenty": (20, True)}
 
 @pytest.fixture(params=REPORTS, scope="module")
 def drawn(request):
-    """Every figure of a report, caught on its way to SVG."""
+    """Every figure of a report, intercepted before it becomes SVG."""
     n_seeds, activations = REPORTS[request.param]
     document, _ = example(n_seeds, activations=activations)
     caught = {}
@@ -38,7 +38,7 @@ def texts(figure) -> list[Text]:
     return [text for text in figure.findobj(Text) if text.get_text() and text.get_visible()]
 
 
-def test_no_type_is_too_small_to_read(drawn):
+def test_font_sizes_are_at_least_the_minimum(drawn):
     for figure in drawn.values():
         assert min(text.get_fontsize() for text in texts(figure)) >= style.SMALLEST_TYPE
 
@@ -47,20 +47,20 @@ def test_no_label_is_cut_off(drawn):
     for name, figure in drawn.items():
         figure.draw_without_rendering()
         used = figure.get_tightbbox(FigureCanvasAgg(figure).get_renderer())
-        # In inches; a hundredth of one is what rounding moves.
+        # In inches, with a tolerance of 0.01 for rounding.
         assert min(used.p0) >= -0.01, name
         assert np.all(used.p1 <= figure.get_size_inches() + 0.01), name
 
 
 @pytest.mark.parametrize("n_seeds", [2, 8, 9, 10, 11, 20])
-def test_numbers_of_a_heat_map_stand_apart(n_seeds):
+def test_numbers_of_a_heat_map_do_not_overlap(n_seeds):
     names = [f"seed {index}" for index in range(n_seeds)]
     figure = seed_pairs.draw(
         {"names": names, "values": np.full((n_seeds,) * 2, 0.456), "what": "x"}
     )
     figure.draw_without_rendering()
     renderer = FigureCanvasAgg(figure).get_renderer()
-    # With the width of a digit between them: numbers that touch read as one.
+    # With the width of a digit between them: numbers that touch look like one.
     cells = [text.get_window_extent(renderer).padded(3) for text in figure.axes[0].texts]
     assert len(cells) == n_seeds**2
     assert not any(a.overlaps(b) for a, b in itertools.combinations(cells, 2))
@@ -79,15 +79,15 @@ def test_a_heat_map_prints_each_pair_and_nothing_else():
     assert figure.axes[1].get_ylabel() == "cosine"
 
 
-def test_numbers_can_be_told_from_their_cell():
-    """Light on dark and dark on light, at both ends of the scale."""
+def test_numbers_contrast_with_their_cell():
+    """Text is light on dark cells and dark on light cells."""
     values = np.array([[np.nan, 0.1], [0.9, np.nan]])
     figure = seed_pairs.draw({"names": ["a", "b"], "values": values, "what": "cosine"})
     colors = {text.get_text(): text.get_color() for text in figure.axes[0].texts}
     assert colors == {".100": "white", ".900": "black"}
 
 
-def test_a_figure_in_a_page_has_a_size_and_says_what_it_shows():
+def test_inline_svg_has_a_size_and_a_text_alternative():
     figure = seed_pairs.draw({"names": ["a", "b"], "values": [[None, 1], [1, None]], "what": "x"})
     svg = inline_svg.markup(figure, "name", 'a "b" <c>')
     assert svg.startswith("<svg ")

@@ -1,4 +1,4 @@
-"""The report's page: whole in itself, the same each time, and a user's words are never markup."""
+"""The report's page: self-contained, reproducible, and with user text escaped."""
 
 import base64
 import copy
@@ -63,26 +63,26 @@ def test_the_same_report_gives_the_same_bytes(five):
     assert render(*example()) == five
 
 
-def test_the_environment_does_not_reach_the_page(five, monkeypatch):
+def test_the_page_does_not_depend_on_the_environment(five, monkeypatch):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1000000000")
     assert render(*example()) == five
 
 
-def test_the_page_refers_to_nothing_outside_itself(five, parsed):
+def test_the_page_has_no_external_references(five, parsed):
     refers = {"src", "href", "xlink:href", "action", "data", "srcset", "poster"}
     for tag, attributes in parsed.elements:
         for name in refers & attributes.keys():
             assert attributes[name].startswith(("#", "data:")), (tag, attributes)
     named = {name for _, attributes in parsed.elements for name in attributes}
     assert not {name for name in named if name.startswith("on")}
-    # Names of the two languages of figures, which nobody fetches.
+    # XML namespaces of SVG, which are not fetched.
     rest = five.replace("http://www.w3.org/2000/svg", "")
     assert "http" not in rest.replace("http://www.w3.org/1999/xlink", "").replace("http-equiv", "")
     assert "@import" not in five
     assert not re.search(r"url\((?!#)", five)
 
 
-def test_the_policy_lets_this_script_run_and_no_other(parsed):
+def test_the_policy_allows_only_this_script(parsed):
     policy = next(a["content"] for tag, a in parsed.elements if "http-equiv" in a)
     script = parsed.texts["script"][1]
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -93,7 +93,7 @@ def test_the_policy_lets_this_script_run_and_no_other(parsed):
 
 
 @pytest.mark.parametrize("shape", [{}, {"n_seeds": 2, "activations": False}, {"n_seeds": 20}])
-def test_every_name_within_the_page_is_there_once(shape):
+def test_ids_are_unique_and_references_resolve(shape):
     html = render(*example(**shape))
     parsed = Parsed(html)
     ids = [attributes["id"] for _, attributes in parsed.elements if "id" in attributes]
@@ -104,7 +104,7 @@ def test_every_name_within_the_page_is_there_once(shape):
 
 
 def with_hostile_words() -> tuple[dict, dict]:
-    """A report in which every word that a user may have chosen is hostile."""
+    """A report with hostile text in every place that a user can fill."""
     document, arrays = example(3, names=[f"{index}{HOSTILE}" for index in range(3)])
     document = copy.deepcopy(document)
     for each in document["inputs"]["dictionaries"] + document["inputs"]["initial"]:
@@ -121,7 +121,7 @@ def with_hostile_words() -> tuple[dict, dict]:
     return document, arrays
 
 
-def test_a_user_s_words_are_text_and_never_markup():
+def test_user_text_is_escaped():
     document, arrays = with_hostile_words()
     parsed = Parsed(render(document, arrays))
     assert parsed.count("script") == 2
@@ -132,11 +132,11 @@ def test_a_user_s_words_are_text_and_never_markup():
 
 @pytest.mark.parametrize("name", ["$\\frac$", "a\x00b\n", "数字", "x" * 200, "\\frac{1}{2}", "%s"])
 @pytest.mark.filterwarnings("error")
-def test_any_name_can_be_drawn(name):
+def test_names_of_any_characters_can_be_drawn(name):
     assert render(*example(2, names=[name, "other"]))
 
 
-def test_measured_numbers_stand_in_the_page(five):
+def test_the_page_shows_measured_values(five):
     flat = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", five))
     assert "41% of latents recur; 13% would by chance." in flat
     assert "best partner, signed 0.412 [0.404, 0.420] 0.283 κ 0.180 [0.170, 0.190]" in flat
@@ -144,7 +144,7 @@ def test_measured_numbers_stand_in_the_page(five):
     assert "In brackets: 95% over 5 seeds." in flat
 
 
-def test_what_is_not_there_is_said_to_be_not_available():
+def test_missing_values_are_shown_as_not_available():
     document, arrays = example(2, activations=False)
     html = render(document, arrays)
     assert html.count('<td class="none" rowspan="7">not available</td>') == 4
@@ -177,7 +177,7 @@ def with_values_that_are_all_alike(document: dict) -> None:
 @pytest.mark.parametrize(
     "change", [with_every_latent_dead, with_nothing_optional, with_values_that_are_all_alike]
 )
-def test_extreme_reports_have_a_page_too(change):
+def test_extreme_reports_render(change):
     document, arrays = example()
     change(document)
     html = render(document, arrays)
@@ -185,7 +185,7 @@ def test_extreme_reports_have_a_page_too(change):
     assert "None" not in html
 
 
-def test_null_in_one_row_only_is_said_in_that_row():
+def test_null_in_one_row_is_marked_in_that_row():
     document, _ = example()
     document["measures"]["full"]["shared"]["chance"]["data"] = None
     table = tables.measures(document)[0]
@@ -195,7 +195,7 @@ def test_null_in_one_row_only_is_said_in_that_row():
     assert cells["agreeing"].known
 
 
-def test_live_latents_have_rows_of_their_own_without_chance():
+def test_live_latents_have_separate_rows_without_chance():
     rows = tables.camps(example()[0])
     names = [f"{threshold}{of}" for of in ("", ", live latents") for threshold in (0.5, 0.7, 0.9)]
     assert [row.threshold for row in rows] == names
@@ -208,12 +208,12 @@ def test_one_pair_has_a_value_and_no_range():
     assert tables.estimate(alone) == tables.Cell("0.300")
 
 
-def test_what_a_fit_found_is_written_out():
+def test_the_beta_binomial_fit_is_shown():
     flat = re.sub(r"\s+", " ", render(*example()))
     assert "a 0.31, b 0.52, two camps yes, stable 0.300 [0.200, 0.400]." in flat
 
 
-def test_intervals_of_several_kinds_are_named_one_by_one():
+def test_intervals_of_different_kinds_are_labeled_separately():
     document, arrays = example()
     document["measures"]["full"]["shared"]["interval"] = "range of 3 pairs"
     assert tables.measures(document)[0].label == ""
@@ -235,22 +235,22 @@ def test_intervals_of_several_kinds_are_named_one_by_one():
         (float("nan"), "", "not available"),
     ],
 )
-def test_numbers_are_printed_with_the_figures_that_count(value, unit, text):
+def test_numbers_are_printed_with_significant_digits(value, unit, text):
     assert words.number(value, unit) == text
 
 
-def test_bounds_say_their_order_of_magnitude():
+def test_bounds_are_printed_as_orders_of_magnitude():
     assert words.bound(1.28e-7) == "1.3e−07"
     assert words.bound(None) == "not available"
 
 
-def test_a_measure_that_the_page_does_not_know_keeps_its_name():
+def test_unknown_measures_keep_their_key_as_name():
     assert words.term("new_measure", 0.7).name == "new measure"
     assert words.term("encoder_max_cosine", 0.7).name == "encoder: best partner, signed"
     assert "above 0.8" in words.term("shared", 0.8).meaning
 
 
-def test_the_table_holds_the_arrays(parsed):
+def test_the_table_contains_the_arrays(parsed):
     arrays = example()[1]
     best = np.array(parsed.values("best"), float)
     np.testing.assert_allclose(best, arrays["best_cosine"].ravel(), atol=5.1e-5)
@@ -260,7 +260,7 @@ def test_the_table_holds_the_arrays(parsed):
     assert parsed.values("latent") == list(range(64)) * 5
 
 
-def test_partners_are_those_of_the_matching_seen_from_both_sides():
+def test_partners_are_listed_in_both_directions():
     arrays = example(2, activations=False)[1]
     parsed = Parsed(render(*example(2, activations=False)))
     partner = np.array(parsed.values("partner")).reshape(2, 64)
@@ -269,7 +269,7 @@ def test_partners_are_those_of_the_matching_seen_from_both_sides():
     assert parsed.values("partner seed") == [1] * 64 + [0] * 64
 
 
-def test_a_latent_without_partner_has_none():
+def test_unmatched_latents_have_null_partners():
     arrays = example(2)[1]
     arrays["partner"][0, 3] = -1
     columns = latents.latent_table(["a", "b"], arrays).columns["columns"]
@@ -279,21 +279,21 @@ def test_a_latent_without_partner_has_none():
     assert sum(value is None for value in columns[-1]["values"]) == 2
 
 
-def test_too_many_latents_are_shown_from_both_ends_of_each_dictionary():
+def test_large_dictionaries_list_both_extremes():
     arrays = example(5, 64)[1]
     found = latents.latent_table(list("abcde"), arrays, most=60)
     columns = {each["key"]: np.array(each["values"], float) for each in found.columns["columns"]}
     assert np.bincount(columns["seed"].astype(int)).tolist() == [12] * 5
     for seed in range(5):
         ours = columns["best"][columns["seed"] == seed]
-        # What has no direction counts with those that do not come back.
+        # A latent without direction is listed with those that do not recur.
         all_of_it = np.nan_to_num(arrays["best_cosine"][seed], nan=-1)
         ends = np.sort(all_of_it)[[*range(6), *range(-6, 0)]]
         np.testing.assert_allclose(np.sort(np.nan_to_num(ours, nan=-1)), ends, atol=5.1e-5)
     assert found.rule.startswith("60 of 320 latents: of each dictionary the 6 with the highest")
 
 
-def test_twenty_of_the_largest_dictionaries_make_a_page_that_opens():
+def test_twenty_of_the_largest_dictionaries_make_a_page_below_five_megabytes():
     html = render(*example(20, 131_072, 768))
     assert len(html.encode()) < 5_000_000
     assert "20,000 of 2,621,440 latents: of each dictionary the 500 with the highest" in html

@@ -1,4 +1,4 @@
-"""The report on disk: whole or not there, the same bytes again, and as its schema says."""
+"""The report on disk: written atomically, reproducible, and valid by its schema."""
 
 import copy
 import hashlib
@@ -27,7 +27,7 @@ def digests(folder) -> dict[str, str]:
     }
 
 
-def test_three_files_appear_and_hold_what_was_found(report, tmp_path):
+def test_write_creates_three_files_with_the_results(report, tmp_path):
     files = report.write(tmp_path / "out")
     assert [file.name for file in files] == list(reports.FILES)
     document = json.loads(files[0].read_text("utf-8"))
@@ -41,13 +41,13 @@ def test_three_files_appear_and_hold_what_was_found(report, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
-def test_the_same_report_is_the_same_bytes(report, tmp_path):
+def test_written_bytes_are_reproducible(report, tmp_path):
     report.write(tmp_path / "one")
     report.write(tmp_path / "other")
     assert digests(tmp_path / "one") == digests(tmp_path / "other")
 
 
-def test_an_earlier_report_is_replaced_and_anything_else_kept(report, tmp_path):
+def test_earlier_reports_are_replaced_and_other_files_kept(report, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
     report.write(out)
@@ -70,9 +70,7 @@ def test_an_earlier_report_is_replaced_and_anything_else_kept(report, tmp_path):
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, OSError("disk full")])
-def test_what_is_stopped_leaves_nothing_and_the_earlier_report_as_it_was(
-    report, tmp_path, monkeypatch, stop
-):
+def test_interrupted_writes_keep_the_earlier_report(report, tmp_path, monkeypatch, stop):
     out = tmp_path / "out"
     report.write(out)
     before = digests(out)
@@ -87,7 +85,7 @@ def test_what_is_stopped_leaves_nothing_and_the_earlier_report_as_it_was(
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
-def test_the_schema_is_one_and_refuses_what_is_broken(report):
+def test_the_schema_is_valid_and_rejects_invalid_documents(report):
     Draft202012Validator.check_schema(SCHEMA)
 
     def broken(*path, value=None, remove=False) -> list[str]:
@@ -113,7 +111,7 @@ def test_the_schema_is_one_and_refuses_what_is_broken(report):
     assert broken("distribution", "best", value=[0.0])
 
 
-def test_the_package_has_the_call_and_its_result_by_name(report):
+def test_the_package_exports_compare_and_report(report):
     assert seedstability.compare is compare
     assert isinstance(report, seedstability.Report)
     assert report.summary == report.document["summary"]

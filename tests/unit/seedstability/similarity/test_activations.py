@@ -1,4 +1,4 @@
-"""Streamed activations: the moments and the worth that all samples at once would give."""
+"""Streamed activations: moments and reconstruction metrics equal those of all samples at once."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 from helpers.comparison_data import activations, planted
 from seedstability.dictionaries.metrics import quality
 from seedstability.errors import UserError
-from seedstability.similarity import reconstruction as worths
+from seedstability.similarity import reconstruction
 from seedstability.similarity.activations import accumulate_moments, open_activations
 from seedstability.similarity.chance_levels import covariance_of
 from seedstability.similarity.reconstruction import reconstruction_metrics
@@ -18,7 +18,7 @@ torch.set_num_threads(1)
 
 
 class Uneven:
-    """Parts of different sizes, as shards have them."""
+    """A stream with parts of different sizes, like shards."""
 
     def __init__(self, x):
         self.x, self.shape = x, tuple(x.shape)
@@ -27,7 +27,7 @@ class Uneven:
         return iter(self.x.split([1, 700, 2, len(self.x) - 703]))
 
 
-def test_moments_of_a_stream_are_those_of_all_samples_at_once():
+def test_streamed_moments_equal_those_of_all_samples():
     x = activations(3000, 12) + 100.0
     x[:, 11] = 100.5
     found = accumulate_moments(open_activations(Uneven(x), 12))
@@ -41,8 +41,8 @@ def test_moments_of_a_stream_are_those_of_all_samples_at_once():
 
 
 @pytest.mark.parametrize("codes_at_once", [1 << 25, 64])
-def test_worth_of_a_stream_is_the_quality_of_all_samples_at_once(codes_at_once, monkeypatch):
-    monkeypatch.setattr(worths, "_CODES_AT_ONCE", codes_at_once)
+def test_streamed_reconstruction_metrics_equal_those_of_all_samples(codes_at_once, monkeypatch):
+    monkeypatch.setattr(reconstruction, "_CODES_AT_ONCE", codes_at_once)
     x, saes = activations(1500, 16), planted(2, n=24, d=16, shared=8)
     stream = open_activations(Uneven(x), 16)
     for found, each in zip(
@@ -57,7 +57,7 @@ def test_worth_of_a_stream_is_the_quality_of_all_samples_at_once(codes_at_once, 
         assert found.dead_fraction == expected.dead_fraction
 
 
-def test_a_file_a_folder_and_a_tensor_are_the_same_activations(tmp_path):
+def test_file_folder_and_tensor_give_the_same_activations(tmp_path):
     x = activations(900, 6)
     np.save(tmp_path / "x.npy", x.numpy())
     save_file({"x": x}, tmp_path / "x.safetensors")
@@ -131,7 +131,7 @@ def broken(kind: str, folder):
         ("an empty folder", "no \\*.npy"),
     ],
 )
-def test_bad_activations_are_refused_in_one_line_that_names_them(kind, said, tmp_path):
+def test_invalid_activations_are_refused_in_one_line_with_their_name(kind, said, tmp_path):
     file = broken(kind, tmp_path)
     with pytest.raises(UserError, match=said) as caught:
         accumulate_moments(open_activations(str(file), 6))
@@ -139,6 +139,6 @@ def test_bad_activations_are_refused_in_one_line_that_names_them(kind, said, tmp
     assert "\n" not in str(caught.value)
 
 
-def test_activations_of_another_width_are_refused():
+def test_activations_of_different_width_are_refused():
     with pytest.raises(UserError, match="width 6; the dictionaries have width 8"):
         open_activations(activations(20, 6), 8)

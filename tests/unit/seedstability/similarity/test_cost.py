@@ -1,4 +1,4 @@
-"""What is said of time and memory before a comparison begins."""
+"""Estimated time and memory of a comparison."""
 
 from seedstability.similarity.config import ComparisonConfig, config_for_size
 from seedstability.similarity.cost import cost_message
@@ -16,12 +16,12 @@ def said(n: int, d: int, n_seeds: int, samples: int = 0, has_initial: bool = Fal
     )
 
 
-def test_short_work_is_not_announced():
+def test_short_comparisons_have_no_cost_message():
     assert said(1024, 128, 5, samples=10_000, has_initial=True) is None
 
 
-def test_long_work_is_announced_with_what_it_consists_of():
-    # Two proven matchings of the pair, one of chance.
+def test_cost_message_counts_matchings():
+    # Two certified matchings of the pair, one of chance.
     line = said(131_072, 768, 2)
     assert "3 matchings" in line
     assert "131,072 × 131,072 latents of width 768" in line

@@ -1,4 +1,4 @@
-"""What is no comparison: each refused in one line that says which folder and why."""
+"""Reading SAEs for a comparison; invalid ones are refused in one line with their folder."""
 
 import json
 
@@ -32,7 +32,7 @@ def refusal(*given, **more) -> str:
     return str(caught.value)
 
 
-def test_folders_of_any_format_are_read_named_and_hashed(folders):
+def test_folders_of_any_format_are_read_labeled_and_hashed(folders):
     inputs = read_dictionaries(folders)
     assert [each.format for each in inputs] == ["seedstability", "saelens", "sparsify"]
     assert short_labels(inputs) == ["seed 0", "seed 1", "seed 2"]
@@ -42,7 +42,7 @@ def test_folders_of_any_format_are_read_named_and_hashed(folders):
     assert (listed["n_latents"], listed["d"]) == (16, 8)
 
 
-def test_long_or_equal_folder_names_become_numbers(tmp_path):
+def test_long_or_equal_folder_names_are_replaced_by_numbers(tmp_path):
     for run in ("a", "b"):
         (tmp_path / run).mkdir()
         save(sae(normal(8, 4, seed=ord(run))), tmp_path / run / "layer_6")
@@ -54,19 +54,19 @@ def test_long_or_equal_folder_names_become_numbers(tmp_path):
     ]
 
 
-def test_fewer_than_two_are_refused(folders):
+def test_fewer_than_two_dictionaries_are_refused(folders):
     assert "at least 2" in refusal()
     assert folders[0] in refusal(folders[0])
 
 
-def test_the_same_folder_twice_is_refused_through_a_link_too(folders, tmp_path):
+def test_duplicate_folders_are_refused_also_through_links(folders, tmp_path):
     assert f"{folders[1]} is the same dictionary" in refusal(folders[1], folders[0], folders[1])
     (tmp_path / "link").symlink_to(folders[0])
     said = refusal(folders[0], tmp_path / "link")
     assert "link is the same dictionary as" in said
 
 
-def test_the_same_weights_under_two_names_or_formats_are_refused(tmp_path):
+def test_duplicate_weights_are_refused_in_any_format(tmp_path):
     each = planted(1, n=16, d=8, shared=4)[0]
     save(each, tmp_path / "one")
     save(each, tmp_path / "other", "sparsify")
@@ -75,13 +75,13 @@ def test_the_same_weights_under_two_names_or_formats_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("shape", [(12, 8), (16, 6)])
-def test_other_shapes_are_refused(folders, shape):
+def test_different_shapes_are_refused(folders, shape):
     said = refusal(*folders, sae(normal(*shape)))
     assert f"{shape[0]} latents of width {shape[1]}" in said
     assert folders[0] in said
 
 
-def test_a_folder_without_an_sae_and_a_damaged_one_are_refused(folders, tmp_path):
+def test_folders_without_an_sae_and_damaged_files_are_refused(folders, tmp_path):
     (tmp_path / "empty").mkdir()
     assert "empty contains no SAE" in refusal(folders[0], tmp_path / "empty")
     file = tmp_path / "seed_1" / "sae_weights.safetensors"
@@ -89,31 +89,31 @@ def test_a_folder_without_an_sae_and_a_damaged_one_are_refused(folders, tmp_path
     assert "sae_weights.safetensors" in refusal(folders[0], folders[1])
 
 
-def test_one_width_is_no_space_for_directions():
+def test_width_one_is_refused():
     said = refusal(sae(normal(4, 1)), sae(normal(4, 1, seed=1)))
     assert "width of at least 2" in said
 
 
-def test_starts_must_be_as_many_and_of_the_same_shape():
+def test_initial_dictionaries_must_match_in_number_and_shape():
     saes = planted(3, n=16, d=8, shared=4)
     start = sae(normal(16, 8))
     assert "2 initial dictionaries given for 3" in refusal(*saes, initial=[start, start])
     said = refusal(*saes, initial=[start, start, sae(normal(12, 8))])
     assert "12 latents" in said
-    # One start for all is a shared initialisation, and allowed.
+    # A shared initialization is allowed.
     report = compare(saes, initial=[start, start, start])
     assert report.document["measures"]["full"]["max_cosine"]["chance"]["untrained"] == 1.0
-    # That is no chance level to hold the dictionaries against, and is said on its own.
+    # It is not a chance level to compare with, and is reported separately.
     assert "100% would by chance" not in report.summary[0]
     assert "At initialization, 100% of latents already recurred." in report.summary
 
 
 @pytest.mark.parametrize("threshold", [0.0, 1.0, 7.0, float("nan")])
-def test_a_threshold_that_is_no_cosine_is_refused(threshold):
+def test_thresholds_outside_zero_and_one_are_refused(threshold):
     assert "between 0 and 1" in refusal(*planted(2, n=8, d=4, shared=2), threshold=threshold)
 
 
-def test_rows_without_direction_are_compared_all_the_same():
+def test_rows_of_zeros_are_compared_with_cosine_zero():
     one, other = planted(2, n=16, d=8, shared=4)
     one.decoder[3] = 0.0
     report = compare([one, other])

@@ -1,4 +1,4 @@
-"""What is measured of somebody's dictionaries: known answers, few and many, with and without."""
+"""Comparison of SAEs end to end: known answers, few and many seeds, with and without inputs."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ from seedstability.stability.matching import match as matching
 from seedstability.stability.matching import nearest as best
 from seedstability.stability.subspaces import principal as subspaces
 
-# Small products: a second thread costs more than it gives, above all on a shared machine.
+# Small products: a second thread costs more than it saves.
 torch.set_num_threads(1)
 
 SHARES = ("shared", "shared_decoder_only", "agreeing")
@@ -27,7 +27,7 @@ def value(report, name: str, scope: str = "full") -> float:
 
 
 @pytest.mark.parametrize("n_seeds", [2, 3, 5, 20])
-def test_what_is_planted_is_found_by_any_number_of_dictionaries(n_seeds):
+def test_planted_latents_recur_with_any_number_of_dictionaries(n_seeds):
     report = compare(planted(n_seeds, n=48, d=128, shared=12))
     assert schema_errors(report.document) == []
     found = report.document["reproducibility"]
@@ -40,7 +40,7 @@ def test_what_is_planted_is_found_by_any_number_of_dictionaries(n_seeds):
 
 
 @pytest.mark.parametrize("shape", [(16, 8), (16, 2), (3, 2), (64, 16)])
-def test_equal_dictionaries_are_entirely_alike_whatever_the_order_of_their_rows(shape):
+def test_permuted_equal_dictionaries_have_similarity_one(shape):
     decoder, encoder = normal(*shape), normal(*shape, seed=1)
     order = torch.arange(shape[0]).roll(1)
     report = compare([sae(decoder, encoder), sae(decoder[order], encoder[order])])
@@ -56,7 +56,7 @@ def test_equal_dictionaries_are_entirely_alike_whatever_the_order_of_their_rows(
     assert report.arrays["partner"][0].tolist() == order.argsort().tolist()
 
 
-def test_a_users_dictionaries_are_measured_as_the_papers_are():
+def test_compare_equals_the_stage_of_the_paper():
     saes, x = planted(5, n=40, d=16, shared=10, noise=0.8), activations(3000, 16)
     initial = [sae(normal(40, 16, seed=50 + seed)) for seed in range(5)]
     report = compare(saes, activations=x, initial=initial)
@@ -87,7 +87,7 @@ def test_a_users_dictionaries_are_measured_as_the_papers_are():
     )
 
 
-def test_blocks_and_one_matrix_of_cosines_give_the_same_statistics(monkeypatch):
+def test_partners_in_blocks_equal_those_of_one_matrix(monkeypatch):
     A, B = (each.decoder for each in planted(2, n=300, d=24, shared=120, noise=0.7))
     whole = pairs.find_partners(A, B)
     monkeypatch.setattr(pairs, "_COSINES_AT_ONCE", 0)
@@ -98,7 +98,7 @@ def test_blocks_and_one_matrix_of_cosines_give_the_same_statistics(monkeypatch):
     assert in_blocks.matching.partner.tolist() == whole.matching.partner.tolist()
 
 
-def test_without_activations_and_starts_their_levels_are_missing_and_the_notes_say_so():
+def test_levels_missing_without_activations_and_initial_are_noted():
     report = compare(planted(3, n=24, d=12, shared=6))
     document = report.document
     chance = document["measures"]["full"]["max_cosine"]["chance"]
@@ -116,9 +116,9 @@ def test_without_activations_and_starts_their_levels_are_missing_and_the_notes_s
     assert found == pytest.approx(expected, rel=1e-4)
 
 
-def test_dead_latents_and_a_dead_dictionary_are_left_out_of_live_figures():
+def test_live_statistics_exclude_dead_latents_and_dictionaries():
     saes, x = planted(3, n=32, d=16, shared=16), activations(500, 16)
-    # With a bias of −∞ as good as it gets a latent is never among the k largest.
+    # With such a bias a latent is never among the k largest.
     for latent in range(8):
         saes[1].encoder_bias[latent] = -1e6
     dead = sae(normal(32, 16, seed=5))
@@ -137,10 +137,10 @@ def test_dead_latents_and_a_dead_dictionary_are_left_out_of_live_figures():
     assert sum(document["firing"]["count"]) == (report.arrays["firing"] > 0).sum()
 
 
-def test_live_latents_are_voted_on_by_the_live_alone():
+def test_live_latents_recur_only_among_live_latents():
     shared = planted(2, n=20, d=64, shared=20)
     x = normal(400, 64)
-    # What comes back in a latent that never fires does not come back among the live.
+    # A latent whose only partner never fires does not recur among live latents.
     hidden = shared[1].decoder.clone()
     silent = sae(hidden, hidden)
     silent.encoder_bias[:10] = -1e6
@@ -150,7 +150,7 @@ def test_live_latents_are_voted_on_by_the_live_alone():
     assert found["live"]["0.7"]["mean"]["value"] < 0.9
 
 
-def test_beyond_five_dictionaries_a_ring_is_matched_unless_all_pairs_are_asked_for():
+def test_more_than_five_dictionaries_are_matched_in_a_ring_by_default():
     saes = planted(7, n=16, d=8, shared=4)
     ring = compare(saes)
     assert len(ring.arrays["pairs"]) == 10 + 3
@@ -162,21 +162,21 @@ def test_beyond_five_dictionaries_a_ring_is_matched_unless_all_pairs_are_asked_f
     assert every.document["settings"]["complete"] == 7
 
 
-def test_every_curve_is_shares_of_one_whole():
+def test_histograms_sum_to_one():
     report = compare(planted(3, n=24, d=6, shared=6), activations=activations(400, 6))
     drawn = report.document["distribution"]
     assert len(drawn["edges"]) == 41
     curves = [drawn["matched"], drawn["best"], *drawn["chance_best"].values()]
     for curve in [*curves, *drawn["chance_matched"].values()]:
         assert sum(curve) == pytest.approx(1.0, abs=1e-4)
-    # Over all latents the curve of best partners has the mean of the statistic.
+    # The mean of the histogram of best cosines is the statistic.
     middles = (np.array(drawn["edges"][1:]) + drawn["edges"][:-1]) / 2
     assert middles @ drawn["best"] == pytest.approx(value(report, "max_cosine"), abs=0.02)
     expected = chance_level(24, 6, "max_cosine")
     assert middles @ drawn["chance_best"]["isotropic"] == pytest.approx(expected, abs=0.005)
 
 
-def test_every_level_is_drawn_of_as_many_latents_as_the_papers():
+def test_number_of_samples_of_a_level_scales_with_size():
     config = ComparisonConfig()
     assert config_for_size(config, 1024, 128, 5, matched=10) == config
     few = config_for_size(config, 64, 16, 2, matched=1)
@@ -188,7 +188,7 @@ def test_every_level_is_drawn_of_as_many_latents_as_the_papers():
     assert (large.chance_draws, large.gauge_draws, large.gauge_pairs) == (1, 1, 1)
 
 
-def test_a_gauge_level_of_one_pair_serves_all_pairs(monkeypatch):
+def test_gauge_level_of_one_pair_is_used_for_all_pairs(monkeypatch):
     monkeypatch.setattr("seedstability.similarity.config._LATENTS_OF_EVERY_GAUGE", 10)
     report = compare(planted(5, n=24, d=8, shared=6), activations=activations(400, 8))
     assert schema_errors(report.document) == []
@@ -197,7 +197,7 @@ def test_a_gauge_level_of_one_pair_serves_all_pairs(monkeypatch):
     assert any("1 of 10 pairs" in note for note in report.document["notes"])
 
 
-def test_unrelated_dictionaries_are_said_to_be_at_chance():
+def test_unrelated_dictionaries_are_reported_as_equivalent_to_chance():
     report = compare(planted(6, n=400, d=64, shared=0))
     assert report.summary[-1].startswith("The similarity is equivalent to chance")
     assert (
@@ -228,19 +228,19 @@ def test_the_same_inputs_give_the_same_report():
         assert np.array_equal(array, other.arrays[name]), name
 
 
-def test_chance_of_a_share_is_in_percent_as_the_share_is():
+def test_chance_level_of_a_share_is_in_percent():
     report = compare(planted(2, n=25, d=3, shared=5))
     chance = report.document["measures"]["full"]["agreeing"]["chance"]
     assert chance["isotropic"] == pytest.approx(100 / 25)
-    # In three dimensions many matched cosines are above 0.7 by chance; two assignments that know
-    # nothing of each other agree on one latent in 25, and both are above then.
+    # In three dimensions many matched cosines are above 0.7 by chance; two independent assignments
+    # agree on one latent in 25.
     close = report.document["measures"]["full"]["shared_decoder_only"]["chance"]["isotropic"]
     shared = report.document["measures"]["full"]["shared"]["chance"]["isotropic"]
     assert 50 < close < 100
     assert shared == pytest.approx(close**2 / 100 / 25, rel=1e-4)
 
 
-def test_each_latent_gets_the_mean_cosine_of_its_own_partners():
+def test_matched_cosine_is_the_mean_over_partners():
     arrays = compare(planted(3, n=20, d=8, shared=5, noise=0.5)).arrays
     found: dict[tuple[int, int], list[float]] = {}
     for (i, j), partner, cosine in zip(
@@ -255,7 +255,7 @@ def test_each_latent_gets_the_mean_cosine_of_its_own_partners():
         assert arrays["matched_cosine"][seed, latent] == expected
 
 
-def test_what_is_done_in_blocks_of_rows_is_what_is_done_at_once(monkeypatch):
+def test_computation_in_blocks_of_rows_equals_one_pass(monkeypatch):
     W, basis = normal(50, 12), null_models.GaugeBasis.from_activations(activations(300, 12))
 
     def both():

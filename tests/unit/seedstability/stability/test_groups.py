@@ -1,4 +1,4 @@
-"""Stable and unstable latents are told apart, and laws with two ends from laws with one."""
+"""Groups of stable and unstable latents, and the U shape of beta distributions."""
 
 import numpy as np
 import pytest
@@ -23,13 +23,13 @@ ALIVE = np.ones((SEEDS, N), bool)
 
 
 def half_found(best: np.ndarray, latents: slice) -> np.ndarray:
-    """These latents are found in some seeds and not in others."""
+    """Make these latents recur in some seeds and not in others."""
     best[:, ::2, latents] = 0.9
     best[range(SEEDS), range(SEEDS)] = np.nan
     return best
 
 
-def test_camps_are_the_latents_that_nearly_always_and_nearly_never_come_back():
+def test_camps_are_stable_and_unstable_latents():
     best = half_found(table(CAMPS), slice(24, N))
     groups = two_groups(best, ALIVE, GroupsConfig(fewest=10))
     assert groups.kind == "camps"
@@ -39,9 +39,9 @@ def test_camps_are_the_latents_that_nearly_always_and_nearly_never_come_back():
     assert groups.smallest == 12
 
 
-def test_the_share_of_seeds_is_over_the_others():
+def test_recurrence_rate_is_over_the_other_seeds():
     best = half_found(table(np.zeros(N)), slice(0, 1))
-    # seeds 0, 2, 4 have it: three of five others find latents of the odd seeds, two of the even
+    # seeds 0, 2, 4 have it: latents of odd seeds recur in three of five others, of even in two
     assert recurrence_rates(best, 0.7)[:, 0] == pytest.approx([0.4, 0.6] * 3)
 
 
@@ -57,7 +57,7 @@ def test_dead_latents_are_in_no_group():
     assert 12 not in quarters.unstable[0]
 
 
-def test_one_seed_with_a_small_camp_makes_quarters_of_all():
+def test_one_small_camp_switches_all_seeds_to_quarters():
     alive = ALIVE.copy()
     alive[3, :9] = False
     groups = two_groups(half_found(table(CAMPS), slice(24, N)), alive, GroupsConfig(fewest=4))
@@ -67,7 +67,7 @@ def test_one_seed_with_a_small_camp_makes_quarters_of_all():
     assert set(groups.unstable[0]) <= set(range(12, 24))
 
 
-def test_a_dictionary_without_quarters_is_refused_in_one_line():
+def test_fewer_than_four_live_latents_are_refused():
     with pytest.raises(UserError, match="dictionary 0 has fewer than 4 live"):
         two_groups(table(CAMPS), np.arange(N) < 3 * np.ones((SEEDS, 1)), GroupsConfig())
 
@@ -75,13 +75,13 @@ def test_a_dictionary_without_quarters_is_refused_in_one_line():
 @pytest.mark.parametrize(
     ("a", "b", "expected"), [(0.3, 0.5, 0.5), (3.0, 1.5, -1.0), (0.5, 1.4, -0.4)]
 )
-def test_the_shape_of_a_law_is_found_in_its_votes(a, b, expected):
+def test_u_shape_is_recovered_from_counts(a, b, expected):
     generator = np.random.default_rng(0)
     counts = generator.binomial(19, generator.beta(a, b, 20_000))
     assert u_shape(fit_beta_law(counts, 19), counts) == pytest.approx(expected, abs=0.1)
 
 
 @pytest.mark.parametrize("count", [0, 19])
-def test_votes_that_are_all_the_same_are_one_camp(count):
+def test_equal_counts_have_the_lowest_u_shape(count):
     counts = np.full(500, count)
     assert u_shape(fit_beta_law(counts, 19), counts) == -1.0

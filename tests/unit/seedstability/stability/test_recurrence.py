@@ -1,4 +1,4 @@
-"""Votes of seeds, the two camps, and the law behind few votes."""
+"""Recurrence of latents: counts, rates, camps, and fitted camps with intervals."""
 
 import numpy as np
 import pytest
@@ -15,13 +15,13 @@ from seedstability.stability.recurrence import (
     reproducibility,
 )
 
-# Small products: a second thread costs more than it gives, above all on a shared machine.
+# Small products: a second thread costs more than it saves.
 torch.set_num_threads(1)
 
 EYE = torch.eye(3)
 
 
-def test_votes_are_signed_and_many_to_one():
+def test_recurrence_is_signed_and_many_to_one():
     # Seed 1 has latent 0 of seed 0 twice, its opposite of latent 1, and nothing of latent 2.
     other = torch.tensor([[1.0, 0.0, 0.0], [1.0, 0.1, 0.0], [0.0, -1.0, 0.0]])
     p = reproducibility(torch.stack([EYE, other, EYE]))
@@ -29,7 +29,7 @@ def test_votes_are_signed_and_many_to_one():
     assert p[1].tolist() == [1.0, 1.0, 0.0]
 
 
-def test_the_threshold_itself_counts():
+def test_a_cosine_equal_to_the_threshold_counts():
     tilted = torch.tensor([[0.75, np.sqrt(1 - 0.75**2), 0.0]] * 3).float()
     best = best_cosines(torch.stack([EYE, tilted]))
     at = best[0, 1, 0].item()
@@ -38,7 +38,7 @@ def test_the_threshold_itself_counts():
     assert torch.isnan(best[0, 0]).all()
 
 
-def test_dead_latents_are_nobodys_partner():
+def test_dead_latents_are_no_partners():
     decoders = torch.stack([EYE, EYE])
     alive = torch.tensor([[True, True, True], [True, True, False]])
     best = best_cosines(decoders, alive)
@@ -46,7 +46,7 @@ def test_dead_latents_are_nobodys_partner():
     assert recurrence_counts(best)[1].tolist() == [1, 1, 1]
 
 
-def test_camps_of_all_and_of_the_live():
+def test_camps_of_all_and_of_live_latents():
     p = torch.tensor([[1.0, 0.95, 0.5, 0.05], [0.0, 0.0, 0.06, 0.94]])
     assert camps(p) == pytest.approx((0.25, 0.375, 0.375))
     alive = torch.tensor([[True, True, False, False], [True, False, False, False]])
@@ -63,7 +63,7 @@ def test_firing_and_live():
         live(torch.zeros(0, 3))
 
 
-def test_few_votes_mislead_as_the_definitions_say():
+def test_few_seeds_misclassify_as_the_definitions_state():
     # §3: a latent with true p = 0.9 is called stable in 66 / 39 / 14% of cases.
     rng = np.random.default_rng(0)
     for others, share in ((4, 0.66), (9, 0.39), (19, 0.14)):
@@ -76,7 +76,7 @@ def test_one_dictionary_is_refused():
         reproducibility(EYE[None])
 
 
-def test_two_planted_camps_are_found_with_an_interval():
+def test_planted_camps_are_recovered_with_an_interval():
     g = torch.Generator().manual_seed(0)
     common = torch.randn(30, 64, generator=g)
     decoders = torch.stack(

@@ -1,4 +1,4 @@
-"""Closed-form chance: against the published table, known integrals, and drawn dictionaries."""
+"""Closed-form chance levels against the published table, known integrals, and simulation."""
 
 import math
 
@@ -19,7 +19,7 @@ from seedstability.stability.chance.null_models import draw_similarities, isotro
 from seedstability.stability.cosine import cosines, two_way_mean
 from seedstability.stability.recurrence import reproducibility
 
-# Small products: a second thread costs more than it gives, above all on a shared machine.
+# Small products: a second thread costs more than it saves.
 torch.set_num_threads(1)
 
 # definitions.md §2
@@ -35,12 +35,12 @@ TABLE = [
 
 
 @pytest.mark.parametrize(("n", "d", "signed", "size"), TABLE)
-def test_the_table_of_the_definitions_to_its_four_digits(n, d, signed, size):
+def test_closed_form_equals_the_table_of_the_definitions(n, d, signed, size):
     assert round(chance_level(n, d, "max_cosine"), 4) == signed
     assert round(chance_level(n, d, "max_abs_cosine"), 4) == size
 
 
-def test_one_candidate_on_the_circle_is_known_exactly():
+def test_one_candidate_on_the_circle():
     assert chance_level(1, 2, "max_cosine") == pytest.approx(0.0, abs=1e-9)
     assert chance_level(1, 2, "max_abs_cosine") == pytest.approx(2 / math.pi, abs=1e-9)
     assert chance_std(1, 2, "max_cosine") == pytest.approx(math.sqrt(0.5), abs=1e-9)
@@ -49,7 +49,7 @@ def test_one_candidate_on_the_circle_is_known_exactly():
 
 
 def test_cosines_on_the_sphere_of_three_dimensions_are_uniform():
-    # So the best of n is the largest of n uniform numbers, and its law is a textbook's.
+    # So the best of n is the maximum of n uniform numbers, with a known distribution.
     for n in (1, 5, 50):
         assert chance_level(n, 3) == pytest.approx(n / (n + 1), abs=1e-9)
         variance = n / ((n + 1) ** 2 * (n + 2))
@@ -81,7 +81,7 @@ def test_closed_form_equals_draws_in_mean_and_spread(n_a, n_b, d, kind):
     assert np.std(drawn) == pytest.approx(spread, rel=0.15)
 
 
-def test_the_law_of_one_maximum_equals_draws():
+def test_quantile_and_std_of_the_best_cosine_equal_draws():
     generator = torch.Generator().manual_seed(0)
     best = np.concatenate(
         [
@@ -103,7 +103,7 @@ def test_the_law_of_one_maximum_equals_draws():
         (300, 300, 0.0972, 0.0985),
     ],
 )
-def test_drawn_matched_cosines_are_those_of_the_definitions(n_a, n_b, median, mean):
+def test_sampled_matched_cosines_equal_those_of_the_definitions(n_a, n_b, median, mean):
     generator = torch.Generator().manual_seed(1)
     drawn = draw_similarities(
         lambda: (isotropic(n_a, 768, generator), isotropic(n_b, 768, generator)), n_draws=150
@@ -120,11 +120,11 @@ def test_chance_reproducibility_at_low_rank_equals_draws(rank):
     decoders = torch.stack([isotropic(1024, rank, generator) for _ in range(6)])
     expected = chance_reproducibility(1024, rank)
     assert reproducibility(decoders).mean().item() == pytest.approx(expected, abs=0.02)
-    # definitions.md §3 drew 0.57, 0.18, 0.003
+    # definitions.md §3 simulated 0.57, 0.18, 0.003
     assert expected == pytest.approx({16: 0.57, 20: 0.18, 32: 0.003}[rank], abs=0.025)
 
 
-def test_correction_divides_only_where_chance_leaves_room():
+def test_chance_correction_near_one_is_a_difference():
     assert corrected_for_chance(0.65, 0.3) == pytest.approx(0.5)
     assert corrected_for_chance(0.3, 0.3) == 0.0
     assert corrected_for_chance(0.89 + 0.055, 0.89) == pytest.approx(0.5)
@@ -133,7 +133,7 @@ def test_correction_divides_only_where_chance_leaves_room():
 
 
 @pytest.mark.parametrize("sizes", [(0, 128), (10, 1), (-3, 5)])
-def test_sizes_of_no_dictionary_are_refused(sizes):
+def test_impossible_sizes_are_refused(sizes):
     for function in (chance_level, chance_std, chance_reproducibility):
         with pytest.raises(ValueError, match="no dictionary"):
             function(*sizes)

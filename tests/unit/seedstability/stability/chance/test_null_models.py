@@ -1,4 +1,4 @@
-"""The ladder of chance levels: what each null keeps, and how high it stands."""
+"""Null models: what each keeps, and the chance level it gives."""
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ from seedstability.stability.chance.null_models import (
 )
 from seedstability.stability.cosine import max_cosine
 
-# Small products: a second thread costs more than it gives, above all on a shared machine.
+# Small products: a second thread costs more than it saves.
 torch.set_num_threads(1)
 
 D = 128
@@ -30,7 +30,7 @@ def falling_spectrum():
     return (covariance + covariance.T) / 2
 
 
-def test_the_ladder_of_the_definitions():
+def test_chance_levels_of_the_definitions():
     # §2: with a 1/k spectrum, n=1024, d=128: isotropic 0.283, data 0.526, gauge 0.527.
     covariance, g = falling_spectrum(), generator(1)
     basis = GaugeBasis.from_covariance(covariance)
@@ -46,11 +46,11 @@ def test_the_ladder_of_the_definitions():
     assert gauge == pytest.approx(0.527, abs=0.005)
 
 
-def test_the_gauge_from_samples_stands_as_high_as_from_the_covariance():
+def test_gauge_level_from_samples_equals_that_from_the_covariance():
     covariance, g = falling_spectrum(), generator(2)
     x = torch.randn(10_215, D, generator=g) @ torch.linalg.cholesky(covariance).T.float()
     basis = GaugeBasis.from_activations(x)
-    assert 20 < len(basis.clusters) < 60  # the tail of the spectrum cannot be told apart
+    assert 20 < len(basis.clusters) < 60  # the tail of the spectrum is not identified
     assert basis.clusters[:8] == tuple((k, k + 1) for k in range(8))
     A = data_directions(1024, covariance, g)
     drawn = [max_cosine(A, gauge_scramble(A, basis, g)) for _ in range(4)]
@@ -79,7 +79,7 @@ def test_isotropic_directions_are_uniform():
     assert (directions[:, 0].abs() < 0.25).double().mean().item() == pytest.approx(0.25, abs=0.01)
 
 
-def test_equal_variances_are_one_cluster_and_the_space_outside_another():
+def test_equal_variances_form_a_cluster_and_the_null_space_another():
     x = torch.zeros(10_000, 30)
     x[:, :20] = torch.randn(10_000, 20, generator=generator())
     x[:, :10] *= 3.0
@@ -87,14 +87,14 @@ def test_equal_variances_are_one_cluster_and_the_space_outside_another():
     assert basis.clusters == ((0, 10), (10, 20), (20, 30))
 
 
-def test_variances_known_exactly_need_no_allowance():
+def test_exact_variances_cluster_only_if_equal():
     variances = torch.tensor([4.0, 3.99, 1.0, 1.0, 1.0, 0.0, 0.0])
     assert GaugeBasis.from_covariance(torch.diag(variances)).clusters == (
         (0, 1), (1, 2), (2, 5), (5, 7)
     )  # fmt: skip
 
 
-def test_a_component_alone_gets_a_sign_and_a_cluster_a_rotation():
+def test_single_components_get_a_sign_and_clusters_a_rotation():
     basis = GaugeBasis.from_covariance(torch.diag(torch.tensor([9.0, 4.0, 1.0, 1.0])))
     B, g = torch.eye(4), generator()
     draws = torch.stack([gauge_scramble(B, basis, g) for _ in range(200)])
@@ -110,7 +110,7 @@ def test_a_component_alone_gets_a_sign_and_a_cluster_a_rotation():
     assert (draws[:, :2, 2:] == 0).all()
 
 
-def test_the_map_keeps_the_covariance_of_what_it_is_drawn_for():
+def test_gauge_scramble_keeps_the_covariance():
     covariance = falling_spectrum()
     basis = GaugeBasis.from_covariance(covariance)
     turn = gauge_scramble(torch.eye(D, dtype=torch.float64), basis, generator())
@@ -118,7 +118,7 @@ def test_the_map_keeps_the_covariance_of_what_it_is_drawn_for():
     torch.testing.assert_close(turn.T @ covariance @ turn, covariance, atol=1e-9, rtol=0)
 
 
-def test_without_centring_the_mean_is_a_component_like_others():
+def test_without_centering_the_mean_is_a_component():
     x = torch.randn(2_000, 6, generator=generator()) * torch.arange(1.0, 7.0)
     mean = torch.tensor([[30.0, 0, 0, 0, 0, 0]])
     kept = GaugeBasis.from_activations(x + mean, center=False)
@@ -139,14 +139,14 @@ def test_the_same_seed_draws_the_same_bytes():
         assert not torch.equal(draw(generator(3)), draw(generator(4)))
 
 
-def test_draws_are_given_by_name():
+def test_draw_similarities_returns_samples_by_name():
     g = generator()
     drawn = draw_similarities(lambda: (isotropic(9, 4, g), isotropic(7, 4, g)), n_draws=3)
     assert drawn["max_cosine"].shape == (3,)
     assert len(set(drawn["matched_median"].tolist())) == 3
 
 
-def test_what_is_no_covariance_and_other_widths_are_refused():
+def test_invalid_covariances_and_widths_are_refused():
     for bad in (torch.tensor([[1.0, 0.5], [0.0, 1.0]]), torch.ones(2, 3)):
         with pytest.raises(UserError, match="not symmetric"):
             data_directions(3, bad, generator())
@@ -158,7 +158,7 @@ def test_what_is_no_covariance_and_other_widths_are_refused():
         gauge_scramble(torch.eye(4), basis, generator())
 
 
-def test_scrambling_in_blocks_of_rows_is_one_and_the_same_symmetry(monkeypatch):
+def test_gauge_scramble_in_blocks_uses_one_symmetry(monkeypatch):
     basis = GaugeBasis.from_covariance(falling_spectrum())
     B = isotropic(50, D, generator(2))
     whole = gauge_scramble(B, basis, generator(3))

@@ -1,4 +1,4 @@
-"""The matching without a matrix: as SciPy's, and proven, whatever the dictionaries."""
+"""Certified matching: equal to SciPy's for all kinds of dictionaries, with valid certificates."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def solved(A: Tensor, B: Tensor, cores: int = 1) -> Solution:
 
 
 def assert_proven(solution: Solution, A: Tensor, B: Tensor, slack: float = 1e-8) -> None:
-    """One-to-one, as good as SciPy's, and the prices say so by themselves."""
+    """Check that a solution is one-to-one, optimal as by SciPy, and certified by its prices."""
     S = products(A, B)
     rows = np.flatnonzero(solution.columns >= 0)
     columns = solution.columns[rows]
@@ -48,7 +48,7 @@ def assert_proven(solution: Solution, A: Tensor, B: Tensor, slack: float = 1e-8)
 
 @pytest.mark.parametrize("method", ["float32", "bfloat16"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_total_and_partners_are_scipys_and_proven(kind, method: Method):
+def test_total_and_partners_equal_scipys_with_a_valid_certificate(kind, method: Method):
     A, B = kind(700, 48)
     solution = assign(A, B, method=method)
     assert_proven(solution, A, B)
@@ -62,7 +62,7 @@ def test_either_dictionary_may_have_more_latents(kind):
     assert_proven(solved(A, B[:599]), A, B[:599])
 
 
-def test_the_same_bits_on_any_number_of_cores():
+def test_result_does_not_depend_on_the_number_of_cores():
     A, B = half_shared_with_hubs(900, 32)
     one, two = solved(A, B, cores=1), solved(A, B, cores=2)
     for ours, theirs in zip(one, two, strict=True):
@@ -93,7 +93,7 @@ def zeros_in(A: Tensor, where: slice) -> Tensor:
         (zeros_in, zeros_in),
     ],
 )
-def test_copies_and_zeros_are_matched_as_well_as_can_be(of_a, of_b, rows):
+def test_copies_and_rows_of_zeros_are_matched_optimally(of_a, of_b, rows):
     A, B = half_shared_with_hubs(400, 24)
     A = A[:rows] if of_a is None else of_a(A[:rows], slice(100, 190))
     B = B if of_b is None else of_b(B, slice(50, 170))
@@ -101,14 +101,14 @@ def test_copies_and_zeros_are_matched_as_well_as_can_be(of_a, of_b, rows):
     assert_proven(solved(B, A), B, A)
 
 
-def test_rows_that_like_nobody_take_a_row_of_zeros():
+def test_rows_with_only_negative_cosines_get_a_row_of_zeros():
     A, B = unrelated(200, 16)
     A, B = zeros_in(A.abs(), slice(0, 200, 4)), zeros_in(-B.abs(), slice(0, 200, 3))
     assert_proven(solved(A, B), A, B)
     assert_proven(solved(A[:150], B), A[:150], B)
 
 
-def test_nothing_but_zeros_or_one_latent():
+def test_all_zero_and_single_latent_dictionaries():
     zero = torch.zeros(5, 8)
     A, B = unrelated(5, 8)
     for left, right in ((zero, B), (A, zero), (zero, zero), (A[:1], B), (A, B[:1])):
@@ -123,7 +123,7 @@ def test_opposite_dictionaries_have_a_negative_total():
     assert np.nansum(solution.scores) < 0
 
 
-def test_a_search_that_ends_early_says_by_how_much_it_may_be_wrong(monkeypatch):
+def test_early_stop_returns_a_valid_bound(monkeypatch):
     A, B = half_shared_with_hubs(500, 24)
     monkeypatch.setattr(certified, "_MOST_PRICINGS", 1)
     monkeypatch.setattr(passes, "_ROW_CANDIDATES", 1)
@@ -138,22 +138,22 @@ def test_a_search_that_ends_early_says_by_how_much_it_may_be_wrong(monkeypatch):
         assert 1e-6 < solution.bound < 500
 
 
-def test_rows_with_more_near_pairs_than_they_may_hold_are_never_left_unproven(monkeypatch):
+def test_overfull_rows_still_get_a_valid_certificate(monkeypatch):
     monkeypatch.setattr(certified, "_CAPACITY", 8)
     monkeypatch.setattr(certified, "_MOST", 16)
     A = unrelated(300, 8)[0][:1].expand(300, -1).contiguous()
     solution = solved(A, A)
     S = products(A, A)
     assert (S - solution.row_prices[:, None] - solution.column_prices).max() <= 1e-12
-    # all is equal, so what was not looked at can only be worse by the passes' own rounding
+    # all pairs are equal, so pairs that were not scanned differ only by rounding
     assert solution.bound < 300 * 0.02
     assert np.nansum(solution.scores) == pytest.approx(S[0, 0] * 300)
 
 
-def test_what_a_full_row_may_have_missed_raises_its_price(monkeypatch):
+def test_pairs_missed_by_a_full_row_raise_its_price(monkeypatch):
     for name in ("_CAPACITY", "_MOST"):
         monkeypatch.setattr(certified, name, 8)
-    # All nearly the same: which are the best of a row is below what bfloat16 can tell.
+    # All nearly equal: bfloat16 cannot resolve which pairs of a row are best.
     common = torch.ones(16)
     A, B = (normalize(common + 0.01 * noise) for noise in unrelated(400, 16))
     solution = assign(A, B, method="bfloat16")
@@ -163,15 +163,15 @@ def test_what_a_full_row_may_have_missed_raises_its_price(monkeypatch):
     assert 1e-6 < solution.bound < 400 * 0.03
 
 
-def test_rows_of_zeros_get_no_column_that_would_have_to_be_paid_for():
+def test_rows_of_zeros_get_columns_of_price_zero():
     A, B = unrelated(200, 2)
-    # all prices start at column means, which are as often negative here
+    # prices start at column means, of which half are negative here
     A, B = zeros_in(A, slice(0, 40)), zeros_in(B, slice(50, 90))
     assert_proven(solved(A, B), A, B)
     assert_proven(solved(A, B[:180]), A, B[:180])
 
 
-def test_progress_runs_from_nothing_to_nearly_all():
+def test_progress_ends_near_one():
     seen: list[float] = []
     best_assignment(*half_shared_with_hubs(600, 16), 1, seen.append)
     assert all(0 <= share <= 1 for share in seen)

@@ -1,4 +1,4 @@
-"""Similarities by hand, and what odd dictionaries get."""
+"""Similarities and one-to-one matching: known answers, certificates, invalid inputs."""
 
 import math
 
@@ -13,13 +13,13 @@ from seedstability.stability.matching import match as matching
 from seedstability.stability.matching.match import agreeing, match, shared, shared_decoder_only
 from seedstability.stability.pairs import pair_similarities, similarity_matrices
 
-# Small products: a second thread costs more than it gives, above all on a shared machine.
+# Small products: a second thread costs more than it saves.
 torch.set_num_threads(1)
 
 EYE = torch.eye(3)
 
 
-def test_maxima_by_hand():
+def test_max_cosines_by_hand():
     A = torch.tensor([[1.0, 0.0], [0.0, 2.0]])
     B = torch.tensor([[-3.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
     half = math.sqrt(0.5)
@@ -35,7 +35,7 @@ def test_matching_is_one_to_one_where_maxima_are_not():
     assert match(A, B).partner.tolist() == [0, 1]
 
 
-def test_more_latents_than_partners():
+def test_unmatched_latents_have_no_partner():
     A = torch.tensor([[0.0, 1.0, 1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])
     matching = match(A, EYE[:2])
     assert matching.partner.tolist() == [-1, 1, 0]
@@ -45,14 +45,14 @@ def test_more_latents_than_partners():
     assert pair_similarities(A, EYE[:2]).matched_median == pytest.approx(1.0)
 
 
-def test_one_latent():
+def test_similarities_of_single_latents():
     similarity = pair_similarities(torch.tensor([[1.0, 1.0]]), torch.tensor([[0.0, -1.0]]))
     assert similarity.max_cosine == pytest.approx(-math.sqrt(0.5))
     assert similarity.max_abs_cosine == pytest.approx(math.sqrt(0.5))
     assert similarity.matched_best == similarity.matched_median == similarity.matched_q05
 
 
-def test_rows_of_zeros_resemble_nothing():
+def test_rows_of_zeros_have_cosine_zero():
     A = torch.tensor([[0.0, 0.0], [1.0, 0.0]])
     assert normalize_rows(A).tolist() == A.tolist()
     assert max_cosine(A, A) == pytest.approx(0.5)
@@ -72,7 +72,7 @@ def test_half_precision_integers_and_mixed_types_are_compared():
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
-def test_entries_that_are_no_numbers_are_named_by_row(bad):
+def test_non_finite_entries_are_refused_with_their_row(bad):
     B = EYE.clone()
     B[1, 2] = bad
     for function in (max_cosine, max_abs_cosine, match, pair_similarities):
@@ -81,18 +81,18 @@ def test_entries_that_are_no_numbers_are_named_by_row(bad):
 
 
 @pytest.mark.parametrize("shape", [(0, 3), (3, 0), (3,), (1, 3, 3)])
-def test_shapes_of_no_dictionary_are_refused(shape):
+def test_invalid_shapes_are_refused(shape):
     with pytest.raises(UserError, match="must be \\[latents, width\\]"):
         match(torch.ones(shape), EYE)
 
 
-def test_other_widths_are_refused_in_one_line():
+def test_different_widths_are_refused_in_one_line():
     with pytest.raises(UserError, match="width 3 with one of width 4") as refusal:
         max_cosine(EYE, torch.eye(4))
     assert "\n" not in str(refusal.value)
 
 
-def test_shared_needs_the_same_partner_twice_and_both_cosines():
+def test_shared_needs_the_same_partner_and_both_cosines_above_threshold():
     # Latent 0: same partner, both cosines 1. Latent 1: same partner, encoder cosine below 0.7.
     # Latents 2 and 3: the encoders swap them.
     decoders = torch.eye(4)
@@ -105,14 +105,14 @@ def test_shared_needs_the_same_partner_twice_and_both_cosines():
     assert shared(*four, threshold=0.65).tolist() == [True, True, False, False]
 
 
-def test_shared_looks_at_the_decoder_cosine_too():
+def test_shared_needs_the_decoder_cosine_above_threshold():
     decoders = torch.eye(2)
     tilted = torch.tensor([[1.0, 0.0], [1.0, 0.9]])
     assert shared(decoders, tilted, decoders, decoders).tolist() == [True, False]
     assert shared_decoder_only(decoders, tilted).tolist() == [True, False]
 
 
-def test_latents_without_partner_agree_with_nobody():
+def test_latents_without_partner_neither_agree_nor_are_shared():
     two = EYE[:2]
     assert agreeing(EYE, two, EYE, two).tolist() == [True, True, False]
     assert shared(EYE, two, EYE, two).tolist() == [True, True, False]
@@ -120,7 +120,7 @@ def test_latents_without_partner_agree_with_nobody():
         agreeing(EYE, two, two, two)
 
 
-def test_one_matrix_of_cosines_gives_what_the_single_functions_give():
+def test_pair_similarities_equal_the_separate_functions():
     generator = torch.Generator().manual_seed(0)
     A, B = torch.randn(40, 6, generator=generator), torch.randn(30, 6, generator=generator)
     similarity = pair_similarities(A, B)
@@ -138,7 +138,7 @@ def test_one_matrix_of_cosines_gives_what_the_single_functions_give():
     np.testing.assert_allclose(shares, [(matched >= level).mean() for level in (0.5, 0.7, 0.9)])
 
 
-def test_all_pairs_are_symmetric_and_leave_out_the_diagonal():
+def test_similarity_matrices_are_symmetric_with_nan_diagonal():
     generator = torch.Generator().manual_seed(0)
     decoders = torch.randn(4, 20, 6, generator=generator)
     matrices = similarity_matrices(decoders)
@@ -148,7 +148,7 @@ def test_all_pairs_are_symmetric_and_leave_out_the_diagonal():
         assert np.isnan(matrices[name].diagonal()).all()
 
 
-def test_all_pairs_of_live_latents():
+def test_similarity_matrices_of_live_latents():
     generator = torch.Generator().manual_seed(0)
     decoders = torch.randn(2, 20, 6, generator=generator)
     live = torch.arange(20) < torch.tensor([[7], [12]])
@@ -162,7 +162,7 @@ def test_all_pairs_of_live_latents():
 
 @pytest.mark.parametrize("small", [0, 1 << 40])
 @pytest.mark.parametrize("shape", [(120, 120), (90, 120), (120, 90), (1, 1)])
-def test_a_matching_carries_its_proof_whoever_solved_it(small, shape, monkeypatch):
+def test_both_solvers_return_a_valid_certificate(small, shape, monkeypatch):
     monkeypatch.setattr(matching, "_SMALL", small)
     A, B = half_shared_with_hubs(120, 16)
     A, B = 3.0 * A[: shape[0]], B[: shape[1]]
@@ -178,7 +178,7 @@ def test_a_matching_carries_its_proof_whoever_solved_it(small, shape, monkeypatc
     )
 
 
-def test_large_and_small_problems_get_the_same_answer(monkeypatch):
+def test_large_and_small_problem_solvers_agree(monkeypatch):
     A, B = half_shared_with_hubs(300, 16)
     small = match(A, B[:250])
     monkeypatch.setattr(matching, "_SMALL", 0)
@@ -188,7 +188,7 @@ def test_large_and_small_problems_get_the_same_answer(monkeypatch):
     assert large.total == pytest.approx(small.total, abs=1e-4)
 
 
-def test_a_proof_is_given_only_where_asked(monkeypatch):
+def test_certificate_is_returned_only_on_request(monkeypatch):
     A, B = half_shared_with_hubs(50, 8)
     for small in (0, 1 << 40):
         monkeypatch.setattr(matching, "_SMALL", small)
@@ -198,7 +198,7 @@ def test_a_proof_is_given_only_where_asked(monkeypatch):
         assert plain.partner.tolist() == match(A, B).partner.tolist()
 
 
-def test_prices_that_do_not_cover_all_pairs_are_raised_until_they_do(monkeypatch):
+def test_infeasible_prices_are_raised_until_feasible(monkeypatch):
     poor = np.zeros(50), np.zeros(50)
     monkeypatch.setattr(matching, "dual_prices", lambda S, partner: poor)
     A, B = half_shared_with_hubs(50, 8)
@@ -208,7 +208,7 @@ def test_prices_that_do_not_cover_all_pairs_are_raised_until_they_do(monkeypatch
     assert found.bound > 1
 
 
-def test_odd_dictionaries_are_refused_at_any_size(monkeypatch):
+def test_invalid_dictionaries_are_refused_at_any_size(monkeypatch):
     monkeypatch.setattr(matching, "_SMALL", 0)
     A, B = half_shared_with_hubs(50, 8)
     with pytest.raises(UserError, match="width 8 with one of width 7"):

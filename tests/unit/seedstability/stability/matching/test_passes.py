@@ -1,4 +1,4 @@
-"""The pieces under the matching without a matrix, each against its plain version."""
+"""Components of the certified matching, each against a plain version."""
 
 import subprocess
 import sys
@@ -31,14 +31,14 @@ def ignore(share: float) -> None:
 
 
 def rows_that_round_together() -> tuple[torch.Tensor, torch.Tensor]:
-    """Unit rows; in the first of each, all places are rounded in the same direction."""
+    """Unit rows; all entries of the first row of each are rounded in the same direction."""
     A, B = unrelated(300, 768)
     A[0], B[0] = 768**-0.5, 768**-0.5
     return A, B
 
 
 @pytest.mark.parametrize("method", ["float32", "bfloat16"])
-def test_products_are_off_by_no_more_than_the_stated_bound(method):
+def test_product_errors_are_within_the_bound(method):
     A, B = rows_that_round_together()
     left, right = round_rows(A, method), round_rows(B, method)
     computed = (left.rows @ right.rows.T).double()
@@ -50,7 +50,7 @@ def test_products_are_off_by_no_more_than_the_stated_bound(method):
     assert within_bounds(left, right, A, B, method)
 
 
-def test_each_part_of_the_bound_is_needed_and_enough():
+def test_each_term_of_the_bound_is_necessary_and_sufficient():
     A, B = rows_that_round_together()
     left, right = round_rows(A, "bfloat16"), round_rows(B, "bfloat16")
     exact = A.double() @ B.double().T
@@ -65,7 +65,7 @@ def test_each_part_of_the_bound_is_needed_and_enough():
     assert (by_result / computed.abs()).max() > 0.4 * relative_rounding("bfloat16")
 
 
-def test_a_product_that_breaks_its_bound_is_noticed_and_not_used(monkeypatch):
+def test_products_that_violate_their_bound_fall_back_to_float32(monkeypatch):
     A, B = unrelated(100, 32)
     bad = RoundedRows(round_rows(A, "bfloat16").rows * 1.5, round_rows(A, "bfloat16").margins)
     assert not within_bounds(bad, round_rows(B, "bfloat16"), A, B, "bfloat16")
@@ -73,7 +73,7 @@ def test_a_product_that_breaks_its_bound_is_noticed_and_not_used(monkeypatch):
     assert Passes(A, B, "bfloat16", 1).method == "float32"
 
 
-def test_the_faster_way_to_multiply_is_one_of_the_two():
+def test_faster_method_is_a_known_method():
     assert faster_method(64) in ("float32", "bfloat16")
     assert faster_method(64, "cuda") == "float32"
 
@@ -91,7 +91,7 @@ def test_blocks_cover_all_products_once():
     np.testing.assert_allclose(seen, (A @ B.T).numpy(), atol=1e-6)
 
 
-def test_a_fault_in_one_thread_ends_the_others_and_is_told():
+def test_an_exception_in_one_thread_stops_the_others_and_is_raised():
     A, B = unrelated(4000, 4)
     visited = []
 
@@ -112,7 +112,7 @@ def test_a_fault_in_one_thread_ends_the_others_and_is_told():
         torch.set_num_threads(threads)
 
 
-def test_candidates_hold_the_largest_of_each_row_and_column():
+def test_candidates_include_the_largest_of_each_row_and_column():
     A, B = half_shared_with_hubs(500, 16)
     pairs = Passes(A, B, "float32", 1).candidates(ignore)
     found = set(zip(pairs.rows.tolist(), pairs.columns.tolist(), strict=True))
@@ -145,7 +145,7 @@ def test_pricing_finds_every_pair_above_the_bar():
         np.testing.assert_allclose(found.complete_above, least, atol=1e-5)
 
 
-def test_a_full_row_says_down_to_where_it_has_seen_everything():
+def test_a_full_row_reports_above_which_value_it_is_complete():
     A, B = half_shared_with_hubs(700, 16)
     prices, rows = np.zeros(700), np.arange(700)
     S = (A.double() @ B.double().T).numpy()
@@ -159,7 +159,7 @@ def test_a_full_row_says_down_to_where_it_has_seen_everything():
 
 def sparse_problem(n_a: int, n_b: int, seed: int) -> tuple[np.ndarray, Pairs]:
     g = np.random.default_rng(seed)
-    # few different scores, so that there are ties
+    # few distinct scores, so that there are ties
     S = np.round(g.normal(size=(n_a, n_b)), 1)
     there = g.random((n_a, n_b)) < 0.3
     there[np.arange(n_a), np.arange(n_a)] = True
@@ -169,7 +169,7 @@ def sparse_problem(n_a: int, n_b: int, seed: int) -> tuple[np.ndarray, Pairs]:
 
 @pytest.mark.parametrize("n_b", [60, 75])
 @pytest.mark.parametrize("seed", range(5))
-def test_the_sparse_solver_finds_the_best_and_its_prices(n_b, seed):
+def test_sparse_solver_finds_the_optimum_and_dual_prices(n_b, seed):
     S, pairs = sparse_problem(60, n_b, seed)
     graph = Graph.from_pairs(pairs, 60)
     assignment = Assignment(60, np.zeros(n_b))
@@ -185,7 +185,7 @@ def test_the_sparse_solver_finds_the_best_and_its_prices(n_b, seed):
         assert (assignment.prices[free] == 0).all()
 
 
-def test_going_on_with_more_pairs_is_as_good_as_starting_with_them():
+def test_warm_start_with_more_pairs_reaches_the_optimum():
     S, pairs = sparse_problem(60, 60, 9)
     few = pairs.kept((pairs.rows + pairs.columns) % 3 == 0)
     diagonal = pairs.kept(pairs.rows == pairs.columns)
@@ -198,22 +198,22 @@ def test_going_on_with_more_pairs_is_as_good_as_starting_with_them():
     assignment.solve(Graph.from_pairs(whole, 60))
     best = S[linear_sum_assignment(S, maximize=True)].sum()
     assert S[np.arange(60), assignment.columns].sum() == pytest.approx(best, abs=1e-9)
-    assert (assignment.prices >= before).all()  # what spares most rows a second pricing
+    assert (assignment.prices >= before).all()  # this saves most rows a second pricing
 
 
-def test_prices_lifted_together_come_back_as_far_as_the_graph_allows():
+def test_raised_column_prices_are_lowered_as_far_as_feasible():
     _, pairs = sparse_problem(60, 60, 3)
     graph = Graph.from_pairs(pairs, 60)
     assignment = Assignment(60, np.zeros(60))
     assignment.solve(graph)
     u, v = assignment.row_prices(graph), assignment.prices.copy()
-    # one price for all columns more, one for all rows less: as good, and without need
+    # higher for all columns, lower for all rows: equally optimal, but unnecessary
     assignment.prices += 0.5
     back = assignment.raise_row_prices(graph, u - 0.1, v)
     np.testing.assert_allclose(back, u - 0.1)
     np.testing.assert_allclose(assignment.prices, v + 0.1)
 
-    # what some rows may not get back, others get only as far as every pair stays covered
+    # if some rows may not rise, others rise only as far as every pair stays covered
     assignment.prices[:] = v + 0.5
     wanted = np.where(np.arange(60) < 30, u, -np.inf)
     back = assignment.raise_row_prices(graph, wanted, v)
@@ -223,14 +223,14 @@ def test_prices_lifted_together_come_back_as_far_as_the_graph_allows():
     assert (assignment.prices >= v - 1e-12).all()
     np.testing.assert_allclose(back.sum() + assignment.prices.sum(), u.sum() + v.sum())
 
-    # no column falls below where its rows were looked at
+    # no column price falls below the given limit
     assignment.prices[:] = v + 0.5
     assignment.raise_row_prices(graph, u, v + 0.3)
     np.testing.assert_allclose(assignment.prices, v + 0.3)
 
 
 @pytest.mark.parametrize("shape", [(40, 40), (25, 40), (1, 3), (1, 1)])
-def test_prices_found_afterwards_prove_scipys_assignment(shape):
+def test_dual_prices_certify_scipys_assignment(shape):
     S = np.round(np.random.default_rng(1).normal(size=shape), 1)
     partner = linear_sum_assignment(S, maximize=True)[1]
     u, v = dual_prices(S, partner)
@@ -239,7 +239,7 @@ def test_prices_found_afterwards_prove_scipys_assignment(shape):
     assert v.min() >= 0 or shape[0] == shape[1]
 
 
-def test_best_cosines_in_blocks_are_those_of_the_whole_matrix(monkeypatch):
+def test_best_cosines_in_blocks_equal_those_of_the_whole_matrix(monkeypatch):
     A, B = half_shared_with_hubs(900, 12)
     S = cosines(A, B[:700])
     whole = best_cosines(A, B[:700])

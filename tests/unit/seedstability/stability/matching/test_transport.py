@@ -1,4 +1,4 @@
-"""Entropic transport: its marginals, its limit, and what it can and cannot gain."""
+"""Entropic transport: marginals, the limit of small ε, and bounds by the assignment."""
 
 import numpy as np
 import pytest
@@ -35,13 +35,13 @@ def test_rows_and_columns_sum_to_their_masses(epsilon):
     np.testing.assert_allclose(found.plan.sum(axis=0), 1 / 30, rtol=1e-9)
 
 
-def test_masses_may_differ_in_number():
+def test_dictionaries_may_differ_in_size():
     found = sinkhorn(S[:, :12], 0.1)
     np.testing.assert_allclose(found.plan.sum(axis=0), 1 / 12, rtol=1e-9)
     np.testing.assert_allclose(found.plan.sum(axis=1), 1 / 30, atol=1e-4)
 
 
-def test_with_little_entropy_the_plan_is_the_assignment():
+def test_small_epsilon_gives_the_assignment():
     found = sinkhorn(S, 5e-4, tolerance=1e-6, max_iterations=50_000)
     best, columns = matched()
     assert transported_cosine(found.plan, S) == pytest.approx(best, abs=1e-3)
@@ -49,7 +49,7 @@ def test_with_little_entropy_the_plan_is_the_assignment():
     assert effective_partners(found.plan) < 1.2
 
 
-def test_the_plan_is_the_optimum_of_its_own_problem():
+def test_the_plan_satisfies_the_optimality_condition():
     # The dual certificate: at the optimum log P + (1 − S) / ε is a sum of a row and a column term.
     found = sinkhorn(S, 0.2, tolerance=1e-9, max_iterations=5000)
     rest = np.log(found.plan) + (1 - S) / 0.2
@@ -71,7 +71,7 @@ def test_no_plan_transports_more_than_the_assignment():
     assert best >= values[0] > values[1] > values[2]
 
 
-def test_a_mixture_of_partners_may_be_nearer_than_any():
+def test_a_mixture_of_partners_may_be_nearer_than_each_partner():
     angle = np.array([0.0, 0.5, -0.5])
     target = np.array([[1.0, 0.0]])
     around = np.stack([np.cos(angle[1:]), np.sin(angle[1:])], axis=1)
@@ -85,6 +85,6 @@ def test_a_mixture_of_partners_may_be_nearer_than_any():
     ("cosines", "epsilon", "named"),
     [(S, 0.0, "above 0"), (np.full((2, 2), np.nan), 0.1, "finite"), (S[0], 0.1, "matrix")],
 )
-def test_what_is_no_problem_is_refused(cosines, epsilon, named):
+def test_invalid_cosines_and_epsilon_are_refused(cosines, epsilon, named):
     with pytest.raises(UserError, match=named):
         sinkhorn(cosines, epsilon)

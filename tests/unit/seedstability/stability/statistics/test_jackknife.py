@@ -1,4 +1,4 @@
-"""Intervals over seeds: by hand, and by their coverage."""
+"""Jackknife intervals over seeds: worked examples and coverage."""
 
 import numpy as np
 import pytest
@@ -13,10 +13,10 @@ from seedstability.stability.statistics.jackknife import (
 
 
 def pairs(rng, seeds, seed_sd, pair_sd, mean=0.3):
-    """Similarities that are a mean, an effect of either seed, and luck of the pair."""
+    """Similarities with a mean, additive effects of both seeds, and noise of the pair."""
     effect = rng.normal(size=seeds) * seed_sd
-    luck = np.triu(rng.normal(size=(seeds, seeds)) * pair_sd, 1)
-    matrix = mean + (effect[:, None] + effect) / 2 + luck + luck.T
+    noise = np.triu(rng.normal(size=(seeds, seeds)) * pair_sd, 1)
+    matrix = mean + (effect[:, None] + effect) / 2 + noise + noise.T
     np.fill_diagonal(matrix, np.nan)
     return matrix
 
@@ -25,7 +25,7 @@ def covered(interval, truth):
     return interval.low <= truth <= interval.high
 
 
-def test_one_value_a_seed_gives_the_textbook_interval():
+def test_one_value_per_seed_gives_the_t_interval():
     values = np.array([0.30, 0.31, 0.29, 0.33, 0.32, 0.28])
     interval = jackknife(values)
     low, high = stats.t.interval(0.95, 5, values.mean(), stats.sem(values))
@@ -37,7 +37,7 @@ def test_one_value_a_seed_gives_the_textbook_interval():
     assert interval.label == "95% jackknife over 6 seeds"
 
 
-def test_the_mean_over_pairs_never_counts_the_diagonal():
+def test_the_mean_over_pairs_ignores_the_diagonal():
     matrix = pairs(np.random.default_rng(0), 6, 1.0, 1.0)
     expected = matrix[np.triu_indices(6, 1)].mean()
     for diagonal in (np.nan, 1.0, 1e9):
@@ -56,7 +56,7 @@ def test_an_interval_over_pairs_by_hand():
     assert jackknife(matrix).standard_error == pytest.approx(error)
 
 
-def test_below_five_seeds_there_is_the_range():
+def test_below_five_seeds_the_interval_is_the_range():
     matrix = np.array([[np.nan, 0.1, 0.2], [0.1, np.nan, 0.6], [0.2, 0.6, np.nan]])
     interval = jackknife(matrix)
     assert (interval.low, interval.high) == (0.1, 0.6)
@@ -68,13 +68,13 @@ def test_below_five_seeds_there_is_the_range():
 
 
 @pytest.mark.parametrize("seeds", [5, 10, 20])
-def test_coverage_over_pairs_is_95_percent_where_seeds_matter(seeds):
+def test_coverage_over_pairs_is_nominal_with_seed_effects(seeds):
     rng = np.random.default_rng(seeds)
     hits = np.mean([covered(jackknife(pairs(rng, seeds, 1.0, 0.3)), 0.3) for _ in range(600)])
     assert 0.925 <= hits <= 0.985
 
 
-def test_coverage_over_pairs_errs_on_the_safe_side_where_they_do_not():
+def test_coverage_over_pairs_is_conservative_without_seed_effects():
     rng = np.random.default_rng(0)
     hits = np.mean([covered(jackknife(pairs(rng, 10, 0.0, 1.0)), 0.3) for _ in range(400)])
     assert hits >= 0.96
@@ -91,19 +91,19 @@ def test_kappa_near_a_chance_of_one_is_a_difference():
     values = np.array([0.95, 0.96, 0.97, 0.96, 0.95])
     assert jackknife_kappa(values, 0.9).mean == pytest.approx(values.mean() - 0.9)
     assert jackknife_kappa(values, 0.89).mean == pytest.approx((values.mean() - 0.89) / 0.11)
-    # Some seeds left out, the mean chance passes 0.9: the formula must not change between them.
+    # Without some seeds, the mean chance exceeds 0.9: the formula must stay the same.
     chance = np.array([0.88, 0.91, 0.90, 0.92, 0.88])
     assert jackknife_kappa(values, chance).standard_error < 0.2
 
 
-def test_drawn_chance_brings_its_luck_into_the_interval():
+def test_sampled_chance_widens_the_interval():
     rng = np.random.default_rng(0)
     values, chance = pairs(rng, 8, 0.01, 0.0), pairs(rng, 8, 0.05, 0.0)
     known = jackknife_kappa(values, float(np.nanmean(chance)))
     assert jackknife_kappa(values, chance).standard_error > 2 * known.standard_error
 
 
-def test_coverage_of_kappa_with_drawn_chance():
+def test_coverage_of_kappa_with_sampled_chance():
     rng = np.random.default_rng(3)
     truth = (0.5 - 0.3) / 0.7
 
@@ -113,7 +113,7 @@ def test_coverage_of_kappa_with_drawn_chance():
     assert 0.92 <= np.mean([covered(interval(), truth) for _ in range(400)]) <= 0.985
 
 
-def test_paired_arms_lose_the_same_seed():
+def test_paired_arms_leave_out_the_same_seed():
     rng = np.random.default_rng(0)
     first = pairs(rng, 10, 1.0, 0.01)
     second = first - 0.1
@@ -134,13 +134,13 @@ def test_unpaired_arms_give_welchs_interval():
     assert interval.label == "95% jackknife over 6 and 9 seeds"
 
 
-def test_unpaired_arms_with_few_seeds_give_the_range_they_allow():
+def test_unpaired_arms_with_few_seeds_give_the_range():
     interval = jackknife_difference(np.array([1.0, 2.0, 3.0]), np.arange(6.0), paired=False)
     assert (interval.low, interval.mean, interval.high) == (-4.0, -0.5, 3.0)
     assert interval.label == "range of 3 and 6 seeds"
 
 
-def test_arms_without_any_spread():
+def test_arms_without_variance():
     interval = jackknife_difference(np.full(5, 0.3), np.full(7, 0.2), paired=False)
     assert (interval.low, interval.high) == pytest.approx((0.1, 0.1))
 
@@ -171,7 +171,7 @@ def test_coverage_of_differences():
         assert 0.92 <= np.mean(hits) <= 0.99
 
 
-def test_pairs_not_looked_at_are_left_out():
+def test_missing_pairs_are_left_out():
     matrix = pairs(np.random.default_rng(0), 6, 1.0, 0.3)
     matrix[0, 1] = matrix[1, 0] = matrix[2, 5] = matrix[5, 2] = np.nan
     interval = jackknife(matrix)
@@ -181,7 +181,7 @@ def test_pairs_not_looked_at_are_left_out():
     assert (three.low, three.high) == (np.nanmin(matrix[:3, :3]), np.nanmax(matrix[:3, :3]))
 
 
-def test_pairs_that_leave_a_seed_out_or_hang_on_one_are_refused():
+def test_seeds_without_pairs_and_pairs_of_one_seed_are_refused():
     alone, star = np.full((6, 6), 0.3), np.full((6, 6), np.nan)
     alone[2, :] = alone[:, 2] = np.nan
     star[4, :] = star[:, 4] = 0.3
@@ -199,7 +199,7 @@ def test_any_statistic_of_seeds():
         jackknife(np.ones((1, 1)))
 
 
-def test_values_that_are_none_are_refused():
+def test_invalid_values_are_refused():
     for bad in (np.ones((2, 3)), np.ones((2, 2, 2)), np.ones(0)):
         with pytest.raises(ValueError, match="shape"):
             jackknife(bad)

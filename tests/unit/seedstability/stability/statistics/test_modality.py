@@ -1,4 +1,4 @@
-"""The dip against its definition, and mixtures against what was planted."""
+"""Dip test against its definition, and beta mixtures against planted groups."""
 
 from itertools import pairwise
 
@@ -10,14 +10,17 @@ from seedstability.stability.statistics import modality as mixture
 
 
 def unimodal_distance(values: np.ndarray) -> float:
-    """The dip as it is defined: for each place of the mode a linear programme over all functions
-    that are convex before it and concave behind it, with a jump allowed at the mode."""
+    """The dip by its definition: for each location of the mode, a linear program over functions
+    that are convex before it and concave after it, with a jump allowed at the mode."""
     x, n = np.sort(values), len(values)
     return min(_with_mode_at(x, n, mode) for mode in range(n))
 
 
 def _with_mode_at(x: np.ndarray, n: int, mode: int) -> float:
-    before, distance = n, n + 1  # beside the n values: the one just before the jump, the distance
+    before, distance = (
+        n,
+        n + 1,
+    )  # besides the n values: the value just before the jump, and the distance
     rows: list[np.ndarray] = []
     bounds: list[float] = []
 
@@ -62,30 +65,30 @@ def test_the_dip_of_two_points_far_apart_is_a_quarter():
     assert mixture.dip(values) == pytest.approx(0.25, abs=2e-3)
 
 
-def test_the_dip_knows_neither_scale_nor_direction():
+def test_the_dip_is_invariant_to_scale_and_reflection():
     values = np.random.default_rng(0).standard_normal(200)
     assert mixture.dip(3 - 7 * values) == pytest.approx(mixture.dip(values), abs=1e-9)
 
 
 @pytest.mark.parametrize("values", [[], [1.0], [0.0, np.nan]])
-def test_the_dip_of_too_little_is_refused(values):
+def test_the_dip_needs_two_finite_values(values):
     with pytest.raises(ValueError, match="at least two"):
         mixture.dip(np.array(values))
 
 
-def test_a_skewed_single_mode_is_hardly_ever_taken_for_two():
+def test_skewed_unimodal_samples_are_rarely_rejected():
     generator = np.random.default_rng(1)
     found = [mixture.dip_excess(2 * generator.beta(6, 1.2, 300) - 1) > 0 for _ in range(100)]
     assert np.mean(found) <= 0.05
 
 
-def test_flat_samples_exceed_their_own_level_as_often_as_it_says():
+def test_dip_test_has_nominal_level_on_uniform_samples():
     generator = np.random.default_rng(2)
     found = [mixture.dip_excess(generator.random(300)) > 0 for _ in range(300)]
     assert 0.01 <= np.mean(found) <= 0.09
 
 
-def test_the_modes_that_the_report_prints_would_be_found():
+def test_the_two_modes_of_the_report_would_be_detected():
     generator = np.random.default_rng(3)
     values = np.concatenate([generator.normal(0.33, 0.12, 240), generator.normal(0.85, 0.08, 270)])
     one, two = mixture.beta_mixture(values, 1), mixture.beta_mixture(values, 2)
@@ -97,7 +100,7 @@ def test_the_modes_that_the_report_prints_would_be_found():
     assert two.valley < 0.5
 
 
-def test_one_group_is_not_split_by_the_criterion():
+def test_bic_prefers_one_group_for_unimodal_samples():
     values = 2 * np.random.default_rng(4).beta(5, 2, 500) - 1
     one, two = mixture.beta_mixture(values, 1), mixture.beta_mixture(values, 2)
     assert one.bic < two.bic
@@ -111,12 +114,12 @@ def test_a_density_integrates_to_one():
     assert fitted.density(points).mean() == pytest.approx(1.0, abs=1e-3)
 
 
-def test_more_values_see_a_smaller_separation():
+def test_larger_samples_detect_smaller_separations():
     few, many = (mixture.detectable_separation(n, draws=40) for n in (32, 1024))
     assert 2.0 < many < few
 
 
 @pytest.mark.parametrize(("cosines", "groups"), [([], 1), ([np.inf], 1), ([0.5, 0.6], 3)])
-def test_what_cannot_be_fitted_is_refused(cosines, groups):
+def test_invalid_mixture_inputs_are_refused(cosines, groups):
     with pytest.raises(ValueError, match="1 or 2 beta distributions"):
         mixture.beta_mixture(np.array(cosines), groups)

@@ -1,4 +1,4 @@
-"""Tests with few seeds: worked examples, and rates under the null."""
+"""Tests for few seeds: worked examples, level and power."""
 
 import pkgutil
 import subprocess
@@ -33,7 +33,7 @@ def test_p_against_chance_counts_the_observation_itself():
         p_value_against_chance(0.1, np.array([]))
 
 
-def test_five_pairs_allow_no_p_below_a_sixteenth():
+def test_five_pairs_have_a_minimum_p_of_a_sixteenth():
     assert flip_signs(np.array([0.1, 0.2, 0.3, 0.1, 0.7]), rng()) == 0.0625
     assert flip_signs(-np.array([0.1, 0.2, 0.3, 0.1, 0.7]), rng()) == 0.0625
 
@@ -48,7 +48,7 @@ def test_sign_flips_by_hand():
             flip_signs(bad, rng())
 
 
-def test_drawn_signs_agree_with_all_of_them():
+def test_sampled_sign_flips_agree_with_enumeration():
     differences = rng(1).normal(0.4, size=10)
     exact = flip_signs(differences, rng(), n_draws=2000)
     drawn = flip_signs(differences, rng(), n_draws=1000)
@@ -57,7 +57,7 @@ def test_drawn_signs_agree_with_all_of_them():
 
 
 def test_permuting_values_by_hand():
-    # Of the 6 ways to choose two of four, {1,2} and {3,4} are as far apart as it goes.
+    # Of the 6 ways to choose two of four, {1,2} and {3,4} differ most.
     values, first = np.array([1.0, 2.0, 3.0, 4.0]), np.array([True, True, False, False])
     assert permute_seeds(values, first, rng()) == pytest.approx(2 / 6)
     assert permute_seeds(values[[0, 2, 1, 3]], first, rng()) == pytest.approx(4 / 6)
@@ -75,8 +75,8 @@ def test_permuting_values_agrees_with_scipy():
     assert permute_seeds(values, first, rng()) == pytest.approx(theirs.pvalue)
 
 
-def test_permuting_seeds_moves_their_pairs_along():
-    # Arm one's seeds resemble each other, arm two's do not, and across there is nothing.
+def test_permuting_seeds_permutes_rows_and_columns():
+    # Seeds are similar within arm one, but not within arm two or across arms.
     matrix, first = np.full((10, 10), 0.1), np.arange(10) < 5
     matrix[:5, :5] = 0.9
     np.fill_diagonal(matrix, np.nan)
@@ -85,7 +85,7 @@ def test_permuting_seeds_moves_their_pairs_along():
     assert permute_seeds(np.full((10, 10), 0.3), first, rng()) == 1.0
 
 
-def test_permutation_is_level_under_the_null():
+def test_permutation_test_has_nominal_level_under_the_null():
     generator, first = rng(4), np.arange(10) < 5
     p = []
     for _ in range(150):
@@ -95,7 +95,7 @@ def test_permutation_is_level_under_the_null():
     assert np.mean(p) == pytest.approx(0.5, abs=0.08)
 
 
-def test_arms_too_small_and_shapes_that_do_not_fit_are_refused():
+def test_small_arms_and_wrong_shapes_are_refused():
     first = np.array([True, False, False])
     with pytest.raises(ValueError, match="too small"):
         permute_seeds(np.ones((3, 3)), first, rng())
@@ -104,7 +104,7 @@ def test_arms_too_small_and_shapes_that_do_not_fit_are_refused():
     assert permute_seeds(np.ones(3), first, rng()) == 1.0
 
 
-def test_values_that_are_none_are_not_significant_but_refused():
+def test_non_finite_values_are_refused():
     matrix, first = np.ones((4, 4)), np.arange(4) < 2
     matrix[0, 3] = np.nan
     for attempt in (
@@ -147,7 +147,7 @@ def test_equivalence_needs_both_ends_inside():
         equivalent(0.0, 0.0, margin=0.0)
 
 
-def test_what_five_and_twenty_seeds_can_see():
+def test_minimum_detectable_effects_of_five_and_twenty_seeds():
     # definitions.md §3: 1.7 and 2.0 sd, 0.67 and 0.91 (paired at twenty: 0.660 by noncentral t).
     assert minimum_detectable_effect(1.0, 5, paired=True) == pytest.approx(1.7, abs=0.03)
     assert minimum_detectable_effect(1.0, 5, paired=False) == pytest.approx(2.0, abs=0.03)
@@ -158,7 +158,7 @@ def test_what_five_and_twenty_seeds_can_see():
 
 
 @pytest.mark.parametrize("paired", [True, False])
-def test_the_smallest_detectable_difference_is_detected_in_80_percent(paired):
+def test_minimum_detectable_effect_has_80_percent_power(paired):
     generator, seeds = rng(5), 6
     difference = minimum_detectable_effect(1.0, seeds, paired)
     first = generator.normal(difference, size=(4000, seeds))
@@ -168,7 +168,7 @@ def test_the_smallest_detectable_difference_is_detected_in_80_percent(paired):
     assert seen == pytest.approx(0.8, abs=0.02)
 
 
-def test_a_design_that_is_none_is_refused():
+def test_invalid_designs_are_refused():
     for bad in ({"seeds": 1}, {"power": 0.01}, {"power": 1.0}, {"alpha": 0.0}, {"sd": -1.0}):
         settings = {"sd": 1.0, "seeds": 5, "paired": True} | bad
         with pytest.raises(ValueError, match="at least 2 seeds"):

@@ -1,4 +1,4 @@
-"""One estimate from several groups of seeds."""
+"""Stratified means over several groups of seeds."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ def groups(sizes, level=0.0, seed=0):
     return [jackknife(generator.normal(level, 1.0, size)) for size in sizes]
 
 
-def test_one_group_is_itself():
+def test_mean_of_one_stratum_is_its_estimate():
     (alone,) = groups([8])
     pooled = stratified_mean([alone], [8])
     for name in ("mean", "low", "high", "low90", "high90", "standard_error", "label"):
@@ -24,14 +24,14 @@ def test_one_group_is_itself():
     )
 
 
-def test_groups_count_alike_whatever_their_size():
+def test_strata_have_equal_weights():
     found = groups([5, 20])
     assert stratified_mean(found, [5, 20]).mean == pytest.approx(
         (found[0].mean + found[1].mean) / 2
     )
 
 
-def test_the_interval_covers_as_often_as_it_says():
+def test_stratified_interval_has_nominal_coverage():
     sizes = [10, 5, 5]
     hits = 0
     for seed in range(400):
@@ -40,7 +40,7 @@ def test_the_interval_covers_as_often_as_it_says():
     assert 0.92 <= hits / 400 <= 0.98
 
 
-def test_groups_without_any_spread_have_an_interval_of_no_width():
+def test_strata_without_variance_have_an_interval_of_zero_width():
     still = [jackknife(np.full(5, 0.5))] * 2
     pooled = stratified_mean(still, [5, 5])
     assert pooled.low == pooled.high == 0.5

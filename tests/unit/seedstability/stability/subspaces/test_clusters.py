@@ -1,4 +1,4 @@
-"""Clusters of latents, and whether other seeds have clusters with the same span."""
+"""Clusters of latents, and the overlap of their spans across seeds."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ D, BLOCKS, RANK = 60, 5, 3
 
 
 def planted(seed: int, each: int = 14, noise: float = 0.0) -> tuple[torch.Tensor, np.ndarray]:
-    """Latents in blocks of three coordinates, in each seed others, around one direction a block."""
+    """Latents in blocks of three coordinates, different in each seed, around one direction each."""
     generator = torch.Generator().manual_seed(seed)
     W, block = torch.zeros(BLOCKS * each, D), np.repeat(np.arange(BLOCKS), each)
     for place, number in enumerate(block):
@@ -33,14 +33,14 @@ def clusters(W, labels):
     return select_clusters(W, np.arange(len(W)) % 4, labels, min_members=6, min_seeds=2)
 
 
-def test_wards_clusters_are_the_planted_blocks():
+def test_ward_recovers_planted_blocks():
     W, block = planted(0)
     labels = ward_labels((W @ W.T).double().numpy(), BLOCKS)
     assert len(np.unique(labels)) == BLOCKS
     assert all(len(np.unique(labels[block == b])) == 1 for b in range(BLOCKS))
 
 
-def test_distances_of_ward_are_those_of_the_rows():
+def test_ward_distances_equal_those_of_the_rows():
     from scipy.cluster.hierarchy import fcluster, linkage
 
     rows = np.random.default_rng(0).normal(size=(50, 8))
@@ -48,7 +48,7 @@ def test_distances_of_ward_are_those_of_the_rows():
     assert np.array_equal(ward_labels(rows @ rows.T, 7), plain)
 
 
-def test_other_bases_of_the_same_blocks_are_found_whole_and_latents_are_not():
+def test_different_bases_of_the_same_blocks_have_overlap_one():
     (A, a), (B, b) = planted(0), planted(1)
     ours, theirs = clusters(A, a), clusters(B, b)
     assert all(cluster.basis.shape[0] == RANK or cluster.dimension <= RANK for cluster in ours)
@@ -60,14 +60,14 @@ def test_other_bases_of_the_same_blocks_are_found_whole_and_latents_are_not():
     assert found.min() > 0.5
 
 
-def test_a_span_of_other_coordinates_has_no_overlap_even_with_the_best():
+def test_spans_of_other_coordinates_have_no_overlap():
     (A, a), (B, b) = planted(0), planted(1)
     elsewhere = stacked_bases(clusters(B, b), RANK).roll(BLOCKS * RANK, dims=2)
     found, _ = best_overlaps(clusters(A, a), elsewhere)
     assert found.max() < 1e-9
 
 
-def test_small_clusters_and_those_of_few_seeds_are_left_out():
+def test_small_clusters_and_clusters_of_few_seeds_are_dropped():
     W, block = planted(0, each=8)
     seeds = np.where(block == 1, 0, np.arange(len(W)) % 4)
     labels = np.where((block == 2) & (np.arange(len(W)) % 2 == 0), 9, block)
@@ -75,7 +75,7 @@ def test_small_clusters_and_those_of_few_seeds_are_left_out():
     assert [int(block[c.members[0]]) for c in kept] == [0, 3, 4]
 
 
-def test_dimension_is_the_participation_of_the_members():
+def test_dimension_is_the_participation_ratio_of_the_members():
     W = torch.eye(D)[:4].repeat(3, 1)
     cluster = make_cluster(W, np.arange(12))
     assert cluster.participation == pytest.approx(4.0)
@@ -85,7 +85,7 @@ def test_dimension_is_the_participation_of_the_members():
     assert uneven.participation == pytest.approx(100 / 82)
 
 
-def test_clusters_of_the_same_spread_are_orthonormal_and_lie_where_the_data_lie():
+def test_random_spans_are_orthonormal_and_within_the_data():
     W, block = planted(0, noise=0.1)
     bases = stacked_bases(clusters(W, block), 8)
     covariance = torch.zeros(D, D)
@@ -97,7 +97,7 @@ def test_clusters_of_the_same_spread_are_orthonormal_and_lie_where_the_data_lie(
     assert drawn[:, :, 20:].abs().max() < 1e-6
 
 
-def test_a_basis_too_small_is_padded_with_nothing():
+def test_small_bases_are_padded_with_zeros():
     W, block = planted(0, each=6)
     [first, *_] = clusters(W, block)
     padded = stacked_bases([first], 20)

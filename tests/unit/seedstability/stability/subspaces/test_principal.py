@@ -1,4 +1,4 @@
-"""Where data live and how spans agree."""
+"""Principal components, effective rank, and overlap of subspaces."""
 
 import math
 
@@ -17,7 +17,7 @@ from seedstability.stability.subspaces.principal import (
     top_subspace,
 )
 
-# Small products: a second thread costs more than it gives, above all on a shared machine.
+# Small products: a second thread costs more than it saves.
 torch.set_num_threads(1)
 
 
@@ -59,7 +59,7 @@ def test_effective_ranks_of_a_known_spectrum():
     assert ranks.ninety_nine == 3
 
 
-def test_projection_leaves_the_span_alone_and_drops_the_rest():
+def test_projection_keeps_the_span_and_removes_the_rest():
     x = torch.zeros(50, 4)
     x[:, :2] = normal(50, 2) * torch.tensor([3.0, 1.0])
     basis = principal_basis(x)
@@ -74,7 +74,7 @@ def test_projection_leaves_the_span_alone_and_drops_the_rest():
             project_on_span(W, basis, rank)
 
 
-def test_principal_angles_by_hand_and_when_tiny():
+def test_principal_angles_by_hand_and_for_tiny_angles():
     A = torch.eye(3)[:2]
     B = torch.tensor([[1.0, 0.0, 0.0], [0.0, math.cos(0.3), math.sin(0.3)]])
     assert principal_angles(A, B).tolist() == pytest.approx([0.0, 0.3], abs=1e-7)
@@ -98,14 +98,14 @@ def test_overlap_of_unrelated_spans_equals_its_closed_form(k_a, k_b):
     assert sum(drawn) / 60 == pytest.approx(chance_subspace_overlap(k_a, k_b, 64), abs=0.01)
 
 
-def test_the_reports_random_overlap():
+def test_chance_overlap_of_the_report():
     # definitions.md §6: 0.063 for the top 8 directions of 128.
     assert round(chance_subspace_overlap(8, 8, 128), 4) == 0.0625
     with pytest.raises(ValueError, match="fit into 4"):
         chance_subspace_overlap(5, 1, 4)
 
 
-def test_the_top_subspace_holds_the_most():
+def test_top_subspace_spans_the_leading_directions():
     W = normal(30, 6) * torch.tensor([10.0, 9.0, 1.0, 1.0, 1.0, 1.0])
     assert subspace_overlap(top_subspace(W, 2), torch.eye(6)[:2]) > 0.97
     assert top_subspace(W, 2).shape == (2, 6)
@@ -114,7 +114,7 @@ def test_the_top_subspace_holds_the_most():
             top_subspace(W, k)
 
 
-def test_samples_that_hold_nothing_are_refused():
+def test_degenerate_samples_are_refused():
     for bad in (torch.ones(1, 3), torch.ones(3), torch.full((4, 2), math.nan)):
         with pytest.raises(UserError, match="at least 2 samples"):
             principal_basis(bad)

@@ -1,4 +1,4 @@
-"""Spans of groups of latents: dimensions, overlaps, and what single partners alone would give."""
+"""Spans of groups of latents: dimensions, overlaps, and the partners-only null."""
 
 import pytest
 import torch
@@ -29,25 +29,25 @@ def gauge(seed=0):
 
 
 def block(n, dimensions, seed):
-    """`n` directions in the first coordinates alone."""
+    """`n` directions in the first coordinates."""
     W = torch.zeros(n, D)
     W[:, :dimensions] = torch.randn(n, dimensions, generator=generator(seed))
     return normalize_rows(W)
 
 
-def test_the_fast_overlap_is_the_mean_squared_cosine_of_principal_angles():
+def test_overlap_is_the_mean_squared_cosine_of_principal_angles():
     for k_a, k_b, seed in ((5, 5, 0), (3, 9, 1), (12, 4, 2)):
         A, B = (span(isotropic(30, D, generator(seed + s)), k) for s, k in ((0, k_a), (9, k_b)))
         assert overlap(A, B) == pytest.approx(subspace_overlap(A, B), abs=1e-10)
 
 
-def test_bases_that_differ_within_one_subspace_overlap_wholly():
+def test_different_bases_of_one_subspace_have_overlap_one():
     A, B = (span(block(20, 6, seed), 6) for seed in (0, 1))
     assert overlap(A, B) == pytest.approx(1.0, abs=1e-9)
     assert (normalize_rows(block(20, 6, 0)) @ block(20, 6, 1).T).abs().mean() < 0.5
 
 
-def test_dimensions_of_directions_that_are_known():
+def test_participation_and_dimensions_of_known_directions():
     moments = unit_row_moments(torch.eye(D)[:10].repeat(7, 1) * 3.0)
     assert participation(moments) == pytest.approx(10.0)
     assert dimensions_for_share(moments, 0.85) == 9
@@ -59,7 +59,7 @@ def test_more_dimensions_than_rows_are_refused():
         span(isotropic(4, D, generator()), 5)
 
 
-def test_partners_keep_their_cosines_and_the_rest_is_turned():
+def test_partners_only_null_keeps_cosines_and_randomizes_the_rest():
     A, B = isotropic(30, D, generator(0)), isotropic(30, D, generator(1))
     alone = partners_only_null(A, B, gauge(), generator(2))
     best = (A @ B.T).max(dim=0)
@@ -69,13 +69,13 @@ def test_partners_keep_their_cosines_and_the_rest_is_turned():
     assert (alone - B).norm(dim=1).min() > 0.1
 
 
-def test_a_dictionary_that_shares_whole_latents_is_what_its_partners_make_it():
+def test_partners_only_null_of_shared_latents_is_the_dictionary():
     A = isotropic(20, D, generator(0))
     alone = partners_only_null(A, A.flip(0), gauge(), generator(1))
     assert torch.allclose(alone, A.flip(0).double(), atol=1e-3)
 
 
-def test_a_shared_subspace_without_shared_latents_is_not_made_of_partners():
+def test_partners_only_null_does_not_explain_a_shared_subspace():
     A, B = block(14, 12, 0), block(14, 12, 1)
     shared = overlap(span(A, 12), span(B, 12))
     alone = partners_only_null(A, B, gauge(), generator(2))
@@ -83,7 +83,7 @@ def test_a_shared_subspace_without_shared_latents_is_not_made_of_partners():
     assert overlap(span(A, 12), span(alone.float(), 12)) < 0.9
 
 
-def test_nothing_is_left_over_inside_the_span_and_everything_outside():
+def test_residual_moments_are_zero_inside_the_span_and_unchanged_outside():
     root = torch.randn(D, D, generator=generator(), dtype=torch.float64)
     covariance = root @ root.T
     basis = torch.eye(D, dtype=torch.float64)[:10]
