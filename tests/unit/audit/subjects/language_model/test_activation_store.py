@@ -133,5 +133,5 @@ def test_a_missing_hook_point_is_named(config, contexts):
 
 
 def test_too_many_samples_are_refused(config, contexts):
-    with pytest.raises(UserError, match=r"121 samples are wanted of .* which holds 120"):
+    with pytest.raises(UserError, match=r"121 samples requested from .* which has 120"):
         open_or_create(config, contexts, 121)
