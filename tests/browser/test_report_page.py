@@ -1,4 +1,4 @@
-"""The report in a real browser: it complains of nothing, asks for nothing, sorts and searches."""
+"""The report in a real browser: no console errors, no requests, sorting and searching."""
 
 import contextlib
 import os
@@ -29,7 +29,7 @@ def browser() -> str:
     if not found and os.environ.get("CI"):
         pytest.fail("no chromium here; .ci/run installs it as root")
     if not found:
-        # as with the container: on one's own machine it may be missing, in CI it may not
+        # As with the container engine: optional on a developer's machine, required in CI.
         pytest.skip("no chromium here; Debian's package is called chromium")
     return found
 
@@ -52,7 +52,7 @@ def window(browser, tmp_path_factory):
 
 @pytest.fixture
 def page(window) -> chromium.Page:
-    """The page as it is at first, in one browser for all tests that take it."""
+    """The freshly opened page, in one browser for all tests."""
     page, file = window
     page.open(file)
     return page
@@ -82,24 +82,24 @@ def shown(page, key: str) -> list[float | None]:
     return [None if text == "–" else float(text.replace("−", "-")) for text in texts]
 
 
-def test_the_browser_complains_of_nothing_and_asks_for_nothing(page):
+def test_page_has_no_console_errors_and_no_requests(page):
     click_heading(page, "best")
     search(page, "best>0.5")
-    assert page.complaints == []
+    assert page.console_errors == []
     files = [address for address in page.requests if not address.startswith("data:")]
     assert {Path(address).name for address in files} == {"report.html"}
     assert all(address.startswith("file:") for address in files)
 
 
-def test_complaints_and_requests_would_be_seen(browser, tmp_path):
+def test_console_errors_and_requests_are_detected(browser, tmp_path):
     broken = render(*example(n_seeds=2)).replace("<body>", '<body><img src="http://127.0.0.1:9/x">')
     with opened(browser, tmp_path, broken.replace('id="search"', 'id="lost"')) as found:
-        said = " ".join(found.complaints)
+        said = " ".join(found.console_errors)
     assert "violates the following Content Security Policy" in said
     assert "TypeError" in said
 
 
-def test_headings_sort_up_and_down_and_what_is_unknown_comes_last(page):
+def test_headings_sort_both_ways_with_unknown_values_last(page):
     best = example()[1]["best_cosine"].ravel().astype(float)
     known = np.sort(best[np.isfinite(best)])
     click_heading(page, "best")
@@ -112,7 +112,7 @@ def test_headings_sort_up_and_down_and_what_is_unknown_comes_last(page):
     np.testing.assert_allclose(down[:-1], known[::-1], atol=6e-4)
 
 
-def test_equals_stay_in_the_order_they_had(page):
+def test_sort_is_stable(page):
     click_heading(page, "best")
     click_heading(page, "best")
     click_heading(page, "p")
@@ -130,7 +130,7 @@ def test_equals_stay_in_the_order_they_had(page):
         ("firing=0", lambda row: row["firing"] == 0),
     ],
 )
-def test_search_keeps_the_rows_that_hold(page, text, holds):
+def test_search_keeps_matching_rows(page, text, holds):
     arrays = example()[1]
     rows = [
         {
@@ -148,7 +148,7 @@ def test_search_keeps_the_rows_that_hold(page, text, holds):
     assert [tuple(row[:2]) for row in all_rows(page)] == wanted
 
 
-def test_a_dictionary_called_by_a_number_is_not_taken_for_a_latent(browser, tmp_path):
+def test_dictionary_named_by_a_number_is_not_taken_for_a_latent(browser, tmp_path):
     html = render(*example(3, names=["0", "1", "2"]))
     with opened(browser, tmp_path, html) as found:
         assert search(found, "1") == "3 of 192 rows"
@@ -157,12 +157,12 @@ def test_a_dictionary_called_by_a_number_is_not_taken_for_a_latent(browser, tmp_
         assert found.evaluate("document.querySelector('#named').textContent") == "dictionary 2"
 
 
-def test_search_says_what_it_does_not_understand(page):
+def test_search_reports_what_it_does_not_understand(page):
     assert search(page, "seed 1 bset>0.9") == "Not understood: bset>0.9"
     assert page.evaluate(TABLE) == []
 
 
-def test_pages_turn_and_end(page):
+def test_pages_can_be_turned_to_the_last(page):
     place = "document.querySelector('#place').textContent"
     assert page.evaluate(place) == "page 1 of 7"
     page.click("#next")
@@ -177,10 +177,10 @@ def test_pages_turn_and_end(page):
     assert [page.evaluate(each) for each in disabled] == [False, True, True]
 
 
-def test_the_keyboard_alone_sorts_and_says_so(page):
+def test_keyboard_alone_sorts_and_announces_it(page):
     page.evaluate("document.querySelector('#search').focus()")
     sorts = """document.activeElement.closest("th")?.getAttribute("aria-sort")"""
-    # From the search box over the box that scrolls to the first heading.
+    # Tab moves from the search box to the scrolling box, and then to the first heading.
     page.press("Tab")
     page.press("Tab")
     assert page.evaluate(sorts) == "none"
@@ -192,7 +192,7 @@ def test_the_keyboard_alone_sorts_and_says_so(page):
     assert page.evaluate(TABLE)[0][0] == "seed 4"
 
 
-def test_names_are_words_and_never_markup(browser, tmp_path):
+def test_names_are_escaped(browser, tmp_path):
     document, arrays = example(n_seeds=3, names=HOSTILE)
     with opened(browser, tmp_path, render(document, arrays)) as found:
         assert found.evaluate("window.hit") is None
@@ -201,12 +201,12 @@ def test_names_are_words_and_never_markup(browser, tmp_path):
         found.type(HOSTILE[1])
         said = found.evaluate("document.querySelector('#search-said').textContent")
         assert said == "64 of 192 rows"
-        assert found.complaints == []
+        assert found.console_errors == []
 
 
 @pytest.mark.parametrize("n_seeds", [2, 20])
-def test_nothing_sticks_out_of_a_phone(browser, tmp_path, n_seeds):
-    # A long path without a space is what usually does.
+def test_page_fits_the_width_of_a_phone(browser, tmp_path, n_seeds):
+    # A long path without a space is the usual cause of overflow.
     document, arrays = example(n_seeds)
     document["inputs"]["dictionaries"][0]["folder"] = "runs/" + "x" * 300
     with opened(browser, tmp_path, render(document, arrays)) as found:

@@ -1,4 +1,4 @@
-"""The image, built once for all its tests."""
+"""The image, built once for all tests."""
 
 import os
 import tempfile
@@ -14,7 +14,7 @@ from helpers.container_image import TAG, Image, caller
 @pytest.fixture(scope="session")
 def image() -> Iterator[Image]:
     try:
-        # Not in pytest's folders, which stay: with its wheels the context is half a gigabyte.
+        # pytest keeps its folders, and with its wheels the context has half a gigabyte.
         with engine() as running, tempfile.TemporaryDirectory(prefix="context-") as folder:
             context = sources(Path(folder))
             if running.needs_wheelhouse:
@@ -26,7 +26,7 @@ def image() -> Iterator[Image]:
 
 @pytest.fixture
 def build(tmp_path: Path) -> Path:
-    """A folder of the caller's, to be mounted."""
+    """A folder that belongs to the caller, for mounting."""
     folder = tmp_path / "build"
     folder.mkdir()
     os.chown(folder, *caller())

@@ -1,4 +1,4 @@
-"""The image, really built and really run: any user, no network, nothing writable but build/."""
+"""The image, built and run: as any user, without network, with only build/ writable."""
 
 import json
 import os
@@ -24,14 +24,14 @@ def owners(folder: Path) -> set[tuple[int, int]]:
     return {(path.lstat().st_uid, path.lstat().st_gid) for path in folder.rglob("*")}
 
 
-def test_lists_its_verbs(image):
+def test_lists_its_tasks(image):
     listed = image.run("invoke", "--list")
     assert listed.returncode == 0, listed.stderr
     for verb in ("paper", "verify", "status"):
         assert re.search(rf"^ +{verb} ", listed.stdout, re.M)
 
 
-def test_weighs_no_more_than_was_agreed(image):
+def test_image_is_within_its_size_limit(image):
     inspected = image.engine.docker("image", "inspect", "--format", "{{.Size}}", TAG)
     assert int(inspected.stdout) < 2.3e9
 
@@ -41,21 +41,21 @@ def test_ships_neither_results_nor_history(image):
     assert not {".git", ".venv", "wheelhouse", "store"} & set(listed.stdout.split())
 
 
-def test_holds_what_is_locked_and_finds_no_network(image):
-    checked = image.run("python", "-m", "pytest", "-q", "tests/unit/test_environment_locks.py")
+def test_has_the_locked_packages_and_no_network(image):
+    checked = image.run("python", "-m", "pytest", "-q", "tests/unit/environment/test_locks.py")
     assert checked.returncode == 0, checked.stdout
     script = "import socket; socket.create_connection(('192.0.2.1', 80), 1)"
     assert "unreachable" in image.run("python", "-c", script).stderr
 
 
-def test_runs_the_paper_from_nothing_for_its_caller(image, build):
+def test_runs_the_paper_from_scratch_as_its_caller(image, build):
     ran = image.run("invoke", "paper", "--profile", "smoke", mount=build)
     assert ran.returncode == 0, (ran.stdout + ran.stderr)[-2000:]
     assert (build / "smoke" / "paper.pdf").read_bytes().startswith(b"%PDF")
     assert owners(build) == {caller()}
 
 
-def test_the_paper_is_one_file_whoever_makes_it_whenever(image, build, tmp_path):
+def test_pdf_does_not_depend_on_caller_time_zone_and_date(image, build, tmp_path):
     other = tmp_path / "elsewhere"
     other.mkdir(mode=0o700)
     os.chown(other, *caller())
@@ -67,7 +67,7 @@ def test_the_paper_is_one_file_whoever_makes_it_whenever(image, build, tmp_path)
     assert sha256(build / "paper.pdf") == sha256(other / "paper.pdf")
 
 
-def test_the_paper_is_the_hosts_where_both_have_the_same_tex(image, build, tmp_path):
+def test_pdf_equals_the_hosts_with_the_same_tex(image, build, tmp_path):
     if not shutil.which("dpkg-query") or not shutil.which("latexmk"):
         pytest.skip("the host has no TeX from Debian")
     here = subprocess.run(PACKAGES, capture_output=True, text=True, check=False).stdout
@@ -90,7 +90,7 @@ def test_verifies_without_writing(image):
     assert {"C01", "C10", "C22"} <= {claim["id"] for claim in claims}
 
 
-def test_compares_somebodys_own_dictionaries_from_a_mounted_folder(image, build, tmp_path):
+def test_compares_dictionaries_from_a_mounted_folder(image, build, tmp_path):
     own = tmp_path / "own"
     for seed in (0, 1):
         generator = torch.Generator().manual_seed(seed)
@@ -110,14 +110,14 @@ def test_compares_somebodys_own_dictionaries_from_a_mounted_folder(image, build,
     assert owners(build) == {caller()}
 
 
-def test_a_mistake_is_one_line_and_status_2(image, build):
+def test_user_error_is_one_line_with_status_2(image, build):
     ran = image.run("invoke", "paper", "--profile", "papier", mount=build)
     assert ran.returncode == 2
     assert len(ran.stderr.strip().splitlines()) == 1
     assert "papier" in ran.stderr
 
 
-def test_an_edited_text_installs_nothing_again(image):
+def test_edited_text_installs_nothing_again(image):
     section = image.context / "paper" / "manuscript.tex"
     section.write_text(section.read_text("utf-8") + "% edited\n", "utf-8")
     log = image.engine.build(image.context, TAG)

@@ -47,7 +47,7 @@ class Page:
     to_browser: int
     from_browser: int
     session: str = ""
-    complaints: list[str] = field(default_factory=list)
+    console_errors: list[str] = field(default_factory=list)
     """Console messages, uncaught errors, violations of the page's policy."""
     requests: list[str] = field(default_factory=list)
     """Every address that was asked for."""
@@ -64,7 +64,7 @@ class Page:
 
     def open(self, file: Path) -> None:
         """Load a file, again if it is there already, and wait until its scripts have run."""
-        self.complaints.clear()
+        self.console_errors.clear()
         self.requests.clear()
         self.call("Page.navigate", url=file.as_uri())
         deadline = time.monotonic() + SECONDS_TO_ANSWER
@@ -123,11 +123,11 @@ class Page:
     def _note(self, event: dict) -> None:
         method, found = event.get("method", ""), event.get("params", {})
         if method == "Runtime.consoleAPICalled":
-            self.complaints.append(json.dumps(found["args"]))
+            self.console_errors.append(json.dumps(found["args"]))
         elif method == "Runtime.exceptionThrown":
-            self.complaints.append(json.dumps(found["exceptionDetails"]))
+            self.console_errors.append(json.dumps(found["exceptionDetails"]))
         elif method == "Log.entryAdded":
-            self.complaints.append(found["entry"]["text"])
+            self.console_errors.append(found["entry"]["text"])
         elif method == "Network.requestWillBeSent":
             self.requests.append(found["request"]["url"])
 

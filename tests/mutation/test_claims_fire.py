@@ -1,7 +1,7 @@
-"""Each claim's rule notices when a number it rests on is changed.
+"""Sensitivity of each claim's verdict to each number that it depends on.
 
-For every entry of the ledger, values are made up that support each of its checks; then each
-address that a verdict depends on is moved past its tolerance, alone, and the verdict must change.
+For every entry of the ledger, the tests make up values that support each of its checks. Then each
+address that the verdict depends on is moved past its tolerance, alone, and the verdict must change.
 """
 
 from dataclasses import replace
@@ -149,14 +149,14 @@ def test_supporting_values_support(claim):
 
 
 @pytest.mark.parametrize(("claim", "number", "address"), CASES)
-def test_a_changed_number_changes_the_verdict(claim, number, address):
+def test_changed_number_changes_the_verdict(claim, number, address):
     check = claim.check[number]
     before = ruling(claim, supporting(claim))
     against = values_of(check, False)
     contrary = kappas(check, False) | values_without_defect(check, False) | against
     if isinstance(check, (Equality, Direction)) and check.ours[1:] == (address,):
-        # Of two values that are subtracted each alone has to be noticed, so the second falls
-        # by what the first would have risen.
+        # Each of two subtracted values must change the verdict alone, so the second falls by as
+        # much as the first would have risen.
         first, second = (supporting(claim)[each] for each in check.ours)
         shift = against[check.ours[0]].value - first.value
         contrary[address] = around(second.value - shift, 1e-4, check.unit)
@@ -170,8 +170,8 @@ def test_a_changed_number_changes_the_verdict(claim, number, address):
 
 
 @pytest.mark.parametrize(("claim", "number", "address"), CASES)
-def test_an_interval_that_holds_both_decides_nothing(claim, number, address):
-    """A value moved outside with an interval as wide as the world no longer carries its claim."""
+def test_interval_over_both_outcomes_is_undecided(claim, number, address):
+    """A value outside its tolerance, with an interval over both outcomes, supports no claim."""
     check = claim.check[number]
     if address not in values_of(check, False):
         return
@@ -182,8 +182,8 @@ def test_an_interval_that_holds_both_decides_nothing(claim, number, address):
 
 
 @pytest.mark.parametrize("claim", JUDGED, ids=lambda claim: claim.id)
-def test_a_changed_entry_changes_the_verdict(claim):
-    """The report's own figure counts: with another one, our values contradict it."""
+def test_changed_entry_changes_the_verdict(claim):
+    """With another figure of the report, our values contradict it."""
     figures = [check for check in claim.check if isinstance(check, (Figure, Chance))]
     checks = [check for check in figures if not check.untested]
     for check in checks:
@@ -197,8 +197,8 @@ def test_a_changed_entry_changes_the_verdict(claim):
 
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
-def test_what_rests_on_unpublished_things_is_never_judged(claim):
-    """Ours may lie anywhere: neither inside the tolerance nor outside is anything shown."""
+def test_checks_of_unpublished_quantities_are_not_testable(claim):
+    """Our value shows nothing, inside the tolerance or outside."""
     for check in claim.check:
         if isinstance(check, Figure) and check.untested:
             for supports in (True, False):
@@ -210,6 +210,6 @@ def test_what_rests_on_unpublished_things_is_never_judged(claim):
 
 def test_every_judged_claim_is_mutated():
     untouched = {claim.id for claim in CLAIMS} - {claim.id for claim in JUDGED}
-    # Five notes, which have no verdict, and figures that rest on what nobody published.
+    # Five notes, which have no verdict, and figures that depend on unpublished quantities.
     assert untouched == {"C06", "C17", "C27", "C28", "C47", "C03a", "C46a"}
     assert {claim.id for claim in CLAIMS if claim.is_note} == {"C06", "C17", "C27", "C28", "C47"}

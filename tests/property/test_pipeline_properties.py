@@ -58,7 +58,7 @@ def same(one, other) -> bool:
 
 @given(trees)
 @settings(max_examples=60, deadline=None)
-def test_any_tree_comes_back_bit_by_bit(tree):
+def test_codec_round_trip_is_exact(tree):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "x")
         with path.open("wb") as file:
@@ -71,7 +71,7 @@ def test_any_tree_comes_back_bit_by_bit(tree):
 
 @given(trees, st.data())
 @settings(max_examples=60, deadline=None)
-def test_any_flipped_bit_is_noticed(tree, data):
+def test_any_flipped_bit_is_detected(tree, data):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "x")
         with path.open("wb") as file:
@@ -84,11 +84,11 @@ def test_any_flipped_bit_is_noticed(tree, data):
             codec.verify(path)
         except codec.DamagedResult:
             return
-        raise AssertionError(f"a flipped bit in byte {at} went unnoticed")
+        raise AssertionError(f"a flipped bit in byte {at} was not detected")
 
 
 @given(trees)
-def test_trees_and_their_leaves_are_the_same(tree):
+def test_tree_is_restored_from_its_leaves(tree):
     flat = dict(leaves(tree))
     assert dict(leaves(from_leaves(flat))) == flat or any(
         isinstance(value, np.ndarray | Array) for value in flat.values()
@@ -97,7 +97,7 @@ def test_trees_and_their_leaves_are_the_same(tree):
 
 @given(printable)
 @settings(max_examples=60, deadline=None)
-def test_what_is_printed_is_printed_the_same_again_and_comes_back_from_disk(flat):
+def test_printed_values_are_stable_and_survive_the_disk(flat):
     values = Values({f"x.{name}": value for name, value in flat.items()})
     assert compare(Values(values), values, exactly=True) == []
     with tempfile.TemporaryDirectory() as folder:
@@ -111,7 +111,7 @@ LINES = ("x = 1", "def f(a):", "    return a", "y = f(x)", "class C:", "    z = 
 
 @given(st.lists(st.tuples(st.integers(0, len(LINES)), st.sampled_from(["# c", "", "'text'"]))))
 @settings(deadline=None)
-def test_comments_blank_lines_and_bare_strings_anywhere_leave_the_digest(inserted):
+def test_comments_blank_lines_and_bare_strings_keep_the_digest(inserted):
     lines = list(LINES)
     for at, line in sorted(inserted, reverse=True):
         indent = "    " if line and 0 < at < len(LINES) and LINES[at].startswith(" ") else ""
@@ -130,20 +130,20 @@ mappings = st.dictionaries(st.text(max_size=3), st.text(max_size=3), max_size=3)
 
 
 @given(mappings, mappings, mappings, mappings)
-def test_keys_differ_exactly_when_their_ingredients_do(a, b, c, d):
+def test_keys_differ_iff_their_ingredients_do(a, b, c, d):
     one, other = Key("f", a, b, c, d), Key("f", b, a, c, d)
     assert (one.digest == other.digest) == (a == b)
     assert Key.from_ingredients(one.ingredients()) == one
 
 
 @given(st.recursive(st.integers() | st.floats(allow_nan=False) | st.text(), st.tuples))
-def test_settings_differ_exactly_when_the_values_do(value):
+def test_settings_differ_iff_their_values_do(value):
     [(_, text)] = settings_of(value)
     [(_, other)] = settings_of((value,))
     assert text != other
 
 
 @pytest.mark.parametrize("name", ["_", "__metadata__", "A", "a b", ""])
-def test_a_name_that_could_be_taken_for_something_else_is_refused(name):
+def test_ambiguous_name_is_refused(name):
     with pytest.raises(ValueError, match="is no name for a value"):
         list(leaves({name: 1}))

@@ -1,4 +1,4 @@
-"""What must hold for any two dictionaries."""
+"""Properties of the similarities of any two dictionaries."""
 
 from itertools import permutations
 
@@ -13,7 +13,7 @@ from seedstability.stability.cosine import cosines, max_abs_cosine, max_cosine
 from seedstability.stability.matching.match import match
 from seedstability.stability.pairs import pair_similarities
 
-# Small products: a second thread costs more than it gives, above all on a shared machine.
+# The products are small, so that a second thread costs more than it gains.
 torch.set_num_threads(1)
 
 seeds = st.integers(0, 2**31)
@@ -66,7 +66,7 @@ def test_similarities_do_not_depend_on_lengths_nor_on_which_comes_first(n_a, n_b
 
 @quick
 @given(sizes, widths, seeds)
-def test_a_dictionary_is_itself(n, d, seed):
+def test_dictionary_matches_itself(n, d, seed):
     A = normal(n, d, seed)
     assert max_cosine(A, A) == pytest.approx(1.0)
     assert max_abs_cosine(A, -A) == pytest.approx(1.0)
@@ -75,7 +75,7 @@ def test_a_dictionary_is_itself(n, d, seed):
 
 @quick
 @given(st.integers(1, 7), st.integers(1, 7), st.integers(2, 4), seeds)
-def test_the_assignment_equals_brute_force(n_a, n_b, d, seed):
+def test_assignment_equals_brute_force(n_a, n_b, d, seed):
     A, B = normal(n_a, d, seed), normal(n_b, d, seed + 1)
     S = cosines(A, B).numpy()
     small, large = (S, S.shape) if n_a <= n_b else (S.T, S.T.shape)
@@ -96,7 +96,7 @@ def test_the_assignment_equals_brute_force(n_a, n_b, d, seed):
 
 @quick
 @given(st.integers(1, 20), st.integers(2, 10), st.integers(12, 200), seeds)
-def test_the_gauge_keeps_everything_second_order(n, d, samples, seed):
+def test_gauge_scramble_keeps_second_moments(n, d, samples, seed):
     x = normal(samples, d, seed)
     x[:, d // 2 :] *= 10.0  # two runs of equal variances
     B = normal(n, d, seed + 1)

@@ -1,7 +1,7 @@
-"""Every locked number comes out again, from nothing: smoke always, paper with `--all`.
+"""Reproduction of every locked number from scratch: always for `smoke`, with `--all` for `paper`.
 
-pytest-regressions shows what moved; the expectation is the locked file itself, which `invoke lock`
-alone writes. A value inside its tolerance counts as the locked one.
+pytest-regressions shows the differences. The expectation is the locked file itself, which only
+`invoke lock` writes. A value inside its tolerance equals the locked one.
 """
 
 import shutil
@@ -19,7 +19,7 @@ from helpers.repository import ROOT
 
 @pytest.fixture(scope="session")
 def computed(tmp_path_factory):
-    """Profile → a session whose every stage was run in a store that began empty."""
+    """Map a profile to a session that ran all its stages in a new store."""
     sessions = {}
 
     def compute(profile: str) -> Session:
@@ -38,7 +38,7 @@ def computed(tmp_path_factory):
 
 
 def as_text(values: Values, locked: Values) -> dict[str, str]:
-    """Each value as printed; within the locked tolerance, as it is locked."""
+    """Each value as printed; a value within its tolerance as it is locked."""
     return {
         address: _shown(
             locked[address] if _is_example(address, locked) else values[address],
@@ -76,25 +76,25 @@ def check(session: Session, data_regression, folder: Path) -> None:
     data_regression.check(as_text(session.new_values(), locked), fullpath=expected)
 
 
-def test_smoke_comes_out_as_locked(computed, data_regression, tmp_path):
+def test_smoke_reproduces_the_locked_values(computed, data_regression, tmp_path):
     check(computed("smoke"), data_regression, tmp_path)
 
 
-def test_smoke_passes_its_own_check(computed):
+def test_smoke_has_no_mismatch_report(computed):
     assert computed("smoke").compare() is None
 
 
 @pytest.mark.slow
-def test_paper_comes_out_as_locked(computed, data_regression, tmp_path):
+def test_paper_reproduces_the_locked_values(computed, data_regression, tmp_path):
     check(computed("paper"), data_regression, tmp_path)
 
 
 @pytest.mark.slow
-def test_paper_passes_its_own_check(computed):
+def test_paper_has_no_mismatch_report(computed):
     assert computed("paper").compare() is None
 
 
-def test_a_moved_value_would_be_seen(data_regression, tmp_path):
+def test_value_outside_its_tolerance_is_detected(data_regression, tmp_path):
     locked = Values({"chance.x": Scalar(0.5, 3)})
     assert as_text(Values({"chance.x": Scalar(0.501, 3)}), locked) == as_text(locked, locked)
     assert as_text(Values({"chance.x": Scalar(0.503, 3)}), locked) != as_text(locked, locked)

@@ -1,1 +1,1 @@
-"""The manuscript rendered from locked values."""
+"""Rendering of the manuscript from locked values."""

@@ -1,7 +1,7 @@
-"""From text, templates, figures and locked values to one PDF, the same file everywhere.
+"""Compile text, templates, figures and locked values to one PDF, the same file on any machine.
 
-Everything is assembled in `build/paper/` and typeset there, so that no path of this machine
-reaches the document. Nothing is typeset when nothing it depends on has changed.
+All files are assembled and typeset in `build/paper/`, so that no path of this machine reaches the
+document. TeX runs only if an input has changed.
 """
 
 import fcntl
@@ -22,7 +22,7 @@ from audit.manuscript.macros import Source
 from seedstability.errors import UserError
 
 MANUSCRIPT = "manuscript.tex"
-# The document's name reaches the PDF, so it is not derived from a path.
+# The PDF contains the job's name, so it is not derived from a path.
 JOB = "paper"
 PROGRAMS = ("pdflatex", "latexmk", "bibtex")
 DEBIAN_PACKAGES = (
@@ -43,26 +43,26 @@ def build_paper(
     build: Path = Path("build"),
     drawn: Sequence[Figure] = FIGURES,
 ) -> Path:
-    """Render the paper, or return the PDF that is there when it is the one that would come out.
+    """Render the paper, unless the existing PDF is current.
 
     Args:
-        edition: the values and what they say about themselves.
+        edition: the values, and facts about the run behind them.
         paper: folder with `manuscript.tex`, `sections/`, `tables/` and `references.bib`.
-        build: folder that receives `paper.pdf`; working files go to its `paper/`.
+        build: folder for `paper.pdf`; working files go to its `paper/`.
         drawn: the figures of this paper.
 
     Returns:
         Path of the PDF.
 
     Raises:
-        UserError: for whatever the author, or whoever installed TeX, can put right; files and
-            lines are named. The previous PDF is left alone.
+        UserError: a mistake in the paper or an incomplete TeX, with file and line. The previous PDF
+            is kept.
     """
     try:
         work = build / "paper"
         work.mkdir(parents=True, exist_ok=True)
-        # Two builds at once would typeset each other's files.
-        with _held(work / "lock"):
+        # Concurrent builds would typeset each other's files.
+        with _locked(work / "lock"):
             files = assemble(edition, paper, work, drawn)
             return _typeset_if_changed(files, edition, paper, build / "paper.pdf")
     except OSError as problem:
@@ -73,21 +73,21 @@ def build_paper(
 
 
 def assemble(edition: Edition, paper: Path, work: Path, drawn: Sequence[Figure]) -> list[Path]:
-    """Bring everything that TeX reads into the working folder.
+    """Assemble all files that TeX reads in the working folder.
 
     Returns:
-        The files TeX will read, in a fixed order.
+        The files that TeX reads, in a fixed order.
 
     Raises:
-        UserError: naming file and line, for a typed figure or an address that is not there.
+        UserError: a typed figure or a missing address, with file and line.
     """
     typed = _sources(paper)
     templates = sorted(paper.glob(f"tables/*{tables.SUFFIX}"))
     for source in [*typed, *(_source(template, paper) for template in templates)]:
         digits.check(source)
 
-    made = {t: tables.render(t, edition, _shown(t, paper)) for t in templates}
-    rendered = [Source(_shown(template, paper), text) for template, text in made.items()]
+    made = {t: tables.render(t, edition, _display_path(t, paper)) for t in templates}
+    rendered = [Source(_display_path(template, paper), text) for template, text in made.items()]
     contents = {Path(s.name).relative_to(paper.name): s.text for s in typed}
     for template, text in made.items():
         name = template.name.removesuffix(tables.SUFFIX)
@@ -97,17 +97,17 @@ def assemble(edition: Edition, paper: Path, work: Path, drawn: Sequence[Figure])
     for bibliography in sorted(paper.glob("*.bib")):
         contents[Path(bibliography.name)] = bibliography.read_text("utf-8")
 
-    _remove_strangers(work, contents)
+    _remove_stale(work, contents)
     written = [_write_if_changed(work / name, text) for name, text in contents.items()]
     pictures = [figures.render(f, edition.values, work / "figures") for f in drawn]
     return sorted([*written, *pictures])
 
 
 def require_tex() -> str:
-    """First line of `pdflatex --version`.
+    """Check that TeX is complete, and return the first line of `pdflatex --version`.
 
     Raises:
-        UserError: saying what to install, when a program of TeX is missing.
+        UserError: a program of TeX is missing; the message says what to install.
     """
     missing = [program for program in PROGRAMS if shutil.which(program) is None]
     if missing:
@@ -130,16 +130,16 @@ def _sources(paper: Path) -> list[Source]:
 
 
 def _source(path: Path, paper: Path) -> Source:
-    return Source(_shown(path, paper), path.read_text("utf-8"))
+    return Source(_display_path(path, paper), path.read_text("utf-8"))
 
 
-def _shown(path: Path, paper: Path) -> str:
-    """A path as authors say it, from the folder that holds the paper."""
+def _display_path(path: Path, paper: Path) -> str:
+    """A path relative to the folder that holds the paper, as authors write it."""
     return str(path.relative_to(paper.parent))
 
 
 def _edition_tex(edition: Edition, drawn: Sequence[Figure]) -> str:
-    """The first lines TeX reads; plain TeX, for they stand before the document class."""
+    """The first lines that TeX reads, in plain TeX since they precede the document class."""
     mark = rf"\def\editionmark{{{escaped(edition.mark)}}}"
     commands = tables.COMMANDS | {figure.name: figure.command for figure in drawn}
     known = [
@@ -175,7 +175,7 @@ def _typeset_if_changed(files: list[Path], edition: Edition, paper: Path, pdf: P
 
 
 def _typeset(work: Path, paper: Path, seconds: int) -> Path:
-    """Run TeX until nothing moves; from nothing, so that no earlier run can show in the result."""
+    """Run TeX until references settle, without files of earlier runs."""
     for leftover in work.glob(f"{JOB}.*"):
         leftover.unlink()
     run = subprocess.run(
@@ -198,28 +198,28 @@ def _typeset(work: Path, paper: Path, seconds: int) -> Path:
         check=False,
     )
     log = work / f"{JOB}.log"
-    found = list(texlog.complaints(log.read_text("utf-8", "replace"))) if log.is_file() else []
+    found = list(texlog.tex_messages(log.read_text("utf-8", "replace"))) if log.is_file() else []
     pdf = work / f"{JOB}.pdf"
     if found or run.returncode != 0 or not pdf.is_file():
-        raise UserError(_verdict(found, work, paper, run.stdout + run.stderr))
+        raise UserError(_failure(found, work, paper, run.stdout + run.stderr))
     return pdf
 
 
-def _verdict(found: list[texlog.TexMessage], work: Path, paper: Path, output: str) -> str:
+def _failure(found: list[texlog.TexMessage], work: Path, paper: Path, output: str) -> str:
     log = work / f"{JOB}.log"
     if not found:
         said = [line for line in output.splitlines() if line.strip()]
         return f"TeX failed and {log} does not say where; it ends: {said[-1] if said else 'empty'}"
-    # A run that stopped has references undefined that the next run would have known.
-    found = [complaint for complaint in found if complaint.stops] or found
+    # After an error, undefined references may only be due to the aborted run.
+    found = [message for message in found if message.stops] or found
     more = f" (and {len(found) - 1} more in {log})" if len(found) > 1 else ""
-    # What was copied is put right where it came from; what was made is looked at where it is.
+    # Copied files are named by their source, rendered ones by their place in the build.
     folder = paper.name if (paper / found[0].file).is_file() else str(work)
     return f"{folder}/{found[0]}{more}"
 
 
 def _environment(seconds: int) -> dict[str, str]:
-    # Nothing of the caller's environment may show: fonts, search paths, language, clock.
+    # The caller's environment must not affect the result: fonts, search paths, language, clock.
     kept = {name: os.environ[name] for name in ("PATH", "TMPDIR") if name in os.environ}
     return kept | {
         "HOME": "no-home",
@@ -230,7 +230,7 @@ def _environment(seconds: int) -> dict[str, str]:
         "FORCE_SOURCE_DATE": "1",
         "TZ": "UTC",
         "LC_ALL": "C",
-        # TeX breaks its log after so many characters, in the middle of file names.
+        # By default TeX wraps its log in the middle of file names.
         "max_print_line": "10000",
         "openout_any": "p",
     }
@@ -252,15 +252,15 @@ def _write_if_changed(path: Path, text: str) -> Path:
     return path
 
 
-def _remove_strangers(work: Path, contents: dict[Path, str]) -> None:
-    """A section that was renamed must not be found under its old name."""
+def _remove_stale(work: Path, contents: dict[Path, str]) -> None:
+    """Delete assembled files without a source, such as a renamed section's."""
     for path in [*work.glob("*.tex"), *work.glob("sections/*.tex"), *work.glob("tables/*.tex")]:
         if path.relative_to(work) not in contents:
             path.unlink()
 
 
 @contextmanager
-def _held(path: Path) -> Iterator[None]:
+def _locked(path: Path) -> Iterator[None]:
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

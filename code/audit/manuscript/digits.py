@@ -1,21 +1,21 @@
-r"""Finds typed figures in the manuscript: every number is printed from its address instead.
+r"""Find typed figures in the manuscript; every number is printed from its address instead.
 
-Digits may stand in these places, and in no others:
+Digits are allowed in these places only:
 
 1. comments;
-2. what is never printed as a number: arguments of `\label`, `\ref` and its kin, `\cite` and its
-   kin, `\input`, `\includegraphics`, `\url`, the first of `\href`, and of the macros that print
-   by address;
+2. what is never printed as a number: arguments of `\label`, of `\ref` and `\cite` and their
+   variants, of `\input`, `\includegraphics`, `\url`, the first argument of `\href`, and arguments
+   of the macros that print by address;
 3. typesetting: optional arguments, column specifications, lengths, `\cmidrule`, the first
    arguments of `\multicolumn` and `\setcounter`, the file `paper/macros.tex`, and all in
    `manuscript.tex` that precedes `\begin{document}`;
 4. ids of claims, such as C01 or C05a;
 5. formulae: the integers 0, 1 and 2, which are bounds, exponents and halves there;
 6. in templates: strings (they are addresses) and subscripts inside the delimiters, and the
-   integers 0, 1 and 2 in what prints nothing.
+   integers 0, 1 and 2 in statements.
 
 Names with digits (models, hash functions) and the constants of definitions are macros of
-`paper/names.tex`, which is read by people and not by this check.
+`paper/names.tex`, which people review and this check skips.
 """
 
 import re
@@ -62,22 +62,22 @@ _NUMBER = re.compile(r"\d[\d.,]*\d|\d")
 
 @dataclass(frozen=True)
 class TypedFigure:
-    """A number that somebody typed."""
+    """A number typed in the text instead of printed from its address."""
 
     place: str
     """`file:line`."""
     digits: str
     """The number as typed."""
     line: str
-    """The line it stands on."""
+    """The line that contains it."""
 
 
 def typed_figures(source: Source) -> Iterator[TypedFigure]:
-    """Every number typed in a file outside the places listed above, in order."""
+    """Yield each number typed in a file outside the places listed above, in order."""
     if PurePath(source.name).name in NOT_CHECKED:
         return
-    text = without_comments(_code_blanked(source.text))
-    text = _preamble_blanked(text)
+    text = without_comments(_blank_code(source.text))
+    text = _blank_preamble(text)
     text = _FORMULA.sub(lambda m: _FORMULA_CONSTANT.sub(_blank, m[0]), text)
     for pattern in _ALLOWED:
         text = pattern.sub(_blank, text)
@@ -91,7 +91,7 @@ def check(source: Source) -> None:
     """Refuse a file with a typed figure.
 
     Raises:
-        UserError: naming the first one and where it stands.
+        UserError: the first typed figure, with its place.
     """
     for figure in typed_figures(source):
         raise UserError(
@@ -101,23 +101,23 @@ def check(source: Source) -> None:
 
 
 def _blank(found: re.Match) -> str:
-    """The same lines without any characters, so that what follows keeps its line number."""
+    """Blank a match but keep its line breaks, so that line numbers still hold."""
     return re.sub(r"[^\n]", " ", found[0])
 
 
-def _code_blanked(text: str) -> str:
-    return _TEMPLATE_CODE.sub(lambda found: _judged_code(found[0]), text)
+def _blank_code(text: str) -> str:
+    return _TEMPLATE_CODE.sub(lambda found: _code_left(found[0]), text)
 
 
-def _judged_code(code: str) -> str:
-    """What is left of a template's code once all is gone that cannot be a typed figure."""
+def _code_left(code: str) -> str:
+    """Blank everything in a template's code that cannot be a typed figure."""
     left = _HARMLESS_IN_CODE.sub(_blank, code)
     if code.startswith("<%"):
         left = _FORMULA_CONSTANT.sub(_blank, left)
-    # A delimiter's per cent sign would make a comment of the rest of the line.
+    # The percent sign of a delimiter would start a comment.
     return left.replace("%", " ")
 
 
-def _preamble_blanked(text: str) -> str:
+def _blank_preamble(text: str) -> str:
     preamble, begin, body = text.partition(r"\begin{document}")
     return re.sub(r"[^\n]", " ", preamble) + begin + body if begin else text

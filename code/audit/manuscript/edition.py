@@ -1,4 +1,4 @@
-"""What one rendering of the paper is made of, and what it says about itself."""
+"""Edition: the values of one rendering of the paper, and facts about the run behind them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,9 +9,9 @@ from audit.pipeline.results import Scalar
 
 
 class ValueSource(Protocol):
-    """Where printed values come from; `pipeline.locking.locked.Values` is one.
+    """Source of printed values, such as `pipeline.locking.locked.Values`.
 
-    Each method raises `UserError` with near names when there is nothing at the address.
+    Each method raises `UserError` with near names if there is nothing at the address.
     """
 
     def scalar(self, address: str) -> Scalar:
@@ -26,7 +26,7 @@ class ValueSource(Protocol):
 
 @dataclass(frozen=True)
 class StageCost:
-    """What one stage of the locked run took."""
+    """Cost of one stage of the locked run."""
 
     name: str
     """The stage's name in the graph."""
@@ -37,46 +37,46 @@ class StageCost:
 
     @property
     def experiment(self) -> str:
-        """The first part of its name: an experiment, or what several of them share."""
+        """The first part of its name: an experiment, or a stage that several share."""
         return self.name.partition("/")[0]
 
 
 @dataclass(frozen=True)
 class Edition:
-    """Everything a rendering depends on besides the files under `paper/`.
+    """All inputs of a rendering besides the files under `paper/`.
 
-    Date, commit and machine are those of the locked run and not of the build, so that
-    everybody's PDF is one file.
+    Date, commit and machine are those of the locked run and not of the build, so that all builds
+    give the same PDF.
     """
 
     values: ValueSource
     """Locked values, or a draft's."""
     date: str
-    """When the locked run ended, as in `2026-01-31` or with the time of day in UTC behind it."""
+    """End of the locked run, such as `2026-01-31`, with or without the time of day in UTC."""
     commit: str = "not recorded"
     """Source commit of the locked run."""
     numeric_abi: str = "not recorded"
     """CPU vendor, instruction set, torch and BLAS build, libc and device of the locked run."""
     environment: Mapping[str, str] = field(default_factory=dict)
-    """Versions of the packages that the numbers depend on."""
+    """Versions of the numeric packages."""
     stages: Sequence[StageCost] = ()
     """Cost of each stage in the locked run."""
     claims: Sequence[Verified] = ()
     """The ledger judged on these values; only the `locked` rulings are printed."""
     profile: str = "paper"
-    """Any other is marked on every page."""
+    """Profile of the values; any but `paper` is marked on every page."""
     draft: bool = False
-    """Whether values are rendered that nobody has locked; marked on every page."""
+    """Whether the values are not locked; marked on every page."""
 
     @property
     def mark(self) -> str:
-        """What stands across every page, empty for the paper itself."""
+        """The mark across every page; empty for the paper itself."""
         profile = "" if self.profile == "paper" else f"{self.profile.upper()} PROFILE"
         return " – ".join(part for part in ("DRAFT" if self.draft else "", profile) if part)
 
     @property
     def facts(self) -> dict[str, str]:
-        """What `\\edition{…}` can print."""
+        """Texts that `\\edition{…}` prints, by name."""
         return {
             "date": self.date[:10],
             "commit": self.commit,
@@ -87,8 +87,8 @@ class Edition:
 
     @property
     def tally(self) -> dict[str, str]:
-        """What `\\tally{…}` can print: how many claims have a verdict, by its name, how many
-        `claims` and `notes` there are, and `late` rules, not older than the results they judge."""
+        """Counts that `\\tally{…}` prints: claims by verdict, all `claims`, all `notes`, and `late`
+        rules, which are not older than the results to which they apply."""
         claims = [each for each in self.claims if not each.claim.is_note]
         counts = {str(verdict): n for verdict, n in tally(claims, locked=True).items()}
         counts["claims"] = len(claims)
@@ -98,9 +98,9 @@ class Edition:
 
     @property
     def claimed(self) -> dict[str, str]:
-        """What `\\claimed{…}` can print: the reports' own figures.
+        """Figures of the reports that `\\claimed{…}` prints.
 
-        `C13` is the first figure of a claim, `C13:dead latents, ReLU` the one of that name.
+        `C13` is the first figure of a claim, `C13:dead latents, ReLU` the figure of that name.
         """
         figures: dict[str, str] = {}
         for each in self.claims:

@@ -1,4 +1,4 @@
-"""The paper's figures: which module draws which values, and when one has to be drawn again."""
+"""The paper's figures: the module and the values of each, and when to draw one again."""
 
 import hashlib
 import inspect
@@ -25,13 +25,13 @@ class Figure:
     """One figure of the paper."""
 
     name: str
-    """File name without suffix, and the name by which the text includes it."""
+    """File name without suffix, by which the text includes it."""
     subtree: str
     """Address of the values it draws."""
     command: str
-    """What a reader types to make it again; printed beside it."""
+    """Command that makes it again, printed beside it."""
     module: str
-    """Module with `draw(data) -> Figure`, as it is called within `audit.plots`."""
+    """Module with `draw(data) -> Figure`, by its name within `audit.plots`."""
 
     @property
     def plots_module(self) -> str:
@@ -140,7 +140,7 @@ FIGURES: tuple[Figure, ...] = (
         "latents.unstable_spans",
     ),
 )
-# Modules that figures share: an edit there draws them all again.
+# Modules that all figures share, so that an edit there draws all of them again.
 _SHARED = (
     "seedstability.report.figures.style",
     "audit.plots.chance.labels",
@@ -149,10 +149,10 @@ _SHARED = (
 
 
 def render(figure: Figure, values: ValueSource, folder: Path, form: Format = "pdf") -> Path:
-    """Draw a figure into a folder, unless the one there was drawn from the same code and values.
+    """Draw a figure into a folder, unless the existing one has the same code and values.
 
     Raises:
-        UserError: when the values are not there, or not those that the figure needs.
+        UserError: a value that the figure needs is missing.
     """
     data = plain(values.subtree(figure.subtree))
     target = folder / f"{figure.name}.{form}"
@@ -173,22 +173,22 @@ def render(figure: Figure, values: ValueSource, folder: Path, form: Format = "pd
 
 
 def rendering_key(figure: Figure, data: Mapping[str, Any]) -> str:
-    """Hash of what the drawing depends on: plot code, the shared style, matplotlib, the values."""
+    """Hash of a figure's inputs: plot code, shared style, version of matplotlib, values."""
     digest = hashlib.sha256()
     for module in (figure.plots_module, *_SHARED):
         digest.update(_source(module))
     digest.update(inspect.getsource(_save).encode())
     digest.update(metadata.version("matplotlib").encode())
-    digest.update(json.dumps(data, sort_keys=True, default=_listed).encode())
+    digest.update(json.dumps(data, sort_keys=True, default=_as_list).encode())
     return digest.hexdigest()
 
 
 def plain(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """The tree as the plots take it: floats, strings and arrays, nothing of ours."""
-    return {name: _plain(branch) for name, branch in tree.items()}
+    """Convert a tree of results to plain floats, strings and arrays, as plots take them."""
+    return {name: _plain_leaf(branch) for name, branch in tree.items()}
 
 
-def _plain(branch: Any) -> Any:
+def _plain_leaf(branch: Any) -> Any:
     if isinstance(branch, Mapping):
         return plain(branch)
     if isinstance(branch, Scalar):
@@ -198,7 +198,7 @@ def _plain(branch: Any) -> Any:
     return branch
 
 
-def _listed(leaf: Any) -> Any:
+def _as_list(leaf: Any) -> Any:
     array = np.asarray(leaf)
     return [str(array.dtype), array.shape, array.tolist()]
 
@@ -219,7 +219,7 @@ def _is_current(target: Path, note: Path, key: str) -> bool:
 
 
 def _draw(figure: Figure, data: Mapping[str, Any], path: Path, form: Format) -> None:
-    # Loading matplotlib takes a second, which a build with nothing to draw need not spend.
+    # Importing matplotlib takes a second, which a build without new figures should not spend.
     from importlib import import_module
 
     try:
@@ -237,7 +237,7 @@ def _save(drawn: Any, path: Path, form: Format) -> None:
 
     from seedstability.report.figures import style
 
-    # Dates and program names would make every PDF a different file.
+    # Dates and program names would make each file different.
     undated: dict[Format, dict[str, None]] = {
         "pdf": {"CreationDate": None, "ModDate": None, "Producer": None, "Creator": None},
         "svg": {"Date": None, "Creator": None},

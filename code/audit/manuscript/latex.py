@@ -1,4 +1,4 @@
-"""Values as LaTeX: numbers, strings, and what a line of TeX says once its comments are gone."""
+"""LaTeX for numbers and strings, and LaTeX without its comments."""
 
 import math
 import re
@@ -14,7 +14,7 @@ _ESCAPED = {
     "}": r"\}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
-    # pdfTeX's fonts have none of these as characters; claims and units are written with them.
+    # Claims and units contain these characters, which pdfTeX's fonts lack.
     "−": r"\ensuremath{-}",
     "±": r"\ensuremath{\pm}",
     "×": r"\ensuremath{\times}",
@@ -34,28 +34,28 @@ _COMMENT = re.compile(r"(?<!\\)((?:\\\\)*)%.*")
 
 
 class Latex(str):
-    """Text that is LaTeX already and must not be escaped again."""
+    """Text that is LaTeX and must not be escaped again."""
 
     __slots__ = ()
 
 
 def escaped(text: str) -> Latex:
-    """Plain text as LaTeX that prints the same characters."""
+    """Escape plain text, so that LaTeX prints the same characters."""
     if isinstance(text, Latex):
         return text
     return Latex("".join(_ESCAPED.get(character, character) for character in text))
 
 
 def number(value: float, digits: int, unit: str = "") -> Latex:
-    """A number as printed: `digits` decimals, a real minus, thousands grouped, its unit behind.
+    """Format a number: `digits` decimals, a minus sign, grouped thousands, and its unit.
 
     Args:
-        value: finite; anything else means that a result went wrong.
+        value: a finite number.
         digits: decimals, 0 for a count.
-        unit: plain text; the per cent sign sits close, all others a thin space away.
+        unit: plain text; a thin space precedes any but the percent sign.
 
     Raises:
-        ValueError: when the value is no finite number.
+        ValueError: the value is not finite, so that a result must be wrong.
     """
     if not math.isfinite(value):
         raise ValueError(f"{value} cannot be printed; a printed value must be a finite number")
@@ -67,14 +67,14 @@ def number(value: float, digits: int, unit: str = "") -> Latex:
 
 
 def unit_behind(unit: str) -> Latex:
-    """A unit as it follows a number: the per cent sign close, all others a thin space away."""
+    """Format a unit after a number; a thin space precedes any but the percent sign."""
     if not unit:
         return Latex()
     return Latex(("" if unit == "%" else r"\,") + escaped(unit))
 
 
 def without_comments(text: str) -> str:
-    """The same lines with everything behind an unescaped `%` gone, so line numbers still hold."""
+    """Remove comments, but keep all lines, so that line numbers still hold."""
     return _COMMENT.sub(r"\1", text)
 
 

@@ -1,11 +1,11 @@
-r"""`\result{address}` and its relatives: every number in the text by its address.
+r"""Macros such as `\result{address}`, which print every number of the text by its address.
 
 `\result` prints the value, `\resultinterval` its interval, `\resultintervalname` what the
 interval is, `\resultchance` the chance level, `\resulttext` a string, `\claimed{C01}` a
 report's own figure from the ledger, `\claim{C01}` a claim's id, with its letter or without,
 `\tally{transfers}` how many claims have a verdict, `\edition{date}` a fact about the locked run.
-Whatever the text uses is looked up before TeX runs and written to one file, `values.tex`; what
-cannot be found stops the build and names the line that asks for it.
+All uses are looked up before TeX runs, and written to one file, `values.tex`. A missing address
+stops the build with the file and line of its use.
 """
 
 import difflib
@@ -25,28 +25,28 @@ _USE = re.compile(
 
 @dataclass(frozen=True)
 class Source:
-    """A TeX file of the paper, or one that a template became."""
+    """A TeX file of the paper, or a rendered template."""
 
     name: str
-    """As a user would open it, such as `paper/sections/chance.tex`."""
+    """Path from the repository's root, such as `paper/sections/chance.tex`."""
     text: str
-    """Its content."""
+    """Content of the file."""
 
 
 @dataclass(frozen=True)
 class Use:
-    """One place where the text asks for a value."""
+    """One use of a macro in the text."""
 
     macro: str
-    """Without the backslash."""
+    """Name of the macro, without the backslash."""
     address: str
-    """What stands between the braces."""
+    """Its argument."""
     place: str
     """`file:line`."""
 
 
 def uses(source: Source) -> Iterator[Use]:
-    """Every value that a file asks for, in order; comments ask for nothing."""
+    """Yield each use of a macro in a file, in order, except in comments."""
     text = without_comments(source.text)
     for found in _USE.finditer(text):
         place = f"{source.name}:{line_of(text, found.start())}"
@@ -54,10 +54,10 @@ def uses(source: Source) -> Iterator[Use]:
 
 
 def values_tex(sources: Iterable[Source], edition: Edition) -> str:
-    """The file that gives each used macro its text, one line a value, in a fixed order.
+    """Content of `values.tex`: the text of each used macro, one per line, in a fixed order.
 
     Raises:
-        UserError: naming file, line and near names, when something asked for is not there.
+        UserError: a missing value, with file, line and near names.
     """
     defined: dict[tuple[str, str], Latex] = {}
     for source in sources:
@@ -72,21 +72,21 @@ def values_tex(sources: Iterable[Source], edition: Edition) -> str:
 
 
 def printed(use: Use, edition: Edition) -> Latex:
-    """What one use prints.
+    """Text that one use prints.
 
     Raises:
-        UserError: naming the place, when there is nothing to print.
+        UserError: a missing value, with the place of its use.
     """
     try:
         if use.macro == "claimed":
-            return escaped(_named(use.address, edition.claimed, "figure of a claim"))
+            return escaped(_look_up(use.address, edition.claimed, "figure of a claim"))
         if use.macro == "claim":
             ids = {id: id for each in edition.claims for id in (each.claim.id, each.claim.base)}
-            return escaped(_named(use.address, ids, "claim"))
+            return escaped(_look_up(use.address, ids, "claim"))
         if use.macro == "tally":
-            return escaped(_named(use.address, edition.tally, "count of the ledger"))
+            return escaped(_look_up(use.address, edition.tally, "count of the ledger"))
         if use.macro == "edition":
-            return escaped(_named(use.address, edition.facts, "fact about the locked run"))
+            return escaped(_look_up(use.address, edition.facts, "fact about the locked run"))
         return RENDERERS[use.macro](edition.values, use.address)
     except (UserError, ValueError) as problem:
         raise UserError(f"{use.place}: \\{use.macro}{{{use.address}}}: {problem}") from None
@@ -108,7 +108,7 @@ def interval(values: ValueSource, address: str) -> Latex:
 
 
 def interval_name(values: ValueSource, address: str) -> Latex:
-    """What the interval at an address is, such as a jackknife over so many seeds."""
+    """Name of the interval at an address, such as a jackknife over twenty seeds."""
     name = values.scalar(address).interval
     if not name:
         raise UserError("this value does not say what its interval is")
@@ -137,7 +137,7 @@ RENDERERS: dict[str, Callable[[ValueSource, str], Latex]] = {
 }
 
 
-def _named(name: str, known: dict[str, str], what: str) -> str:
+def _look_up(name: str, known: dict[str, str], what: str) -> str:
     if name in known:
         return known[name]
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or list(known)[:3]

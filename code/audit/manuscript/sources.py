@@ -1,4 +1,4 @@
-"""Makes an edition of the paper from values and the runs that they come from."""
+"""Make an edition of the paper from values and the runs behind them."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import astuple, fields
@@ -14,7 +14,7 @@ from seedstability.numerics.abi import NumericABI
 
 
 def locked_edition(folder: Path, profile: str = "paper") -> Edition:
-    """The paper as locked.
+    """Edition of the locked values.
 
     Args:
         folder: `data/locked/<profile>`.
@@ -33,45 +33,47 @@ def edition_of(
     draft: bool = False,
     claims: Iterable[Claim] | None = None,
 ) -> Edition:
-    """The paper on these values.
+    """Edition of any values.
 
     Args:
-        values: locked ones, or a draft's.
-        runs: the run behind each experiment, by its name.
+        values: locked values, or a draft's.
+        runs: the run behind each experiment, by name.
         profile: any other than `paper` is marked on every page.
-        draft: whether nobody has locked these values; marked on every page.
-        claims: the ledger's entries, `data/claims` unless given.
+        draft: whether the values are not locked; marked on every page.
+        claims: entries of the ledger; those of `data/claims` by default.
 
     Raises:
-        UserError: the ledger is damaged, or asks for a value that its experiment has not.
+        UserError: the ledger is damaged, or a claim needs a value that its experiment lacks.
     """
     costs = {name: cost for run in runs.values() for name, cost in run.stages.items()}
     packages = {name: version for run in runs.values() for name, version in run.packages.items()}
     return Edition(
         values=values,
         date=max((run.date for run in runs.values()), default=""),
-        commit=_said({name: run.commit for name, run in runs.items()}),
-        numeric_abi=_said({name: _abi(run.abi) for name, run in runs.items()}),
+        commit=_joined({name: run.commit for name, run in runs.items()}),
+        numeric_abi=_joined({name: _abi(run.abi) for name, run in runs.items()}),
         environment=dict(sorted(packages.items())),
         stages=[StageCost(n, c.seconds, c.megabytes) for n, c in sorted(costs.items())],
-        claims=_judged(values, set(runs), load_claims() if claims is None else claims, costs),
+        claims=_verify_claims(
+            values, set(runs), load_claims() if claims is None else claims, costs
+        ),
         profile=profile,
         draft=draft,
     )
 
 
-def _judged(
+def _verify_claims(
     values: Values, experiments: set[str], claims: Iterable[Claim], costs: Mapping[str, Cost]
 ) -> list[Verified]:
-    """The ledger; a claim whose experiment has no values is listed without a judgement."""
-    judged = []
+    """Verify all claims; a claim whose experiment has no values is not testable."""
+    verified = []
     for claim in claims:
         needed = {address.partition(".")[0] for address in claim.addresses}
         if needed <= experiments:
-            judged += verify(values, None, [claim], costs)
+            verified += verify(values, None, [claim], costs)
         else:
-            judged.append(_without_values(claim, needed - experiments))
-    return judged
+            verified.append(_without_values(claim, needed - experiments))
+    return verified
 
 
 def _without_values(claim: Claim, missing: set[str]) -> Verified:
@@ -88,11 +90,11 @@ def _abi(abi: NumericABI) -> str:
     return "; ".join(f"{n} {value}" for n, value in zip(names, astuple(abi), strict=True))
 
 
-def _said(by_experiment: Mapping[str, str]) -> str:
-    """One thing for all experiments, or each with those that it is said of."""
+def _joined(by_experiment: Mapping[str, str]) -> str:
+    """The common text of all experiments, or each text with its experiments."""
     whose: dict[str, list[str]] = {}
-    for name, said in sorted(by_experiment.items()):
-        whose.setdefault(said, []).append(name)
+    for name, text in sorted(by_experiment.items()):
+        whose.setdefault(text, []).append(name)
     if len(whose) == 1:
         return next(iter(whose))
-    return "; ".join(f"{said} ({', '.join(names)})" for said, names in whose.items())
+    return "; ".join(f"{text} ({', '.join(names)})" for text, names in whose.items())

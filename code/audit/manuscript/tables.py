@@ -1,9 +1,9 @@
-r"""Tables: Jinja2 templates over the same values as the text.
+r"""Render tables: Jinja2 templates over the same values as the text.
 
-Delimiters are `<< … >>` for values, `<% … %>` for loops and `<# … #>` for comments, so that a
+Delimiters are `<< … >>` for values, `<% … %>` for statements and `<# … #>` for comments, so that a
 template still reads as LaTeX. Inside them `result`, `interval`, `interval_name`, `chance` and
-`text` print what stands at an address as the macros of the same names do, `tree(prefix)` gives the
-names below one, `edition` and `claims` are what they say. Plain strings are escaped.
+`text` print the value at an address as the macros do, `tree(prefix)` gives the names below a
+prefix, and `edition` and `claims` are the edition and its claims. Plain strings are escaped.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from audit.manuscript.latex import escaped, number
 from seedstability.errors import UserError
 
 SUFFIX = ".tex.j2"
-# What a reader types to make each again; printed beside it.
+# Command that makes each table again, printed beside it.
 _MODULAR, _CONSISTENCY, _MATCHING = (
     f"invoke experiments --only {name}" for name in ("modular", "consistency", "matching")
 )
@@ -60,15 +60,15 @@ COMMANDS = {
 
 
 def render(template: Path, edition: Edition, name: str = "") -> str:
-    """One table as LaTeX.
+    """Render one table as LaTeX.
 
     Args:
         template: a `.tex.j2` file.
-        edition: the values it is filled from.
-        name: how errors call the file; its path unless given.
+        edition: the values of the table.
+        name: name of the file in errors; its path by default.
 
     Raises:
-        UserError: naming file and line, for an address, a name or a filter that is not there.
+        UserError: a missing address, name or filter, with file and line.
     """
     name = name or str(template)
     try:
@@ -89,7 +89,7 @@ def _environment() -> jinja2.Environment:
         comment_start_string="<#",
         comment_end_string="#>",
         undefined=jinja2.StrictUndefined,
-        finalize=_finalized,
+        finalize=_finalize,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
@@ -100,7 +100,7 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def _finalized(value: Any) -> Any:
+def _finalize(value: Any) -> Any:
     return escaped(value) if isinstance(value, str) else value
 
 
@@ -118,7 +118,7 @@ def _context(edition: Edition) -> Mapping[str, Any]:
 
 
 def _line(problem: BaseException) -> str:
-    """Line of the template in which an exception arose; Jinja2 rewrites tracebacks to say so."""
+    """Line of the template that raised an exception, from the traceback that Jinja2 rewrites."""
     line = "?"
     trace = problem.__traceback__
     while trace is not None:

@@ -1,16 +1,16 @@
-r"""What TeX complained about, with the file and line that each complaint is about."""
+r"""Parse TeX's log: errors and warnings, with the file and line of each."""
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-# What belongs to no file in particular belongs to the one that the others are read from.
+# A message outside any file belongs to the file that includes all others.
 ROOT = "manuscript.tex"
 _OPENED_OR_CLOSED = re.compile(r"\((\./)?([^\s(){}\"]+\.[a-z0-9]+)|([()])")
 _ERROR = re.compile(r"^(?:\./)?([^\s:]+\.[A-Za-z0-9]+):(\d+): (.*)$")
 _OVERFULL = re.compile(r"^(Overfull \\[hv]box \([\d.]+pt too (?:wide|high)\))(.*)$")
 _BOX = re.compile(r"^(Over|Under)full \\[hv]box")
-# A paragraph may begin in a file that it includes, but ends where TeX is reading.
+# A paragraph ends in the file that TeX is reading, but may begin in another.
 _LINES = re.compile(r"at lines? (?:\d+--)?(\d+)")
 _UNDEFINED = re.compile(
     r"^(?:LaTeX|Package natbib) Warning: ((?:Reference|Citation|Label) [`'].*?)\s*"
@@ -25,42 +25,42 @@ _MISSING_CHARACTER = re.compile(r"^Missing character: (There is no .* in font .*
 
 @dataclass(frozen=True)
 class TexMessage:
-    """One thing that is wrong with a typeset page."""
+    """An error or warning of TeX."""
 
     place: str
-    """`file:line`, or the file alone where TeX does not say more."""
+    """`file:line`, or the file alone if TeX gives no line."""
     what: str
-    """In TeX's words."""
+    """The message as TeX words it."""
     stops: bool = False
-    """Whether TeX gave up there, so that later complaints may only follow from it."""
+    """Whether TeX stopped there, so that later messages may only follow from it."""
 
     @property
     def file(self) -> str:
-        """The file alone."""
+        """The file, without the line."""
         return self.place.partition(":")[0]
 
     def __str__(self) -> str:
         return f"{self.place}: {self.what}"
 
 
-def complaints(log: str) -> Iterator[TexMessage]:
-    """Errors, overfull boxes, undefined references and missing characters, in the log's order.
+def tex_messages(log: str) -> Iterator[TexMessage]:
+    """Yield errors, overfull boxes, undefined references and missing characters, in order.
 
-    The log must have been written with `-file-line-error` and lines that TeX does not break.
+    The log must have been written with `-file-line-error` and without wrapped lines.
     """
     files: list[str] = []
     quoting = False
     for line in log.splitlines():
-        complaint = _about(line, files[-1] if files else ROOT)
-        if complaint is not None:
-            yield complaint
-        # Behind a box come the words in it, whose parentheses open and close no file.
+        message = _message_of(line, files[-1] if files else ROOT)
+        if message is not None:
+            yield message
+        # The words of a box follow its message; their parentheses open and close no file.
         quoting = bool(_BOX.match(line)) or (quoting and line.strip() != "")
-        if complaint is None and not quoting:
-            _follow(line, files)
+        if message is None and not quoting:
+            _track_files(line, files)
 
 
-def _about(line: str, file: str) -> TexMessage | None:
+def _message_of(line: str, file: str) -> TexMessage | None:
     if found := _ERROR.match(line):
         return TexMessage(f"{found[1]}:{found[2]}", found[3], stops=True)
     if found := _OVERFULL.match(line):
@@ -78,8 +78,8 @@ def _about(line: str, file: str) -> TexMessage | None:
     return None
 
 
-def _follow(line: str, files: list[str]) -> None:
-    """Keep track of the file being read: TeX writes `(name` when it opens one, `)` after it."""
+def _track_files(line: str, files: list[str]) -> None:
+    """Track the file being read: TeX writes `(name` when it opens one, and `)` after it."""
     for found in _OPENED_OR_CLOSED.finditer(line):
         if found[2]:
             files.append(found[2])

@@ -1,4 +1,4 @@
-"""What the consistency term does at each weight: to the pair it draws together, and to a judge."""
+"""Similarity of pairs, and to independent references, over the weight of the consistency term."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,26 +9,26 @@ from matplotlib.figure import Figure
 from seedstability.report.figures import marks, style
 
 _SUBJECTS = {"leaky": "leaky subject", "clean": "clean subject"}
-_WHO = {
+_TARGETS = {
     "pair": ("the pair", style.SERIES[0]),
     "judge": ("pair and an independent third", style.SERIES[1]),
 }
-# Both gauge levels are nearly the same: side by side neither hides the other.
-_ASIDE = 0.07
+# Both gauge levels are nearly equal; the offset keeps one from hiding the other.
+_OFFSET = 0.07
 
 
 @style.printed
 def draw(data: Mapping[str, Any]) -> Figure:
-    """Signed best cosine of the pair, and of the pair with a third dictionary, over the weight.
+    """Plot the signed max cosine of a pair, and of the pair with a third dictionary, over weights.
 
     Args:
         data: for each of `leaky` and `clean` a mapping with `figure` in it, which holds `arms`,
             their names joined by `, ` as in `w0_01` for a weight of 0.01; `explained_variance`, one
-            value an arm; and for each of `pair` and `judge` a mapping with arrays of one value an
+            value per arm; and for each of `pair` and `judge` a mapping with arrays of one value per
             arm: `value`, the ends `low` and `high` of its interval, and its `gauge` level.
 
     Returns:
-        The figure, as wide as the text: a column a subject, the explained variance below.
+        The figure, as wide as the text: one column per subject, the explained variance below.
     """
     curves = {subject: data[subject]["figure"] for subject in _SUBJECTS}
     weights = sorted({weight for curve in curves.values() for weight in _weights(curve)})
@@ -37,7 +37,7 @@ def draw(data: Mapping[str, Any]) -> Figure:
     for column, (subject, title) in enumerate(_SUBJECTS.items()):
         similarity, variance = grid[:, column]
         curve = curves[subject]
-        # The weights are tried, not measured: equal steps, whatever lies between.
+        # Weights are levels of a factor, so they are spaced evenly.
         places = [weights.index(weight) for weight in _weights(curve)]
         _panel(similarity, places, curve)
         similarity.set_title(title)
@@ -57,13 +57,13 @@ def _weights(curve: Mapping[str, Any]) -> list[float]:
 
 
 def _panel(axes: Axes, places: list[int], curve: Mapping[str, Any]) -> None:
-    for aside, (who, (name, look)) in zip((-_ASIDE, _ASIDE), _WHO.items(), strict=True):
-        beside = [place + aside for place in places]
+    for offset, (target, (name, look)) in zip((-_OFFSET, _OFFSET), _TARGETS.items(), strict=True):
+        shifted = [place + offset for place in places]
         drawn: dict[str, Any] = {"color": look.color, "marker": look.marker}
-        marks.with_interval(axes, beside, curve[who], label=name, linestyle=look.line, **drawn)
+        marks.with_interval(axes, shifted, curve[target], label=name, linestyle=look.line, **drawn)
         axes.plot(
-            beside,
-            curve[who]["gauge"],
+            shifted,
+            curve[target]["gauge"],
             label=f"{name}, gauge-scrambled",
             linestyle=(0, (1, 1.5)),
             linewidth=0.9,

@@ -1,4 +1,4 @@
-"""Similarity along one long training, beside chance levels that move with the dictionaries."""
+"""Similarity over one long training, with chance levels that change with the dictionaries."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +14,7 @@ _LEVELS = ("isotropic", "data", "gauge")
 
 @style.printed
 def draw(data: Mapping[str, Any]) -> Figure:
-    """Best absolute cosine over epochs with three chance levels; explained variance; distance gone.
+    """Plot the max absolute cosine over epochs with three chance levels, and training progress.
 
     Args:
         data: for each of `leaky` and `clean` a mapping with arrays of T values: `epoch`,
@@ -22,8 +22,8 @@ def draw(data: Mapping[str, Any]) -> Figure:
             `value`, its ends `low` and `high`, and the levels `isotropic`, `data` and `gauge`.
 
     Returns:
-        The figure, as wide as the text: a column a subject; below, the explained variance and the
-        mean cosine of each latent with its own start.
+        The figure, as wide as the text: one column per subject; below, the explained variance and
+        the mean cosine to initialization.
     """
     figure = style.page_figure(height=0.6)
     grid = figure.subplots(2, 2, height_ratios=(3, 1), sharex="col", sharey="row")

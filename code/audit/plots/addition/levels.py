@@ -1,4 +1,4 @@
-"""Four arms, each beside its four chance levels: does training reach what luck reaches?"""
+"""Similarity of four arms, each with its four chance levels."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,16 +14,16 @@ SUBJECTS = {"leaky": "leaky subject", "clean": "clean subject"}
 
 @style.printed
 def draw(data: Mapping[str, Any]) -> Figure:
-    """Mean best absolute cosine of trained dictionaries, and how far each chance level is from it.
+    """Plot the mean max absolute cosine of trained dictionaries, and its distance from chance.
 
     Args:
         data: `arms`, the names of the four arms joined by `, `, each an architecture and a subject
-            joined by `_`; and arrays of one value an arm: `value` with the ends of its interval,
+            joined by `_`; and arrays of one value per arm: `value` with the ends of its interval,
             `low` and `high`, and the chance levels of `marks.LEVELS`.
 
     Returns:
-        The figure, as wide as the text: one panel an arm, one row a level. A stem leads from the
-        trained value to each level, to the right where chance does better.
+        The figure, as wide as the text: one panel per arm, one row per level. A stem leads from the
+        trained value to each level, to the right where chance is higher.
     """
     arms = data["arms"].split(", ")
     figure = style.page_figure(height=0.5)
@@ -72,7 +72,7 @@ def _print(axes: Axes, x: float, row: int, right: bool, far: int = 7, **look: An
 
 
 def _limits(axes: Axes, data: Mapping[str, Any]) -> None:
-    """Room for the printed numbers on both sides; the first row, what was trained, on top."""
+    """Leave room for the printed numbers on both sides, and put the trained row on top."""
     every = [float(x) for name in ("value", *marks.LEVELS) for x in data[name]]
     room = 0.25 * (max(every) - min(every)) + 0.01
     axes.set_xlim(min(every) - room, max(every) + room)

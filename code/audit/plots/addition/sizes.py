@@ -1,4 +1,4 @@
-"""Similarity over the number of latents, beside the chance levels that grow with it."""
+"""Similarity over the number of latents, with chance levels that grow with it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +13,7 @@ _STATISTICS = {"max_abs_cosine": "best absolute cosine", "matched_mean": "one-to
 
 @style.printed
 def draw(data: Mapping[str, Any]) -> Figure:
-    """Two similarities of trained dictionaries over their size, and the explained variance.
+    """Plot two similarities of trained dictionaries over their size, and the explained variance.
 
     Args:
         data: `size`, an array of N numbers of latents; for each of `max_abs_cosine` and
@@ -21,7 +21,7 @@ def draw(data: Mapping[str, Any]) -> Figure:
             of its interval, and the chance levels of `marks.LEVELS`; and `explained_variance`.
 
     Returns:
-        The figure, as wide as the text: a panel a statistic, the explained variance below.
+        The figure, as wide as the text: one panel per statistic, the explained variance below.
     """
     figure = style.page_figure(height=0.6)
     grid = figure.subplots(2, 2, height_ratios=(3, 1), sharey="row")

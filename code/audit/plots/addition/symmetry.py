@@ -1,4 +1,4 @@
-"""How alike two dictionaries are, by how much of a symmetry is granted."""
+"""Similarity of activation maps, by the transformations that the comparison allows."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,21 +21,21 @@ WAYS = (
     "a shift for each",
     "shift and multiplication",
 )
-"""What is granted, in the order of the arrays."""
-_APART = 0.2
+"""Transformations allowed, in the order of the arrays."""
+_OFFSET = 0.2
 _PHASE = style.SERIES[3]
 
 
 @style.printed
 def draw(data: Mapping[str, Any]) -> Figure:
-    """Mean best correlation of activation maps, beside what nulls reach with the same search.
+    """Plot the mean best correlation of activation maps, with null levels of the same search.
 
     Args:
         data: for each of `topk`, `relu` and `literature` arrays over `WAYS`: `value`, the ends
             `low` and `high` of its interval, and the levels `gauge` and `phase`.
 
     Returns:
-        The figure, as wide as the text: a panel an architecture, a row a way.
+        The figure, as wide as the text: one panel per architecture, one row per way.
     """
     figure = style.page_figure(height=0.42)
     panels = figure.subplots(1, 3, sharex=True, sharey=True)
@@ -58,13 +58,19 @@ def _panel(axes: Axes, arm: Mapping[str, Any]) -> None:
     reach = [(value - arm["low"]).clip(min=0), (arm["high"] - value).clip(min=0)]
     trained = marks.trained_style() | {"linestyle": "none"}
     axes.errorbar(
-        value, rows - _APART, xerr=reach, label="another seed", elinewidth=0.9, capsize=2, **trained
+        value,
+        rows - _OFFSET,
+        xerr=reach,
+        label="another seed",
+        elinewidth=0.9,
+        capsize=2,
+        **trained,
     )
     gauge = marks.level_style("gauge") | {"linestyle": "none"}
     axes.plot(arm["gauge"], rows, label=marks.LEVELS["gauge"], **gauge)
     axes.plot(
         arm["phase"],
-        rows + _APART,
+        rows + _OFFSET,
         label="phase-scrambled",
         color=_PHASE.color,
         marker=_PHASE.marker,

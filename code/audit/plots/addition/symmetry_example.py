@@ -1,4 +1,4 @@
-"""One latent's activation map, its best partner as it is, and its best partner after a shift."""
+"""One latent's activation map, its best partner without a shift, and after a shift."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,14 +10,14 @@ from seedstability.report.figures import style
 
 @style.printed
 def draw(data: Mapping[str, Any]) -> Figure:
-    """Three maps over the two summands, in greys.
+    """Plot three maps over the two summands, in grays.
 
     Args:
         data: `latent`, `plain` and `shifted`, square arrays over a and b, mean zero and at most one
             in size; `plain_correlation` and `shifted_correlation`, of the whole maps.
 
     Returns:
-        The figure, as wide as the text, with one scale of greys for all.
+        The figure, as wide as the text, with one gray scale for all maps.
     """
     figure = style.page_figure(height=0.36)
     panels = figure.subplots(1, 3, sharex=True, sharey=True)
@@ -27,7 +27,7 @@ def draw(data: Mapping[str, Any]) -> Figure:
         "shifted": f"best after a shift: {data['shifted_correlation']:.2f}",
     }
     for axes, (name, title) in zip(panels, titles.items(), strict=True):
-        # b runs upwards, as in any diagram.
+        # The b axis points up.
         image = axes.imshow(
             data[name].T, cmap="Greys", vmin=0.0, vmax=1.0, origin="lower", interpolation="nearest"
         )

@@ -1,4 +1,4 @@
-"""The first report's similarity along its training: the creep, and the chance levels around it."""
+"""The first report's similarity over training, with chance levels."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +12,7 @@ from seedstability.report.figures import marks, style
 
 @style.printed
 def draw(data: Mapping[str, Any]) -> Figure:
-    """Signed best cosine of a pair over epochs, from before the first step.
+    """Plot the signed max cosine of a pair over epochs, from initialization on.
 
     Args:
         data: `report` with arrays of T values: `epoch`, from 0; `trace`, the mean over pairs, and
@@ -21,8 +21,8 @@ def draw(data: Mapping[str, Any]) -> Figure:
             `max_cosine`, as the report prints them.
 
     Returns:
-        The figure, as wide as the text. The level of the data lies far above the trace, in a strip
-        of its own.
+        The figure, as wide as the text. The level of the data lies far above the trace, and has a
+        panel of its own.
     """
     ours, theirs = data["report"], data["reported_trace"]
     levels = ours["max_cosine"]
@@ -54,7 +54,7 @@ def draw(data: Mapping[str, Any]) -> Figure:
     ends = epochs[[0, -1]]
     for panel, level in ((axes, "isotropic"), (above, "data")):
         panel.plot(ends, [levels[level]] * 2, label=marks.LEVELS[level], **marks.level_style(level))
-    # This level depends on the dictionaries themselves and was drawn at the end only.
+    # The gauge level depends on the dictionaries and was drawn at the end only.
     gauge = marks.level_style("gauge") | {"linestyle": "none"}
     axes.plot(ends[1:], levels["gauge"], label="gauge-scrambled, at the end", zorder=4, **gauge)
     axes.set(xlabel="epochs", ylabel="signed best cosine")
@@ -65,7 +65,7 @@ def draw(data: Mapping[str, Any]) -> Figure:
 
 
 def _break(above: Axes, below: Axes, height: float) -> None:
-    """Mark that the two panels' axes do not join."""
+    """Mark the break between the axes of the two panels."""
     above.set(ylim=(height - 0.01, height + 0.01), yticks=[height], yticklabels=[f"{height:.3f}"])
     above.spines["bottom"].set_visible(False)
     above.tick_params(axis="x", length=0)

@@ -1,4 +1,4 @@
-"""The closed-form chance level over the number of latents, with drawn dictionaries on it."""
+"""The closed-form chance level over the number of latents, with drawn dictionaries."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +13,7 @@ _TITLES = {"max_cosine": "signed", "max_abs_cosine": "absolute"}
 
 @style.printed
 def draw(data: Mapping[str, Any]) -> Figure:
-    """Mean best cosine of unrelated dictionaries, closed form (lines) and drawn (marks).
+    """Plot the mean max cosine of unrelated dictionaries, closed form (lines) and drawn (marks).
 
     Args:
         data: `sizes`, an array of N numbers of latents, and for each of `max_cosine` and
@@ -21,7 +21,7 @@ def draw(data: Mapping[str, Any]) -> Figure:
             `drawn` and `drawn_sd`, each of N values.
 
     Returns:
-        The figure, as wide as the text: one panel a statistic, one line a width.
+        The figure, as wide as the text: one panel per statistic, one line per width.
     """
     figure = style.page_figure(height=0.42)
     panels = figure.subplots(1, 2, sharey=True)
@@ -30,7 +30,7 @@ def draw(data: Mapping[str, Any]) -> Figure:
         axes.set_title(f"{title} best cosine")
         axes.set_xlabel("latents $n$")
     panels[0].set_ylabel("chance level")
-    # Both panels share this axis, so its limit waits until both are drawn.
+    # Both panels share this axis, so its limit is set after both are drawn.
     panels[0].set_ylim(bottom=0)
     return figure
 

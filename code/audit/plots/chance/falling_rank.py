@@ -1,4 +1,4 @@
-"""Chance levels when the data fill only part of the space."""
+"""Chance levels for data of low rank."""
 
 from collections.abc import Mapping
 from math import log2
@@ -18,7 +18,7 @@ _LEVELS = {
 
 @style.printed
 def draw(data: Mapping[str, Any]) -> Figure:
-    """Signed best cosine of unrelated dictionaries, and their p-hat, over the data's rank.
+    """Plot the signed max cosine of unrelated dictionaries, and their p-hat, over the data's rank.
 
     Args:
         data: arrays of R values each: `rank`; the chance levels of `max_cosine` named
@@ -38,7 +38,7 @@ def draw(data: Mapping[str, Any]) -> Figure:
             color=look.color,
             linestyle=look.line,
             marker=look.marker,
-            # Two levels nearly coincide: the first is drawn so that the second fits inside.
+            # Two levels nearly coincide, so the second one's marks fit inside those of the first.
             markersize=8 if index == 0 else None,
             markerfacecolor="white" if index == 0 else look.color,
             label=label,

@@ -1,4 +1,4 @@
-"""The reports' headline figures against what luck alone gives: reported value over chance."""
+"""The reports' headline figures over the chance levels of their statistics."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,13 +14,13 @@ from seedstability.report.figures import style
 
 @style.printed
 def draw(data: Mapping[str, Any]) -> Figure:
-    """Reported similarity (y) over the chance level of the same statistic at the same sizes (x).
+    """Plot reported similarity (y) over the chance level of the same statistic and sizes (x).
 
     Args:
-        data: every branch of it is one point, a mapping with `reported` and `chance` (numbers),
-            `report` (who printed it; decides the mark) and `what` (its label), and `chance_is`,
-            which is `upper bound` where the chance level is only bounded from above; such a
-            point is drawn hollow. Leaves beside the branches are not used.
+        data: each branch is one point, a mapping with `reported` and `chance` (numbers), `report`
+            (decides the mark), `what` (the label) and `chance_is`, which is `upper bound` where the
+            chance level is only bounded from above; such a point is drawn hollow. Leaves beside the
+            branches are not used.
 
     Returns:
         The figure, as wide as the text.
@@ -49,7 +49,7 @@ def _scatter(axes: Axes, points: list, index: int, report: str) -> None:
     look = style.series(index)
     axes.plot([], [], look.marker, color=look.color, label=report)
     for point in points:
-        # What stands above the diagonal is all that training can claim.
+        # Only the part above the diagonal can be due to training.
         above = (point["chance"], point["reported"])
         axes.vlines(point["chance"], *above, color=look.color, linewidth=0.6, alpha=0.5)
         axes.plot(

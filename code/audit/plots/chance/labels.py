@@ -1,4 +1,4 @@
-"""Puts a label beside each point so that no two things lie on each other."""
+"""Place labels of points without overlap."""
 
 from collections.abc import Iterator, Sequence
 from itertools import product
@@ -14,11 +14,11 @@ from matplotlib.transforms import Bbox
 Segment = tuple[tuple[float, float], tuple[float, float]]
 
 _DISTANCES = (6.0, 12.0, 20.0, 30.0, 42.0, 56.0)
-# Beside a point first, as readers expect it; straight above or below it last.
+# A label beside its point is preferred, as readers expect it; above or below comes last.
 _ANGLES = np.deg2rad((0, 180, 30, -30, 150, 210, 60, -60, 120, 240, 90, 270))
-# A label on another label cannot be read; on a thin line it can, so any line is better than that.
+# A label over another label is unreadable, and over a thin line it is not.
 _COST_OF_COVERING, _COST_OF_CROSSING = 1000.0, 8.0
-_POINTS_FROM_WHICH_A_LINE_LEADS_BACK = 15.0
+_LEADER_LINE_FROM = 15.0
 
 
 def label_points(
@@ -29,18 +29,17 @@ def label_points(
     avoid: Sequence[Artist] = (),
     lines: Sequence[Segment] = (),
 ) -> None:
-    """Label points one after the other, each at the nearest place that is still free.
+    """Label points greedily, each at the nearest free place.
 
-    Limits and sizes of the axes must be final. A label that had to move away from its point gets
-    a thin line to it.
+    Limits and sizes of the axes must be final. A label far from its point gets a leader line.
 
     Args:
-        axes: where the points are drawn.
-        x: their positions in data units.
-        y: likewise.
-        texts: one label a point.
-        avoid: what else must stay free, such as the legend.
-        lines: drawn lines, by their ends in data units, that labels had better not cross.
+        axes: the axes of the points.
+        x: x coordinates in data units.
+        y: y coordinates in data units.
+        texts: one label per point.
+        avoid: artists that must not be covered, such as the legend.
+        lines: drawn lines, by their ends in data units, that labels should not cross.
     """
     figure = axes.get_figure(root=True)
     assert figure is not None
@@ -67,7 +66,7 @@ def label_points(
         )
         taken.append(_box(label, place, renderer))
         assert label.arrow_patch is not None
-        label.arrow_patch.set_visible(place[0] > _POINTS_FROM_WHICH_A_LINE_LEADS_BACK)
+        label.arrow_patch.set_visible(place[0] > _LEADER_LINE_FROM)
 
 
 def _cost(box: Bbox, frame: Bbox, taken: list[Bbox], crossed: list[Any]) -> float:
@@ -78,14 +77,14 @@ def _cost(box: Bbox, frame: Bbox, taken: list[Bbox], crossed: list[Any]) -> floa
 
 
 def _box(label: Annotation, place: tuple[float, int], renderer: Any) -> Bbox:
-    """Move a label to a place and say what it covers there."""
+    """Move a label to a place, and return the box that it covers."""
     distance, angle = place[0], _ANGLES[place[1]]
     right, up = np.cos(angle), np.sin(angle)
     label.set_horizontalalignment(_side(right, "left", "center", "right"))
     label.set_verticalalignment("center" if abs(up) < 0.9 else _side(up, "bottom", "", "top"))
     label.set_position((distance * right, distance * up))
     label.update_positions(renderer)
-    # The annotation's own extent would take in the line to the point.
+    # The annotation's own extent would include the leader line.
     return Text.get_window_extent(label, renderer).padded(1.5)
 
 
@@ -95,6 +94,6 @@ def _side(direction: float, positive: str, none: str, negative: str) -> Any:
 
 def _dots(axes: Axes, line: Segment) -> Iterator[Any]:
     start, end = axes.transData.transform(line)
-    # Closer together than a line of type is high.
+    # The dots are closer than the height of a line of type.
     count = int(np.hypot(*(end - start)) / 4.0) + 2
     yield from np.linspace(start, end, count)

@@ -1,4 +1,4 @@
-"""What the assignment takes in time and memory over the number of latents, beside SciPy's."""
+"""Time and memory of the assignment over the number of latents, ours and SciPy's."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,15 +16,15 @@ _REPORTED = style.SERIES[6]
 
 @style.printed
 def draw(data: Mapping[str, Any]) -> Figure:
-    """Wall time and peak memory of two solvers on three kinds of dictionaries.
+    """Plot wall time and peak memory of two solvers on three kinds of dictionaries.
 
     Args:
         data: `measured`, which holds for each of `ours` and `scipy` a mapping from kind to a
-            mapping with arrays of one value a size: `latents`, `seconds` and `peak_gb`; and
-            `reported`, what a report prints for SciPy: `latents`, `seconds`, `peak_gb`.
+            mapping with arrays of one value per size: `latents`, `seconds` and `peak_gb`; and
+            `reported`, a report's figures for SciPy: `latents`, `seconds`, `peak_gb`.
 
     Returns:
-        The figure, as wide as the text: a panel each for time and memory, all axes logarithmic.
+        The figure, as wide as the text: one panel for time, one for memory, all axes logarithmic.
     """
     figure = style.page_figure(height=0.5)
     panels = figure.subplots(1, 2)
@@ -36,7 +36,7 @@ def draw(data: Mapping[str, Any]) -> Figure:
         _reported(axes, data["reported"], quantity)
         axes.set_title(title)
         axes.set_xlabel("latents $n$")
-        # Every other size from the largest down: names of all would touch.
+        # Every other size from the largest down, since tick labels of all would touch.
         style.sizes_axis(axes, data["measured"]["ours"]["random"]["latents"][::-2])
         axes.set_yscale("log")
         axes.yaxis.set_minor_locator(NullLocator())

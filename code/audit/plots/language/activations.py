@@ -1,4 +1,4 @@
-"""Whether latents that look alike fire alike, and whether removing them does the same."""
+"""Correlation of activations, and similarity of ablation effects, over decoder cosine."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,16 +10,16 @@ from seedstability.report.figures import marks, style
 
 _PARTNER = "partner in another seed"
 _GAUGE = marks.LEVELS["gauge"]
-_OTHERS = {"shuffled": "other contexts", "other": "other latent, same places"}
-_LOOKS = {"shuffled": style.SERIES[2], "other": style.SERIES[3]}
+_OTHER_LABELS = {"shuffled": "other contexts", "other": "other latent, same places"}
+_OTHER_SERIES = {"shuffled": style.SERIES[2], "other": style.SERIES[3]}
 
 
 @style.printed
 def draw(data: Mapping[str, Any]) -> Figure:
-    """Likeness of activations and of ablations over decoder cosine, beside chance.
+    """Plot similarity of activations and of ablations over decoder cosine, with chance levels.
 
     Args:
-        data: `correlation` with a `curve` over N bins of cosine: arrays `cosine` (their middles),
+        data: `correlation` with a `curve` over N bins of cosine: arrays `cosine` (their midpoints),
             `value`, the ends `low` and `high` of its interval, the chance levels `gauge` and
             `shuffled`, and `share`, the percentage of latents in each bin; and `ablation` with a
             `curve` of the same arrays over strata, `other` in the place of `shuffled` and no
@@ -31,21 +31,21 @@ def draw(data: Mapping[str, Any]) -> Figure:
     """
     figure = style.page_figure(height=0.6)
     grid = figure.subplots(2, 2, height_ratios=(3, 1), sharex=True, sharey="row")
-    (fires, moves), (shares, legend) = grid
+    (correlations, effects), (shares, legend) = grid
     curves = data["correlation"]["curve"], data["ablation"]["curve"]
-    _panel(fires, curves[0], "shuffled")
-    _panel(moves, curves[1], "other")
-    fires.set_title("correlation of activations")
-    moves.set_title("correlation of effects on the next token")
-    fires.set_ylabel("correlation")
+    _panel(correlations, curves[0], "shuffled")
+    _panel(effects, curves[1], "other")
+    correlations.set_title("correlation of activations")
+    effects.set_title("correlation of effects on the next token")
+    correlations.set_ylabel("correlation")
     width = 0.8 * (curves[0]["cosine"][1] - curves[0]["cosine"][0])
     shares.bar(curves[0]["cosine"], curves[0]["share"], width, color="0.6")
     shares.set_ylabel("latents (%)")
     shares.set_xlabel("cosine of decoder rows")
-    # The strip's other half holds the legend, so the right panel names its own axis.
-    moves.tick_params(labelbottom=True)
-    moves.set_xlabel("cosine of decoder rows")
-    handles, labels = marks.legend_entries(fires, moves)
+    # The lower right panel holds the legend, so the upper one labels its own axis.
+    effects.tick_params(labelbottom=True)
+    effects.set_xlabel("cosine of decoder rows")
+    handles, labels = marks.legend_entries(correlations, effects)
     once = dict(zip(labels, handles, strict=True))
     legend.axis("off")
     legend.legend(once.values(), once.keys(), loc="lower center")
@@ -57,11 +57,11 @@ def _panel(axes: Axes, curve: Mapping[str, Any], other: str) -> None:
     axes.axhline(0.0, color=style.CHANCE_COLOR, linewidth=0.6)
     marks.with_interval(axes, x, curve, label=_PARTNER, **marks.trained_style())
     axes.plot(x, curve["gauge"], label=_GAUGE, **marks.level_style("gauge"))
-    look = _LOOKS[other]
+    look = _OTHER_SERIES[other]
     axes.plot(
         x,
         curve[other],
-        label=_OTHERS[other],
+        label=_OTHER_LABELS[other],
         color=look.color,
         marker=look.marker,
         linestyle=look.line,

@@ -1,4 +1,4 @@
-"""What two seeds share over the number of latents, as the fifth report counts it."""
+"""Shares of latents that two seeds share, over sizes, as the fifth report counts them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,32 +17,32 @@ _COUNTS = {
 
 @style.printed
 def draw(data: Mapping[str, Any]) -> Figure:
-    """Shares of latents and the mean matched cosine over sizes, beside the gauge level.
+    """Plot shares of latents and the mean matched cosine over sizes, with the gauge level.
 
     Args:
         data: `size`, an array of N numbers of latents; for each of `agreeing`, `shared`,
             `shared_decoder_only` (percent) and `matched_mean` a mapping with arrays of N values:
-            `value`, the ends `low` and `high` of its interval, `gauge`, and `live`, of latents that
-            fire alone; `explained_variance`, and `dead_fraction` in percent.
+            `value`, the ends `low` and `high` of its interval, `gauge`, and `live`, over live
+            latents alone; `explained_variance`, and `dead_fraction` in percent.
 
     Returns:
-        The figure, as wide as the text: shares, cosine, and what the dictionaries are worth.
+        The figure, as wide as the text: shares, cosine, explained variance, and dead latents.
     """
     figure = style.page_figure(height=0.62)
     grid = figure.subplots(2, 2, height_ratios=(3, 1), sharex="col")
     sizes = data["size"]
     _shares(grid[0, 0], sizes, data)
     _cosine(grid[0, 1], sizes, data["matched_mean"])
-    worth = grid[1, 0]
-    marks.explained_variance(worth, sizes, data["explained_variance"])
-    worth.set_ylabel("explained\nvariance")
+    variance = grid[1, 0]
+    marks.explained_variance(variance, sizes, data["explained_variance"])
+    variance.set_ylabel("explained\nvariance")
     _dead(grid[1, 1], sizes, data["dead_fraction"])
     for axes in grid.flat:
         style.sizes_axis(axes, sizes)
     for axes in grid[1]:
         axes.set_xlabel("latents $n$")
     grid[0, 0].legend(*marks.legend_entries(grid[0, 0]), loc="upper right")
-    # Below the lowest curve, which lies far from zero.
+    # The lowest curve lies far above zero, so the legend fits below it.
     grid[0, 1].legend(*marks.legend_entries(grid[0, 1]), loc="lower left")
     return figure
 

@@ -1,4 +1,4 @@
-"""Alignment and sharing over how often a latent fires, after a long and a short training."""
+"""Alignment and sharing over firing rate, after a long and a short training."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,10 +14,10 @@ _ARMS = {"long": "long training", "short": "short training"}
 
 @style.printed
 def draw(data: Mapping[str, Any]) -> Figure:
-    """Classes of latents of equal size by firing frequency: what comes back, and what is shared.
+    """Plot alignment and sharing of latents in classes of equal size by firing rate.
 
     Args:
-        data: for each of `long` and `short` a mapping `curve` with arrays of one value a class:
+        data: for each of `long` and `short` a mapping `curve` with arrays of one value per class:
             geometric mean `frequency`, `median` alignment with its quartiles `low` and `high`,
             and `shared`, the percentage of latents shared with another seed.
 
@@ -45,7 +45,7 @@ def draw(data: Mapping[str, Any]) -> Figure:
 
 def _frequencies(axes: Axes) -> None:
     axes.set_xscale("log")
-    # A decade and a half: what matplotlib would name by itself touches.
+    # Half a decade apart, since matplotlib's own tick labels touch.
     axes.xaxis.set_major_locator(FixedLocator([1e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{share:g}"))
     axes.xaxis.set_minor_locator(NullLocator())

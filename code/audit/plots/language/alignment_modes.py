@@ -1,4 +1,4 @@
-"""How matched cosines are distributed at each size: one mode or two, and by chance."""
+"""Distribution of matched cosines at each size, with its chance level and a fitted mixture."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,15 +12,15 @@ _PLACES = ("smallest", "small", "large", "largest")
 
 @style.printed
 def draw(data: Mapping[str, Any]) -> Figure:
-    """Matched cosines of decoders, latents that fire, with the mixture that was fitted to them.
+    """Plot matched decoder cosines of live latents with the mixture fitted to them.
 
     Args:
         data: `histogram`, which holds for each of `smallest`, `small`, `large` and `largest` a
-            mapping with `edges` (B + 1 values) and the shares of latents in percent a bin (B
+            mapping with `edges` (B + 1 values) and the shares of latents in percent per bin (B
             values) of `trained`, `gauge` and the fitted `mixture`.
 
     Returns:
-        The figure, as wide as the text: a panel a size.
+        The figure, as wide as the text: one panel per size.
     """
     figure = style.page_figure(height=0.52)
     panels = figure.subplots(2, 2, sharex=True, sharey=True)

@@ -1,4 +1,4 @@
-"""Do the latents that come back within one kind of text come back in the other?"""
+"""Recurrence of latents across two domains over their recurrence within one."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,15 +12,15 @@ _KINDS = {"code": ("code", "prose"), "prose": ("prose", "code")}
 
 @style.printed
 def draw(data: Mapping[str, Any]) -> Figure:
-    """Best cosine in the other kind of text over best cosine within one's own.
+    """Plot the best cosine in the other domain over the best cosine within the same domain.
 
     Args:
-        data: for each of `code` and `prose` a mapping `figure` with arrays of one value a class
-            of latents: mean `within`; `median` in the other kind, its quartiles `low` and `high`;
+        data: for each of `code` and `prose` a mapping `figure` with arrays of one value per class
+            of latents: mean `within`; `median` in the other domain, its quartiles `low` and `high`;
             and `gauge`, the median after a scramble.
 
     Returns:
-        The figure, as wide as the text: a panel a kind, with the line on which both are equal.
+        The figure, as wide as the text: one panel per domain, with the line of equality.
     """
     figure = style.page_figure(height=0.46)
     panels = figure.subplots(1, 2, sharex=True, sharey=True)

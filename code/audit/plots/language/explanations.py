@@ -1,4 +1,4 @@
-"""Detection scores of rules: how they are distributed, over alignment, and over firing rate."""
+"""Detection scores of rules: their distribution, over alignment, and over firing rate."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,19 +10,19 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 
 from seedstability.report.figures import marks, style
 
-_LOOKS = {
+_SERIES = {
     "strong": ("latents, strongest windows", style.SERIES[1], True),
     "strong_random": ("random, strongest windows", style.SERIES[4], False),
     "score": ("latents, any active window", style.SERIES[0], True),
     "random": ("random directions, any", style.SERIES[6], False),
     "swapped": ("another latent's rule", style.SERIES[2], False),
 }
-_BLIND = 0.5
+_CHANCE_SCORE = 0.5
 
 
 @style.printed
 def draw(data: Mapping[str, Any]) -> Figure:
-    """Scores of latents, of random directions and of other latents' rules.
+    """Plot detection scores of latents, of random directions and of other latents' rules.
 
     Args:
         data: `share`, with `edges` of B + 1 scores, and under `score`, `random` and `swapped` a
@@ -44,9 +44,9 @@ def draw(data: Mapping[str, Any]) -> Figure:
     rate.xaxis.set_minor_locator(NullLocator())
     top = max(axes.get_ylim()[1] for axes in (alignment, rate))
     for axes in (alignment, rate):
-        axes.set_ylim(_BLIND - 0.02, top)
+        axes.set_ylim(_CHANCE_SCORE - 0.02, top)
         axes.set_ylabel("detection score")
-    figure.legend(*_entries(shares, rate), loc="outside upper left", ncols=3)
+    figure.legend(*_legend_entries(shares, rate), loc="outside upper left", ncols=3)
     return figure
 
 
@@ -54,21 +54,21 @@ def _distribution(axes: Axes, data: Mapping[str, Any]) -> None:
     edges = np.asarray(data["edges"])
     middles = (edges[1:] + edges[:-1]) / 2
     for name in ("score", "random", "swapped"):
-        axes.plot(middles, 100 * np.asarray(data[name]["value"]), **_look(name))
+        axes.plot(middles, 100 * np.asarray(data[name]["value"]), **_series_style(name))
     axes.set_xlabel("detection score")
     axes.set_ylabel("latents (%)")
     marks.start_at_zero(axes)
 
 
 def _scores(axes: Axes, x: Any, data: Mapping[str, Any]) -> None:
-    for name in _LOOKS:
+    for name in _SERIES:
         if name in data:
-            marks.with_interval(axes, x, data[name], **_look(name))
-    axes.axhline(_BLIND, color=style.CHANCE_COLOR, linewidth=0.7, zorder=0)
+            marks.with_interval(axes, x, data[name], **_series_style(name))
+    axes.axhline(_CHANCE_SCORE, color=style.CHANCE_COLOR, linewidth=0.7, zorder=0)
 
 
-def _look(name: str) -> dict[str, Any]:
-    label, look, filled = _LOOKS[name]
+def _series_style(name: str) -> dict[str, Any]:
+    label, look, filled = _SERIES[name]
     return {
         "label": label,
         "color": look.color,
@@ -78,11 +78,11 @@ def _look(name: str) -> dict[str, Any]:
     }
 
 
-def _entries(*panels: Axes) -> tuple[list[Any], list[str]]:
-    """One entry for each series, in their order, whichever panel it is drawn in."""
+def _legend_entries(*panels: Axes) -> tuple[list[Any], list[str]]:
+    """One legend entry per series, in order, from the panels that draw it."""
     found: dict[str, Any] = {}
     for axes in panels:
         handles, labels = axes.get_legend_handles_labels()
         found |= dict(zip(labels, handles, strict=True))
-    labels = [label for label, *_ in _LOOKS.values()]
+    labels = [label for label, *_ in _SERIES.values()]
     return [found[label] for label in labels], labels

@@ -1,4 +1,4 @@
-"""What each intervention does to stability: between the seeds themselves, and seen from outside."""
+"""Stability under each intervention: between seeds, and to independent references."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +18,7 @@ _ASIDE = 0.17
 
 @style.printed
 def draw(data: Mapping[str, Any]) -> Figure:
-    """κ between seeds beside κ with independent references, one row an intervention; and the truth.
+    """Plot κ between seeds, κ to independent references, and similarity to the planted truth.
 
     Args:
         data: in `figure` the names of R rows joined by `, ` at `names.quoted`, what the seeds of
@@ -27,8 +27,8 @@ def draw(data: Mapping[str, Any]) -> Figure:
             of `value`, `low` and `high`.
 
     Returns:
-        The figure, as wide as the text. Rows whose seeds share information are shaded and say what;
-        dotted lines carry the plain row's values down the page.
+        The figure, as wide as the text: one row per intervention. Rows whose seeds share
+        information are shaded and labeled; dotted lines show the plain row's values.
     """
     figure_data = data["figure"]
     names = figure_data["names"]["quoted"].split(", ")
@@ -82,7 +82,7 @@ def _dots(
     axes: Axes, places: Any, column: Mapping[str, Any], look: style.Series, label: str, plain: int
 ) -> None:
     value, low, high = (np.asarray(column[part]) for part in ("value", "low", "high"))
-    # Rounding each by itself can put an end of a tiny interval on the wrong side.
+    # Separate rounding can put an end of a tiny interval on the wrong side of its value.
     axes.errorbar(
         value,
         places,

@@ -1,4 +1,4 @@
-"""What more seeds find: unshared and unanimous latents over the number of other seeds."""
+"""Unshared and unanimous latents over the number of other seeds."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +16,7 @@ _REPORT = style.SERIES[6]
 
 @style.printed
 def draw(data: Mapping[str, Any]) -> Figure:
-    """Unshared latents with what three seeds foretell; stable latents; the votes and their law.
+    """Plot unshared latents with their prediction, stable latents, and recurrence with its law.
 
     Args:
         data: `votes` with `others` (M values) and, for each of `found_live`, `shared` and
@@ -30,7 +30,7 @@ def draw(data: Mapping[str, Any]) -> Figure:
     """
     figure = style.page_figure(height=0.5)
     unshared, unanimous, histogram = figure.subplots(1, 3)
-    votes, others = data["votes"], data["votes"]["others"]
+    recurrence, others = data["votes"], data["votes"]["others"]
     for kind, (name, index) in _KINDS.items():
         look = style.series(index)
         drawn = {"color": look.color, "marker": look.marker, "markersize": 3.5}
@@ -45,11 +45,11 @@ def draw(data: Mapping[str, Any]) -> Figure:
             linestyle=(0, (2, 1.5)),
             label=f"{name}: foretold",
         )
-        unshared.plot(others, votes[kind]["unshared"], label=name, linestyle="none", **drawn)
-        unanimous.plot(others, votes[kind]["unanimous"], linestyle=look.line, **drawn)
-        unanimous.axhline(votes[kind]["stable"], color=look.color, linestyle=(0, (1, 1)))
-    _chance(unshared, others, votes["gauge_live"]["unshared"], "live, found by chance")
-    _chance(unanimous, others, votes["gauge_live"]["unanimous"], "")
+        unshared.plot(others, recurrence[kind]["unshared"], label=name, linestyle="none", **drawn)
+        unanimous.plot(others, recurrence[kind]["unanimous"], linestyle=look.line, **drawn)
+        unanimous.axhline(recurrence[kind]["stable"], color=look.color, linestyle=(0, (1, 1)))
+    _chance(unshared, others, recurrence["gauge_live"]["unshared"], "live, found by chance")
+    _chance(unanimous, others, recurrence["gauge_live"]["unanimous"], "")
     unshared.plot(
         others[: len(data["report"]["curve"])],
         data["report"]["curve"][: len(others)],
@@ -57,7 +57,7 @@ def draw(data: Mapping[str, Any]) -> Figure:
         linestyle=_REPORT.line,
         label="fifth report",
     )
-    _histogram(histogram, votes["found_live"])
+    _histogram(histogram, recurrence["found_live"])
     for axes, title in ((unshared, "in no other seed"), (unanimous, "in all other seeds")):
         axes.set_title(title)
         axes.set_xlabel("other seeds")
@@ -74,12 +74,12 @@ def _chance(axes: Axes, others: Any, values: Any, label: str) -> None:
     axes.plot(others, values, label=label or None, markersize=3.5, **look)
 
 
-def _histogram(axes: Axes, votes: Mapping[str, Any]) -> None:
-    bins = np.arange(len(votes["histogram"]))
+def _histogram(axes: Axes, recurrence: Mapping[str, Any]) -> None:
+    bins = np.arange(len(recurrence["histogram"]))
     look = style.series(0)
-    axes.bar(bins, votes["histogram"], width=0.8, color=look.color, alpha=0.55)
+    axes.bar(bins, recurrence["histogram"], width=0.8, color=look.color, alpha=0.55)
     axes.plot(
-        bins, votes["fitted"], color="black", marker="_", linestyle="none", label="fitted law"
+        bins, recurrence["fitted"], color="black", marker="_", linestyle="none", label="fitted law"
     )
     axes.set_title("live latents by votes")
     axes.set_xlabel("other seeds that have it")

@@ -1,4 +1,4 @@
-"""Reproducibility over tokens or sizes, with one thing held equal a column."""
+"""Similarity over tokens or sizes, with one thing held equal per column."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,7 +21,7 @@ _KAPPAS = {"live": "κ, live latents", "full": "κ, all latents"}
 
 @style.printed
 def draw(data: Mapping[str, Any]) -> Figure:
-    """Matched median with its chance levels, κ of the matched mean, and what training reached.
+    """Plot the matched median with chance levels, κ of the matched mean, and training progress.
 
     Args:
         data: by sweep, two of `equal_epochs`, `equal_seen`, `equal_tokens` and `equal_updates`:
@@ -31,7 +31,7 @@ def draw(data: Mapping[str, Any]) -> Figure:
             with the same three; `explained_variance`, `dead_fraction` and `cosine_with_start`.
 
     Returns:
-        The figure, as wide as the text: a column a sweep.
+        The figure, as wide as the text: one column per sweep.
     """
     figure = style.page_figure(height=0.92)
     sweeps = [name for name in _COLUMNS if name in data]
@@ -105,5 +105,5 @@ def _axis(axes: Axes, at: Any) -> None:
 
 
 def _short(value: float) -> str:
-    """As 33k or 1M, so that names do not touch."""
+    """Short tick label such as 33k or 1M, so that labels do not touch."""
     return f"{value / 1e6:.0f}M" if value >= 1e6 else f"{value / 1e3:.0f}k"

@@ -1,4 +1,4 @@
-"""How fast identical twins drift apart when only the order of their batches differs."""
+"""Divergence of SAEs that share their initialization and differ in the order of batches."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,15 +18,15 @@ _CURVES = (
 
 @style.printed
 def draw(data: Mapping[str, Any]) -> Figure:
-    """Similarity over epochs.
+    """Plot similarities over epochs.
 
     Args:
         data: in `figure` the array `epoch` [T], from 0, and for `same_latent`, `twins`,
             `with_start`, `strangers` and `gauge` arrays [T] of `value`, `low` and `high`.
 
     Returns:
-        The figure, as wide as the text; epochs on an axis that is straight up to one and
-        logarithmic from there.
+        The figure, as wide as the text; the axis of epochs is linear up to one and logarithmic
+        from there.
     """
     curves = data["figure"]
     epochs = curves["epoch"]

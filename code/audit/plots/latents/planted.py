@@ -1,4 +1,4 @@
-"""A planted truth: which latents and which spans of blocks come back, and what foretells it."""
+"""Recurrence of latents and of spans of blocks on planted truth, with predictions."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,14 +16,14 @@ _GAUGE, _OTHER = marks.level_style("gauge"), marks.level_style("untrained")
 
 @style.printed
 def draw(data: Mapping[str, Any]) -> Figure:
-    """Reproducibility and spans against rank, frequency and samples, beside what is expected.
+    """Plot reproducibility and overlap of spans over rank, frequency and samples.
 
     Args:
         data: `sweeps` with, for `rank` and `samples`, `figure`: `level` and, each with its ends
             (`_low`, `_high`), `blocks`, `turned`, `blocks_gauge`, `singles` and, in `rank`,
             `overlap_value`, `overlap_turned`, `overlap_gauge` and `overlap_other`, and `expected`,
             arrays along the levels; `frequency` with `frequency` and, for `singles` and `blocks`,
-            `measured` and `expected`, arrays of one value a class.
+            `measured` and `expected`, arrays of one value per class.
 
     Returns:
         The figure, as wide as the text: four panels.

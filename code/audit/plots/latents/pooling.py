@@ -1,4 +1,4 @@
-"""What pooling buys: stability over explained variance, one point an arm."""
+"""Stability over explained variance of pooled dictionaries and baselines, one point per arm."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,20 +16,20 @@ _ARMS = (
     "votes, not trained on",
     "votes, trained on",
 )
-"""In the order of the arrays."""
+"""Labels of the arms, in the order of the arrays."""
 _PANELS = {"language": "language model", "planted": "planted truth"}
 
 
 @style.printed
 def draw(data: Mapping[str, Any]) -> Figure:
-    """κ of the matched cosine over explained variance, on both subjects.
+    """Plot κ of the matched cosine over explained variance, on both subjects.
 
     Args:
         data: for each of `language` and `planted` a mapping `figure` with arrays over the arms:
             `kappa` with its interval `low` and `high`, and `explained_variance`.
 
     Returns:
-        The figure, as wide as the text: a panel a subject. Chance, at zero, lies far below.
+        The figure, as wide as the text: one panel per subject. Chance, at zero, lies far below.
     """
     figure = style.page_figure(height=0.46)
     panels = figure.subplots(1, 2, sharey=True)
@@ -46,7 +46,7 @@ def draw(data: Mapping[str, Any]) -> Figure:
 def _panel(axes: Axes, points: Mapping[str, Any]) -> None:
     for i, (name, look) in enumerate(zip(_ARMS, style.SERIES, strict=False)):
         middle = points["kappa"][i]
-        # Rounding each by itself can put an end of a tiny interval on the wrong side.
+        # Separate rounding can put an end of a tiny interval on the wrong side of its value.
         below, above = max(0, middle - points["low"][i]), max(0, points["high"][i] - middle)
         axes.errorbar(
             points["explained_variance"][i],

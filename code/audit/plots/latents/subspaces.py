@@ -1,4 +1,4 @@
-"""Two camps or not: votes on latents, and the cosines with which they come back."""
+"""Recurrence of latents in other seeds, and their best cosines: two camps or one."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -20,20 +20,20 @@ _ADDITION = {"clean": "addition, clean", "leaky": "addition, leaky"}
 
 @style.printed
 def draw(data: Mapping[str, Any]) -> Figure:
-    """Votes and mean best cosines of live latents, after a gauge scramble too.
+    """Plot recurrence and mean best cosines of live latents, with those after a gauge scramble.
 
     Args:
         data: for each of `language`, `clean` and `leaky` a mapping `figure` with `edges` (B + 1)
-            and, in percent of live latents a bin (B values), `unstable`, `between`, `stable`, which
-            add up to all, and `gauge`; of `language` also `votes` and `votes_gauge`, percent
-            of the latents with 0, 1, … votes.
+            and, in percent of live latents per bin (B values), `unstable`, `between` and `stable`,
+            which add up to all, and `gauge`; of `language` also `votes` and `votes_gauge`, percent
+            of the latents that recur in 0, 1, … other seeds.
 
     Returns:
-        The figure, as wide as the text: votes, then cosines of each kind of dictionaries.
+        The figure, as wide as the text: recurrence, then cosines of each arm.
     """
     figure = style.page_figure(height=0.62)
     panels = figure.subplots(2, 2)
-    _votes(panels[0, 0], data["language"]["figure"])
+    _recurrence(panels[0, 0], data["language"]["figure"])
     _cosines(panels[0, 1], data["language"]["figure"])
     panels[0, 0].set_title("language model, votes")
     panels[0, 1].set_title("language model, cosines")
@@ -47,17 +47,17 @@ def draw(data: Mapping[str, Any]) -> Figure:
     return figure
 
 
-def _votes(axes: Axes, found: Mapping[str, Any]) -> None:
-    """How many of the other seeds found a latent, as a share of them."""
-    votes, others = found["votes"], len(found["votes"]) - 1
+def _recurrence(axes: Axes, found: Mapping[str, Any]) -> None:
+    """Bars of latents by the share of other seeds in which they recur."""
+    recurrence, others = found["votes"], len(found["votes"]) - 1
     share = np.arange(others + 1) / others
     colors = [_CAMPS["unstable"], *[_CAMPS["between"]] * (others - 1), _CAMPS["stable"]]
-    for at, height, (color, _, hatch) in zip(share, votes, colors, strict=True):
+    for at, height, (color, _, hatch) in zip(share, recurrence, colors, strict=True):
         axes.bar(at, height, 0.8 / others, color=color, edgecolor="0.3", linewidth=0.4, hatch=hatch)
     look = marks.level_style("gauge") | {"linestyle": "none"}
     axes.plot(share, found["votes_gauge"], **look)
-    # Nearly all votes after a scramble are none: that bar would press down all others.
-    axes.set_ylim(0.0, 1.6 * float(np.max(votes)))
+    # After a scramble nearly all latents recur in no seed. Their bar would dwarf all others.
+    axes.set_ylim(0.0, 1.6 * float(np.max(recurrence)))
     axes.text(
         0.03,
         0.97,
@@ -85,7 +85,7 @@ def _cosines(axes: Axes, found: Mapping[str, Any]) -> None:
             label=name,
         )
         floor = top
-    low, high = _nine_in_ten(found["gauge"], edges)
+    low, high = _central_90(found["gauge"], edges)
     gauge = style.series(1).color
     axes.axvspan(low, high, color=gauge, alpha=0.22, linewidth=0, label=_BAND, zorder=0)
     for end in (low, high):
@@ -94,8 +94,8 @@ def _cosines(axes: Axes, found: Mapping[str, Any]) -> None:
     axes.set_xlabel("best cosine, mean over other seeds")
 
 
-def _nine_in_ten(heights: Any, edges: Any) -> tuple[float, float]:
-    """Between which cosines nine in ten latents of a histogram lie."""
+def _central_90(heights: Any, edges: Any) -> tuple[float, float]:
+    """Cosines between which the central 90% of a histogram lie."""
     below = np.concatenate([[0.0], np.cumsum(heights)]) / np.sum(heights)
     low, high = np.interp([0.05, 0.95], below, edges)
     return float(low), float(high)

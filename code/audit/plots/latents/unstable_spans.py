@@ -1,4 +1,4 @@
-"""Do the unstable latents of two seeds span the same space?"""
+"""Overlap between the spans of two seeds' unstable latents."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -20,15 +20,15 @@ _LEVELS = {
 
 @style.printed
 def draw(data: Mapping[str, Any]) -> Figure:
-    """Overlap of two seeds' unstable spans over their dimension, with all it is held against.
+    """Plot the overlap of two seeds' unstable spans over their dimension, with its levels.
 
     Args:
         data: for each of `language`, `clean` and `leaky` a mapping `figure` with arrays of one
-            value a dimension: `dimension`; `value`, `low` and `high` of the overlap; and the levels
+            value per dimension: `dimension`; `value`, `low` and `high` of the overlap; the levels
             `covariance`, `gauge`, `partners`, `components`, `stable` and `random`.
 
     Returns:
-        The figure, as wide as the text: a panel a kind of dictionaries.
+        The figure, as wide as the text: one panel per arm.
     """
     figure = style.page_figure(height=0.5)
     panels = figure.subplots(1, len(_PANELS), sharey=True)
@@ -52,7 +52,7 @@ def draw(data: Mapping[str, Any]) -> Figure:
         axes.set_xlabel("dimensions compared")
     panels[0].set_ylabel("overlap (mean squared cosine\nof principal angles)")
     handles, labels = panels[0].get_legend_handles_labels()
-    # What was trained comes first, although intervals put it last.
+    # The trained curve comes first, although error bars are listed last.
     figure.legend(
         [handles[-1], *handles[:-1]], [labels[-1], *labels[:-1]], loc="outside upper left", ncols=3
     )

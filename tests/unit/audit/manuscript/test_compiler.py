@@ -46,10 +46,10 @@ TABLE = r'\begin{tabular}{l} << result("chance.size.samples") >> \end{tabular}'
 
 @pytest.fixture(scope="module")
 def built_once(tmp_path_factory) -> Path:
-    """A paper with its build folder; drawing and typesetting it anew for each test takes long."""
+    """A paper with its build folder, shared because drawing and typesetting are slow."""
     folder = tmp_path_factory.mktemp("once")
     paper = small_paper(folder)
-    with contextlib.suppress(UserError):  # where TeX is missing the figures are still drawn
+    with contextlib.suppress(UserError):  # without TeX the figures are drawn all the same
         built(paper)
     return folder
 
@@ -76,7 +76,7 @@ def built(paper: Path, **changes) -> Path:
 
 
 @tex
-def test_the_paper_holds_its_values_and_no_trace_of_this_machine(paper):
+def test_paper_has_its_values_and_no_trace_of_this_machine(paper):
     pdf = built(paper)
     pages = PdfReader(pdf).pages
     text = "".join(page.extract_text() for page in pages)
@@ -93,7 +93,7 @@ def test_the_paper_holds_its_values_and_no_trace_of_this_machine(paper):
 
 
 @tex
-def test_two_folders_time_zones_locales_and_umasks_give_one_file(tmp_path):
+def test_pdf_does_not_depend_on_folder_time_zone_locale_and_umask(tmp_path):
     script = (
         "import os, sys; os.umask(int(sys.argv[2])); sys.path[:0] = sys.argv[3:6];"
         "from pathlib import Path; from test_compiler import built;"
@@ -125,7 +125,7 @@ def test_two_folders_time_zones_locales_and_umasks_give_one_file(tmp_path):
 
 
 @tex
-def test_nothing_is_typeset_when_nothing_changed(paper, monkeypatch):
+def test_unchanged_paper_is_not_typeset_again(paper, monkeypatch):
     pdf = built(paper)
     before = pdf.stat().st_mtime_ns
     monkeypatch.setattr("audit.manuscript.compiler._typeset", _must_not_run)
@@ -138,7 +138,7 @@ def test_nothing_is_typeset_when_nothing_changed(paper, monkeypatch):
 
 
 @tex
-def test_a_damaged_pdf_is_made_again(paper):
+def test_damaged_pdf_is_made_again(paper):
     pdf = built(paper)
     whole = pdf.read_bytes()
     pdf.write_bytes(whole[:-10])
@@ -154,7 +154,7 @@ def test_a_damaged_pdf_is_made_again(paper):
         ({"draft": True, "profile": "smoke"}, "DRAFT – SMOKE PROFILE"),
     ],
 )
-def test_what_is_not_the_paper_says_so_on_every_page(paper, changes, mark):
+def test_drafts_and_other_profiles_are_marked_on_every_page(paper, changes, mark):
     (paper / "sections/body.tex").write_text(BODY + "\\clearpage\nmore\n")
     pages = PdfReader(built(paper, **changes)).pages
     assert len(pages) > 1
@@ -172,7 +172,7 @@ def test_what_is_not_the_paper_says_so_on_every_page(paper, changes, mark):
         (r"\mbox{\hspace{30cm}}", r"/sections/body\.tex:\d: Overfull \\hbox"),
     ],
 )
-def test_what_tex_complains_about_is_named_and_the_last_pdf_stays(paper, wrong, said):
+def test_tex_errors_have_a_place_and_the_last_pdf_stays(paper, wrong, said):
     before = built(paper).read_bytes()
     (paper / "sections/body.tex").write_text(BODY + wrong + "\n\n")
     with pytest.raises(UserError, match=rf"^paper{said}"):
@@ -193,14 +193,14 @@ def test_what_tex_complains_about_is_named_and_the_last_pdf_stays(paper, wrong, 
         ("tables/samples.tex.j2", "0.302", r"samples\.tex\.j2:1: the figure 0\.302 is typed"),
     ],
 )
-def test_what_the_author_got_wrong_is_said_before_tex_runs(paper, monkeypatch, file, text, said):
+def test_mistakes_of_the_author_are_reported_before_tex_runs(paper, monkeypatch, file, text, said):
     monkeypatch.setattr("audit.manuscript.compiler.require_tex", _must_not_run)
     (paper / file).write_text(text)
     with pytest.raises(UserError, match=said):
         built(paper)
 
 
-def test_a_missing_tex_says_what_to_install(paper, monkeypatch, tmp_path):
+def test_missing_tex_error_says_what_to_install(paper, monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(
         UserError, match=r"no pdflatex, latexmk, bibtex .* apt-get install .*lmodern"
@@ -208,19 +208,19 @@ def test_a_missing_tex_says_what_to_install(paper, monkeypatch, tmp_path):
         built(paper)
 
 
-def test_a_folder_that_cannot_be_written_is_one_line(paper):
+def test_unwritable_folder_error_is_one_line(paper):
     shutil.rmtree(paper.parent / "build")
     (paper.parent / "build").write_text("a file where the folder should be")
     with pytest.raises(UserError, match=r"build.*: (Not a directory|File exists); the paper needs"):
         built(paper)
 
 
-def test_a_date_that_is_none_is_refused(paper):
+def test_invalid_date_is_refused(paper):
     with pytest.raises(UserError, match="no date of a locked run"):
         built(paper, date="yesterday")
 
 
-def test_a_section_that_was_renamed_is_not_found_under_its_old_name(paper):
+def test_file_of_a_renamed_section_is_deleted(paper):
     work = paper.parent / "build/paper"
     (work / "sections/old.tex").write_text("left over")
     with pytest.raises(UserError, match="no date"):
@@ -229,4 +229,4 @@ def test_a_section_that_was_renamed_is_not_found_under_its_old_name(paper):
 
 
 def _must_not_run(*_):
-    raise AssertionError("nothing may be typeset here")
+    raise AssertionError("nothing must be typeset here")

@@ -53,22 +53,22 @@ def test_typed_figures_are_found(text, digits):
         r"\begin{figure}[tbp]\href{https://x.org/2501.16615}{here}",
     ],
 )
-def test_digits_stand_where_they_belong(text):
+def test_digits_are_allowed_in_listed_places(text):
     assert found(text) == []
 
 
-def test_a_preamble_is_typesetting_and_what_follows_is_text():
+def test_preamble_is_not_checked_and_the_body_is():
     text = "\\documentclass[11pt]{article}\n\\def\\x{3}\n\\begin{document}\n4\n\\end{document}"
     assert found(text) == ["4"]
 
 
-def test_the_first_typed_figure_is_named_with_its_place():
+def test_typed_figure_error_has_its_place():
     with pytest.raises(UserError, match=r"^a\.tex:2: the figure 0\.302 is typed"):
         check(Source("a.tex", "fine\nthe similarity is 0.302, and 5"))
 
 
 @pytest.mark.parametrize("name", ["paper/names.tex", "paper/macros.tex"])
-def test_files_that_hold_names_and_typesetting_are_not_checked(name):
+def test_names_and_macros_are_not_checked(name):
     assert found("0.302", name) == []
 
 

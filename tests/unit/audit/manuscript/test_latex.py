@@ -16,12 +16,12 @@ from audit.manuscript.latex import escaped, line_of, number, without_comments
         (12.3, 1, "s", r"12.3\,s"),
     ],
 )
-def test_numbers_are_printed_as_in_print(value, digits, unit, printed):
+def test_numbers_are_formatted_as_printed(value, digits, unit, printed):
     assert number(value, digits, unit) == printed
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_what_is_no_number_is_not_printed(value):
+def test_values_that_are_not_finite_are_refused(value):
     with pytest.raises(ValueError, match="must be a finite number"):
         number(value, 3)
 
@@ -31,7 +31,7 @@ def test_text_is_escaped_once():
     assert escaped(escaped("a_b")) == r"a\_b"
 
 
-def test_comments_go_and_lines_stay():
+def test_comments_are_removed_and_lines_kept():
     text = "one % two\n50\\% three\\\\% four\nfive"
     assert without_comments(text) == "one \n50\\% three\\\\\nfive"
     assert line_of(text, text.index("five")) == 3

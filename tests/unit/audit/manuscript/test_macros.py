@@ -26,17 +26,17 @@ def written(text: str, **changes) -> str:
         (r"\edition{commit}", "{0123abc}"),
     ],
 )
-def test_each_macro_prints_what_stands_at_its_address(asked, printed):
+def test_each_macro_prints_the_value_at_its_address(asked, printed):
     assert written(asked).splitlines()[-1].endswith(printed)
 
 
-def test_only_what_the_text_uses_is_written_and_in_a_fixed_order():
+def test_only_used_values_are_written_in_a_fixed_order():
     text = "\\result{chance.size.share}\n% \\result{chance.nothing}\n\\result{chance.size.samples}"
     lines = written(text).splitlines()[1:]
     assert [line.split("}{")[1] for line in lines] == ["chance.size.samples", "chance.size.share"]
 
 
-def test_uses_know_their_line():
+def test_uses_have_their_line():
     found = list(uses(Source("a.tex", "one\n\\result{x.y}\n\\result {z} % \\result{no}")))
     assert [(use.address, use.place) for use in found] == [("x.y", "a.tex:2"), ("z", "a.tex:3")]
 
@@ -54,12 +54,12 @@ def test_uses_know_their_line():
         (r"\claim{C99}", "no claim of this name"),
     ],
 )
-def test_what_is_not_there_stops_the_build_and_names_the_line(asked, said):
+def test_missing_value_error_has_its_line(asked, said):
     with pytest.raises(UserError, match=rf"^paper/sections/a.tex:3: .*{said}"):
         written(f"first\nsecond\n{asked}")
 
 
-def test_a_report_s_figures_come_from_the_ledger():
+def test_figures_of_reports_come_from_the_ledger():
     unjudged = edition_of(Values({}), {}, claims=load_claims())
     text = r"\claim{C01} \claimed{C01} \claimed{C13:dead latents, ReLU}"
     written = values_tex([Source("a.tex", text)], unjudged)

@@ -17,7 +17,7 @@ def run(date: str, commit: str = "0123abc", stage: str = "chance/size") -> Locke
     return LockedRun(date, commit, ABI, {}, {"torch": "2.13.0"}, {stage: Cost(1.5, 300.0)})
 
 
-def test_an_edition_says_what_the_runs_say():
+def test_edition_has_the_facts_of_the_runs():
     runs = {"chance": run("2026-01-31T10:00:00+00:00")}
     edition = edition_of(VALUES, runs, claims=[])
     assert edition.facts["date"] == "2026-01-31"
@@ -27,7 +27,7 @@ def test_an_edition_says_what_the_runs_say():
     assert [(s.name, s.seconds) for s in edition.stages] == [("chance/size", 1.5)]
 
 
-def test_experiments_locked_at_different_times_are_told_apart():
+def test_experiments_of_different_runs_are_listed_by_run():
     runs = {
         "chance": run("2026-01-31"),
         "modular": run("2026-02-02", "4567def", "modular/train"),
@@ -39,14 +39,14 @@ def test_experiments_locked_at_different_times_are_told_apart():
     assert len(edition.stages) == 2
 
 
-def test_a_claim_without_values_is_listed_and_not_judged():
+def test_claim_without_values_is_not_testable():
     edition = edition_of(VALUES, {"chance": run("2026-01-31")}, claims=load_claims()[:1])
     (listed,) = edition.claims
     assert listed.locked.verdict is Verdict.NOT_TESTABLE
     assert listed.locked.judgements[0].theirs == "0.2864"
 
 
-def test_the_locked_edition_is_what_was_locked(tmp_path):
+def test_locked_edition_has_the_locked_values(tmp_path):
     folder = tmp_path / "smoke"
     write(folder, "chance", VALUES, run("2026-01-31"))
     with pytest.raises(UserError, match="claim C22"):

@@ -15,7 +15,7 @@ def rendered(folder, text: str) -> str:
     return tables.render(template, edition(), "paper/tables/t.tex.j2")
 
 
-def test_a_table_prints_the_same_as_the_text(tmp_path):
+def test_table_prints_the_same_as_the_text(tmp_path):
     text = r"""\begin{tabular}{lr} % a comment stays
 <% for name, point in tree("chance.points").items() %>
   << point.report >> & << result("chance.points." ~ name ~ ".reported") >> \\
@@ -36,7 +36,7 @@ def test_plain_strings_are_escaped(tmp_path):
     assert rendered(tmp_path, "<< edition.stages[0].name >> << 'a_b' >>") == "chance/size a\\_b"
 
 
-def test_the_table_of_costs_sums_by_experiment_and_names_the_dearest(tmp_path):
+def test_table_of_costs_sums_by_experiment_and_lists_the_most_expensive(tmp_path):
     costs = [StageCost("one/a", 3.0, 700.0), StageCost("one/b", 40.0, 500.0)]
     costs += [StageCost(f"two/{i}", 1.0, 100.0) for i in range(40)]
     template = ROOT / "paper" / "tables" / "stages.tex.j2"
@@ -62,6 +62,6 @@ def test_the_table_of_costs_sums_by_experiment_and_names_the_dearest(tmp_path):
         ("<< 1 | nofilter >>", ":1: .*nofilter"),
     ],
 )
-def test_errors_name_the_template_and_its_line(tmp_path, text, said):
+def test_errors_have_template_and_line(tmp_path, text, said):
     with pytest.raises(UserError, match=rf"^paper/tables/t\.tex\.j2{said}"):
         rendered(tmp_path, text)

@@ -1,10 +1,10 @@
 import pytest
 
-from audit.manuscript.texlog import complaints
+from audit.manuscript.texlog import tex_messages
 
 
 def said(log: str) -> list[str]:
-    return [str(complaint) for complaint in complaints(log)]
+    return [str(message) for message in tex_messages(log)]
 
 
 OPENING = "(./manuscript.tex\n(/usr/share/texmf/article.cls) (./sections/chance.tex [1] "
@@ -51,11 +51,11 @@ OPENING = "(./manuscript.tex\n(/usr/share/texmf/article.cls) (./sections/chance.
         ),
     ],
 )
-def test_complaints_name_file_and_line(log, expected):
+def test_messages_have_file_and_line(log, expected):
     assert said(log) == [expected]
 
 
-def test_words_in_a_box_open_and_close_no_file():
+def test_parentheses_in_a_box_open_and_close_no_file():
     log = (
         f"{OPENING}\nUnderfull \\hbox (badness 10000) in paragraph at lines 1--2\n"
         "[]\\T1/lmr/m/n/10 closing )) and (see the.end\n\n"
@@ -64,12 +64,12 @@ def test_words_in_a_box_open_and_close_no_file():
     assert said(log) == ["sections/chance.tex:3: Overfull \\hbox (1.0pt too wide)"]
 
 
-def test_a_clean_log_has_none():
+def test_clean_log_has_no_messages():
     assert said(f"{OPENING})\nLaTeX Font Info: fine\nOutput written on paper.pdf (1 page).)") == []
 
 
 def test_only_errors_stop():
     found = list(
-        complaints(f"{OPENING}\n./a.tex:1: Bad.\nLaTeX Warning: Label `x' multiply defined.")
+        tex_messages(f"{OPENING}\n./a.tex:1: Bad.\nLaTeX Warning: Label `x' multiply defined.")
     )
-    assert [complaint.stops for complaint in found] == [True, False]
+    assert [message.stops for message in found] == [True, False]

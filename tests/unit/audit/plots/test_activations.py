@@ -1,4 +1,4 @@
-"""The figure of the section on what latents do."""
+"""Figure of section "What latents do"."""
 
 import numpy as np
 import pytest
@@ -52,7 +52,7 @@ def test_no_label_is_cut(drawn):
     assert inked.y1 <= height
 
 
-def test_each_panel_shows_its_own_measure_beside_its_own_chance(drawn):
+def test_each_panel_shows_its_own_measure_and_chance_levels(drawn):
     fires, moves = drawn.axes[:2]
     for axes, part, other in ((fires, "correlation", "shuffled"), (moves, "ablation", "other")):
         drawn_lines = [np.asarray(line.get_ydata(), float) for line in axes.lines]
@@ -61,7 +61,7 @@ def test_each_panel_shows_its_own_measure_beside_its_own_chance(drawn):
             assert any(np.array_equal(line, wanted, equal_nan=True) for line in drawn_lines), name
 
 
-def test_no_two_series_look_alike_and_chance_is_hollow(drawn):
+def test_series_differ_in_marker_and_chance_is_hollow(drawn):
     chance = {
         line.get_label(): line
         for axes in drawn.axes[:2]
@@ -73,7 +73,7 @@ def test_no_two_series_look_alike_and_chance_is_hollow(drawn):
     assert len({line.get_marker() for line in chance}) == 3
 
 
-def test_the_legend_names_each_series_once(drawn):
+def test_legend_has_each_series_once(drawn):
     names = [text.get_text() for text in drawn.axes[3].get_legend().get_texts()]
     assert names == [
         "partner in another seed",
@@ -83,13 +83,13 @@ def test_the_legend_names_each_series_once(drawn):
     ]
 
 
-def test_the_strip_shows_how_many_latents_each_bin_has(drawn):
+def test_bars_show_the_share_of_latents_per_bin(drawn):
     heights = [bar.get_height() for bar in drawn.axes[2].patches]
     np.testing.assert_allclose(heights, DATA["correlation"]["curve"]["share"])
 
 
-def test_each_column_says_what_it_is_drawn_over(drawn):
-    """The right panel for itself, since the legend stands where its axis would be named."""
+def test_each_column_labels_its_x_axis(drawn):
+    """The upper right panel labels its own axis, since the legend is below it."""
     _, moves, shares, _ = drawn.axes
     assert moves.get_xlabel() == shares.get_xlabel() == "cosine of decoder rows"
     assert any(label.get_visible() and label.get_text() for label in moves.get_xticklabels())

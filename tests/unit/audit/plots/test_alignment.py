@@ -1,4 +1,4 @@
-"""The figures of the sections after the fifth report, and on code and prose."""
+"""Figures of sections "Same data, different features" and "Code and prose"."""
 
 import numpy as np
 import pytest
@@ -97,21 +97,21 @@ def test_no_label_is_cut(drawn):
     assert inked.y1 <= height
 
 
-def test_what_chance_gives_is_hollow_beside_each_share():
+def test_chance_level_of_each_share_is_hollow():
     panel = alignment.draw(ALIGNMENT).axes[0]
     hollow = [line for line in panel.lines if line.get_markerfacecolor() == "white"]
     levels = [line.get_ydata()[0] for line in hollow]
     assert levels == [10.0, 0.1, 0.0]
 
 
-def test_counts_differ_in_mark_and_line():
+def test_counts_differ_in_marker_and_line():
     panel = alignment.draw(ALIGNMENT).axes[0]
     hollow = [line for line in panel.lines if line.get_markerfacecolor() == "white"]
     assert len({line.get_marker() for line in hollow}) == 3
     assert len({str(line.get_linestyle()) + str(line._dash_pattern) for line in hollow}) == 3
 
 
-def test_each_size_has_its_panel_of_modes():
+def test_each_size_has_its_own_panel():
     titles = [axes.get_title("left") for axes in alignment_modes.draw(MODES).axes]
     assert titles == [f"{place} dictionary" for place in MODES["histogram"]]
 
@@ -122,6 +122,6 @@ def test_both_trainings_are_drawn_in_both_panels():
         assert axes.get_xscale() == "log"
 
 
-def test_the_line_of_equal_closeness_stands_in_both_panels():
+def test_both_panels_have_the_line_of_equality():
     for axes in domains.draw(DOMAINS).axes:
         assert axes.lines[0].get_xydata().tolist() == [[0, 0], [1, 1]]

@@ -17,7 +17,7 @@ FORMS = {"width32": CURVE, "width128": CURVE}
 
 
 def points() -> dict:
-    """As crowded as the reports' own figures are."""
+    """Points as crowded as the reports' own figures."""
     places = [(0.283, 0.286), (0.2988, 0.302), (0.2988, 0.300), (0.254, 0.258), (0.088, 0.095),
               (0.088, 0.208), (0.07, 0.5), (0.083, 0.323), (0.097, 0.257), (0.15, 0.6)]  # fmt: skip
     return {
@@ -58,11 +58,11 @@ def test_no_type_is_too_small_to_read(drawn):
     assert min(sizes) >= style.SMALLEST_TYPE
 
 
-def test_nothing_of_the_process_s_own_settings_is_changed(drawn):
+def test_global_settings_of_matplotlib_stay_unchanged(drawn):
     assert matplotlib.rcParams["font.size"] == matplotlib.rcParamsDefault["font.size"]
 
 
-def test_type_is_the_one_that_comes_with_matplotlib():
+def test_font_is_the_one_of_matplotlib():
     path = font_manager.findfont(style.SETTINGS["font.family"])
     assert path.startswith(matplotlib.get_data_path())
 
@@ -72,7 +72,7 @@ def axes():
     return headline.draw(points()).axes[0]
 
 
-def test_labels_lie_on_no_other_label_and_on_no_point(axes):
+def test_labels_cover_no_label_and_no_point(axes):
     figure = axes.get_figure()
     renderer = FigureCanvasAgg(figure).get_renderer()
     what = [point["what"] for point in points().values()]
@@ -84,22 +84,22 @@ def test_labels_lie_on_no_other_label_and_on_no_point(axes):
     assert not any(box.contains(*mark) for box in boxes for mark in marks)
 
 
-def test_a_bounded_chance_level_is_drawn_hollow(axes):
+def test_bounded_chance_level_is_hollow(axes):
     hollow = [line for line in axes.lines if line.get_markerfacecolor() == "white"]
     assert any(line.get_xdata() == [0.15] for line in hollow)
 
 
-def test_points_stand_at_chance_and_reported(axes):
+def test_points_are_at_chance_and_reported(axes):
     drawn = {(x[0], y[0]) for x, y in (line.get_data() for line in axes.lines) if len(x) == 1}
     assert drawn == {(p["chance"], p["reported"]) for p in points().values()}
 
 
-def test_series_differ_without_their_colour():
+def test_series_differ_without_color():
     assert len({each.marker for each in style.SERIES}) == len(style.SERIES)
     assert len({each.line for each in style.SERIES}) == len(style.SERIES)
 
 
-def test_neighbouring_series_differ_in_greyscale():
+def test_neighboring_series_differ_in_grayscale():
     light = [np.dot(to_rgb(each.color), (0.2126, 0.7152, 0.0722)) for each in style.SERIES]
     steps = np.abs(np.diff(light[:5]))
     assert steps.min() > 0.03

@@ -1,4 +1,4 @@
-"""The figures of the sections on modular addition, on consistency training and on matching."""
+"""Figures of the sections on modular addition, on consistency training and on matching."""
 
 import itertools
 
@@ -119,18 +119,18 @@ def test_no_label_is_cut(drawn):
     assert inked.y1 <= height
 
 
-def test_the_levels_differ_in_mark_and_line():
+def test_levels_differ_in_marker_and_line():
     looks = [marks.trained_style(), *(marks.level_style(level) for level in marks.LEVELS)]
     for part in ("marker", "linestyle", "color"):
         assert len({look[part] for look in looks}) == len(looks)
 
 
-def test_what_was_trained_is_filled_and_a_chance_level_hollow():
+def test_trained_marks_are_filled_and_chance_levels_hollow():
     assert "markerfacecolor" not in marks.trained_style()
     assert {marks.level_style(level)["markerfacecolor"] for level in marks.LEVELS} == {"white"}
 
 
-def test_each_arm_stands_in_its_own_panel():
+def test_each_arm_has_its_own_panel():
     titles = [axes.get_title("left") for axes in levels.draw(LEVELS).axes]
     assert titles == [
         "TopK, leaky subject",
@@ -146,7 +146,7 @@ def test_a_stem_leads_from_the_trained_value_to_each_level():
     np.testing.assert_allclose(stems, [(0.302, level) for level in FOUR.values()])
 
 
-def test_printed_numbers_stand_on_the_outer_side_of_their_stem():
+def test_printed_numbers_are_on_the_outer_side_of_their_stem():
     panel = levels.draw(LEVELS).axes[0]
     sides = {text.get_text(): text.get_horizontalalignment() for text in panel.texts}
     assert sides == {
@@ -154,7 +154,7 @@ def test_printed_numbers_stand_on_the_outer_side_of_their_stem():
     }  # fmt: skip
 
 
-def test_weights_are_steps_of_one_axis_on_both_subjects():
+def test_weights_are_evenly_spaced_on_one_axis_for_both_subjects():
     strip = consistency.draw(SWEEPS).axes[3]
     assert list(strip.lines[0].get_xdata()) == [0, 2, 3]
     names = [text.get_text() for text in strip.get_xticklabels()]
@@ -162,32 +162,32 @@ def test_weights_are_steps_of_one_axis_on_both_subjects():
 
 
 @pytest.mark.parametrize("variances", [(-0.6, 0.5), (0.5, -0.6)])
-def test_a_dictionary_worse_than_the_mean_is_not_cut_off(variances):
+def test_negative_explained_variance_is_not_cut_off(variances):
     leaky, clean = (sweep("w0, w1", variance) for variance in variances)
     strip = consistency.draw({"leaky": leaky, "clean": clean}).axes[2]
     assert strip.get_ylim()[0] < -0.6
     assert strip.get_ylim()[1] > 1.0
 
 
-def test_the_reported_trace_is_drawn_hollow_beside_ours():
+def test_reported_trace_is_hollow():
     below = trace.draw(TRACE).axes[1]
     reported = next(line for line in below.lines if "printed" in str(line.get_label()))
     assert reported.get_markerfacecolor() == "none"
     np.testing.assert_array_equal(reported.get_ydata(), TRACE["reported_trace"]["max_cosine"])
 
 
-def test_a_shorter_training_than_the_report_s_can_be_drawn():
+def test_training_shorter_than_the_reports_can_be_drawn():
     short = {"epoch": np.arange(4.0), "trace": np.full(4, 0.21), "trace_own_pair": np.full(4, 0.2)}
     report = TRACE["report"] | short
     assert trace.draw(TRACE | {"report": report}).axes[1].get_xlim()[1] >= 10
 
 
-def test_what_was_trained_comes_first_in_a_legend():
+def test_trained_curve_is_first_in_the_legend():
     _, labels = marks.legend_entries(sizes.draw(SIZES).axes[0])
     assert labels == ["trained", *marks.LEVELS.values()]
 
 
-def test_solvers_differ_by_their_filling_and_kinds_by_their_mark():
+def test_solvers_differ_in_fill_and_kinds_in_marker():
     left = matching.draw(MATCHING).axes[0]
     ours, theirs = left.lines[0:6:2], left.lines[1:6:2]
     assert {line.get_markerfacecolor() for line in theirs} == {"white"}
@@ -196,14 +196,14 @@ def test_solvers_differ_by_their_filling_and_kinds_by_their_mark():
         assert len({line.get_marker() for line in solver}) == 3
 
 
-def test_what_the_report_prints_stands_alone_in_both_panels():
+def test_reported_cost_is_one_point_in_both_panels():
     for axes, quantity in zip(matching.draw(MATCHING).axes, ("seconds", "peak_gb"), strict=True):
         point = axes.lines[-1]
         assert point.get_xydata().tolist() == [[131072.0, MATCHING["reported"][quantity]]]
         assert point.get_marker() not in {line.get_marker() for line in axes.lines[:-1]}
 
 
-def test_the_largest_size_is_named_and_names_do_not_touch():
+def test_largest_size_is_labeled_and_labels_do_not_touch():
     axes = matching.draw(MATCHING).axes[0]
     figure = axes.get_figure()
     figure.draw_without_rendering()

@@ -1,4 +1,4 @@
-"""The figure of detection scores."""
+"""Figure of detection scores."""
 
 import numpy as np
 import pytest
@@ -41,7 +41,7 @@ def drawn():
     return figure
 
 
-def test_it_is_as_wide_as_the_text_and_its_type_can_be_read(drawn):
+def test_figure_is_as_wide_as_the_text_and_its_type_is_large_enough(drawn):
     assert drawn.get_figwidth() == pytest.approx(style.TEXT_WIDTH_INCHES)
     sizes = [text.get_fontsize() for text in drawn.findobj(Text) if text.get_text()]
     assert min(sizes) >= style.SMALLEST_TYPE
@@ -56,27 +56,27 @@ def test_no_label_is_cut(drawn):
     assert inked.y1 <= height
 
 
-def test_series_differ_in_mark_and_line_and_chance_is_hollow():
-    looks = {name: explanations._look(name) for name in explanations._LOOKS}
+def test_series_differ_in_marker_and_line_and_chance_is_hollow():
+    looks = {name: explanations._series_style(name) for name in explanations._SERIES}
     for part in ("marker", "color", "linestyle"):
         assert len({str(look[part]) for look in looks.values()}) == len(looks)
     hollow = {name for name, look in looks.items() if look["markerfacecolor"] == "white"}
     assert hollow == {"random", "strong_random", "swapped"}
 
 
-def test_every_series_has_one_entry_in_the_legend(drawn):
+def test_every_series_has_one_legend_entry(drawn):
     [legend] = drawn.legends
     labels = [text.get_text() for text in legend.get_texts()]
-    assert labels == [label for label, *_ in explanations._LOOKS.values()]
+    assert labels == [label for label, *_ in explanations._SERIES.values()]
 
 
-def test_scores_share_one_scale_and_rates_are_written_as_shares(drawn):
+def test_scores_share_one_scale_and_rates_are_percentages(drawn):
     _, alignment, rate = drawn.axes
     assert alignment.get_ylim() == rate.get_ylim()
     assert rate.xaxis.get_major_formatter()(-2, 0) == "1%"
 
 
-def test_a_smoke_run_with_few_bins_can_be_drawn():
+def test_few_bins_can_be_drawn():
     few = {
         name: {
             key: value[:3]

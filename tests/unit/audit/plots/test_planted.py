@@ -1,4 +1,4 @@
-"""The figure of the section on planted truth."""
+"""Figure of section "Planted truth"."""
 
 import numpy as np
 import pytest
@@ -41,7 +41,7 @@ def curves(axes):
     return {**lines, **bars}
 
 
-def test_each_axis_says_what_it_shows(figure):
+def test_each_axis_is_labeled(figure):
     expected = [
         ("dimensions of a block", "reproducibility"),
         ("dimensions of a block", "overlap of two seeds' spans"),
@@ -52,7 +52,7 @@ def test_each_axis_says_what_it_shows(figure):
     assert all(axes.get_title("left") for axes in figure.axes)
 
 
-def test_latents_and_spans_are_drawn_from_their_own_values(figure):
+def test_latents_and_spans_have_their_own_values(figure):
     rank = DATA["sweeps"]["rank"]["figure"]
     latents = curves(figure.axes[0])
     for label, name in (
@@ -70,7 +70,7 @@ def test_latents_and_spans_are_drawn_from_their_own_values(figure):
     assert few[1] == pytest.approx(DATA["sweeps"]["samples"]["figure"]["blocks"])
 
 
-def test_measured_and_expected_stand_at_their_frequencies(figure):
+def test_measured_and_expected_are_drawn_over_frequency(figure):
     lines = figure.axes[2].lines
     assert [line.get_xdata().tolist() for line in lines] == [SHARES.tolist()] * 4
     drawn = [line.get_ydata() for line in lines]
@@ -80,7 +80,7 @@ def test_measured_and_expected_stand_at_their_frequencies(figure):
     assert ticks == ["0.5%", "1.1%", "2.6%", "6.5%"] or ticks[1:] == ["1.1%", "2.6%", "6.5%"]
 
 
-def test_marks_can_be_told_apart_without_colour(figure):
+def test_markers_differ_without_color(figure):
     lines = [bar.lines[0] for bar in figure.axes[0].containers]
     lines += [line for line in figure.axes[0].lines if line.get_label() == "covering law"]
     assert len({(line.get_marker(), line.get_linestyle()) for line in lines}) == len(NAMES)

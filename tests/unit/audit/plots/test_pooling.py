@@ -1,4 +1,4 @@
-"""The figure of the section on pooling."""
+"""Figure of section "Pooling"."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ POINTS = {
 DATA = {"language": {"figure": POINTS}, "planted": {"figure": POINTS}}
 
 
-def test_every_arm_is_drawn_where_it_lies_and_each_axis_is_named():
+def test_every_arm_is_drawn_at_its_values_and_axes_are_labeled():
     figure = pooling.draw(DATA)
     assert [axes.get_title("left") for axes in figure.axes] == ["language model", "planted truth"]
     for axes in figure.axes:
@@ -23,22 +23,22 @@ def test_every_arm_is_drawn_where_it_lies_and_each_axis_is_named():
         drawn = [bars.lines[0].get_xydata()[0] for bars in axes.containers]
         np.testing.assert_allclose([y for _, y in drawn], KAPPA)
         np.testing.assert_allclose([x for x, _ in drawn], POINTS["explained_variance"])
-        # all of every interval, and not the empty room down to chance
+        # The axis spans all intervals, but not the empty space down to chance.
         assert KAPPA.min() - 0.1 < axes.get_ylim()[0] < KAPPA.min() - 0.02
     assert "kappa" in figure.axes[0].get_ylabel()
 
 
-def test_marks_can_be_told_apart_without_colour():
+def test_markers_differ_without_color():
     axes = pooling.draw(DATA).axes[0]
     marks = [bars.lines[0].get_marker() for bars in axes.containers]
     assert len(set(marks)) == 6
 
 
-def test_an_end_of_an_interval_on_the_wrong_side_does_not_stop_the_drawing():
+def test_interval_end_on_the_wrong_side_can_be_drawn():
     odd = POINTS | {"low": KAPPA + 1e-6}
     assert pooling.draw({"language": {"figure": odd}, "planted": {"figure": POINTS}})
 
 
-def test_an_arm_that_is_missing_is_an_error():
+def test_missing_arm_raises():
     with pytest.raises(IndexError):
         pooling.draw({**DATA, "planted": {"figure": {name: v[:5] for name, v in POINTS.items()}}})

@@ -1,4 +1,4 @@
-"""The figures of the section on unstable latents: what is drawn is what was given."""
+"""Figures of section "Unstable latents"."""
 
 import numpy as np
 import pytest
@@ -53,7 +53,7 @@ def drawn(name):
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_every_panel_names_its_axis_and_the_first_column_what_is_drawn(name):
+def test_panels_have_titles_and_axis_labels(name):
     figure = drawn(name)
     assert all(axes.get_xlabel() for axes in figure.axes)
     assert figure.axes[0].get_ylabel()
@@ -61,7 +61,7 @@ def test_every_panel_names_its_axis_and_the_first_column_what_is_drawn(name):
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_nothing_sticks_out_of_the_page(name):
+def test_all_panels_and_legends_lie_within_the_page(name):
     figure = drawn(name)
     page, renderer = figure.bbox, figure.canvas.get_renderer()
     for part in [*figure.axes, *figure.legends]:
@@ -72,7 +72,7 @@ def test_nothing_sticks_out_of_the_page(name):
         assert box.y1 <= page.y1 + 1
 
 
-def test_camps_lie_on_each_other_and_the_gauge_is_a_band():
+def test_camps_are_stacked_and_the_gauge_is_a_band():
     _, axes, *_ = drawn("camps").axes
     tops = [patch.get_data() for patch in axes.patches if hasattr(patch, "get_data")]
     found = histogram()
@@ -83,7 +83,7 @@ def test_camps_lie_on_each_other_and_the_gauge_is_a_band():
     assert ends == pytest.approx([0.11, 0.29])
 
 
-def test_votes_are_drawn_from_none_to_all_with_those_of_a_scramble():
+def test_recurrence_is_drawn_from_none_to_all_with_its_gauge_level():
     axes = drawn("camps").axes[0]
     assert [bar.get_height() for bar in axes.patches] == histogram()["votes"].tolist()
     [gauge] = axes.lines
@@ -91,7 +91,7 @@ def test_votes_are_drawn_from_none_to_all_with_those_of_a_scramble():
     assert "99.0%" in axes.texts[0].get_text()
 
 
-def test_overlaps_have_their_interval_and_six_levels_in_each_panel():
+def test_overlaps_have_an_interval_and_six_levels_in_each_panel():
     figure = drawn("spans")
     for axes, name in zip(figure.axes, SPANS, strict=True):
         assert len(axes.containers) == 1

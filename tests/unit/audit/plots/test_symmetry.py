@@ -1,4 +1,4 @@
-"""The figures of the symmetry section."""
+"""Figures of section "A known symmetry"."""
 
 import numpy as np
 import pytest
@@ -38,7 +38,7 @@ def drawn(module, data):
 
 
 @pytest.mark.parametrize(("module", "data"), [(symmetry, LEVELS), (symmetry_example, MAPS)])
-def test_the_figure_is_as_wide_as_the_text_with_type_to_read_and_nothing_cut(module, data):
+def test_figure_is_as_wide_as_the_text_with_large_enough_type_and_nothing_cut(module, data):
     figure = drawn(module, data)
     width, height = figure.get_size_inches()
     assert width == pytest.approx(style.TEXT_WIDTH_INCHES)
@@ -50,7 +50,7 @@ def test_the_figure_is_as_wide_as_the_text_with_type_to_read_and_nothing_cut(mod
     assert inked.y1 <= height
 
 
-def test_each_panel_shows_its_arm_beside_both_nulls():
+def test_each_panel_shows_its_arm_and_both_nulls():
     figure = drawn(symmetry, LEVELS)
     for axes, name in zip(figure.axes, LEVELS, strict=True):
         lines = [np.asarray(line.get_xdata(), float) for line in axes.lines]
@@ -58,7 +58,7 @@ def test_each_panel_shows_its_arm_beside_both_nulls():
             assert any(np.array_equal(line, LEVELS[name][of]) for line in lines), (name, of)
 
 
-def test_rows_say_what_is_granted_and_the_axis_what_is_measured():
+def test_rows_and_axis_are_labeled():
     figure = drawn(symmetry, LEVELS)
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == [*symmetry.WAYS]
     assert "correlation" in figure.axes[1].get_xlabel()
@@ -68,10 +68,10 @@ def test_rows_say_what_is_granted_and_the_axis_what_is_measured():
         "another seed",
     ]
     top, bottom = figure.axes[0].get_ylim()[::-1]
-    assert top < bottom  # what is granted least stands on top
+    assert top < bottom  # fewest allowed transformations on top
 
 
-def test_what_was_trained_is_filled_and_nulls_are_hollow_with_marks_of_their_own():
+def test_trained_marks_are_filled_and_nulls_hollow_with_own_markers():
     axes = drawn(symmetry, LEVELS).axes[0]
     series = [line for line in axes.lines if line.get_marker() in ("o", "s", "D")]
     assert len({line.get_marker() for line in series}) == 3
@@ -79,7 +79,7 @@ def test_what_was_trained_is_filled_and_nulls_are_hollow_with_marks_of_their_own
     assert hollow == {"o": False, "s": True, "D": True}
 
 
-def test_the_maps_are_shown_with_b_upwards_on_one_scale_of_greys():
+def test_maps_share_one_gray_scale_with_b_pointing_up():
     figure = drawn(symmetry_example, MAPS)
     panels = figure.axes[:3]
     assert panels[0].get_ylabel() == "b"
@@ -94,7 +94,7 @@ def test_the_maps_are_shown_with_b_upwards_on_one_scale_of_greys():
     assert figure.axes[3].get_ylabel() == "activation less its mean"
 
 
-def test_titles_give_the_correlations():
+def test_titles_show_the_correlations():
     titles = [axes.get_title(loc="left") for axes in drawn(symmetry_example, MAPS).axes[:3]]
     assert "0.31" in titles[1]
     assert "0.87" in titles[2]

@@ -1,4 +1,4 @@
-"""The figures of the sections on tokens and on many seeds."""
+"""Figures of the sections on tokens and on many seeds."""
 
 from itertools import pairwise
 
@@ -96,7 +96,7 @@ def test_no_type_is_too_small_to_read(drawn):
 
 
 @pytest.mark.parametrize("data", [AMOUNTS, BY_SIZE])
-def test_names_of_points_do_not_touch(data):
+def test_tick_labels_do_not_touch(data):
     figure = tokens.draw(data)
     figure.draw_without_rendering()
     renderer = FigureCanvasAgg(figure).get_renderer()
@@ -105,21 +105,21 @@ def test_names_of_points_do_not_touch(data):
         assert all(a.x1 < b.x0 for a, b in pairwise(boxes))
 
 
-def test_a_column_is_a_sweep_and_is_named():
+def test_each_column_is_a_sweep_with_its_title():
     titles = [axes.get_title("left") for axes in tokens.draw(AMOUNTS).axes[:2]]
     assert titles == ["equal passes over the tokens", "equal tokens seen"]
     titles = [axes.get_title("left") for axes in tokens.draw(BY_SIZE).axes[:2]]
     assert titles == ["equal tokens", "equal updates a latent"]
 
 
-def test_all_chance_levels_stand_beside_what_was_trained():
+def test_all_chance_levels_are_drawn_hollow():
     top = tokens.draw(AMOUNTS).axes[0]
     drawn = {line.get_label(): line for line in top.lines}
     for name in marks.LEVELS.values():
         assert drawn[name].get_markerfacecolor() == "white"
 
 
-def test_lines_of_one_panel_differ_without_colour():
+def test_lines_of_one_panel_differ_without_color():
     figure = tokens.draw(AMOUNTS)
     for axes in (figure.axes[2], figure.axes[4]):
         lines = [line for line in axes.lines if len(line.get_xdata()) == len(AT)]
@@ -127,7 +127,7 @@ def test_lines_of_one_panel_differ_without_colour():
         assert len(looks) >= 3
 
 
-def test_the_foretold_curve_and_the_reports_stand_beside_the_observed():
+def test_predicted_and_reported_curves_are_drawn_with_the_observed():
     left = seeds.draw(SEEDS).axes[0]
     labels = {line.get_label() for line in left.lines}
     assert {"live, found: foretold", "shared: foretold", "fifth report"} <= labels
