@@ -1,26 +1,30 @@
 """The peers' environment and their checkpoints, made once for all tests here."""
 
-import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from helpers.environments import NoEnvironmentError, missing_environment
 from peers import peers_environment
 
 
 @pytest.fixture(scope="session")
-def peers() -> Callable[..., None]:
-    """Runs `peers_main.py` where the libraries are."""
+def peers_python() -> Path:
+    """The Python of the environment where the libraries are."""
     try:
-        python = peers_environment.made()
-    except peers_environment.NoPeersError as reason:
-        if os.environ.get("CI") or os.environ.get("SEEDSTABILITY_BRING_ENGINE") == "1":
-            pytest.fail(str(reason))
-        # as with the container: on one's own machine it may be missing, in CI it may not
-        pytest.skip(str(reason))
-    return lambda *words: peers_environment.run(python, *words)
+        return peers_environment.made()
+    except NoEnvironmentError as reason:
+        missing_environment(reason)
+        raise
+
+
+@pytest.fixture(scope="session")
+def peers(peers_python) -> Callable[..., None]:
+    """Runs `peers_main.py` there."""
+    return partial(peers_environment.run, peers_python)
 
 
 @pytest.fixture(scope="session")
