@@ -1,1 +1,1 @@
-"""Section "What raises stability": one table, one protocol, one row an intervention."""
+"""Section "What raises stability": one table, one protocol, one arm an intervention."""

@@ -1,8 +1,8 @@
-"""Section "What raises stability": one table, one protocol, one row an intervention.
+"""Section "What raises stability": one table, one protocol, one arm an intervention.
 
-Each row changes plain training in one respect, on our language model and on a planted truth,
+Each arm changes plain training in one respect, on our language model and on a planted truth,
 with as many steps and seeds as all others. Where seeds share information, or are drawn together,
-they agree for that reason too; so each row is also held against what its seeds share before
+they agree for that reason too; so each arm is also compared with what its seeds share before
 training, against independent plain dictionaries of other seeds, and against the truth.
 """
 
@@ -22,9 +22,9 @@ _PLANTED = PlantedConfig()
 
 
 @dataclass(frozen=True)
-class Calibrated:
-    """What had to be fitted to a subject: with seeds from 1000 on, which no row has, and by
-    explained variance and L0 alone, before any similarity was looked at."""
+class CalibratedWeights:
+    """What had to be fitted to a subject: with seeds from 1000 on, which no arm has, and by
+    explained variance and L0 alone, before any similarity was computed."""
 
     relu_l1: float
     """L1 at which ReLU explains as much as plain TopK."""
@@ -42,13 +42,13 @@ class Calibrated:
 
 
 @dataclass(frozen=True)
-class Settings:
+class InterventionSettings:
     """What varies in this section."""
 
-    centre: language.LanguageSettings = language.PROFILES["paper"]
+    base: language.LanguageSettings = language.PROFILES["paper"]
     """Model, hook, latents, k and learning rate."""
     tokens: int = 32_768
-    """Distinct training tokens: a quarter of the centre's, so that all rows fit into their time."""
+    """Distinct training tokens: a quarter of the base configuration's, for want of time."""
     epochs: int = 4
     """Passes over them."""
     planted: PlantedConfig = _PLANTED
@@ -58,12 +58,12 @@ class Settings:
     planted_k: int = 4
     """Latents kept there."""
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
-    """Seeds of each row."""
-    judges: tuple[int, ...] = (101, 102, 103, 104, 105)
-    """Seeds of the independent plain dictionaries."""
-    language: Calibrated = Calibrated(9.3e-3, 4.3e-3, 0.1, 0.1, 0.1, 0.1)
+    """Seeds of each arm."""
+    references: tuple[int, ...] = (101, 102, 103, 104, 105)
+    """Seeds of the independent reference dictionaries."""
+    language: CalibratedWeights = CalibratedWeights(9.3e-3, 4.3e-3, 0.1, 0.1, 0.1, 0.1)
     """On the language model."""
-    synthetic: Calibrated = Calibrated(2.5e-2, 2.4e-2, 0.1, 0.1, 0.1, 0.1)
+    synthetic: CalibratedWeights = CalibratedWeights(2.5e-2, 2.4e-2, 0.1, 0.1, 0.1, 0.1)
     """On the planted truth."""
     jumprelu_start: tuple[float, float] = (1.0, 0.5)
     """JumpReLU's first threshold and the width of its window, as in the section on alignment."""
@@ -72,7 +72,7 @@ class Settings:
     decay: float = 0.2
     """Share of the steps over which the rate falls linearly, as in Gao et al."""
     longer: int = 4
-    """Times the steps in the one row that has more."""
+    """Times the steps in the one arm that has more."""
     dead_share: float = 0.125
     """Share of an epoch after which a silent latent counts as dead for AuxK, where it is on."""
     soft_k: int = 4
@@ -82,13 +82,13 @@ class Settings:
     twin_tokens: int = 8_192
     """Tokens of the twins, few so that many epochs can be had."""
     twin_epochs: tuple[int, ...] = (0, 1, 2, 5, 10, 20)
-    """Epochs after which twins are looked at."""
+    """Epochs after which twins are measured."""
     epsilons: tuple[float, ...] = (0.02, 0.05, 0.1)
     """Strengths of the entropy in transport, in units of cosine."""
 
 
 @dataclass(frozen=True)
-class Row:
+class Arm:
     """One intervention."""
 
     name: str
@@ -100,23 +100,23 @@ class Row:
 
 
 @dataclass(frozen=True)
-class RowsConfig:
-    """What the measuring stage has to know of the rows."""
+class ArmsConfig:
+    """What the measuring stage has to know of the arms."""
 
     names: tuple[str, ...]
     """In the order of the table; the first is the plain one."""
     shared: tuple[str, ...]
     """What the seeds of each share."""
     drawn: tuple[bool, ...]
-    """Whether the start of each is drawn, and owes nothing to the data."""
+    """Whether the initialization of each is drawn, independent of the data."""
 
 
-paper = Settings()
+paper = InterventionSettings()
 PROFILES = {
     "paper": paper,
     "smoke": replace(
         paper,
-        centre=language.PROFILES["smoke"],
+        base=language.PROFILES["smoke"],
         tokens=2048,
         epochs=2,
         planted=PlantedConfig(d=32, singles=24, blocks=4, samples=2048, heldout=512),
@@ -126,7 +126,7 @@ PROFILES = {
     ),
     "full": replace(
         paper,
-        centre=language.PROFILES["full"],
+        base=language.PROFILES["full"],
         tokens=131_072,
         planted=PlantedConfig(samples=131_072),
         seeds=tuple(range(20)),
@@ -135,7 +135,7 @@ PROFILES = {
 }
 
 
-def parts(settings: Settings) -> dict[str, Stage]:
+def parts(settings: InterventionSettings) -> dict[str, Stage]:
     """The parts of the section, each with the stages it measures."""
     return {
         "rows": _rows(settings),
@@ -160,15 +160,15 @@ def parts(settings: Settings) -> dict[str, Stage]:
     }
 
 
-def dictionary(settings: Settings, subject: str) -> DictionaryConfig:
-    """Plain TopK on a subject: each seed has a start and an order of batches of its own."""
-    plain = language.dictionary(settings.centre, epochs=settings.epochs, order="own")
+def dictionary(settings: InterventionSettings, subject: str) -> DictionaryConfig:
+    """Plain TopK on a subject: each seed has its own initialization and order of batches."""
+    plain = language.dictionary(settings.base, epochs=settings.epochs, order="own")
     if subject == "planted":
         plain = replace(plain, n_latents=settings.planted_latents, k=settings.planted_k)
     return plain
 
 
-def rows(settings: Settings, subject: str) -> list[Row]:
+def rows(settings: InterventionSettings, subject: str) -> list[Arm]:
     """All interventions on a subject; each differs from the first in one respect."""
     plain, fitted = dictionary(settings, subject), getattr(settings, _CALIBRATED[subject])
     steps = settings.epochs * -(-settings.tokens // plain.batch_size)
@@ -204,37 +204,37 @@ def rows(settings: Settings, subject: str) -> list[Row]:
         sparsity_warm_up_steps=rise,
     )
     return [
-        Row("plain", trained()),
-        Row("same_order", trained(order="shared"), "order"),
-        Row("same_start", trained({"init_seeds": first}), "start"),
-        Row("data_points", variant(init="data_points")),
-        Row("data_points_shared", variant(init="data_points", shared_init=True), "samples"),
-        Row("centroids_shared", variant(init="centroids", shared_init=True), "centroids"),
-        Row("archetypal", VariantConfig(**hull)),
-        Row("archetypal_shared", VariantConfig(**hull, shared_init=True), "centroids"),
+        Arm("plain", trained()),
+        Arm("same_order", trained(order="shared"), "order"),
+        Arm("same_start", trained({"init_seeds": first}), "start"),
+        Arm("data_points", variant(init="data_points")),
+        Arm("data_points_shared", variant(init="data_points", shared_init=True), "samples"),
+        Arm("centroids_shared", variant(init="centroids", shared_init=True), "centroids"),
+        Arm("archetypal", VariantConfig(**hull)),
+        Arm("archetypal_shared", VariantConfig(**hull, shared_init=True), "centroids"),
         # An encoder that has nothing to do with the decoder has no scale at which it fits.
-        Row("untied", trained(tied_init=False, scaled_init=False)),
-        Row("tied", variant(form="tied")),
-        Row("decay", trained(warm_up_steps=rise, decay_share=settings.decay)),
-        Row("cosine", variant(cosine=True)),
-        Row("longer", trained(epochs=settings.longer * settings.epochs)),
-        Row("auxk", trained(dead_after=max(1, round(settings.dead_share * settings.tokens)))),
+        Arm("untied", trained(tied_init=False, scaled_init=False)),
+        Arm("tied", variant(form="tied")),
+        Arm("decay", trained(warm_up_steps=rise, decay_share=settings.decay)),
+        Arm("cosine", variant(cosine=True)),
+        Arm("longer", trained(epochs=settings.longer * settings.epochs)),
+        Arm("auxk", trained(dead_after=max(1, round(settings.dead_share * settings.tokens)))),
         # Often enough that some are silent for so long, and not at the very end.
-        Row("resampling", trained(auxk=0, resample_every=steps // 8 + 1)),
-        Row("falling_k", variant(initial_k=min(plain.n_latents, settings.soft_k * plain.k))),
-        Row("temperature", variant(temperature=settings.temperature)),
-        Row("batch_topk", trained(architecture="batch_topk")),
-        Row("relu", trained(architecture="relu", l1=fitted.relu_l1, auxk=0)),
-        Row("jumprelu", TrainingConfig(jumprelu, settings.seeds, samples=settings.tokens)),
-        Row("orthogonality", variant(term="orthogonality", weight=fitted.orthogonality)),
-        Row("consistency", variant(term="consistency", weight=fitted.consistency), "partners"),
-        Row("mfr", variant(term="mfr", weight=fitted.mfr), "partners"),
+        Arm("resampling", trained(auxk=0, resample_every=steps // 8 + 1)),
+        Arm("falling_k", variant(initial_k=min(plain.n_latents, settings.soft_k * plain.k))),
+        Arm("temperature", variant(temperature=settings.temperature)),
+        Arm("batch_topk", trained(architecture="batch_topk")),
+        Arm("relu", trained(architecture="relu", l1=fitted.relu_l1, auxk=0)),
+        Arm("jumprelu", TrainingConfig(jumprelu, settings.seeds, samples=settings.tokens)),
+        Arm("orthogonality", variant(term="orthogonality", weight=fitted.orthogonality)),
+        Arm("consistency", variant(term="consistency", weight=fitted.consistency), "partners"),
+        Arm("mfr", variant(term="mfr", weight=fitted.mfr), "partners"),
     ]
 
 
-JUDGES = "judges"
+REFERENCES = "judges"
 FAMILIES = (
-    ("plain", JUDGES, "same_order", "same_start"),
+    ("plain", REFERENCES, "same_order", "same_start"),
     (
         "data_points",
         "data_points_shared",
@@ -246,11 +246,11 @@ FAMILIES = (
     ("falling_k", "temperature", "batch_topk", "relu", "jumprelu"),
     ("orthogonality", "consistency", "mfr"),
 )
-"""Rows that are trained in one stage: fewer processes to start."""
+"""Arms that are trained in one stage: fewer processes to start."""
 _CALIBRATED = {"language": "language", "planted": "synthetic"}
 
 
-def data(subject: str, settings: Settings) -> Stage:
+def data(subject: str, settings: InterventionSettings) -> Stage:
     """Activations of the model, or samples of the planted truth."""
     if subject == "planted":
         return Stage(
@@ -258,17 +258,17 @@ def data(subject: str, settings: Settings) -> Stage:
             "audit.subjects.synthetic.planted:planted",
             replace(settings.planted, samples=settings.tokens),
         )
-    centre = settings.centre
+    base = settings.base
     return language.read(
-        centre.hook, centre.tokens, heldout_contexts=centre.heldout_contexts, model=centre.model
+        base.hook, base.tokens, heldout_contexts=base.heldout_contexts, model=base.model
     )
 
 
-def family(subject: str, names: tuple[str, ...], settings: Settings) -> Stage:
-    """The trainings of some rows, or of the judges, on a subject."""
+def family(subject: str, names: tuple[str, ...], settings: InterventionSettings) -> Stage:
+    """Train some arms, or the reference dictionaries, on a subject."""
     every = rows(settings, subject)
-    trainings = {row.name: row.training for row in every}
-    trainings[JUDGES] = replace(every[0].training, seeds=settings.judges)
+    trainings = {arm.name: arm.training for arm in every}
+    trainings[REFERENCES] = replace(every[0].training, seeds=settings.references)
     return Stage(
         f"interventions/{subject}/{names[0]}",
         "audit.training.variants.stages:train_family",
@@ -277,7 +277,7 @@ def family(subject: str, names: tuple[str, ...], settings: Settings) -> Stage:
     )
 
 
-def _rows(settings: Settings) -> Stage:
+def _rows(settings: InterventionSettings) -> Stage:
     inputs = {}
     for subject in SUBJECTS:
         every = rows(settings, subject)
@@ -285,9 +285,9 @@ def _rows(settings: Settings) -> Stage:
             f"interventions/{subject}/judged",
             "audit.analyses.reference:score_against_references",
             ReferenceConfig(
-                tuple(row.name for row in every),
-                tuple(row.training.dictionary for row in every),
-                JUDGES,
+                tuple(arm.name for arm in every),
+                tuple(arm.training.dictionary for arm in every),
+                REFERENCES,
             ),
             {
                 **{names[0]: family(subject, names, settings) for names in FAMILIES},
@@ -295,16 +295,16 @@ def _rows(settings: Settings) -> Stage:
             },
         )
     named = rows(settings, "language")
-    config = RowsConfig(
-        tuple(row.name for row in named),
-        tuple(row.shared for row in named),
-        tuple(getattr(row.training, "init", "drawn") == "drawn" for row in named),
+    config = ArmsConfig(
+        tuple(arm.name for arm in named),
+        tuple(arm.shared for arm in named),
+        tuple(getattr(arm.training, "init", "drawn") == "drawn" for arm in named),
     )
     return Stage("interventions/rows", f"{HERE}:rows", config, inputs)
 
 
-def _drift(settings: Settings) -> Stage:
-    """Twins, which share their start, and strangers, which share nothing, along the epochs."""
+def _drift(settings: InterventionSettings) -> Stage:
+    """Compare twins (one shared initialization) and strangers (nothing shared) by epoch."""
     long = replace(dictionary(settings, "language"), epochs=settings.twin_epochs[-1])
     stranger = TrainingConfig(
         long,

@@ -62,7 +62,7 @@ ONE_START = ("start", "samples", "centroids")
 OWN = {"data_points_shared": "data_points", "archetypal_shared": "archetypal"}
 """Rows that differ from another in sharing alone, with the one whose seeds have their own."""
 STRENGTHS = ("weak", "middle", "strong")
-"""The strengths of the entropy, ascending."""
+"""Strengths of the entropy, ascending."""
 
 
 def settings(config) -> dict:
@@ -71,9 +71,9 @@ def settings(config) -> dict:
     steps = config.epochs * -(-config.tokens // 256)
     return {
         "seeds": len(config.seeds),
-        "judges": len(config.judges),
-        "latents": config.centre.n_latents,
-        "k": config.centre.k,
+        "judges": len(config.references),
+        "latents": config.base.n_latents,
+        "k": config.base.k,
         "tokens": config.tokens,
         "epochs": config.epochs,
         "steps": steps,
@@ -209,7 +209,7 @@ def _row(model: Mapping, truth: Mapping) -> dict:
 def _beside(
     model: Mapping, truth: Mapping, plain: Mapping, plain_truth: Mapping, shared: str
 ) -> dict:
-    """What the row has besides, against the plain one."""
+    """Compare an arm with plain training."""
     between, reference = _change(model, plain), _reference_change(model, plain)
     found = jackknife_difference(truth["truth"], plain_truth["truth"], True)
     gained = None if shared in ONE_START else _gained(model)
@@ -228,7 +228,7 @@ def _beside(
 
 
 def _difference(model: Mapping, plain: Mapping) -> dict:
-    """Of κ between seeds, with both intervals and the smallest that would have been seen."""
+    """Difference of κ between seeds, with both intervals and the minimum detectable effect."""
     node = difference(
         model["full"][HEADLINE],
         plain["full"][HEADLINE],
@@ -252,7 +252,7 @@ def _less_own(model: Mapping, own: Mapping) -> dict:
 
 
 def _gained(model: Mapping) -> Interval:
-    """κ between seeds less that of the same dictionaries before training."""
+    """κ between seeds minus that of the same dictionaries before training."""
     return jackknife_difference(
         model["full"][HEADLINE],
         model["untrained"][HEADLINE],
@@ -263,14 +263,14 @@ def _gained(model: Mapping) -> Interval:
 
 
 def _reference_change(model: Mapping, plain: Mapping) -> Interval:
-    """Of κ with the reference dictionaries."""
+    """Change of κ with the reference dictionaries."""
     return jackknife_difference(
         model["judge"], plain["judge"], True, model["judge_gauge"], plain["judge_gauge"]
     )
 
 
 def _change(model: Mapping, plain: Mapping, statistic: str = HEADLINE) -> Interval:
-    """Of κ between seeds over the gauge level."""
+    """Change of κ between seeds over the gauge level."""
     return jackknife_difference(
         model["full"][statistic],
         plain["full"][statistic],
@@ -304,7 +304,7 @@ def _with_chance(values: ndarray, chance: ndarray) -> dict:
 
 def _summary(tree: Mapping, first: str) -> dict:
     """Which rows got which verdict, as lists that a sentence can hold."""
-    others = [node for row, node in tree.items() if row != first]
+    others = [node for arm, node in tree.items() if arm != first]
 
     def named(what: str, wanted: str) -> str:
         chosen = [node["name"] for node in others if node[what]["quoted"] == wanted]
@@ -335,7 +335,7 @@ def _key(said: str) -> str:
 
 
 def _moved(free: list[Mapping]) -> dict:
-    """Whether rows whose latents stay nearer to their start are the less stable ones."""
+    """Rank correlation of stability with the cosine to initialization, over arms."""
     near, stable = (
         [node[leaf].value for node in free] for leaf in ("cosine_with_start", "kappa_gauge")
     )
@@ -345,16 +345,16 @@ def _moved(free: list[Mapping]) -> dict:
 
 def _figure(tree: Mapping) -> dict:
     """Rows by their κ between seeds, the highest first; the plain one among them."""
-    order = sorted(tree, key=lambda row: -tree[row]["kappa_gauge"].value)
+    order = sorted(tree, key=lambda arm: -tree[arm]["kappa_gauge"].value)
 
     def column(leaf: str, part: str) -> Array:
-        return Array(np.array([getattr(tree[row][leaf], part) for row in order]), 3, tolerance=0.1)
+        return Array(np.array([getattr(tree[arm][leaf], part) for arm in order]), 3, tolerance=0.1)
 
     return {
         # The order may change where two rows lie within their tolerance.
         "rows": {"quoted": ", ".join(order)},
-        "names": {"quoted": ", ".join(tree[row]["name"].replace(",", ";") for row in order)},
-        "shared": {"quoted": ", ".join(tree[row]["shared"] for row in order)},
+        "names": {"quoted": ", ".join(tree[arm]["name"].replace(",", ";") for arm in order)},
+        "shared": {"quoted": ", ".join(tree[arm]["shared"] for arm in order)},
         **{
             leaf: {part: column(leaf, part) for part in ("value", "low", "high")}
             for leaf in ("kappa_gauge", "start_kappa", "judge", "planted_kappa", "truth")

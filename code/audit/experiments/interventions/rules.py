@@ -1,12 +1,13 @@
 """What the table of interventions says in words.
 
 Three facts are kept apart, each with its own interval over seeds and none adjusted for the number
-of rows: the change of κ between the seeds of a row; the change of κ with independent reference
-dictionaries, which share nothing with the row but the data; and what κ between the seeds has gained
-since before training, which can be asked only where their starts are not one and the same.
+of arms: the change of κ between the seeds of an arm; the change of κ with independent reference
+dictionaries, which share nothing with the arm but the data; and what κ between the seeds has gained
+since before training, which can be asked only where their initializations differ.
 
-These rules replaced others after the results had been seen. The first ones asked whether seeds that
-share their start are more alike than before training, and none can be: there κ begins at 1.
+These rules replaced others after the results had been seen. The first ones asked whether seeds
+that share their initialization are more alike than before training, and none can be: there κ
+begins at 1.
 """
 
 from seedstability.stability.statistics.jackknife import Interval
@@ -55,7 +56,8 @@ def verdict(
     Args:
         between: change of κ between the seeds, against plain training.
         reference: change of κ with the reference dictionaries, against plain training.
-        gained: κ between the seeds less that before training; None where they start as one.
+        gained: κ between the seeds minus that before training; None where they share their
+            initialization.
         shared: whether the seeds share information besides the data, or are drawn together.
     """
     said = direction(between)

@@ -109,7 +109,7 @@ def judged(between, judge, truth, untrained=0.3):
     }
 
 
-CONFIG = interventions.RowsConfig(
+CONFIG = interventions.ArmsConfig(
     ("plain", "longer", "same_start", "consistency", "relu", "data_points", "data_points_shared"),
     ("", "", "start", "partners", "", "", "samples"),
     (True, True, True, True, True, False, False),
@@ -299,18 +299,18 @@ def test_seeds_that_share_something_say_so():
 @pytest.mark.parametrize("profile", interventions.PROFILES)
 def test_judges_share_no_seed_and_every_row_is_trained_and_named(profile):
     config = interventions.PROFILES[profile]
-    assert not {*config.judges} & {*config.seeds}
+    assert not {*config.references} & {*config.seeds}
     names = {row.name for row in interventions.rows(config, "planted")}
     trained = [name for family in interventions.FAMILIES for name in family]
-    assert sorted(trained) == sorted([*names, interventions.JUDGES])
+    assert sorted(trained) == sorted([*names, interventions.REFERENCES])
     assert names == {*NAMES}
     stages = {stage.name for stage in in_order(interventions.parts(config).values())}
     assert {"interventions/language/judged", "interventions/planted/judged"} <= stages
     (first, *_) = interventions.FAMILIES
     trained_there = interventions.family("planted", first, config).config
     by_name = dict(zip(trained_there.names, trained_there.trainings, strict=True))
-    assert by_name[interventions.JUDGES].seeds == config.judges
-    assert replace(by_name["plain"], seeds=config.judges) == by_name[interventions.JUDGES]
+    assert by_name[interventions.REFERENCES].seeds == config.references
+    assert replace(by_name["plain"], seeds=config.references) == by_name[interventions.REFERENCES]
 
 
 def test_nothing_is_resampled_at_the_very_end():
