@@ -38,7 +38,7 @@ RUN --mount=type=bind,source=requirements,target=/locks \
  && cd /opt/venv/lib/python3.11/site-packages \
  && find . -type d -name tests -prune -exec rm -rf {} + \
  && rm -rf torch/test torch/include \
- && /opt/venv/bin/python -c "import sys, invoke, jinja2, matplotlib.pyplot, numba, rich, sklearn.cluster, transformer_lens; \
+ && /opt/venv/bin/python -c "import sys, invoke, jinja2, matplotlib.pyplot, numba, rich, sklearn.cluster, transformer_lens, typer; \
       print(*(m.__file__ for m in list(sys.modules.values()) if getattr(m, '__file__', None)), sep='\n')" \
     | grep '^/opt/venv/.*[.]py$' \
     | python3 -m compileall -q --invalidation-mode unchecked-hash -i -
