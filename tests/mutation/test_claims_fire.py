@@ -49,8 +49,8 @@ def values_of(check: Check, supports: bool) -> dict[str, Scalar]:
     if isinstance(check, (Figure, Chance)):
         low, high = check.band
         width = high - low
-        centre = (low + high) / 2 + (0.0 if supports else 2 * width)
-        return {check.ours: around(centre, width / 20, unit)}
+        middle = (low + high) / 2 + (0.0 if supports else 2 * width)
+        return {check.ours: around(middle, width / 20, unit)}
     if isinstance(check, Equality):
         return two(check.ours, 0.0 if supports else 5 * check.margin, check.margin / 8, unit)
     if isinstance(check, Direction):
@@ -208,7 +208,7 @@ def test_checks_of_unpublished_quantities_are_not_testable(claim):
                 assert judged.ours
 
 
-def test_every_judged_claim_is_mutated():
+def test_every_claim_with_a_verdict_is_mutated():
     untouched = {claim.id for claim in CLAIMS} - {claim.id for claim in JUDGED}
     # Five notes, which have no verdict, and figures that depend on unpublished quantities.
     assert untouched == {"C06", "C17", "C27", "C28", "C47", "C03a", "C46a"}

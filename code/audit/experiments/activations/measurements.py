@@ -195,9 +195,9 @@ def _rank_values(values: np.ndarray, gauge: np.ndarray) -> dict:
     }
     if not np.isnan(above.standard_error):
         sd = above.standard_error * len(values) ** 0.5
-        seen = minimum_detectable_effect(sd, len(values), paired=True)
+        detectable = minimum_detectable_effect(sd, len(values), paired=True)
         # A standard error over five seeds is itself uncertain by a factor of two.
-        node["smallest_seen"] = Scalar(seen, 3, tolerance=max(0.05, seen))
+        node["smallest_seen"] = Scalar(detectable, 3, tolerance=max(0.05, detectable))
     return node
 
 

@@ -285,7 +285,7 @@ def _trend(numbers: tuple[int, ...], comparisons: list[dict], name: str, scope: 
         "slope": scalar(found, 4),
         "sizes": len(whole),
         "slope_all": scalar(everywhere, 4),
-        **_smallest_seen(found, most),
+        **_minimum_detectable_effect(found, most),
     }
 
 
@@ -320,7 +320,7 @@ def _with_tolerance(smallest: Scalar) -> Scalar:
     return replace(smallest, tolerance=abs(smallest.value) + 1e-3)
 
 
-def _smallest_seen(found: Interval, n_seeds: int) -> dict:
+def _minimum_detectable_effect(found: Interval, n_seeds: int) -> dict:
     if np.isnan(found.standard_error):
         return {}
     sd = found.standard_error * n_seeds**0.5

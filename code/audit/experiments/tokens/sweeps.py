@@ -139,13 +139,13 @@ def _steps(arms: list[MeasuredArm], values: tuple[int, ...], name: str, scope: s
     rising = np.flatnonzero(low >= MARGIN)
     at = int(rising[-1]) + 1 if len(rising) else 0
     # If an interval just reaches the margin, another machine may decide the other way.
-    beside = [
+    neighbors = [
         abs(values[at] - values[other]) for other in (at - 1, at + 1) if 0 <= other < len(arms)
     ]
     return {
         **_arrays({key: np.array(column, float) for key, column in ends.items()}),
         "smallest_seen": Array(np.array(smallest), 4, tolerance=_widest(ends)),
-        "levels_off": Scalar(float(values[at]), 0, tolerance=float(max(beside))),
+        "levels_off": Scalar(float(values[at]), 0, tolerance=float(max(neighbors))),
         "last": gains[-1],
         "first": gains[0],
     }

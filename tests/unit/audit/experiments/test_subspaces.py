@@ -92,7 +92,7 @@ def removed(variance: float, loss: float, size: int = 20) -> dict:
     }
 
 
-WORTH = {
+CONTRIBUTIONS = {
     "nothing": removed(0.9, 2.0, 0),
     "stable": removed(0.4, 3.5),
     "unstable": removed(0.8, 2.2),
@@ -108,7 +108,7 @@ WORTH = {
 
 
 def test_larger_contribution_of_stable_latents_is_positive():
-    node = worth(CONFIG, language=WORTH)["language"]
+    node = worth(CONFIG, language=CONTRIBUTIONS)["language"]
     assert node["stable"]["explained_variance"].value == pytest.approx(0.5, abs=0.01)
     assert node["stable"]["loss"].value == pytest.approx(1.5, abs=0.01)
     assert node["equal"]["explained_variance"].value == pytest.approx(0.35, abs=0.01)
@@ -251,7 +251,7 @@ def test_no_stage_depends_on_an_experiments_settings_module():
 
 def test_every_leaf_is_finite():
     trees = (
-        worth(CONFIG, language=WORTH, clean=WORTH),
+        worth(CONFIG, language=CONTRIBUTIONS, clean=CONTRIBUTIONS),
         responses(CONFIG, language=responded()),
         spans(CONFIG, clean=SPANS),
     )

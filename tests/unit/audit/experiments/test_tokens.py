@@ -229,15 +229,15 @@ def _held(stage, name, sweep):
 
 @pytest.mark.parametrize("profile", tokens.PROFILES)
 def test_all_arms_of_a_layer_are_evaluated_on_the_same_text(profile):
-    judged = {}
+    texts = {}
     for part in tokens.parts(tokens.PROFILES[profile]).values():
         for name, stage in part.inputs.items():
             if name.endswith("__evaluation"):
                 data = stage.inputs["activations"]
                 layer = data.config.model, data.config.hook
-                judged.setdefault(layer, set()).add(data.name)
-    assert judged
-    assert all(len(names) == 1 for names in judged.values())
+                texts.setdefault(layer, set()).add(data.name)
+    assert texts
+    assert all(len(names) == 1 for names in texts.values())
 
 
 def test_tokens_seen_must_be_whole_passes():
