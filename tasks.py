@@ -110,8 +110,8 @@ def paper(c, profile="paper", jobs=0, device="cpu", from_locked=False, draft=Fal
 @verb(
     help={
         "accept": "write without asking",
-        "keep_values": "keep the values of experiments that are all within tolerance, and record"
-        " the keys of this code; for code that was moved or renamed",
+        "keep_values": "keep the values of experiments that this run confirms, and record its keys;"
+        " on another kind of machine also how far values lie apart; for code that was only moved",
     }
 )
 def lock(c, profile="paper", only="", device="cpu", accept=False, keep_values=False):

@@ -18,6 +18,7 @@ from audit.pipeline.execution.status import status
 from audit.pipeline.graph.keys import Key, package_versions, portable_keys
 from audit.pipeline.graph.stage import Stage, in_order
 from audit.pipeline.locking.differences import MismatchReport
+from audit.pipeline.locking.keeping import Kept, keepable
 from audit.pipeline.locking.locked import (
     Confirmation,
     Cost,
@@ -27,6 +28,7 @@ from audit.pipeline.locking.locked import (
     read_runs,
     read_values,
     write,
+    write_spreads,
 )
 from audit.pipeline.store.provenance import now
 from audit.pipeline.store.store import Store
@@ -147,38 +149,45 @@ class Session:
 
         Args:
             agreed: asked with the number of changes.
-            keep_values: leave an experiment's values as they are where every computed one lies
-                within its tolerance, and record only the keys of this code and the run that
-                confirmed them: for code that was moved or renamed.
+            keep_values: leave the values of an experiment as they are where this run confirms
+                them, and record the keys of this code and that run; on another numeric ABI also
+                how far values lie outside their tolerance. For code that was moved or renamed.
         """
         new, locked = self.new_values(), self._locked_or_nothing()
-        kept = self._confirmed(new, locked) if keep_values else set()
-        wanted = Values({a: (locked if a.partition(".")[0] in kept else new)[a] for a in new})
+        runs = self.locked_runs if keep_values else {}
+        kept = keepable(new, locked, {n: r for n, r in runs.items() if n in self.parts}, self.abi)
+        wanted = Values(
+            {a: (locked if a.partition(".")[0] in kept.experiments else new)[a] for a in new}
+        )
         changes = compare(wanted, locked, exactly=True)
         for change in changes:
             print(change)
-        if changes and not agreed(len(changes)):
+        for difference in kept.differences:
+            print(f"{difference}; kept, and recorded as seen between numeric ABIs")
+        count = len(changes) + len(kept.spreads)
+        if count and not agreed(count):
             raise UserError("nothing was written")
+        self._write_locked(wanted, kept)
+        print(f"{len(new)} values of profile {self.profile} are locked, {len(changes)} changed")
+
+    def _write_locked(self, wanted: Values, kept: Kept) -> None:
         keys = self.results.keys_by_stage
         for experiment, stages in self.parts.items():
             mine = {a: wanted[a] for a in wanted if a.startswith(f"{experiment}.")}
-            now_run = self._run_of(stages, keys)
-            run = self._kept_run(experiment, now_run) if experiment in kept else now_run
+            run = self._run_of(stages, keys)
+            if experiment in kept.experiments:
+                run = self._kept_run(experiment, run)
             write(self.locked_folder, experiment, Values(mine), run)
+        if kept.spreads:
+            write_spreads(self.locked_folder, kept.spreads)
         if self.profile == "paper" and "chance" in self.parts:
             self._picture()
-        print(f"{len(new)} values of profile {self.profile} are locked, {len(changes)} changed")
 
     def _locked_or_nothing(self) -> Values:
         try:
             return self._locked_so_far()
         except UserError:
             return Values({})
-
-    def _confirmed(self, new: Values, locked: Values) -> set[str]:
-        """Experiments that are locked and of which every value lies within its tolerance."""
-        left = {each.address.partition(".")[0] for each in compare(new, locked)}
-        return (self.parts.keys() & self.locked_runs.keys()) - left
 
     def _kept_run(self, experiment: str, confirming: LockedRun) -> LockedRun:
         """The run that gave the values, with the keys of the code that confirmed them."""

@@ -43,6 +43,7 @@ def as_text(values: Values, locked: Values) -> dict[str, str]:
         address: _shown(
             locked[address] if _is_example(address, locked) else values[address],
             locked.get(address),
+            locked.allowed_difference(address) if address in locked else 0.0,
         )
         for address in sorted(values)
     }
@@ -52,20 +53,20 @@ def _is_example(address: str, locked: Values) -> bool:
     return address.endswith(EXAMPLE) and isinstance(locked.get(address), str)
 
 
-def _shown(value, locked) -> str:
+def _shown(value, locked, allowed: float) -> str:
     if isinstance(value, Scalar):
-        near = isinstance(locked, Scalar) and _near(value, locked)
+        near = isinstance(locked, Scalar) and _near(value, locked, allowed)
         return f"{(locked if near else value).value:.{value.digits}f} {value.unit}".strip()
     if isinstance(value, Array):
         same_shape = isinstance(locked, Array) and locked.values.shape == value.values.shape
         apart = abs(value.values - locked.values) if same_shape else None
-        near = apart is not None and not (apart > locked.allowed_difference + 1e-9).any()
+        near = apart is not None and not (apart > allowed + 1e-9).any()
         return str((locked if near else value).values.tolist())
     return str(value)
 
 
-def _near(value: Scalar, locked: Scalar) -> bool:
-    return abs(value.value - locked.value) <= locked.allowed_difference + 1e-9
+def _near(value: Scalar, locked: Scalar, allowed: float) -> bool:
+    return abs(value.value - locked.value) <= allowed + 1e-9
 
 
 def check(session: Session, data_regression, folder: Path) -> None:

@@ -5,12 +5,13 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from helpers.repository import ROOT
-from seedstability.numerics.abi import graphics_card
+from seedstability.numerics.abi import graphics_card, numeric_abi
 
 
 def invoke(*words: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess:
@@ -159,13 +160,25 @@ def with_shifted_value(file: Path, address: str, shift: float) -> float:
     return values[address]["value"]
 
 
-@pytest.mark.parametrize(("share_of_tolerance", "is_kept"), [(0.5, True), (3.0, False)])
-def test_moved_code_keeps_locked_values_that_it_confirms(checkout, share_of_tolerance, is_kept):
+@pytest.mark.parametrize(
+    ("share_of_tolerance", "machine", "is_kept", "is_recorded"),
+    [
+        (0.5, "this one", True, False),
+        (3.0, "this one", False, False),
+        (3.0, "another", True, True),
+    ],
+)
+def test_moved_code_keeps_locked_values_that_it_confirms(
+    checkout, share_of_tolerance, machine, is_kept, is_recorded
+):
     folder = checkout / "data" / "locked" / "smoke"
     address = "chance.headline.r002_median.chance"
     tolerance = json.loads((folder / "chance.json").read_text("utf-8"))[address]["tolerance"]
     shifted = with_shifted_value(folder / "chance.json", address, share_of_tolerance * tolerance)
-    before = json.loads((folder / "provenance.json").read_text("utf-8"))["chance"]
+    runs = json.loads((folder / "provenance.json").read_text("utf-8"))
+    here = asdict(numeric_abi())
+    runs["chance"]["abi"] = here if machine == "this one" else {**here, "libc": "another"}
+    (folder / "provenance.json").write_text(json.dumps(runs), "utf-8")
     smoke = ("--only", "chance", "--profile", "smoke")
     assert invoke("experiments", *smoke, cwd=checkout).returncode == 0
     ran = invoke("lock", *smoke, "--keep-values", "--accept", cwd=checkout)
@@ -173,6 +186,8 @@ def test_moved_code_keeps_locked_values_that_it_confirms(checkout, share_of_tole
     value = json.loads((folder / "chance.json").read_text("utf-8"))[address]["value"]
     run = json.loads((folder / "provenance.json").read_text("utf-8"))["chance"]
     assert (value == shifted) == is_kept
-    assert (run["date"] == before["date"]) == is_kept
+    assert (run["date"] == runs["chance"]["date"]) == is_kept
     assert ("confirmed" in run) == is_kept
+    recorded = (folder / "platform.json").read_text("utf-8") if is_recorded else ""
+    assert (address in recorded) == is_recorded
     assert invoke("check", *smoke, cwd=checkout).returncode == 0

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from audit.pipeline.locking.platform import Spread
 from audit.pipeline.locking.values import Printed, Values
 from audit.pipeline.results import Array, Scalar
 
@@ -38,6 +39,10 @@ class Difference:
         allowed = "" if self.tolerance is None else f" (tolerance {self.tolerance:g})"
         name = "" if self.what in ("value", "text") else f" {self.what}"
         return f"{self.address}{name}: locked {self.locked}, now {self.computed}{allowed}"
+
+
+BETWEEN_MACHINES = frozenset({"value", "low", "high", "chance", "elements"})
+"""Kinds of difference that another numeric ABI may make."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +89,9 @@ tolerances."""
 
 
 def compare(new: Values, locked: Values, exactly: bool = False) -> list[Difference]:
-    """Every address at which they differ by more than the locked tolerance, sorted.
+    """Every address at which they differ by more than is allowed, sorted.
+
+    Allowed is the locked tolerance, or what was recorded between numeric ABIs where that is more.
 
     Args:
         new: as computed now.
@@ -98,33 +105,38 @@ def compare(new: Values, locked: Values, exactly: bool = False) -> list[Differen
         elif address not in locked:
             found.append(Difference(address, "new", "", _short(new[address])))
         else:
-            found += _compare(address, new[address], locked[address], exactly)
+            spread = Spread() if exactly else locked.spread(address)
+            found += _compare(address, new[address], locked[address], spread, exactly)
     return found
 
 
 def _compare(
-    address: str, new: Printed, locked: Printed, exactly: bool
+    address: str, new: Printed, locked: Printed, spread: Spread, exactly: bool
 ) -> Iterator[Difference] | list[Difference]:
     if type(new) is not type(locked):
         return [Difference(address, "kind", _short(locked), _short(new))]
     if isinstance(new, Scalar) and isinstance(locked, Scalar):
-        return _compare_scalars(address, new, locked, exactly)
+        return _compare_scalars(address, new, locked, spread, exactly)
     if isinstance(new, Array) and isinstance(locked, Array):
-        return _compare_arrays(address, new, locked, exactly)
+        return _compare_arrays(address, new, locked, spread, exactly)
     if new == locked or (not exactly and address.endswith(EXAMPLE)):
         return []
     return [Difference(address, "text", str(locked), str(new))]
 
 
 def _compare_scalars(
-    address: str, new: Scalar, locked: Scalar, exactly: bool
+    address: str, new: Scalar, locked: Scalar, spread: Spread, exactly: bool
 ) -> Iterator[Difference]:
     tolerance = 0.0 if exactly else locked.allowed_difference
     for name in ("value", "low", "high", "chance"):
         now, before = getattr(new, name), getattr(locked, name)
         # The ends of an interval move with its middle and, being estimates from few seeds
         # themselves, as much again.
-        allowed = 2 * tolerance if name in ("low", "high") else tolerance
+        allowed = (
+            max(2 * tolerance, spread.allowed_end)
+            if name in ("low", "high")
+            else max(tolerance, spread.allowed_value)
+        )
         if now is None and before is None:
             continue
         if now is None or before is None or abs(now - before) > allowed + _SLACK:
@@ -136,13 +148,15 @@ def _compare_scalars(
             yield Difference(address, name, str(before), str(now))
 
 
-def _compare_arrays(address: str, new: Array, locked: Array, exactly: bool) -> Iterator[Difference]:
+def _compare_arrays(
+    address: str, new: Array, locked: Array, spread: Spread, exactly: bool
+) -> Iterator[Difference]:
     if new.values.shape != locked.values.shape:
         yield Difference(address, "shape", str(locked.values.shape), str(new.values.shape))
         return
     if new.digits != locked.digits:
         yield Difference(address, "digits", str(locked.digits), str(new.digits))
-    allowed = 0.0 if exactly else locked.allowed_difference
+    allowed = 0.0 if exactly else max(locked.allowed_difference, spread.allowed_value)
     now, before = new.values.astype(float), locked.values.astype(float)
     apart = np.where(np.isnan(now) & np.isnan(before), 0.0, np.abs(now - before))
     # A gap in one of the two alone is a difference as large as any.

@@ -2,6 +2,7 @@
 
     data/locked/<profile>/<experiment>.json    one value a line, by address
     data/locked/<profile>/provenance.json      keys, numeric ABI, date, commit, cost
+    data/locked/<profile>/platform.json        differences seen between numeric ABIs
 
 Only `invoke lock` writes them; text, tables, figures and verdicts are rendered from nothing else.
 """
@@ -17,6 +18,8 @@ from typing import Any
 import numpy as np
 
 from audit.pipeline.locking.differences import Difference, compare
+from audit.pipeline.locking.platform import FILE as _PLATFORM
+from audit.pipeline.locking.platform import Spread, as_text, read_spreads
 from audit.pipeline.locking.values import Printed, Values
 from audit.pipeline.results import Array, Scalar
 from seedstability.errors import UserError
@@ -30,8 +33,10 @@ __all__ = [
     "Values",
     "compare",
     "read_runs",
+    "read_spreads",
     "read_values",
     "write",
+    "write_spreads",
 ]
 
 _PROVENANCE = "provenance.json"
@@ -95,17 +100,33 @@ def read_values(folder: Path, experiments: Iterable[str] | None = None) -> Value
         UserError: a file is missing or damaged; the message names file and line.
     """
     if experiments is None:
-        experiments = sorted(p.stem for p in folder.glob("*.json") if p.name != _PROVENANCE)
+        beside = {_PROVENANCE, _PLATFORM}
+        experiments = sorted(p.stem for p in folder.glob("*.json") if p.name not in beside)
     flat: dict[str, Printed] = {}
     for experiment in experiments:
         flat.update(_read_experiment(folder / f"{experiment}.json"))
-    return Values(flat, source=f"the locked values ({folder})")
+    spreads = {name: each for name, each in read_spreads(folder).items() if name in flat}
+    return Values(flat, source=f"the locked values ({folder})", spreads=spreads)
 
 
 def read_runs(folder: Path) -> dict[str, LockedRun]:
     """The run behind each locked experiment of a profile; raises as `read_values`."""
     path = folder / _PROVENANCE
     return {name: _run(path, name, plain) for name, plain in _parse(path).items()}
+
+
+def write_spreads(folder: Path, spreads: Mapping[str, Spread]) -> None:
+    """Record differences between numeric ABIs beside those that are recorded already.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
+    known = read_spreads(folder)
+    grown = {name: known.get(name, Spread()).or_larger(each) for name, each in spreads.items()}
+    try:
+        _replace(folder / _PLATFORM, as_text(known | grown))
+    except OSError as error:
+        raise UserError(f"cannot lock values in {folder}: {error.strerror or error}") from error
 
 
 def write(folder: Path, experiment: str, values: Values, run: LockedRun) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from audit.pipeline.locking.platform import Spread
 from audit.pipeline.results import Array, Leaf, Scalar, Tree, from_leaves, leaves
 from seedstability.errors import UserError
 
@@ -17,18 +18,25 @@ Printed = Scalar | Array | str | bool
 class Values(Mapping[str, Printed]):
     """Rounded values by address, with an error that helps where there is none."""
 
-    def __init__(self, flat: Mapping[str, Leaf], source: str = "the locked values"):
+    def __init__(
+        self,
+        flat: Mapping[str, Leaf],
+        source: str = "the locked values",
+        spreads: Mapping[str, Spread] | None = None,
+    ):
         """Round what is not rounded yet.
 
         Args:
             flat: leaf by address.
             source: where they are from, as error messages say it.
+            spreads: of locked values, how far other numeric ABIs were seen to lie.
 
         Raises:
             UserError: a number that is not finite, or a leaf that cannot be printed.
         """
         self.source = source
         self._flat = {address: rounded(leaf, address) for address, leaf in flat.items()}
+        self.spreads = dict(spreads or {})
 
     @classmethod
     def from_tree(cls, tree: Tree, source: str = "the new values") -> "Values":
@@ -45,7 +53,18 @@ class Values(Mapping[str, Printed]):
         return len(self._flat)
 
     def __or__(self, other: "Values") -> "Values":
-        return Values({**self._flat, **other._flat}, self.source)
+        flat, spreads = {**self._flat, **other._flat}, {**self.spreads, **other.spreads}
+        return Values(flat, self.source, spreads)
+
+    def spread(self, address: str) -> Spread:
+        """How far another numeric ABI was seen to lie; zero where none was recorded."""
+        return self.spreads.get(address, Spread())
+
+    def allowed_difference(self, address: str) -> float:
+        """How far a new number or array element may lie from the locked one."""
+        found = self._flat[address]
+        own = found.allowed_difference if isinstance(found, Scalar | Array) else 0.0
+        return max(own, self.spread(address).allowed_value)
 
     def scalar(self, address: str) -> Scalar:
         """The number at an address.
