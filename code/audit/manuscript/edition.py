@@ -57,6 +57,10 @@ class Edition:
     """Source commit of the locked run."""
     numeric_abi: str = "not recorded"
     """CPU vendor, instruction set, torch and BLAS build, libc and device of the locked run."""
+    confirmed: str = "the run itself"
+    """The later run that confirmed the values and recorded the keys of its code, if any."""
+    between_machines: int = 0
+    """Locked values that another numeric ABI was seen to leave by more than their tolerance."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """Versions of the numeric packages."""
     stages: Sequence[StageCost] = ()
@@ -81,6 +85,8 @@ class Edition:
             "date": self.date[:10],
             "commit": self.commit,
             "numeric_abi": self.numeric_abi,
+            "confirmed": self.confirmed,
+            "between_machines": str(self.between_machines),
             "profile": self.profile,
             "environment": ", ".join(f"{name} {v}" for name, v in self.environment.items()),
         }

@@ -52,6 +52,8 @@ def edition_of(
         date=max((run.date for run in runs.values()), default=""),
         commit=_joined({name: run.commit for name, run in runs.items()}),
         numeric_abi=_joined({name: _abi(run.abi) for name, run in runs.items()}),
+        confirmed=_joined({name: _confirmed(run) for name, run in runs.items()}),
+        between_machines=len(values.spreads),
         environment=dict(sorted(packages.items())),
         stages=[StageCost(n, c.seconds, c.megabytes) for n, c in sorted(costs.items())],
         claims=_verify_claims(
@@ -83,6 +85,12 @@ def _without_values(claim: Claim, missing: set[str]) -> Verified:
         for check in claim.check
     )
     return Verified(claim, Ruling(judgements, ()), None)
+
+
+def _confirmed(run: LockedRun) -> str:
+    if run.confirmed is None:
+        return "the run itself"
+    return f"{run.confirmed.commit} on {run.confirmed.abi.cpu}, {run.confirmed.date[:10]}"
 
 
 def _abi(abi: NumericABI) -> str:

@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import pytest
 
 from audit.ledger.loading import load_claims
 from audit.ledger.verdicts import Verdict
 from audit.manuscript.sources import edition_of, locked_edition
-from audit.pipeline.locking.locked import Cost, LockedRun, write
+from audit.pipeline.locking.locked import Confirmation, Cost, LockedRun, write
+from audit.pipeline.locking.platform import Spread
 from audit.pipeline.locking.values import Values
 from audit.pipeline.results import Scalar
 from seedstability.errors import UserError
@@ -37,6 +40,18 @@ def test_experiments_of_different_runs_are_listed_by_run():
     assert edition.date == "2026-02-02"
     assert edition.commit == "0123abc (chance, seeds); 4567def (modular)"
     assert len(edition.stages) == 2
+
+
+def test_edition_says_which_run_confirmed_the_values_and_what_lies_farther_out():
+    confirmed = Confirmation("2026-03-03T08:00:00+00:00", "89abcde", replace(ABI, cpu="Another"))
+    runs = {"chance": replace(run("2026-01-31"), confirmed=confirmed), "seeds": run("2026-01-31")}
+    values = Values(VALUES, spreads={"chance.size.level": Spread(0.1)})
+    facts = edition_of(values, runs, claims=[]).facts
+    assert facts["confirmed"] == "89abcde on Another, 2026-03-03 (chance); the run itself (seeds)"
+    assert facts["between_machines"] == "1"
+    assert edition_of(VALUES, {"seeds": run("2026-01-31")}, claims=[]).facts["confirmed"] == (
+        "the run itself"
+    )
 
 
 def test_claim_without_values_is_not_testable():
