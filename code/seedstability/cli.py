@@ -5,6 +5,7 @@ A mistake is one line on standard error, `error: what, where, what would be righ
 
 import json
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from difflib import get_close_matches
@@ -271,6 +272,8 @@ def _pin_numerics(context: typer.Context) -> None:
         from seedstability.numerics.pinning import fix_after_torch
         from seedstability.numerics.reexec import reexec_pinned
 
+        # what flushing denormals does is meant, and older NumPy warns of it
+        warnings.filterwarnings("ignore", "The value of the smallest subnormal")
         fix_after_torch(reexec_pinned())
 
 
@@ -321,7 +324,9 @@ def _usage_mistake(mistake: Any, typed: Sequence[str]) -> str:
     if kind == "MissingParameter" and mistake.param:
         name, help = mistake.param.opts[0], mistake.param.help
         name = name if name[:1] == "-" else mistake.param.metavar
-        return f"{where} needs {name}: {help[:1].lower()}{help[1:].rstrip('.')}"
+        if help:  # older versions keep none for arguments
+            return f"{where} needs {name}: {help[:1].lower()}{help[1:].rstrip('.')}"
+        return f"{where} needs {name}; `{where} --help` says what it takes"
     said = mistake.format_message().splitlines()[0].rstrip(".")
     return f"{said[:1].lower()}{said[1:]}; `{where} --help` says what it takes"
 

@@ -54,7 +54,7 @@ class Report:
             unfinished.mkdir(parents=True)
             (unfinished / "report.json").write_text(text, "utf-8")
             with open(unfinished / "latents.npz", "wb") as file:
-                np.savez(file, allow_pickle=False, **self.arrays)
+                np.savez(file, **self.arrays)
             (unfinished / "report.html").write_text(page, "utf-8")
             _put(unfinished, target)
         except OSError as error:
