@@ -54,7 +54,7 @@ class Report:
             unfinished.mkdir(parents=True)
             (unfinished / "report.json").write_text(text, "utf-8")
             with open(unfinished / "latents.npz", "wb") as file:
-                # without allow_pickle=False, which NumPy before 2.1 would keep as one more array
+                # without allow_pickle=False, which older NumPy would keep as one more array
                 np.savez(file, **dict[str, Any](self.arrays))
             (unfinished / "report.html").write_text(page, "utf-8")
             _put(unfinished, target)
