@@ -15,7 +15,8 @@ from audit.ledger.loading import load_claims, select
 from audit.ledger.verify import Verified, parts_needed, verify
 from audit.pipeline.execution.run import Results, plan, run
 from audit.pipeline.execution.status import status
-from audit.pipeline.graph.keys import Key, package_versions, portable_keys
+from audit.pipeline.graph.keys import Key, current_sources, package_versions, portable_keys
+from audit.pipeline.graph.sources import Sources
 from audit.pipeline.graph.stage import Stage, in_order
 from audit.pipeline.locking.differences import MismatchReport
 from audit.pipeline.locking.keeping import Kept, keepable
@@ -66,6 +67,11 @@ class Session:
         """Results of all profiles."""
         return Store(self.root / "build" / "store", self.abi)
 
+    @cached_property
+    def sources(self) -> Sources:
+        """The code as it was when it was first asked for; each file is parsed at most once."""
+        return current_sources(self.root / "build")
+
     @property
     def stages(self) -> list[Stage]:
         """The ends of the graph."""
@@ -94,7 +100,13 @@ class Session:
 
     def run(self, jobs: int | None = None) -> Results:
         """Run what is not in the store."""
-        results = run(self.stages, self.store, jobs=jobs, known_seconds=self.known_seconds)
+        results = run(
+            self.stages,
+            self.store,
+            jobs=jobs,
+            known_seconds=self.known_seconds,
+            sources=self.sources,
+        )
         self.__dict__["results"] = results
         return results
 
@@ -105,7 +117,7 @@ class Session:
         Raises:
             UserError: when something of it has not been run.
         """
-        planned = plan(self.stages, self.store)
+        planned = plan(self.stages, self.store, self.sources)
         if planned.missing:
             raise UserError(
                 f"{len(planned.missing)} stages have no result here, first"
@@ -229,11 +241,11 @@ class Session:
             name: Expected(cost.seconds, 1e6 * cost.megabytes)
             for name, cost in self._costs().items()
         }
-        return forecast(self.stages, self.store, known, estimate)
+        return forecast(self.stages, self.store, known, estimate, self.sources)
 
     def status(self) -> str:
         """Stale stages with reasons and costs, then one line for all."""
-        found = status(self.stages, self.store, self.known_seconds)
+        found = status(self.stages, self.store, self.known_seconds, self.sources)
         stale = [each for each in found if each.state == "stale"]
         lines = []
         for each in stale:
@@ -267,7 +279,13 @@ class Session:
         }
         self._state_cost(claims, wanted.values())
         store = Store(scratch / "store", self.abi)
-        results = run(wanted.values(), store, jobs=jobs, known_seconds=self.known_seconds)
+        results = run(
+            wanted.values(),
+            store,
+            jobs=jobs,
+            known_seconds=self.known_seconds,
+            sources=self.sources,
+        )
         tree: dict = {}
         for (experiment, part), stage in wanted.items():
             tree.setdefault(experiment, {})[part] = results[stage.name]
@@ -281,7 +299,7 @@ class Session:
 
     def _values_here(self) -> Values | None:
         """The parts that the store has, for the code as it is now."""
-        keys = portable_keys(self.stages)
+        keys = portable_keys(self.stages, self.sources)
         there = {
             experiment: {
                 part: self.store.load(keys[stage.name].digest)
@@ -352,9 +370,10 @@ def prune(root: Path, everything: bool) -> str:
         shutil.rmtree(root / "build", ignore_errors=True)
         return "build/ is gone"
     keep = set()
+    sources = current_sources(root / "build")
     for profile in PROFILES:
         stages = [stage for part in parts(profile).values() for stage in part.values()]
-        keep |= {key.digest for key in portable_keys(in_order(stages)).values()}
+        keep |= {key.digest for key in portable_keys(in_order(stages), sources).values()}
     freed = Store(root / "build" / "store", numeric_abi()).prune(keep)
     # Activations on disk are a cache: a stage that wants them makes them again.
     shards = root / "build" / "activations"

@@ -12,9 +12,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 from audit.folders import CODE
+from audit.pipeline.graph.parsed import KeptFacts
 from audit.pipeline.graph.sources import Sources
 from audit.pipeline.graph.stage import Stage, in_order
 
@@ -90,12 +92,17 @@ def portable_keys(stages: Iterable[Stage], sources: Sources | None = None) -> di
             files=sources.closure(stage.module),
             packages=package_versions(),
         )
+    sources.keep()
     return keys
 
 
-def current_sources() -> Sources:
-    """Our packages' code as it is on disk now."""
-    return Sources(CODE)
+def current_sources(build: Path | None = None) -> Sources:
+    """Our packages' code as it is on disk now.
+
+    Args:
+        build: folder to keep what is parsed, for later processes; left out, it is not kept.
+    """
+    return Sources(CODE, kept=KeptFacts(build / "parsed.json") if build else None)
 
 
 @cache

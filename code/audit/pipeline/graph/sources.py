@@ -14,12 +14,13 @@ What is left out, and why:
 `numerics.pinning` fixes bits and belongs to every stage.
 """
 
-import ast
 import hashlib
+import os
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 
+from audit.pipeline.graph.parsed import KeptFacts, ParsedModule
 from seedstability.errors import UserError
 
 PACKAGES = ("seedstability", "audit")
@@ -27,8 +28,6 @@ PACKAGES = ("seedstability", "audit")
 _OF_EVERY_STAGE = "numerics.pinning"
 _KEPT_OF_PIPELINE = ("results",)
 _LEFT_OUT = ("errors", "progress", "terminal")
-_DYNAMIC_MODULES = {"importlib", "importlib.util", "importlib.machinery", "runpy", "pkgutil"}
-_DYNAMIC_CALLS = {"__import__", "exec", "eval"}
 
 
 class Sources:
@@ -37,11 +36,21 @@ class Sources:
     Make a new one to see later edits.
     """
 
-    def __init__(self, code: Path, packages: tuple[str, ...] = PACKAGES):
-        """Look under the folder `code`, which holds the packages' folders."""
+    def __init__(
+        self, code: Path, packages: tuple[str, ...] = PACKAGES, kept: KeptFacts | None = None
+    ):
+        """Look under the folder `code`, which holds the packages' folders.
+
+        Args:
+            code: that folder.
+            packages: the packages whose code counts.
+            kept: what earlier processes found in the same files; left out, all are parsed.
+        """
         self.code = code
         self.packages = packages
+        self._kept = kept
         self._parsed: dict[str, ParsedModule] = {}
+        self._imported: dict[str, tuple[str, ...]] = {}
         self._closures: dict[str, dict[str, str]] = {}
 
     def closure(self, module: str) -> dict[str, str]:
@@ -61,10 +70,15 @@ class Sources:
                 continue
             seen.add(name)
             waiting += self._imports(name)
-        found = [self.parsed(name) for name in sorted(seen) if self.path(name) is not None]
-        closure = {p.path.relative_to(self.code).as_posix(): p.digest for p in found}
+        found = [name for name in sorted(seen) if self.path(name) is not None]
+        closure = {self._files[name]: self.parsed(name).digest for name in found}
         self._closures[module] = closure
         return closure
+
+    def keep(self) -> None:
+        """Leave what was parsed for later processes."""
+        if self._kept is not None:
+            self._kept.save()
 
     def untouched(self, source_hashes: Mapping[str, str]) -> bool:
         """Whether these files hold the very bytes they did; parses nothing."""
@@ -98,11 +112,8 @@ class Sources:
 
     def path(self, module: str) -> Path | None:
         """The module's file, or nothing if there is none."""
-        base = self.code.joinpath(*module.split("."))
-        for candidate in (base / "__init__.py", base.with_suffix(".py")):
-            if candidate.is_file():
-                return candidate
-        return None
+        file = self._files.get(module)
+        return None if file is None else self.code / file
 
     def parsed(self, module: str) -> "ParsedModule":
         """The module's syntax tree and what follows from it.
@@ -114,16 +125,47 @@ class Sources:
             path = self.path(module)
             if path is None:
                 raise UserError(f"{module} is named by a stage, but {self.code} holds no such file")
-            self._parsed[module] = ParsedModule(module, path)
+            self._parsed[module] = ParsedModule(module, path, self._kept)
         return self._parsed[module]
 
-    def _imports(self, module: str) -> Iterator[str]:
+    @cached_property
+    def _files(self) -> dict[str, str]:
+        """Module → its file within `code`; a package counts before a module of its name."""
+        files: dict[str, str] = {}
+        for folder, file in self._listing:
+            if file == "__init__.py":
+                files[folder.replace("/", ".")] = f"{folder}/{file}"
+            elif file.endswith(".py"):
+                files.setdefault(f"{folder}/{file[:-3]}".replace("/", "."), f"{folder}/{file}")
+        return files
+
+    @cached_property
+    def _folders(self) -> set[str]:
+        """Dotted names of the packages' folders, with or without `__init__.py`."""
+        return {folder.replace("/", ".") for folder, _ in self._listing}
+
+    @cached_property
+    def _listing(self) -> list[tuple[str, str]]:
+        """Every file as (folder within `code`, name), each folder once more with an empty name."""
+        found = []
+        for package in self.packages:
+            for where, _, files in os.walk(self.code / package):
+                folder = Path(where).relative_to(self.code).as_posix()
+                found += [(folder, name) for name in ("", *files)]
+        return found
+
+    def _imports(self, module: str) -> tuple[str, ...]:
         """Our modules that importing this one, or running its functions, loads."""
+        if module not in self._imported:
+            self._imported[module] = tuple(self._find_imports(module))
+        return self._imported[module]
+
+    def _find_imports(self, module: str) -> Iterator[str]:
         if "." in module:
             yield module.rpartition(".")[0]
         if self.path(module) is None and module not in self.packages:
             # A folder without __init__.py loads nothing of its own.
-            if self.code.joinpath(*module.split(".")).is_dir():
+            if module in self._folders:
                 return
             raise UserError(f"{module} is imported, but {self.code} holds no such file")
         parsed = self.parsed(module)
@@ -139,7 +181,7 @@ class Sources:
         """`package.module.attribute` without the attribute."""
         module = name
         while self.path(module) is None and "." in module:
-            if self.code.joinpath(*module.split(".")).is_dir():
+            if module in self._folders:
                 return module
             module = module.rpartition(".")[0]
         if module in self.packages and name != module:
@@ -148,95 +190,3 @@ class Sources:
                 " a stage has to name the module it comes from"
             )
         return module
-
-
-class ParsedModule:
-    """One source file."""
-
-    def __init__(self, name: str, path: Path):
-        """Parse it.
-
-        Raises:
-            UserError: with the line, where it does not parse.
-        """
-        self.name = name
-        self.path = path
-        source = path.read_bytes()
-        self.source_hash = hashlib.sha256(source).hexdigest()
-        try:
-            self._tree = ast.parse(source, filename=str(path))
-        except SyntaxError as error:
-            raise UserError(f"{path}:{error.lineno}: {error.msg}") from None
-
-    @cached_property
-    def digest(self) -> str:
-        """Hash of the code without comments, docstrings and layout."""
-        bare = _without_bare_strings(self._tree)
-        return hashlib.sha256(ast.dump(bare).encode()).hexdigest()
-
-    @cached_property
-    def imported(self) -> list[str]:
-        """Dotted names that it imports, whether they are modules or attributes of one."""
-        names = []
-        for node in ast.walk(self._tree):
-            if isinstance(node, ast.Import):
-                names += [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom):
-                base = self._base(node)
-                names.append(base)
-                names += [f"{base}.{alias.name}" for alias in node.names if alias.name != "*"]
-        return names
-
-    def refuse_dynamic_imports(self) -> None:
-        """A key can only speak for code that can be found by reading.
-
-        Raises:
-            UserError: naming file and line.
-        """
-        for node in ast.walk(self._tree):
-            found = _dynamic_import(node)
-            if found:
-                raise UserError(
-                    f"{self.path}:{getattr(node, 'lineno', 0)}: {found} loads code that no key can"
-                    " see; a stage's modules may only use plain import statements"
-                )
-
-    def _base(self, node: ast.ImportFrom) -> str:
-        if node.level == 0:
-            return node.module or ""
-        steps = self.name.split(".")
-        is_package = self.path.name == "__init__.py"
-        parent = steps[: len(steps) - node.level + is_package]
-        return ".".join(parent + ([node.module] if node.module else []))
-
-
-def _without_bare_strings(tree: ast.Module) -> ast.Module:
-    for node in ast.walk(tree):
-        for block in ("body", "orelse", "finalbody"):
-            statements = getattr(node, block, None)
-            if isinstance(statements, list):
-                kept = [s for s in statements if not _is_bare_string(s)]
-                setattr(node, block, kept)
-    return tree
-
-
-def _is_bare_string(statement: ast.AST) -> bool:
-    return (
-        isinstance(statement, ast.Expr)
-        and isinstance(statement.value, ast.Constant)
-        and isinstance(statement.value.value, str)
-    )
-
-
-def _dynamic_import(node: ast.AST) -> str | None:
-    if isinstance(node, ast.Import):
-        return next((a.name for a in node.names if a.name in _DYNAMIC_MODULES), None)
-    if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module in _DYNAMIC_MODULES:
-        names = {f"{node.module}.{a.name}" for a in node.names}
-        # `from importlib import metadata` reads a version and loads nothing.
-        return None if names <= {"importlib.metadata", "importlib.resources"} else node.module
-    if isinstance(node, ast.Name) and node.id in _DYNAMIC_CALLS:
-        return node.id
-    if isinstance(node, ast.Attribute) and node.attr == "import_module":
-        return node.attr
-    return None
