@@ -57,13 +57,18 @@ def verb(*args, **kwargs):
     return make
 
 
-@functools.cache
 def session(profile: str, device: str = "cpu", only: str = ""):
     """The profile's stages, store and locked values; shared by the tasks of one call."""
+    return _session(
+        profile, device, tuple(name.strip() for name in only.split(",") if name.strip())
+    )
+
+
+@functools.cache
+def _session(profile: str, device: str, only: tuple[str, ...]):
     from audit.session import Session
 
-    names = tuple(name.strip() for name in only.split(",") if name.strip())
-    return Session(ROOT, profile, device, names)
+    return Session(ROOT, profile, device, only)
 
 
 @verb(help={"dry_run": "print the stages that would run, their order, time and memory"})

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from audit.experiments.registry import PROFILES, parts
 from audit.ledger.claims import Claim
@@ -36,6 +37,9 @@ from audit.pipeline.store.store import Store
 from seedstability.errors import UserError
 from seedstability.numerics.abi import NumericABI, graphics_card, numeric_abi
 
+if TYPE_CHECKING:
+    from audit.manuscript.edition import Edition
+
 
 class Session:
     """One profile on this machine."""
@@ -54,6 +58,7 @@ class Session:
         if device == "cuda" and not graphics_card():
             raise UserError("device is 'cuda', but no NVIDIA card and driver are here; take cpu")
         self.device = device
+        self._editions: dict[bool, Edition] = {}
         self.locked_folder = root / "data" / "locked" / profile
         self.build = root / "build" if profile == "paper" else root / "build" / profile
 
@@ -108,6 +113,8 @@ class Session:
             sources=self.sources,
         )
         self.__dict__["results"] = results
+        self.__dict__.pop("_computed", None)
+        self._editions.clear()
         return results
 
     @cached_property
@@ -127,6 +134,10 @@ class Session:
 
     def new_values(self) -> Values:
         """The computed values, rounded as printed."""
+        return self._computed
+
+    @cached_property
+    def _computed(self) -> Values:
         tree = {
             experiment: {part: self.results[stage.name] for part, stage in stages.items()}
             for experiment, stages in self.parts.items()
@@ -150,6 +161,8 @@ class Session:
     def _locked_so_far(self) -> Values:
         """As `locked`, but without experiments that are new and were never locked."""
         there = [name for name in self.parts if (self.locked_folder / f"{name}.json").exists()]
+        if len(there) == len(self.parts):
+            return self.locked
         return read_values(self.locked_folder, there) if there else Values({})
 
     def _locked_key(self, experiment: str, part: str) -> str | None:
@@ -319,8 +332,16 @@ class Session:
             n: c for locked_run in self.locked_runs.values() for n, c in locked_run.stages.items()
         }
 
-    def edition(self, draft: bool):
-        """What the paper is rendered from: locked values, or with `draft` the computed ones."""
+    def edition(self, draft: bool) -> "Edition":
+        """What the paper is rendered from: locked values, or with `draft` the computed ones.
+
+        Made once, and with it every claim judged.
+        """
+        if draft not in self._editions:
+            self._editions[draft] = self._new_edition(draft)
+        return self._editions[draft]
+
+    def _new_edition(self, draft: bool) -> "Edition":
         from audit.manuscript.sources import edition_of
 
         if draft:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 from audit.ledger.verify import Verified, tally
@@ -71,6 +72,10 @@ class Edition:
     """Profile of the values; any but `paper` is marked on every page."""
     draft: bool = False
     """Whether the values are not locked; marked on every page."""
+    rendered: dict[tuple[str, str], str] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    """Tables that were rendered from it, by the template's name and text."""
 
     @property
     def mark(self) -> str:
@@ -78,7 +83,7 @@ class Edition:
         profile = "" if self.profile == "paper" else f"{self.profile.upper()} PROFILE"
         return " – ".join(part for part in ("DRAFT" if self.draft else "", profile) if part)
 
-    @property
+    @cached_property
     def facts(self) -> dict[str, str]:
         """Texts that `\\edition{…}` prints, by name."""
         return {
@@ -91,7 +96,7 @@ class Edition:
             "environment": ", ".join(f"{name} {v}" for name, v in self.environment.items()),
         }
 
-    @property
+    @cached_property
     def tally(self) -> dict[str, str]:
         """Counts that `\\tally{…}` prints: claims by verdict, all `claims`, all `notes`, and `late`
         rules, which are not older than the results to which they apply."""
@@ -102,7 +107,7 @@ class Edition:
         counts["late"] = sum(each.claim.changed_after_results for each in claims)
         return {name: str(count) for name, count in counts.items()}
 
-    @property
+    @cached_property
     def claimed(self) -> dict[str, str]:
         """Figures of the reports that `\\claimed{…}` prints.
 

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -177,10 +178,14 @@ def rendering_key(figure: Figure, data: Mapping[str, Any]) -> str:
     digest = hashlib.sha256()
     for module in (figure.plots_module, *_SHARED):
         digest.update(_source(module))
-    digest.update(inspect.getsource(_save).encode())
-    digest.update(metadata.version("matplotlib").encode())
+    digest.update(_how_it_is_saved())
     digest.update(json.dumps(data, sort_keys=True, default=_as_list).encode())
     return digest.hexdigest()
+
+
+@cache
+def _how_it_is_saved() -> bytes:
+    return f"{inspect.getsource(_save)}{metadata.version('matplotlib')}".encode()
 
 
 def plain(tree: Mapping[str, Any]) -> dict[str, Any]:
@@ -203,6 +208,7 @@ def _as_list(leaf: Any) -> Any:
     return [str(array.dtype), array.shape, array.tolist()]
 
 
+@cache
 def _source(module: str) -> bytes:
     spec = find_spec(module)
     if spec is None or spec.origin is None:

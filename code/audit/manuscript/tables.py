@@ -7,7 +7,7 @@ prefix, and `edition` and `claims` are the edition and its claims. Plain strings
 """
 
 from collections.abc import Mapping
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,7 @@ COMMANDS = {
 
 
 def render(template: Path, edition: Edition, name: str = "") -> str:
-    """Render one table as LaTeX.
+    """Render one table as LaTeX, once an edition.
 
     Args:
         template: a `.tex.j2` file.
@@ -71,15 +71,22 @@ def render(template: Path, edition: Edition, name: str = "") -> str:
         UserError: a missing address, name or filter, with file and line.
     """
     name = name or str(template)
+    text = template.read_text(encoding="utf-8")
+    if (name, text) not in edition.rendered:
+        edition.rendered[name, text] = _rendered(name, text, edition)
+    return edition.rendered[name, text]
+
+
+def _rendered(name: str, text: str, edition: Edition) -> str:
     try:
-        compiled = _environment().from_string(template.read_text(encoding="utf-8"))
-        return compiled.render(_context(edition))
+        return _environment().from_string(text).render(_context(edition))
     except jinja2.TemplateSyntaxError as problem:
         raise UserError(f"{name}:{problem.lineno}: {problem.message}") from None
     except (UserError, ValueError, jinja2.TemplateError) as problem:
         raise UserError(f"{name}:{_line(problem)}: {problem}") from None
 
 
+@cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         block_start_string="<%",

@@ -127,6 +127,8 @@ def _compare(
 def _compare_scalars(
     address: str, new: Scalar, locked: Scalar, spread: Spread, exactly: bool
 ) -> Iterator[Difference]:
+    if new == locked:
+        return
     tolerance = 0.0 if exactly else locked.allowed_difference
     for name in ("value", "low", "high", "chance"):
         now, before = getattr(new, name), getattr(locked, name)

@@ -3,7 +3,7 @@
 import difflib
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -52,6 +52,9 @@ class Values(Mapping[str, Printed]):
     def __len__(self) -> int:
         return len(self._flat)
 
+    def __contains__(self, address: object) -> bool:
+        return address in self._flat
+
     def __or__(self, other: "Values") -> "Values":
         flat, spreads = {**self._flat, **other._flat}, {**self.spreads, **other.spreads}
         return Values(flat, self.source, spreads)
@@ -87,11 +90,11 @@ class Values(Mapping[str, Printed]):
 
     def subtree(self, prefix: str = "") -> dict[str, Any]:
         """All that lies below a prefix, as nested dictionaries; raises as `scalar`."""
-        start = f"{prefix}." if prefix else ""
-        below = {a.removeprefix(start): v for a, v in self._flat.items() if a.startswith(start)}
-        if not below:
+        addresses = self._below.get(prefix) if prefix else self._flat
+        if not addresses:
             raise UserError(self._nothing_at(prefix))
-        return from_leaves(below)
+        start = len(prefix) + 1 if prefix else 0
+        return from_leaves({address[start:]: self._flat[address] for address in addresses})
 
     def _of_kind(self, address: str, kind: Any, name: str) -> Any:
         found = self._flat.get(address)
@@ -102,18 +105,22 @@ class Values(Mapping[str, Printed]):
         return found
 
     def _nothing_at(self, address: str) -> str:
-        below = [name for name in self._flat if name.startswith(f"{address}.")]
-        near = below[:3] or difflib.get_close_matches(address, self._addresses(), n=3)
+        near = self._below.get(address, [])[:3] or difflib.get_close_matches(
+            address, [*self._flat, *self._below], n=3
+        )
         hint = f"; near: {', '.join(near)}" if near else ""
         return f"there is nothing at {address!r} in {self.source}{hint}"
 
-    def _addresses(self) -> list[str]:
-        """Every address and every prefix of one."""
-        known = dict.fromkeys(self._flat)
+    @cached_property
+    def _below(self) -> dict[str, list[str]]:
+        """Every prefix of an address → the addresses below it, in their order."""
+        below: dict[str, list[str]] = {}
         for address in self._flat:
-            steps = address.split(".")
-            known.update(dict.fromkeys(".".join(steps[:n]) for n in range(1, len(steps))))
-        return list(known)
+            end = address.find(".")
+            while end >= 0:
+                below.setdefault(address[:end], []).append(address)
+                end = address.find(".", end + 1)
+        return below
 
 
 def rounded(leaf: Leaf, address: str) -> Printed:
@@ -140,18 +147,28 @@ def rounded(leaf: Leaf, address: str) -> Printed:
 
 
 def _rounded_scalar(scalar: Scalar, address: str) -> Scalar:
-    numbers = {name: getattr(scalar, name) for name in ("value", "low", "high", "chance")}
-    known = {name: float(number) for name, number in numbers.items() if number is not None}
-    for name, number in known.items():
+    def short(name: str, number: float | None) -> float | None:
+        if number is None:
+            return None
         if not math.isfinite(number):
             raise UserError(
-                f"{address}: its {name} is {number}; only finite numbers can be printed"
+                f"{address}: its {name} is {float(number)}; only finite numbers can be printed"
             )
-    short: dict[str, Any] = {}
-    # Adding zero turns -0.0, which would be printed with its sign, into 0.0.
-    for name, number in known.items():
-        short[name] = round(number, scalar.digits) + 0.0
-    return replace(scalar, **short, tolerance=_two_figures(scalar.allowed_difference))
+        # Adding zero turns -0.0, which would be printed with its sign, into 0.0.
+        return round(float(number), scalar.digits) + 0.0
+
+    value = short("value", scalar.value)
+    assert value is not None
+    return Scalar(
+        value=value,
+        digits=scalar.digits,
+        unit=scalar.unit,
+        low=short("low", scalar.low),
+        high=short("high", scalar.high),
+        interval=scalar.interval,
+        chance=short("chance", scalar.chance),
+        tolerance=_two_figures(scalar.allowed_difference),
+    )
 
 
 def _rounded_array(array: Array, address: str) -> Array:
@@ -166,6 +183,7 @@ def _rounded_array(array: Array, address: str) -> Array:
     return Array(short, array.digits, _two_figures(array.allowed_difference))
 
 
+@cache
 def _two_figures(tolerance: float) -> float:
     """Rounded up, so that it reads well and does not change with every run."""
     # Below this a power of ten can underflow, and no such tolerance is meant.
