@@ -1,6 +1,7 @@
 """Order stages by critical path: the longest remaining chain begins first."""
 
 from collections.abc import Mapping, Sequence
+from heapq import heapify, heappop, heappush
 
 from audit.pipeline.graph.keys import Key
 from audit.pipeline.graph.stage import Stage
@@ -33,10 +34,22 @@ def running_order(
 ) -> list[Stage]:
     """The stages in the order in which one worker would run them; arguments as above."""
     paths = critical_path_lengths(missing, keys, costs)
-    waiting = {keys[stage.name].digest: stage for stage in missing}
+    digests = [keys[stage.name].digest for stage in missing]
+    due = set(digests)
+    needed = [due & set(keys[stage.name].inputs.values()) for stage in missing]
+    followers: dict[str, list[int]] = {digest: [] for digest in digests}
+    for place, inputs in enumerate(needed):
+        for digest in inputs:
+            followers[digest].append(place)
+    # Of equally long paths, the one that `missing` names first.
+    ready = [(-paths[digests[i]], i) for i, inputs in enumerate(needed) if not inputs]
+    heapify(ready)
     order = []
-    while waiting:
-        ready = [d for d, s in waiting.items() if not waiting.keys() & keys[s.name].inputs.values()]
-        first = max(ready, key=lambda digest: paths[digest])
-        order.append(waiting.pop(first))
+    while ready:
+        _, place = heappop(ready)
+        order.append(missing[place])
+        for follower in followers[digests[place]]:
+            needed[follower].discard(digests[place])
+            if not needed[follower]:
+                heappush(ready, (-paths[digests[follower]], follower))
     return order
