@@ -247,14 +247,19 @@ class Session:
 
     def dry_run(self) -> str:
         """What would run, in its order, with what each stage may take. Runs nothing."""
-        from audit.experiments.common.estimates import estimate
         from audit.pipeline.execution.forecast import Expected, forecast
+
+        def rough(stage: Stage) -> Expected | None:
+            # Brings torch with it, so only where something would run.
+            from audit.experiments.common.estimates import estimate
+
+            return estimate(stage)
 
         known = {
             name: Expected(cost.seconds, 1e6 * cost.megabytes)
             for name, cost in self._costs().items()
         }
-        return forecast(self.stages, self.store, known, estimate, self.sources)
+        return forecast(self.stages, self.store, known, rough, self.sources)
 
     def status(self) -> str:
         """Stale stages with reasons and costs, then one line for all."""

@@ -12,7 +12,7 @@ FILES = {
     "__init__.py": "",
     "room/__init__.py": "from .one import ONE\n",
     "room/one.py": "ONE = 1\n",
-    "room/stages.py": '"""Said."""\nfrom toy.room.one import ONE\n\ndef work(config):\n    return ONE\n',
+    "room/stages.py": '"""Said."""\nfrom toy.room.one import ONE\n\n\ndef work(config): ...\n',
 }
 MODULE = "toy.room.stages"
 
