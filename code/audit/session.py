@@ -359,12 +359,12 @@ class Session:
 
     def tables(self, draft: bool = False) -> None:
         """Render the tables."""
-        from audit.manuscript.tables import SUFFIX, render
+        from audit.manuscript.tables import render, templates
 
         edition = self.edition(draft)
         folder = self.build / "paper" / "tables"
         folder.mkdir(parents=True, exist_ok=True)
-        for template in sorted((self.root / "paper" / "tables").glob(f"*{SUFFIX}")):
+        for template in templates(self.root / "paper"):
             name = template.name.removesuffix(".j2")
             text = render(template, edition, f"paper/tables/{template.name}")
             target = folder / name

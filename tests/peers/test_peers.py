@@ -70,7 +70,7 @@ REFUSED = {
     "saelens/transcoder": r"architecture is 'transcoder'",
     "saelens/layer_norm": r"normalize_activations is 'layer_norm'",
     "saelens/constant_norm": r"normalize_activations is 'constant_norm_rescale'",
-    "saelens/not_folded": r"normalize_activations is .* no activation_scaler\.json",
+    "saelens/not_folded": r"normalize_activations is .* none without activation_scaler\.json",
     "sparsify/groupmax": r"activation is 'groupmax'; it must be topk",
     "sparsify/skip": r"skip_connection is True",
     "sparsify/transcoder": r"transcode is True",

@@ -82,8 +82,8 @@ def assemble(edition: Edition, paper: Path, work: Path, drawn: Sequence[Figure])
         UserError: a typed figure or a missing address, with file and line.
     """
     typed = _sources(paper)
-    templates = sorted(paper.glob(f"tables/*{tables.SUFFIX}"))
-    for source in [*typed, *(_source(template, paper) for template in templates)]:
+    templates, shared = tables.templates(paper), paper.glob(f"tables/{tables.MACROS}")
+    for source in [*typed, *(_source(template, paper) for template in [*templates, *shared])]:
         digits.check(source)
 
     made = {t: tables.render(t, edition, _display_path(t, paper)) for t in templates}

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Protocol
 
 from audit.ledger.verify import Verified, tally
@@ -72,10 +73,14 @@ class Edition:
     """Profile of the values; any but `paper` is marked on every page."""
     draft: bool = False
     """Whether the values are not locked; marked on every page."""
-    rendered: dict[tuple[str, str], str] = field(
+    rendered: dict[tuple[str, ...], str] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
-    """Tables that were rendered from it, by the template's name and text."""
+    """Tables rendered from it already, by the template's name and text and the shared macros."""
+    environments: dict[Path, Any] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    """Folder of templates → what renders them with its values, so that macros are read once."""
 
     @property
     def mark(self) -> str:

@@ -83,14 +83,14 @@ def test_each_edition_is_made_each_claim_judged_and_each_table_rendered_once(
 ):
     editions = counted(monkeypatch, sources, "edition_of", lambda *args, **kwargs: "edition")
     judged = counted(monkeypatch, ledger_verify, "judge", lambda check, values, costs: id(check))
-    rendered = counted(monkeypatch, tables, "_rendered", lambda name, text, edition: name)
+    rendered = counted(monkeypatch, tables, "_rendered", lambda name, *others: name)
     session = Session(root, "paper")
     session.tables()
     session.figures()
     session.paper()
     assert editions == {"edition": 1}
     assert set(judged.values()) == {1}
-    assert len(rendered) == len(list((ROOT / "paper" / "tables").glob("*.tex.j2")))
+    assert len(rendered) == len(tables.templates(ROOT / "paper"))
     assert set(rendered.values()) == {1}
 
 

@@ -180,6 +180,18 @@ def test_tex_errors_have_a_place_and_the_last_pdf_stays(paper, wrong, said):
     assert (paper.parent / "build/paper.pdf").read_bytes() == before
 
 
+@tex
+def test_edit_of_the_macros_that_tables_share_makes_a_new_pdf(paper):
+    shared = paper / "tables/macros.tex.j2"
+    imported = '<% from "macros.tex.j2" import said %>'
+    (paper / "tables/samples.tex.j2").write_text(f"{imported}<< said() >>")
+    shared.write_text("<% macro said() %>Before the edit.<% endmacro %>")
+    assert "Before the edit." in _text(built(paper))
+    shared.write_text("<% macro said() %>After the edit.<% endmacro %>")
+    assert "After the edit." in _text(built(paper))
+    assert not (paper.parent / "build/paper/tables/macros.tex").exists()
+
+
 @pytest.mark.parametrize(
     ("file", "text", "said"),
     [
@@ -191,6 +203,7 @@ def test_tex_errors_have_a_place_and_the_last_pdf_stays(paper, wrong, said):
         ("sections/body.tex", "It is 0.302.", r"body\.tex:1: the figure 0\.302 is typed"),
         ("tables/samples.tex.j2", "<< nobody >>", r"samples\.tex\.j2:1: 'nobody' is undefined"),
         ("tables/samples.tex.j2", "0.302", r"samples\.tex\.j2:1: the figure 0\.302 is typed"),
+        ("tables/macros.tex.j2", "0.302", r"macros\.tex\.j2:1: the figure 0\.302 is typed"),
     ],
 )
 def test_mistakes_of_the_author_are_reported_before_tex_runs(paper, monkeypatch, file, text, said):
@@ -230,3 +243,7 @@ def test_file_of_a_renamed_section_is_deleted(paper):
 
 def _must_not_run(*_):
     raise AssertionError("nothing must be typeset here")
+
+
+def _text(pdf: Path) -> str:
+    return "".join(page.extract_text() for page in PdfReader(pdf).pages)

@@ -1,0 +1,14 @@
+"""Each locked profile holds every value that the manuscript's text and tables ask for."""
+
+import pytest
+
+from audit.manuscript.compiler import assemble
+from audit.manuscript.sources import locked_edition
+from helpers.repository import ROOT
+
+
+@pytest.mark.parametrize("profile", ["smoke", "paper"])
+def test_every_address_of_the_manuscript_is_locked(profile, tmp_path):
+    edition = locked_edition(ROOT / "data" / "locked" / profile, profile)
+    written = assemble(edition, ROOT / "paper", tmp_path, ())
+    assert tmp_path / "values.tex" in written
