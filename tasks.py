@@ -197,7 +197,7 @@ def lint(c):
 @verb(help={"everything": "the rendered paper as well"})
 def clean(c, everything=False):
     """Remove results that no profile needs any more."""
-    from audit.session import prune
+    from audit.pruning import prune
 
     print(prune(ROOT, everything))
 

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from audit.experiments.registry import PROFILES, parts
+from audit.experiments.registry import parts
 from audit.ledger.claims import Claim
 from audit.ledger.loading import load_claims, select
 from audit.ledger.verify import Verified, parts_needed, verify
@@ -386,23 +386,3 @@ class Session:
         from audit.manuscript.compiler import build_paper
 
         return build_paper(self.edition(draft), self.root / "paper", self.build)
-
-
-def prune(root: Path, everything: bool) -> str:
-    """Remove results that no profile's present code asks for; with `everything` all of build/."""
-    import shutil
-
-    if everything:
-        shutil.rmtree(root / "build", ignore_errors=True)
-        return "build/ is gone"
-    keep = set()
-    sources = current_sources(root / "build")
-    for profile in PROFILES:
-        stages = [stage for part in parts(profile).values() for stage in part.values()]
-        keep |= {key.digest for key in portable_keys(in_order(stages), sources).values()}
-    freed = Store(root / "build" / "store", numeric_abi()).prune(keep)
-    # Activations on disk are a cache: a stage that wants them makes them again.
-    shards = root / "build" / "activations"
-    freed += sum(path.stat().st_size for path in shards.rglob("*") if path.is_file())
-    shutil.rmtree(shards, ignore_errors=True)
-    return f"{freed / 1e6:.0f} MB freed"
