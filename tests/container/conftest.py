@@ -21,6 +21,7 @@ def image() -> Iterator[Image]:
                 fill_wheelhouse(context / "requirements" / "wheelhouse")
             yield Image(running, context, running.build(context, TAG))
     except NoEngineError as reason:
+        # An engine takes root and Linux, which not every machine that runs the tests has.
         pytest.skip(str(reason))
 
 

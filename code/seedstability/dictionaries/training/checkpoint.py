@@ -94,6 +94,7 @@ class Checkpoint:
             with safe_open(self.path, "numpy") as file:
                 about = file.metadata() or {}
                 # an open safetensors file has keys(), but cannot be iterated over
+                # safetensors' handle is no mapping: it has keys() and cannot be walked itself
                 state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         except (SafetensorError, OSError) as error:
             raise UserError(

@@ -72,6 +72,7 @@ def test_a_checkpoint_with_former_names_of_settings_is_read(tmp_path):
     config = TrainingConfig(PRESETS["topk"], (1,))
     first = train_all(X, config, options)
     with safe_open(options.checkpoint, "numpy") as file:
+        # safetensors' handle is no mapping: it has keys() and cannot be walked itself
         state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         about = file.metadata()
     run = json.loads(about["run"])
