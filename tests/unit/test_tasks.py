@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -188,6 +189,11 @@ def test_moved_code_keeps_locked_values_that_it_confirms(
     assert (value == shifted) == is_kept
     assert (run["date"] == runs["chance"]["date"]) == is_kept
     assert ("confirmed" in run) == is_kept
+    if is_kept:
+        assert datetime.fromisoformat(run["confirmed"]["date"]) > datetime.fromisoformat(
+            run["date"]
+        )
+        assert run["confirmed"]["abi"] == here
     recorded = (folder / "platform.json").read_text("utf-8") if is_recorded else ""
     assert (address in recorded) == is_recorded
     assert invoke("check", *smoke, cwd=checkout).returncode == 0

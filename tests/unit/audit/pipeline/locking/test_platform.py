@@ -116,6 +116,7 @@ def test_recorded_spreads_come_back_with_the_values_and_only_grow(tmp_path):
     write_spreads(tmp_path, {NUMBER: Spread(0.125, 0.75, "elsewhere")})
     write_spreads(tmp_path, {NUMBER: Spread(0.125, 0.125, "nowhere")})
     assert read_values(tmp_path).spreads == {NUMBER: Spread(0.25, 0.75, "elsewhere")}
+    assert read_spreads(tmp_path)["y.part.gone"] == Spread(1.0)
     assert read_values(tmp_path).allowed_difference(NUMBER) == FACTOR * 0.25
     assert read_values(tmp_path).allowed_difference(CURVE) == pytest.approx(0.0015)
 
