@@ -37,6 +37,10 @@ def add(config: Settings, left: dict, right: dict) -> dict:
     return {"sum": float(left["numbers"].sum() + right["numbers"].sum())}
 
 
+def add_all(config: Settings, terms: dict[str, dict], more: dict) -> dict:
+    return {"sum": float(sum(each["numbers"].sum() for each in [*terms.values(), more]))}
+
+
 def fail(config: Settings) -> dict:
     raise KeyError("a bug")
 

@@ -94,7 +94,7 @@ def parts(settings: ActivationsSettings) -> dict[str, Stage]:
 
 
 def _stage(name: str, module: str, config: CorrelationConfig | AblationConfig, arm: Arm) -> Stage:
-    data = arm.train.inputs["activations"]
+    data = arm.train.needed["activations"]
     return Stage(
         f"activations/{name}",
         f"audit.evaluation.behavior.{module}:{name}",

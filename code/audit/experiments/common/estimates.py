@@ -33,7 +33,7 @@ def estimate(stage: Stage) -> Expected | None:
         return Expected(_TEXT_SECONDS, 1.5e9)
     if isinstance(config, ActivationsConfig):
         return _activations(config)
-    data = stage.inputs.get("activations")
+    data = stage.needed.get("activations")
     if data is None or not isinstance(data.config, ActivationsConfig):
         return None
     _, d = shape_of(data.config.model)
@@ -41,9 +41,9 @@ def estimate(stage: Stage) -> Expected | None:
         config = config.training
     if isinstance(config, TrainingConfig):
         return _training(config, data.config, d)
-    if "dictionaries" not in stage.inputs:
+    if "dictionaries" not in stage.needed:
         return None
-    training = stage.inputs["dictionaries"].config
+    training = stage.needed["dictionaries"].config
     training = training.training if isinstance(training, FinetuneConfig) else training
     if isinstance(config, EvaluationConfig) and isinstance(training, TrainingConfig):
         return _evaluation(training, data.config, d)

@@ -62,8 +62,8 @@ def _across(alone: dict[Domain, Arm]) -> Stage:
         {
             "first": code.train,
             "second": prose.train,
-            "first_activations": code.train.inputs["activations"],
-            "second_activations": prose.train.inputs["activations"],
+            "first_activations": code.train.needed["activations"],
+            "second_activations": prose.train.needed["activations"],
         },
     )
 

@@ -90,7 +90,7 @@ def _language(settings: PoolingSettings) -> dict[str, Stage]:
             f"pooling/language/{name}/recovery",
             "audit.evaluation.recovery:loss_recovered",
             recovery,
-            {"dictionaries": each.train, "activations": each.train.inputs["activations"]},
+            {"dictionaries": each.train, "activations": each.train.needed["activations"]},
         )
         for name, each in arms.items()
     }
@@ -105,7 +105,7 @@ def _singles(settings: PoolingSettings) -> Arm:
         return trained
     training = replace(trained.train.config, seeds=settings.seeds)
     return arm(
-        "pooling/language/single", trained.train.inputs["activations"], training, _COMPARISON
+        "pooling/language/single", trained.train.needed["activations"], training, _COMPARISON
     )
 
 
@@ -134,7 +134,7 @@ def _arms(
     settings: PoolingSettings, subject: str, single: Arm, samples: int | None
 ) -> dict[str, Arm]:
     """All arms of one subject; all but `single` have one dictionary per pool."""
-    data, dictionary = single.train.inputs["activations"], single.train.config.dictionary
+    data, dictionary = single.train.needed["activations"], single.train.config.dictionary
     pools = tuple(range(len(single.train.config.seeds) // settings.group_size))
     # As many steps as all seeds of a pool together, and the fine-tuning after them.
     epochs = settings.group_size * dictionary.epochs + settings.epochs

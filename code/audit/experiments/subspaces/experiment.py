@@ -167,7 +167,7 @@ def _arms(settings: SubspacesSettings) -> dict[str, Arm]:
 
 
 def _data(arm: Arm) -> Stage:
-    return arm.train.inputs["activations"]
+    return arm.train.needed["activations"]
 
 
 def _camps(name: str, arm: Arm, settings: SubspacesSettings) -> Stage:

@@ -128,8 +128,8 @@ def _literature(settings: SymmetrySettings) -> Stage:
 
 def _modular_training(settings: SymmetrySettings, part: str, arm: str) -> Stage:
     """Training stage of an arm of the section on modular addition."""
-    compared = modular.parts(settings.base)[part].inputs[f"{arm}__comparison"]
-    return compared.inputs["dictionaries"]
+    compared = modular.parts(settings.base)[part].needed[f"{arm}__comparison"]
+    return compared.needed["dictionaries"]
 
 
 def _search_stage(
@@ -145,7 +145,7 @@ def _search_stage(
             candidates=settings.candidates,
             multipliers=settings.units,
         ),
-        {"dictionaries": train, "activations": train.inputs["activations"]},
+        {"dictionaries": train, "activations": train.needed["activations"]},
     )
 
 

@@ -150,7 +150,7 @@ def parts(settings: TokensSettings) -> dict[str, Stage]:
 def base_arm(base: language.LanguageSettings) -> ArmStages:
     """The base configuration, with the partners of all its pairs of seeds."""
     each = language.base_arm(base)
-    data = each.train.inputs["activations"]
+    data = each.train.needed["activations"]
     return ArmStages(each.evaluate, _partners("centre", each.train, each.evaluate, data))
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from audit.pipeline.graph.keys import Key
 from audit.pipeline.graph.sources import Sources
+from audit.pipeline.graph.stage import nested
 from audit.pipeline.store.codec import DamagedResult
 from audit.pipeline.store.provenance import Provenance, now
 from audit.pipeline.store.store import Store
@@ -88,16 +89,16 @@ def _is_whole(store: Store, key: str) -> bool:
     return True
 
 
-def _inputs(job: Job, store: Store) -> dict[str, dict]:
+def _inputs(job: Job, store: Store) -> dict[str, Any]:
     try:
-        return {name: store.load(key) for name, key in job.key.inputs.items()}
+        return nested({address: store.load(key) for address, key in job.key.inputs.items()})
     except (FileNotFoundError, DamagedResult) as error:
         raise UserError(
             f"an input of {job.stage} was lost while the run was on ({error}); run it again"
         ) from None
 
 
-def _call(job: Job, inputs: Mapping[str, dict]) -> Mapping:
+def _call(job: Job, inputs: Mapping[str, Any]) -> Mapping:
     module, _, name = job.key.function.partition(":")
     function = getattr(importlib.import_module(module), name)
     if "torch" in sys.modules:

@@ -74,7 +74,7 @@ def plan(stages: Iterable[Stage], store: Store, sources: Sources | None = None) 
         digest = keys[stage.name].digest
         if digest in missing or (store.has(digest) and digest not in damaged):
             return
-        for needed in stage.inputs.values():
+        for needed in stage.needed.values():
             need(needed)
         missing[digest] = stage
 
@@ -191,7 +191,7 @@ class _Execution:
         return ready[: self.jobs - len(self.running)]
 
     def _blocked(self, stage: Stage) -> bool:
-        needed = {self._digest(needed) for needed in stage.inputs.values()}
+        needed = {self._digest(needed) for needed in stage.needed.values()}
         return bool(needed & (self.waiting.keys() | self.running.keys()))
 
     def _start(self, stage: Stage, workers) -> None:

@@ -119,7 +119,7 @@ def _changed(kind: str, old: Mapping[str, str], new: Mapping[str, str]) -> Itera
 
 
 def _changed_inputs(stage: Stage, planned: Plan, old: Key, due: set[str]) -> Iterator[str]:
-    for argument, needed in stage.inputs.items():
+    for argument, needed in stage.needed.items():
         digest = planned.keys[needed.name].digest
         if digest == old.inputs.get(argument):
             continue
@@ -127,5 +127,5 @@ def _changed_inputs(stage: Stage, planned: Plan, old: Key, due: set[str]) -> Ite
             yield f"input {needed.name} is stale"
         else:
             yield f"input {needed.name} is another than before"
-    for argument in old.inputs.keys() - stage.inputs.keys():
+    for argument in old.inputs.keys() - stage.needed.keys():
         yield f"input {argument} is not used any more"

@@ -20,10 +20,10 @@ def as_text(stages: Iterable[Stage], notes: Mapping[str, str] | None = None) -> 
         shown.add(stage.name)
         label = stage.name if argument in ("", stage.name) else f"{argument} = {stage.name}"
         note = (notes or {}).get(stage.name, "")
-        remark = "  …" if again and stage.inputs else f"  [{note}]" if note else ""
+        remark = "  …" if again and stage.needed else f"  [{note}]" if note else ""
         lines.append("    " * depth + label + remark)
         if not again:
-            for name, needed in stage.inputs.items():
+            for name, needed in stage.needed.items():
                 draw(needed, depth + 1, name)
 
     for stage in stages:
@@ -39,6 +39,6 @@ def as_dot(stages: Iterable[Stage], stale: Collection[str] = ()) -> str:
         style = ", style=dashed" if stage.name in stale else ""
         tip = f'tooltip="{stage.function}"'
         lines.append(f'  "{stage.name}" [{tip}{style}];')
-        for argument, needed in stage.inputs.items():
+        for argument, needed in stage.needed.items():
             lines.append(f'  "{needed.name}" -> "{stage.name}" [label="{argument}"];')
     return "\n".join([*lines, "}"])

@@ -43,7 +43,7 @@ class Key:
     settings: Mapping[str, str]
     """Address of each setting in the config → its value, as JSON."""
     inputs: Mapping[str, str]
-    """Argument → digest of that input's key."""
+    """Address of each input, as in `Stage.needed` → digest of its key."""
     files: Mapping[str, str]
     """Source file → digest of its code."""
     packages: Mapping[str, str]
@@ -88,7 +88,7 @@ def portable_keys(stages: Iterable[Stage], sources: Sources | None = None) -> di
         keys[stage.name] = Key(
             function=stage.function,
             settings=dict(settings_of(stage.config)),
-            inputs={name: keys[needed.name].digest for name, needed in stage.inputs.items()},
+            inputs={name: keys[needed.name].digest for name, needed in stage.needed.items()},
             files=sources.closure(stage.module),
             packages=package_versions(),
         )

@@ -97,7 +97,7 @@ def test_every_stage_reads_the_base_configuration(planned):
 
 def test_latents_are_ablated_at_the_hook_point_of_the_activations():
     for profile in activations.PROFILES.values():
-        stage = activations.parts(profile)["ablation"].inputs["found"]
+        stage = activations.parts(profile)["ablation"].needed["found"]
         assert stage.config.hook == profile.base.hook
         assert stage.config.model == profile.base.model
 
@@ -106,7 +106,7 @@ def test_measuring_stage_has_the_config_of_its_input():
     parts = activations.parts(activations.paper)
     for part, field in (("correlation", "correlation"), ("ablation", "ablation")):
         measurement = getattr(parts[part].config, field)
-        assert measurement == parts[part].inputs["found"].config
+        assert measurement == parts[part].needed["found"].config
 
 
 def test_every_share_and_mean_has_its_chance_levels(correlation):

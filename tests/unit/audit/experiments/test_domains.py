@@ -77,5 +77,5 @@ def test_arms_differ_in_their_domain_alone(profile):
     assert code.dictionary == base.dictionary
     assert code.seeds == base.seeds[: len(code.seeds)]
     assert code.samples == base.samples
-    reads = [stages[f"domains/{kind}/train"].inputs["activations"] for kind in ("code", "prose")]
+    reads = [stages[f"domains/{kind}/train"].needed["activations"] for kind in ("code", "prose")]
     assert [each.config.domains for each in reads] == [("code",), ("prose",)]

@@ -205,13 +205,13 @@ def test_explained_dictionaries_are_those_of_the_section_on_alignment(profile):
     settings = explanations.PROFILES[profile]
     stages = {stage.name: stage for stage in in_order(explanations.parts(settings).values())}
     theirs = alignment.size_arm(alignment.PROFILES[profile], settings.n_latents).train
-    ours = stages["explanations/explain"].inputs["dictionaries"]
+    ours = stages["explanations/explain"].needed["dictionaries"]
     assert ours.config == theirs.config
     assert ours.name == theirs.name
-    assert stages["explanations/align"].inputs["dictionaries"].config == theirs.config
+    assert stages["explanations/align"].needed["dictionaries"].config == theirs.config
     assert stages["explanations/explain"].config.dictionary == theirs.config.dictionary
 
 
 def test_the_paper_scores_as_many_windows_as_the_report():
-    config = explanations.parts(explanations.paper)["scores"].inputs["explained"].config
+    config = explanations.parts(explanations.paper)["scores"].needed["explained"].config
     assert config.scored == 100

@@ -151,14 +151,14 @@ def test_subject_zero_is_the_modular_sections_and_others_follow_its_recipe(profi
         for subject in settings.subjects:
             train = stages[f"symmetry/{architecture}_clean{subject}/train"]
             assert train.config.dictionary == stages[name].config.dictionary
-            assert train.inputs["activations"].config.subject_seed == subject
+            assert train.needed["activations"].config.subject_seed == subject
             assert len(train.config.seeds) >= 5
             searched = stages[f"symmetry/{architecture}_clean{subject}/search"]
             assert searched.config.dictionary == train.config.dictionary
-            assert searched.inputs["activations"] is train.inputs["activations"]
+            assert searched.needed["activations"] is train.needed["activations"]
     moved = stages["symmetry/literature_clean0/search"]
-    assert moved.inputs["dictionaries"].name == "modular/conventions/relu_clean/train"
-    assert moved.config.dictionary == moved.inputs["dictionaries"].config.dictionary
+    assert moved.needed["dictionaries"].name == "modular/conventions/relu_clean/train"
+    assert moved.config.dictionary == moved.needed["dictionaries"].config.dictionary
 
 
 def test_profiles_have_the_same_stages():

@@ -217,7 +217,7 @@ def test_sweeps_hold_one_thing_equal(profile):
 
 
 def _held(stage, name, sweep):
-    training = stage.inputs[f"{name}__partners"].inputs["dictionaries"].config
+    training = stage.needed[f"{name}__partners"].needed["dictionaries"].config
     seen = training.samples * training.dictionary.epochs
     return {
         "equal_tokens": (training.samples, training.dictionary.epochs),
@@ -231,9 +231,9 @@ def _held(stage, name, sweep):
 def test_all_arms_of_a_layer_are_evaluated_on_the_same_text(profile):
     texts = {}
     for part in tokens.parts(tokens.PROFILES[profile]).values():
-        for name, stage in part.inputs.items():
+        for name, stage in part.needed.items():
             if name.endswith("__evaluation"):
-                data = stage.inputs["activations"]
+                data = stage.needed["activations"]
                 layer = data.config.model, data.config.hook
                 texts.setdefault(layer, set()).add(data.name)
     assert texts
@@ -278,6 +278,6 @@ def test_claims_on_gpt2_read_arms_of_the_full_profile():
     (claim,) = [claim for claim in load_claims() if claim.id == "C20"]
     asked = {address.split(".")[2] for address in claim.addresses}
     assert asked == set(tokens.CONDITIONS)
-    trained = tokens.parts(tokens.PROFILES["full"])["report"].inputs
+    trained = tokens.parts(tokens.PROFILES["full"])["report"].needed
     assert {f"{name}__partners" for name in asked} <= set(trained)
-    assert not any("gpt2" in name for name in tokens.parts(tokens.paper)["report"].inputs)
+    assert not any("gpt2" in name for name in tokens.parts(tokens.paper)["report"].needed)

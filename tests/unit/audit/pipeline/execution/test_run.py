@@ -60,6 +60,13 @@ def test_runs_what_is_needed_once_and_then_nothing(bench, monkeypatch):
     assert bench.run(counting(bench, 0.0)).ran == ()
 
 
+def test_nested_inputs_arrive_as_they_were_asked_for(bench):
+    terms = {f"of{size}": bench.stage(f"of{size}", size=size) for size in (2, 3)}
+    inputs = {"terms": terms, "more": bench.stage("of4", size=4)}
+    results = bench.run([bench.stage("all", function="add_all", inputs=inputs)])
+    assert results["all"] == {"sum": 1.0 + 3.0 + 6.0}
+
+
 def test_lines_say_what_ran_and_how_far_it_is(bench, monkeypatch):
     heard = workers.Workers.event
 

@@ -7,7 +7,7 @@ import pytest
 
 from audit.pipeline.graph import keys
 from audit.pipeline.graph.keys import Key, portable_keys, settings_of
-from audit.pipeline.graph.stage import Stage, in_order
+from audit.pipeline.graph.stage import Stage, in_order, nested
 from helpers.pipeline_bench import CODE
 
 
@@ -77,7 +77,27 @@ def test_what_is_no_setting_is_refused_by_address(value):
 def test_inputs_and_the_argument_they_go_to_are_in_the_key():
     one, two = Stage("1", FUNCTION, Inner(1)), Stage("2", FUNCTION, Inner(2))
     variants = [{}, {"a": one}, {"b": one}, {"a": two}, {"a": one, "b": two}]
-    assert len({key(inputs=variant).digest for variant in variants}) == 5
+    variants += [{"a": {"b": one}}, {"a": {"b": two}}, {"b": {"a": one}}]
+    assert len({key(inputs=variant).digest for variant in variants}) == 8
+
+
+def test_nested_inputs_are_found_by_address_and_nested_again():
+    one, two = Stage("1", FUNCTION, Inner(1)), Stage("2", FUNCTION, Inner(2))
+    inputs = {"data": one, "arms": {"topk": {"train": one, "compare": two}, "relu": two}}
+    needed = Stage("s", FUNCTION, Inner(), inputs).needed
+    assert list(needed) == ["data", "arms/topk/train", "arms/topk/compare", "arms/relu"]
+    assert nested(needed) == inputs
+    assert [stage.name for stage in in_order([Stage("s", FUNCTION, Inner(), inputs)])] == [
+        "1",
+        "2",
+        "s",
+    ]
+
+
+@pytest.mark.parametrize("inputs", [{"a": {}}, {"a/b": "stage"}, {"a": {"b/c": "stage"}}])
+def test_inputs_that_could_not_be_nested_again_are_refused(inputs):
+    with pytest.raises(ValueError, match=r"is an empty mapping|has a slash"):
+        Stage("s", FUNCTION, Inner(), inputs)
 
 
 def test_the_stages_own_name_is_not_in_the_key():
