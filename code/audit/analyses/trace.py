@@ -1,12 +1,14 @@
 """Stages: similarity of dictionaries during training, and of pairs trained together."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import TypedDict
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from audit.training.results import Dictionaries
 from seedstability.progress import report
 from seedstability.similarity.chance_levels import covariance_of, data_level, isotropic_level
 from seedstability.similarity.config import ComparisonConfig
@@ -22,18 +24,29 @@ from seedstability.stability.chance.null_models import GaugeBasis, gauge_scrambl
 from seedstability.stability.cosine import cosines
 
 
-def compare_trace(config: ComparisonConfig, dictionaries: dict, activations: dict) -> dict:
+class TraceComparison(TypedDict):
+    """Similarities of the decoders of S seeds at T traced epochs, and their chance levels."""
+
+    epoch: np.ndarray
+    """[T]."""
+    trained: dict[str, Float[np.ndarray, "T S S"]]
+    gauge: dict[str, Float[np.ndarray, "T S S"]]
+    untrained: dict[str, Float[np.ndarray, "S S"]]
+    cosine_with_start: Float[np.ndarray, "T S"]
+    """Mean cosine of latents to their initialization."""
+    isotropic: dict[str, float]
+    data: dict[str, float]
+
+
+def compare_trace(
+    config: ComparisonConfig, dictionaries: Dictionaries, activations: Mapping[str, np.ndarray]
+) -> TraceComparison:
     """Compare decoders of all pairs of seeds at each traced epoch, with chance levels.
 
     Args:
         config: number of draws of chance.
-        dictionaries: `trace` with `epoch` [T] and `decoder` [T, S, n, d], `initial_decoder`.
+        dictionaries: with traced decoders.
         activations: `train` [samples, d].
-
-    Returns:
-        `epoch` [T]; `trained` and `gauge`, arrays [T, S, S] by statistic; `untrained` [S, S];
-        `cosine_with_start` [T, S], the cosine to initialization; `isotropic` and `data`, one number
-        a statistic.
     """
     generator = torch.Generator().manual_seed(config.seed)
     x = torch.from_numpy(activations["train"])

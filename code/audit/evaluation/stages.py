@@ -1,7 +1,7 @@
 """Stages: reconstruction metrics and Fourier measures of single dictionaries."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -10,6 +10,8 @@ from torch import Tensor
 from audit.evaluation import fourier as measures
 from audit.evaluation.config import EvaluationConfig, FourierConfig
 from audit.evaluation.reconstruction import Quality, quality, rarely_firing_fraction
+from audit.evaluation.results import Evaluation, FourierMeasure, FourierMeasures
+from audit.training.results import Dictionaries
 from audit.training.stages import saes, tensor
 from seedstability.dictionaries.sae import SAE
 from seedstability.progress import report
@@ -19,17 +21,10 @@ _NUMBERS = ("explained_variance", "explained_variance_scalar_mean", "mse", "l0",
 
 def evaluate(
     config: EvaluationConfig,
-    dictionaries: Mapping[str, np.ndarray],
+    dictionaries: Dictionaries,
     activations: Mapping[str, np.ndarray],
-) -> dict[str, Any]:
-    """Evaluate reconstruction and sparsity of each dictionary.
-
-    Returns:
-        Under `train` and under `heldout`: `explained_variance`, `explained_variance_scalar_mean`,
-        `mse`, `l0`, `dead_fraction` [S], `firing_rate` [S, n]. And `live` bool [S, n], fires at
-        least once on held-out samples; for trained dictionaries also `rarely_firing_fraction` [S],
-        the share of dead latents as 001 counts them.
-    """
+) -> Evaluation:
+    """Evaluate reconstruction and sparsity of each dictionary."""
     trained = saes(dictionaries, config.dictionary)
     found: dict[str, list[Quality]] = {"train": [], "heldout": []}
     for done, sae in enumerate(trained):
@@ -38,11 +33,13 @@ def evaluate(
         report(done + 1, len(trained))
     result: dict[str, Any] = {part: _arrays(measured) for part, measured in found.items()}
     result["live"] = result["heldout"]["firing_rate"] > 0
+    if "seeds" in dictionaries:
+        result["seeds"] = dictionaries["seeds"]
     if "last_epoch_firings" in dictionaries:
         result["rarely_firing_fraction"] = np.array(
             [rarely_firing_fraction(tensor(row)) for row in dictionaries["last_epoch_firings"]]
         )
-    return result
+    return cast(Evaluation, result)
 
 
 def _arrays(measured: list[Quality]) -> dict[str, np.ndarray]:
@@ -52,22 +49,17 @@ def _arrays(measured: list[Quality]) -> dict[str, np.ndarray]:
 
 def fourier(
     config: FourierConfig,
-    dictionaries: Mapping[str, np.ndarray],
+    dictionaries: Dictionaries,
     activations: Mapping[str, np.ndarray],
     logits: Mapping[str, np.ndarray],
-) -> dict[str, Any]:
+) -> FourierMeasures:
     """Compute the three Fourier measures of each dictionary over all pairs, with chance levels.
 
     Args:
         config: modulus, draws, and architecture of the dictionaries.
-        dictionaries: as `training.stages:train` returns them.
+        dictionaries: trained on these activations.
         activations: as `subjects.modular_addition.stages:activations` returns them.
         logits: as `subjects.modular_addition.stages:logits` returns them, the positive control.
-
-    Returns:
-        `latents`, `decoder` and `naive`, each with `value` [S], the mean over latents, and `chance`
-        [S]; the first two also with `each` [S, n], NaN for constant latents, and `control`, the
-        positive control; `naive` with `chance_spread`, over drawn dictionaries.
 
     Raises:
         UserError: the pairs do not fit the modulus.
@@ -87,9 +79,10 @@ def fourier(
     n, d = trained[0].decoder.shape
     chance, spread = measures.naive_overlap_by_chance(n, d, config.naive_draws, generator, config.p)
     return {
-        "latents": _columns(latents) | {"control": measures.finite_mean(of_answers)},
-        "decoder": _columns(rows)
-        | {"control": measures.decoder_concentration(means, samples.planes).mean().item()},
+        "latents": _columns(latents, measures.finite_mean(of_answers)),
+        "decoder": _columns(
+            rows, measures.decoder_concentration(means, samples.planes).mean().item()
+        ),
         "naive": {
             "value": np.array(naive),
             "chance": np.full(len(naive), chance),
@@ -144,5 +137,6 @@ def _rows(sae: SAE, samples: _Samples, generator: torch.Generator) -> dict[str, 
     return {"value": each.mean().item(), "chance": chance.mean().item(), "each": each.numpy()}
 
 
-def _columns(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+def _columns(rows: list[dict[str, Any]], control: float) -> FourierMeasure:
+    columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    return cast(FourierMeasure, columns | {"control": control})

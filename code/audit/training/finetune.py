@@ -2,30 +2,30 @@
 
 import os
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
 from audit.subjects.language_model.activation_store import training_samples
 from audit.training.pooling_config import FinetuneConfig
-from audit.training.stages import INITIAL, saes, stack, stacked
+from audit.training.results import Dictionaries
+from audit.training.stages import saes, stack, stacked
 from seedstability.dictionaries.training.train import RunOptions, train_all
 
 
 def finetune(
     config: FinetuneConfig,
-    dictionaries: Mapping[str, np.ndarray],
+    dictionaries: Dictionaries,
     activations: Mapping[str, np.ndarray],
-) -> dict[str, Any]:
+) -> Dictionaries:
     """Fine-tune several dictionaries.
 
     Args:
         config: settings of the training.
-        dictionaries: the initial dictionaries, as `training.stages:train` returns them.
+        dictionaries: the initial dictionaries.
         activations: as for `training.stages:train`.
 
     Returns:
-        As `training.stages:train`, without trace; `initial_decoder` are the given decoders.
+        Dictionaries whose `initial_decoder` are the given decoders.
 
     Raises:
         UserError: the number of dictionaries differs from that of seeds, or shapes differ.
@@ -36,7 +36,6 @@ def finetune(
     options = RunOptions(device=os.environ.get("SEEDSTABILITY_DEVICE", "cpu"))
     runs = train_all(x, training, options, initial_saes=initial_saes)
     return {
-        **stacked([run.sae for run in runs]),
-        INITIAL: stack(run.initial_decoder for run in runs),
+        **stacked([run.sae for run in runs], [run.initial_decoder for run in runs]),
         "last_epoch_firings": stack(run.last_epoch_firings for run in runs),
     }

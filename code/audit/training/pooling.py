@@ -17,7 +17,7 @@ from scipy.cluster import hierarchy
 from torch import Tensor
 
 from audit.training.pooling_config import PoolingConfig
-from audit.training.stages import INITIAL, saes, stack, stacked, tensor
+from audit.training.stages import saes, stacked, tensor
 from seedstability.dictionaries.sae import SAE, initialize
 from seedstability.errors import UserError
 from seedstability.progress import report
@@ -90,8 +90,7 @@ def pool(
     n, d = pooled_saes[0].decoder.shape
     blank = replace(config.dictionary, n_latents=n, k=min(config.dictionary.k, n))
     return {
-        **stacked(pooled_saes),
-        INITIAL: stack(initialize(blank, d, group).decoder for group in groups),
+        **stacked(pooled_saes, [initialize(blank, d, group).decoder for group in groups]),
         "votes": np.stack(voted),
         "clusters": np.array([clusters for clusters, _ in sizes]),
         "pooled": np.array([latents for _, latents in sizes]),

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -19,6 +19,8 @@ from torch import Tensor
 from audit.subjects.language_model.activation_store import training_samples
 from audit.training.controls import control as make_control
 from audit.training.controls_config import ControlConfig
+from audit.training.results import Dictionaries
+from audit.training.results import Trace as TraceArrays
 from seedstability.dictionaries.config import (
     DictionaryConfig,
     PairedConfig,
@@ -40,24 +42,16 @@ TRACED = ("explained_variance", "explained_variance_scalar_mean", "mse", "l0", "
 """Reconstruction metrics in traces."""
 
 
-def train(config: TrainingConfig, activations: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Train one SAE per seed.
-
-    Returns:
-        `encoder`, `decoder`, `initial_decoder` [S, n, d], `encoder_bias` [S, n], `decoder_bias`
-        [S, d], `threshold` [S, n], `last_epoch_firings` [S, n]; and `trace` with `step` and `epoch`
-        [T], training `loss` since the last snapshot and the metrics of `TRACED` on held-out samples
-        [T, S], `max_cosine` of each pair of decoders [T, S(S−1)/2] and its chance level
-        `max_cosine_chance` [T], and optionally `decoder` [T, S, n, d].
-    """
+def train(config: TrainingConfig, activations: Mapping[str, np.ndarray]) -> Dictionaries:
+    """Train one SAE per seed; the trace is measured on held-out samples."""
     x = training_samples(activations, config.samples)
     trace = Trace(tensor(activations["heldout"]), config.trace_decoders)
     options = RunOptions(device=os.environ.get("SEEDSTABILITY_DEVICE", "cpu"))
     runs = train_all(x, config, options, trace.watch)
     return {
-        **stacked([run.sae for run in runs]),
-        INITIAL: stack(run.initial_decoder for run in runs),
+        **stacked([run.sae for run in runs], [run.initial_decoder for run in runs]),
         "last_epoch_firings": stack(run.last_epoch_firings for run in runs),
+        "seeds": np.array(config.seeds),
         "trace": trace.arrays(),
     }
 
@@ -102,23 +96,17 @@ def _train_pair(
     trained = train_group(x, config, pair, watch)
     traced = trace.arrays()
     return {
-        **stacked(trained),
-        INITIAL: stack(initial),
+        **stacked(trained, initial),
         "trace": {
             "epoch": traced["epoch"],
             "max_cosine": traced["max_cosine"][:, 0],
-            **{name: traced[name] for name in (*TRACED, "decoder") if name in traced},
+            **{k: v for k, v in traced.items() if k in (*TRACED, "decoder")},
         },
     }
 
 
-def control(config: ControlConfig, activations: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Make one control dictionary per seed.
-
-    Returns:
-        As `train`, without trace and firings. `initial_decoder` are random directions, as in an
-        untrained dictionary.
-    """
+def control(config: ControlConfig, activations: Mapping[str, np.ndarray]) -> Dictionaries:
+    """Make one control dictionary per seed."""
     x = tensor(activations["train"])
     made = []
     for done, seed in enumerate(config.seeds):
@@ -127,7 +115,7 @@ def control(config: ControlConfig, activations: Mapping[str, np.ndarray]) -> dic
     n = len(made[0].decoder)
     blank = replace(config, kind="random_decoder", n_latents=n, k=min(config.k, n))
     initial = [make_control(x, blank, seed).decoder for seed in config.seeds]
-    return {**stacked(made), INITIAL: stack(initial)}
+    return {**stacked(made, initial), "seeds": np.array(config.seeds)}
 
 
 class Trace:
@@ -154,17 +142,21 @@ class Trace:
             recorded["decoder"] = decoders.numpy()
         self._recorded.append(recorded)
 
-    def arrays(self) -> dict[str, np.ndarray]:
+    def arrays(self) -> TraceArrays:
         """Recorded values as arrays, snapshots first."""
         names = self._recorded[0] if self._recorded else ()
         arrays = {name: np.array([recorded[name] for recorded in self._recorded]) for name in names}
         whole = "epoch" in arrays and not (arrays["epoch"] % 1).any()
-        return arrays | ({"epoch": arrays["epoch"].astype(np.int64)} if whole else {})
+        epochs = {"epoch": arrays["epoch"].astype(np.int64)} if whole else {}
+        return cast(TraceArrays, arrays | epochs)
 
 
-def saes(result: Mapping[str, np.ndarray], config: DictionaryConfig) -> list[SAE]:
+def saes(
+    dictionaries: Dictionaries | Mapping[str, np.ndarray], config: DictionaryConfig
+) -> list[SAE]:
     """SAEs of a stage's result, one per seed."""
-    stacks = [tensor(result[name]) for name in PARTS]
+    arrays: Mapping[str, Any] = dictionaries
+    stacks = [tensor(arrays[name]) for name in PARTS]
     n = stacks[0].shape[1]
     # ICA has fewer latents than set if the data have too few dimensions.
     config = replace(config, n_latents=n, k=min(config.k, n))
@@ -174,10 +166,11 @@ def saes(result: Mapping[str, np.ndarray], config: DictionaryConfig) -> list[SAE
     ]
 
 
-def stacked(dictionaries: Iterable[SAE]) -> dict[str, np.ndarray]:
-    """Arrays of several SAEs, seeds first; the inverse of `saes`."""
+def stacked(dictionaries: Iterable[SAE], initial: Iterable[Tensor]) -> Dictionaries:
+    """Arrays of several SAEs and of their initial decoders, seeds first; undone by `saes`."""
     dictionaries = list(dictionaries)
-    return {name: stack(getattr(sae, name) for sae in dictionaries) for name in PARTS}
+    parts = {name: stack(getattr(sae, name) for sae in dictionaries) for name in PARTS}
+    return cast(Dictionaries, parts | {INITIAL: stack(initial)})
 
 
 def stack(tensors: Iterable[Tensor]) -> np.ndarray:

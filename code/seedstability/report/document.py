@@ -1,7 +1,7 @@
 """Content of `report.json` and `latents.npz` from the findings of a comparison."""
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any
@@ -17,6 +17,7 @@ from seedstability.report.estimates import rounded
 from seedstability.report.report import SCHEMA
 from seedstability.report.subspaces import subspaces
 from seedstability.similarity.activations import Activations
+from seedstability.similarity.comparison import Comparison
 from seedstability.similarity.config import ComparisonConfig
 from seedstability.similarity.dictionaries import LoadedSAE, short_labels
 from seedstability.similarity.pairs import matched_pairs
@@ -41,7 +42,7 @@ class Findings:
     """Settings for 1,024 latents."""
     config: ComparisonConfig
     """Settings that were used."""
-    comparison: Mapping[str, Any]
+    comparison: Comparison
     """Result of `measures.measure`."""
     recorder: Recorder
     """Partners recorded during the measurement."""

@@ -1,22 +1,21 @@
 """Estimates for `report.json` from matrices of pairs: value, interval, chance levels, κ."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
+from seedstability.similarity.comparison import Chance, Comparison, Scope, chance_levels
 from seedstability.similarity.names import (
     ENCODER,
     LEVELS,
     SHARES,
     SIMILARITIES,
-    Chance,
-    chance_levels,
 )
 from seedstability.similarity.recorder import Recorder
 from seedstability.stability.statistics.jackknife import Interval, jackknife, jackknife_kappa
 
-SCOPES = ("full", "live", "span")
+SCOPES: tuple[Scope, ...] = ("full", "live", "span")
 CORRECTED = ("isotropic", "data", "gauge")
 """Chance levels for κ, weakest first; with a shared initialization the untrained level is 1."""
 _DIGITS = 6
@@ -68,21 +67,23 @@ def over_pairs(values: np.ndarray, chance: Any = None, scale: float = 1.0) -> di
     return estimate(interval, scale, int(used.sum()))
 
 
-def with_derived_levels(comparison: Mapping, recorder: Recorder, n: int, threshold: float) -> dict:
+def with_derived_levels(
+    comparison: Comparison, recorder: Recorder, n: int, threshold: float
+) -> Comparison:
     """Add chance levels of encoders and of shares that follow from the sampled levels.
 
     Encoders of unrelated dictionaries have the same distribution as decoders. If a share q of
     matched latents is above the threshold by chance, a share q² / n is above it in both assignments
     with the same partner.
     """
-    more = dict(comparison)
+    more: dict[str, Any] = dict(comparison)
     for table in ("isotropic", "data"):
-        if table not in comparison:
+        if table not in more:
             continue
         above = recorder.matched_above(table, threshold)
         assert above is not None  # every level is sampled at least once
         more[table] = {
-            **comparison[table],
+            **more[table],
             "shared_decoder_only": above,
             "shared": above**2 / n,
             "agreeing": 1.0 / n,
@@ -91,10 +92,10 @@ def with_derived_levels(comparison: Mapping, recorder: Recorder, n: int, thresho
         if table in more:
             of_decoders = {k: v for k, v in more[table].items() if k not in SHARES}
             more[table] = more[table] | {f"{ENCODER}{k}": v for k, v in of_decoders.items()}
-    return more
+    return cast(Comparison, more)
 
 
-def measures(comparison: Mapping) -> dict:
+def measures(comparison: Comparison) -> dict:
     """Every statistic of every scope, with all available chance levels."""
     return {
         scope: {
@@ -107,7 +108,7 @@ def measures(comparison: Mapping) -> dict:
     }
 
 
-def pairs(comparison: Mapping) -> dict:
+def pairs(comparison: Comparison) -> dict:
     """Every statistic as an S × S table, `None` for a pair that was not compared."""
     return {
         scope: {
@@ -119,7 +120,7 @@ def pairs(comparison: Mapping) -> dict:
     }
 
 
-def kappa_interval90(comparison: Mapping, name: str) -> tuple[float, float] | None:
+def kappa_interval90(comparison: Comparison, name: str) -> tuple[float, float] | None:
     """90% interval of κ against the strongest level, for equivalence; `None` below five seeds."""
     levels = chance_levels(comparison, name)
     level = [levels[level] for level in CORRECTED if level in levels][-1]
@@ -128,7 +129,7 @@ def kappa_interval90(comparison: Mapping, name: str) -> tuple[float, float] | No
     return None if np.isnan(interval.low90) else (interval.low90, interval.high90)
 
 
-def _measure(comparison: Mapping, scope: str, name: str) -> dict | None:
+def _measure(comparison: Comparison, scope: Scope, name: str) -> dict | None:
     values = comparison[scope][name]
     scale, unit = (100.0, "%") if name in SHARES else (1.0, "")
     value = over_pairs(values, scale=scale)

@@ -7,7 +7,7 @@ measured exactly as the paper's.
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from seedstability.similarity.chance_levels import (
     isotropic_level,
     mean_statistics,
 )
+from seedstability.similarity.comparison import Comparison
 from seedstability.similarity.config import ComparisonConfig
 from seedstability.similarity.inputs import ComparisonInputs, Moments
 from seedstability.similarity.names import ENCODER
@@ -57,7 +58,7 @@ def measure(
     config: ComparisonConfig,
     record: Record | None = None,
     certify: bool = False,
-) -> dict:
+) -> Comparison:
     """Measure all similarities and all chance levels that the inputs allow.
 
     Args:
@@ -65,13 +66,6 @@ def measure(
         config: which pairs, how many samples of chance levels.
         record: called for each compared pair.
         certify: certify the assignments of the dictionaries, not those of chance levels.
-
-    Returns:
-        [S, S] matrices by statistic, NaN for a pair that was not compared, under `full`, and if the
-        inputs suffice under `live`, `span`, `untrained`, `gauge`, `gauge_live`, `isotropic_live`;
-        one number per statistic under `isotropic`, `isotropic_span`, `data`, `p_gauge`; effective
-        `rank` of the data; `cosine_with_start` [S], the cosine to initialization; and `best`
-        [S, S, n], the best signed cosine of each latent of s with any of t, NaN where s = t.
     """
     run = _Measurement(inputs, config, record or (lambda *partners: None), certify)
     tables = run.tables()
@@ -89,7 +83,7 @@ def measure(
     with _part(done, total - done, total):
         scalars = run.scalars()
     report(1, 1)
-    return result | scalars | {"best": run.best}
+    return cast(Comparison, result | scalars | {"best": run.best})
 
 
 def _part(done: float, cost: float, total: float) -> AbstractContextManager[None]:

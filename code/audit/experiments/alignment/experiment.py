@@ -231,7 +231,7 @@ def _arm(
         comparison,
         {"dictionaries": made.train, "evaluation": evaluate, "activations": data(settings)},
     )
-    return Arm(made.train, evaluate, align)
+    return Arm(made.data, made.train, evaluate, align)
 
 
 def _comparison(n_latents: int) -> ComparisonConfig:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,6 @@ from audit.experiments.alignment.latents import (
     third_seed,
 )
 from audit.experiments.common.summary import (
-    chance_levels,
     difference,
     estimate,
     quality,
@@ -24,6 +24,7 @@ from audit.experiments.common.summary import (
     similarities,
 )
 from audit.pipeline.results import Scalar
+from seedstability.similarity.comparison import Scope, chance_levels
 from seedstability.stability.chance.closed_form import corrected_for_chance
 from seedstability.stability.statistics.jackknife import Interval, jackknife_statistic
 from seedstability.stability.statistics.significance import minimum_detectable_effect
@@ -63,7 +64,7 @@ def settings(config) -> dict:
     }
 
 
-def sizes(config, **inputs: dict) -> dict:
+def sizes(config, **inputs: Any) -> dict:
     """Matching, sharing and sharing with a third seed over sizes (C41, C43, C45)."""
     tree: dict = {}
     for place, n in zip(PLACES, config.sizes, strict=True):
@@ -116,7 +117,7 @@ def modes(config, **tested: dict) -> dict:
     return tree | {"histogram": {place: histogram(tested[place]["histogram"]) for place in PLACES}}
 
 
-def frequency(config, **inputs: dict) -> dict:
+def frequency(config, **inputs: Any) -> dict:
     """Alignment and sharing over firing rate, separated from updates (C44, C49)."""
     tree: dict = {}
     arms = {}
@@ -148,7 +149,7 @@ def frequency(config, **inputs: dict) -> dict:
     }
 
 
-def architectures(config, **inputs: dict) -> dict:
+def architectures(config, **inputs: Any) -> dict:
     """Four architectures at equal L0 and at equal explained variance (C48)."""
     pairings = {
         "batch_topk": ("batch_topk", "topk"),
@@ -173,7 +174,7 @@ def architectures(config, **inputs: dict) -> dict:
     }
 
 
-def hub(config, **inputs: dict) -> dict:
+def hub(config, **inputs: Any) -> dict:
     """The report's model, if the profile has it (C40, C41)."""
     names = [key.partition("__")[0] for key in inputs if key.endswith("__comparison")]
     tree: dict = {"models": len(names)}
@@ -187,7 +188,7 @@ def hub(config, **inputs: dict) -> dict:
     return tree
 
 
-def _arm(inputs: Mapping[str, dict], name: str) -> tuple[dict, dict]:
+def _arm(inputs: Mapping[str, Any], name: str) -> tuple[Any, Any]:
     """Evaluation and comparison of an arm; a gauge level of some pairs stands for all."""
     evaluation, comparison = inputs[f"{name}__evaluation"], inputs[f"{name}__comparison"]
     gauge = {
@@ -202,7 +203,7 @@ def _level(matrix: np.ndarray) -> np.ndarray | float:
     return float(np.nanmean(matrix)) if some_seed_without else matrix
 
 
-def _arm_values(evaluation: dict, comparison: dict) -> dict:
+def _arm_values(evaluation: Any, comparison: Any) -> dict:
     full, span = comparison["full"], comparison["span"]
     return {
         **_similarities(comparison, "full"),
@@ -220,8 +221,8 @@ def _arm_values(evaluation: dict, comparison: dict) -> dict:
     }
 
 
-def _similarities(comparison: dict, scope: str) -> dict:
-    nodes = similarities(comparison, scope=scope, names=NAMES)
+def _similarities(comparison: Any, scope: Scope) -> dict:
+    nodes = similarities(comparison, scope, NAMES)
     for node in nodes.values():
         level = node["gauge"]
         # One scramble of one or two pairs, which depends on the dictionaries and on signs drawn.
@@ -267,7 +268,7 @@ def _overlap(latents: Latents, only_live: bool) -> dict:
     return {name: scalar(interval, 2, "%") for name, interval in found.items()}
 
 
-def _trend(numbers: tuple[int, ...], comparisons: list[dict], name: str, scope: str) -> dict:
+def _trend(numbers: tuple[int, ...], comparisons: list[dict], name: str, scope: Scope) -> dict:
     """Slope of κ over log2 of the number of latents, over the sizes with all seeds."""
     most = max(len(each["full"][name]) for each in comparisons)
     whole = [p for p, each in enumerate(comparisons) if len(each["full"][name]) == most]
@@ -289,17 +290,17 @@ def _trend(numbers: tuple[int, ...], comparisons: list[dict], name: str, scope: 
     }
 
 
-def _kappa(comparison: dict, name: str, scope: str, seeds: np.ndarray) -> float:
+def _kappa(comparison: Any, name: str, scope: Scope, seeds: np.ndarray) -> float:
     values, level = comparison[scope][name], _gauge_level(comparison, name, scope)
     return corrected_for_chance(_mean(values[np.ix_(seeds, seeds)]), _mean(level))
 
 
-def _gauge_level(comparison: dict, name: str, scope: str = "full") -> np.ndarray | float:
+def _gauge_level(comparison: Any, name: str, scope: Scope = "full") -> np.ndarray | float:
     # A gauge scramble keeps the principal components, so the span has the level of the whole.
     return chance_levels(comparison, name, scope="live" if scope == "live" else "full")["gauge"]
 
 
-def _kappa_difference(inputs: Mapping, first: str, second: str, name: str, scope: str) -> dict:
+def _kappa_difference(inputs: Mapping, first: str, second: str, name: str, scope: Scope) -> dict:
     """First minus second arm in κ against the gauge level, with the same seeds and batches."""
     one, other = (_arm(inputs, arm)[1] for arm in (first, second))
     node = difference(

@@ -1,5 +1,6 @@
 """An arm of an experiment: dictionaries of one kind, their evaluation and their comparison."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from audit.evaluation.config import EvaluationConfig
@@ -11,15 +12,27 @@ from seedstability.similarity.config import ComparisonConfig
 
 
 @dataclass(frozen=True)
+class NoSettings:
+    """Settings of a measuring stage that has none."""
+
+
+@dataclass(frozen=True)
 class Arm:
     """The stages of one arm."""
 
+    data: Stage
+    """Activations on which the dictionaries are trained."""
     train: Stage
     """Trains, or constructs, the dictionaries of all seeds."""
     evaluate: Stage
     """Reconstruction metrics of each dictionary on training and held-out samples."""
     compare: Stage
     """Similarities between seeds, with chance levels."""
+
+    @property
+    def results(self) -> dict[str, Stage]:
+        """The stages that give `arm_results.ArmResults`."""
+        return {"evaluation": self.evaluate, "comparison": self.compare}
 
 
 def activations(subject: Subject, seed: int, layer: int, position: Position = "report") -> Stage:
@@ -68,13 +81,18 @@ def evaluated_arm(
         comparison,
         {"dictionaries": train, "evaluation": evaluate, "activations": data},
     )
-    return Arm(train, evaluate, compare)
+    return Arm(data, train, evaluate, compare)
 
 
-def measurement_inputs(arms: dict[str, Arm]) -> dict[str, Stage]:
+def measurement_inputs(arms: Mapping[str, Arm]) -> dict[str, Stage]:
     """Inputs of a measuring stage: each arm's evaluation and comparison, under the arm's name."""
     return {
         f"{name}__{what}": stage
         for name, each in arms.items()
-        for what, stage in (("evaluation", each.evaluate), ("comparison", each.compare))
+        for what, stage in each.results.items()
     }
+
+
+def results_of(arms: Mapping[str, Arm]) -> dict[str, dict[str, Stage]]:
+    """Inputs of a measuring stage: the `ArmResults` of each arm by its name."""
+    return {name: each.results for name, each in arms.items()}

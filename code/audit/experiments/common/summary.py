@@ -1,11 +1,13 @@
 """Turn per-seed and per-pair numbers into printed values: intervals, chance levels, κ."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
+from audit.evaluation.results import Evaluation
 from audit.pipeline.results import Scalar
-from seedstability.similarity.names import SHARES, SIMILARITIES, Chance, chance_levels
+from seedstability.similarity.comparison import Chance, Comparison, Scope, chance_levels
+from seedstability.similarity.names import SHARES, SIMILARITIES
 from seedstability.stability.statistics.jackknife import (
     Interval,
     jackknife,
@@ -74,17 +76,16 @@ def similarity(
 
 
 def similarities(
-    comparison: Mapping, seeds: slice = slice(None), scope: str = "full", names=SIMILARITIES
+    comparison: Comparison, scope: Scope = "full", names: Iterable[str] = SIMILARITIES
 ) -> dict:
-    """Similarities of a comparison stage by name, over some of its seeds."""
+    """Similarities of a comparison by name."""
     nodes = {}
     for name in names:
         if name not in comparison[scope]:
             continue
-        chance = chance_levels(comparison, name, seeds, scope)
+        chance = chance_levels(comparison, name, scope)
         p = comparison.get("p_gauge", {}).get(name) if scope == "full" else None
-        values = comparison[scope][name][seeds, seeds]
-        nodes[name] = similarity(values, chance, p, share=name in SHARES)
+        nodes[name] = similarity(comparison[scope][name], chance, p, share=name in SHARES)
     return nodes
 
 
@@ -110,16 +111,14 @@ def difference(
     return node
 
 
-def quality(evaluation: Mapping, seeds: slice = slice(None)) -> dict:
+def quality(evaluation: Evaluation) -> dict:
     """Reconstruction metrics of an arm, mean over seeds."""
-    heldout = evaluation["heldout"]
+    train, heldout = evaluation["train"], evaluation["heldout"]
     return {
-        "explained_variance": estimate(heldout["explained_variance"][seeds], 3),
-        "explained_variance_train": estimate(evaluation["train"]["explained_variance"][seeds], 3),
-        "explained_variance_reports": estimate(
-            evaluation["train"]["explained_variance_scalar_mean"][seeds], 3
-        ),
-        "mse": estimate(evaluation["train"]["mse"][seeds], 4),
-        "l0": estimate(heldout["l0"][seeds], 1),
-        "dead_fraction": estimate(heldout["dead_fraction"][seeds], 1, "%"),
+        "explained_variance": estimate(heldout["explained_variance"], 3),
+        "explained_variance_train": estimate(train["explained_variance"], 3),
+        "explained_variance_reports": estimate(train["explained_variance_scalar_mean"], 3),
+        "mse": estimate(train["mse"], 4),
+        "l0": estimate(heldout["l0"], 1),
+        "dead_fraction": estimate(heldout["dead_fraction"], 1, "%"),
     }

@@ -7,9 +7,9 @@ one corpus recur in the other.
 
 from dataclasses import dataclass
 
-from audit.experiments.common.arms import Arm, arm, measurement_inputs
+from audit.experiments.common.arms import Arm, arm, results_of
 from audit.experiments.language import experiment as language
-from audit.pipeline.graph.stage import Stage
+from audit.pipeline.graph.stage import Inputs, Stage
 from audit.subjects.language_model.config import DOMAINS, Domain
 from seedstability.dictionaries.config import TrainingConfig
 from seedstability.similarity.config import ComparisonConfig
@@ -34,7 +34,7 @@ def parts(settings: DomainsSettings) -> dict[str, Stage]:
     alone = {domain: _alone(settings.base, domain) for domain in DOMAINS}
     everything = alone | {"both": language.base_arm(settings.base)}
     return {
-        "within": _measure("within", measurement_inputs(everything), settings),
+        "within": _measure("within", {"arms": results_of(everything)}, settings),
         "across": _measure("across", {"pairs": _across(alone)}, settings),
         "settings": _measure("settings", {}, settings),
     }
@@ -62,11 +62,11 @@ def _across(alone: dict[Domain, Arm]) -> Stage:
         {
             "first": code.train,
             "second": prose.train,
-            "first_activations": code.train.needed["activations"],
-            "second_activations": prose.train.needed["activations"],
+            "first_activations": code.data,
+            "second_activations": prose.data,
         },
     )
 
 
-def _measure(part: str, inputs: dict[str, Stage], config: DomainsSettings) -> Stage:
+def _measure(part: str, inputs: Inputs, config: DomainsSettings) -> Stage:
     return Stage(f"domains/{part}", f"{MEASUREMENTS}:{part}", config, inputs)

@@ -8,6 +8,8 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy import stats
 
+from audit.analyses.similarity import SeedComparison
+from audit.experiments.common.arm_results import ArmResults, of_seeds
 from audit.experiments.common.summary import (
     difference,
     estimate,
@@ -16,6 +18,7 @@ from audit.experiments.common.summary import (
     scalar,
     similarities,
 )
+from audit.experiments.domains.experiment import DomainsSettings
 from audit.pipeline.results import Array, Scalar
 from seedstability.stability.statistics.jackknife import jackknife_kappa, jackknife_statistic
 
@@ -37,25 +40,24 @@ def settings(config) -> dict:
     }
 
 
-def within(config, **inputs: dict) -> dict:
+def within(config: DomainsSettings, arms: Mapping[str, ArmResults]) -> dict:
     """Similarities of dictionaries of one domain, and of those trained on both."""
-    few = slice(0, len(config.base.few_seeds))
+    arms = {name: of_seeds(arm, config.base.few_seeds) for name, arm in arms.items()}
+    comparisons = {name: arm["comparison"] for name, arm in arms.items()}
     tree: dict = {}
-    for name in (*KINDS, "both"):
-        evaluation, comparison = inputs[f"{name}__evaluation"], inputs[f"{name}__comparison"]
-        recurrence = comparison["reproducibility"][few]
+    for name, comparison in comparisons.items():
         tree[name] = {
-            **similarities(comparison, few, names=NAMES),
-            "live": similarities(comparison, few, "live", names=NAMES),
-            "quality": quality(evaluation, few),
+            **similarities(comparison, names=NAMES),
+            "live": similarities(comparison, "live", names=NAMES),
+            "quality": quality(arms[name]["evaluation"]),
             "rank": {kind: Scalar(float(value), 1) for kind, value in comparison["rank"].items()},
-            "reproducibility": estimate(recurrence.mean(axis=1), 3),
-            "cosine_with_start": estimate(comparison["cosine_with_start"][few], 3),
+            "reproducibility": estimate(comparison["reproducibility"].mean(axis=1), 3),
+            "cosine_with_start": estimate(comparison["cosine_with_start"], 3),
         }
     return tree | {
-        "code_less_both": _kappa_difference(inputs, "code", "both", few),
-        "prose_less_both": _kappa_difference(inputs, "prose", "both", few),
-        "code_less_prose": _kappa_difference(inputs, "code", "prose", few),
+        "code_less_both": _kappa_difference(comparisons, "code", "both"),
+        "prose_less_both": _kappa_difference(comparisons, "prose", "both"),
+        "code_less_prose": _kappa_difference(comparisons, "code", "prose"),
     }
 
 
@@ -82,17 +84,17 @@ def across(config, pairs: dict) -> dict:
     return tree
 
 
-def _kappa_difference(inputs: Mapping, first: str, second: str, few: slice) -> dict:
+def _kappa_difference(comparisons: Mapping[str, SeedComparison], first: str, second: str) -> dict:
     """First minus second arm in κ against the gauge level, paired by seed."""
+    one, other = comparisons[first], comparisons[second]
     found = {}
     for name in ("max_cosine", "matched_mean", "shared"):
-        one, other = (inputs[f"{arm}__comparison"] for arm in (first, second))
         found[name] = difference(
-            one["full"][name][few, few],
-            other["full"][name][few, few],
+            one["full"][name],
+            other["full"][name],
             True,
-            one["gauge"][name][few, few],
-            other["gauge"][name][few, few],
+            one["gauge"][name],
+            other["gauge"][name],
         )
         found[name].pop("equivalent")  # The interval shows it.
         smallest = found[name]["smallest_seen"]

@@ -1,6 +1,7 @@
 """Values of section "A language model": the model, its text, and the grid in profile `full`."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from audit.experiments.common.summary import quality, similarities
 from audit.pipeline.results import Scalar
@@ -58,7 +59,7 @@ def settings(config) -> dict:
     }
 
 
-def grid(config, **inputs: Mapping) -> dict:
+def grid(config, **inputs: Any) -> dict:
     """Similarities with chance levels, and reconstruction metrics, at each point of the grid."""
     names = sorted({name.rpartition("__")[0] for name in inputs})
     return {

@@ -6,11 +6,12 @@ or explained variance, and seed of the subject. Controls replace the trained dic
 trained subject.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from audit.evaluation.config import FourierConfig
-from audit.experiments.common.arms import Arm, activations, arm, measurement_inputs
-from audit.pipeline.graph.stage import Stage
+from audit.experiments.common.arms import Arm, NoSettings, activations, arm, results_of
+from audit.pipeline.graph.stage import Inputs, Stage
 from audit.subjects.modular_addition.config import (
     Subject,
     first_epochs,
@@ -110,36 +111,31 @@ def parts(settings: ModularSettings) -> dict[str, Stage]:
     base = base_arms(settings)
     return {
         "subjects": _subjects(settings),
-        "headline": _measure("headline", measurement_inputs(base)),
-        "layers": _measure("layers", measurement_inputs(_other_layer(settings))),
-        "conventions": _measure("conventions", measurement_inputs(_conventions(settings))),
+        "headline": _measure("headline", base),
+        "layers": _measure("layers", _other_layer(settings)),
+        "conventions": _measure("conventions", conventions_arms(settings)),
         "architecture": _measure(
             "architecture",
-            measurement_inputs(
-                base
-                | _equal_arms(settings, base)
-                | {f"literature_{name}": each for name, each in _conventions(settings).items()}
-            ),
+            base
+            | _equal_arms(settings, base)
+            | {f"literature_{name}": each for name, each in conventions_arms(settings).items()},
             settings,
         ),
-        "sizes": _measure("sizes", measurement_inputs(base | _sizes(settings)), settings),
+        "sizes": _measure("sizes", base | _sizes(settings), settings),
         "length": _length(settings),
         "fourier": _fourier(settings, base),
-        "controls": _measure("controls", measurement_inputs(base | _controls(settings))),
-        "subject_seeds": _measure(
-            "subject_seeds", measurement_inputs(base | _subject_seeds(settings)), settings
-        ),
+        "controls": _measure("controls", {"topk_clean": base["topk_clean"]} | _controls(settings)),
+        "subject_seeds": _measure("subject_seeds", base | _subject_seeds(settings), settings),
         "settings": Stage("modular/settings", f"{MEASUREMENTS}:settings", settings),
     }
 
 
-def _measure(part: str, inputs: dict[str, Stage], config: object = None) -> Stage:
-    return Stage(f"modular/{part}", f"{MEASUREMENTS}:{part}", config or _NoSettings(), inputs)
+def _measure(part: str, arms: Mapping[str, Arm], config: object = None) -> Stage:
+    return _part(part, {"arms": results_of(arms)}, config)
 
 
-@dataclass(frozen=True)
-class _NoSettings:
-    """No settings: the measuring stage has none of its own."""
+def _part(part: str, inputs: Inputs, config: object = None) -> Stage:
+    return Stage(f"modular/{part}", f"{MEASUREMENTS}:{part}", config or NoSettings(), inputs)
 
 
 def base_arms(settings: ModularSettings) -> dict[str, Arm]:
@@ -159,7 +155,7 @@ def _other_layer(settings: ModularSettings) -> dict[str, Arm]:
     return _both_architectures(settings, f"layer{layer}", ARCHITECTURES, few, layer=layer)
 
 
-def _conventions(settings: ModularSettings) -> dict[str, Arm]:
+def conventions_arms(settings: ModularSettings) -> dict[str, Arm]:
     """Arms trained as in the literature, over batches that all seeds share."""
     few = dict.fromkeys(SUBJECTS, settings.few_seeds)
     return _both_architectures(settings, "conventions", {"topk": TOPK, "relu": RELU}, few)
@@ -233,7 +229,7 @@ def _sizes(settings: ModularSettings) -> dict[str, Arm]:
 
 
 def _length(settings: ModularSettings) -> Stage:
-    inputs = {}
+    arms: dict[str, Inputs] = {}
     for subject in SUBJECTS:
         data = activations(subject, 0, settings.layer)
         training = TrainingConfig(
@@ -248,18 +244,18 @@ def _length(settings: ModularSettings) -> Stage:
             training,
             {"activations": data},
         )
-        inputs[f"{subject}__training"] = train
-        inputs[f"{subject}__comparison"] = Stage(
+        compare = Stage(
             f"modular/length/{subject}/compare",
             "audit.analyses.trace:compare_trace",
             ComparisonConfig(permutations=0),
             {"dictionaries": train, "activations": data},
         )
-    return _measure("length", inputs)
+        arms[subject] = {"training": train, "comparison": compare}
+    return _part("length", {"subjects": arms})
 
 
 def _fourier(settings: ModularSettings, base: dict[str, Arm]) -> Stage:
-    inputs = {}
+    arms = {}
     for subject in SUBJECTS:
         data = activations(subject, 0, settings.layer)
         logits = Stage(
@@ -269,13 +265,13 @@ def _fourier(settings: ModularSettings, base: dict[str, Arm]) -> Stage:
         )
         for architecture, preset in ARCHITECTURES.items():
             name = f"{architecture}_{subject}"
-            inputs[name] = Stage(
+            arms[name] = Stage(
                 f"modular/fourier/{name}",
                 "audit.evaluation.stages:fourier",
                 FourierConfig(replace(preset, n_latents=settings.n_latents), first=5),
                 {"dictionaries": base[name].train, "activations": data, "logits": logits},
             )
-    return _measure("fourier", inputs)
+    return _part("fourier", {"arms": arms})
 
 
 def _controls(settings: ModularSettings) -> dict[str, Arm]:
@@ -322,26 +318,27 @@ def _subject_seeds(settings: ModularSettings) -> dict[str, Arm]:
 
 
 def _subjects(settings: ModularSettings) -> Stage:
-    inputs = {
-        f"{subject}{seed}": Stage(
-            f"subjects/{subject}{seed}",
-            "audit.subjects.modular_addition.stages:statistics",
-            reading_config(subject, seed),
-        )
+    trained: dict[str, Inputs] = {
+        subject: {
+            f"seed{seed}": _statistics(subject, seed) for seed in (0, *settings.subject_seeds)
+        }
         for subject in SUBJECTS
-        for seed in (0, *settings.subject_seeds)
     }
-    inputs["untrained"] = Stage(
-        "subjects/untrained",
-        "audit.subjects.modular_addition.stages:statistics",
-        reading_config("untrained", 0),
-    )
-    inputs["learning"] = Stage(
+    learning = Stage(
         "subjects/learning",
         "audit.subjects.modular_addition.stages:learning_curves",
         first_epochs(0),
     )
-    return _measure("subjects", inputs)
+    untrained = _statistics("untrained", 0, name="untrained")
+    return _part("subjects", {"trained": trained, "untrained": untrained, "learning": learning})
+
+
+def _statistics(subject: Subject, seed: int, name: str = "") -> Stage:
+    return Stage(
+        f"subjects/{name or f'{subject}{seed}'}",
+        "audit.subjects.modular_addition.stages:statistics",
+        reading_config(subject, seed),
+    )
 
 
 def _arm(

@@ -1,25 +1,32 @@
 """Values of section "Modular addition", one function per part."""
 
-from collections.abc import Iterator
+from collections.abc import Mapping
+from typing import TypedDict
 
 import numpy as np
 
+from audit.analyses.similarity import SeedComparison
+from audit.analyses.trace import TraceComparison
+from audit.evaluation.results import Evaluation, FourierMeasures
+from audit.experiments.common.arm_results import ArmResults, of_seeds
+from audit.experiments.common.arms import NoSettings
 from audit.experiments.common.summary import (
-    chance_levels,
     difference,
     estimate,
     interval90,
     quality,
     similarities,
 )
+from audit.experiments.modular.experiment import REPORT_SEEDS, ModularSettings
 from audit.pipeline.results import Array, Scalar
+from audit.training.results import Dictionaries
+from seedstability.similarity.comparison import chance_levels
 from seedstability.stability.statistics.jackknife import jackknife, jackknife_kappa
 
-REPORT = slice(0, 5)
-"""The report's own seeds, the first of the base configuration."""
 SUBJECTS = ("leaky", "clean")
 HEADLINE = "max_abs_cosine"
 """The similarity of the second report."""
+Arms = Mapping[str, ArmResults]
 STATISTICS = ("max_cosine", "max_abs_cosine", "matched_mean", "matched_median")
 
 
@@ -30,7 +37,7 @@ def settings(config) -> dict:
         "clean_seeds": len(config.clean_seeds),
         "few_seeds": len(config.few_seeds),
         "fewest_seeds": len(config.fewest_seeds),
-        "report_seeds": ", ".join(str(seed) for seed in config.seeds[REPORT]),
+        "report_seeds": ", ".join(str(seed) for seed in REPORT_SEEDS),
         "latents": config.n_latents,
         "epochs": config.epochs,
         "longest": max(config.lengths),
@@ -43,11 +50,16 @@ def settings(config) -> dict:
     }
 
 
-def subjects(config, learning: dict, **scores: dict) -> dict:
+def subjects(
+    config: NoSettings,
+    trained: Mapping[str, Mapping[str, dict]],
+    untrained: dict,
+    learning: dict,
+) -> dict:
     """Accuracy of the subjects, and the epochs that the leaky one takes to learn (C16)."""
     tree: dict = {}
-    for kind in SUBJECTS:
-        of_kind = [score for name, score in sorted(scores.items()) if name.startswith(kind)]
+    for kind, by_seed in trained.items():
+        of_kind = list(by_seed.values())
         names = sorted(set(of_kind[0]) - {"parameters"})
         tree[kind] = {
             name: Scalar(
@@ -61,9 +73,7 @@ def subjects(config, learning: dict, **scores: dict) -> dict:
         }
         tree[kind]["parameters"] = of_kind[0]["parameters"]
         tree[kind]["transformers"] = len(of_kind)
-    tree["untrained"] = {
-        "heldout_accuracy": Scalar(100 * scores["untrained"]["heldout_accuracy"], 2, "%")
-    }
+    tree["untrained"] = {"heldout_accuracy": Scalar(100 * untrained["heldout_accuracy"], 2, "%")}
     tree["leaky"]["accuracy_without_answer"] = tree["leaky"].pop("earlier_heldout_accuracy")
     tree["leaky"]["epochs_to_learn"] = int(learning["learnt_epoch"])
     tree["learning"] = {
@@ -74,14 +84,15 @@ def subjects(config, learning: dict, **scores: dict) -> dict:
     return tree
 
 
-def headline(config, **inputs: dict) -> dict:
+def headline(config: NoSettings, arms: Arms) -> dict:
     """The base configuration over the report's seeds and over all, live latents, and the span of
     the data (C10–C13, C15)."""
     tree: dict = {}
-    for name, evaluation, comparison in _arms(inputs):
+    for name, arm in arms.items():
+        evaluation, comparison = arm["evaluation"], arm["comparison"]
         tree[name] = {
-            "seeds": len(comparison["cosine_with_start"]),
-            "report": similarities(comparison, REPORT),
+            "seeds": len(comparison["seeds"]),
+            "report": similarities(of_seeds(arm, REPORT_SEEDS)["comparison"]),
             "all": similarities(comparison),
             "live": similarities(comparison, scope="live"),
             "span": similarities(comparison, scope="span"),
@@ -98,29 +109,28 @@ def headline(config, **inputs: dict) -> dict:
     return tree
 
 
-def layers(config, **inputs: dict) -> dict:
+def layers(config: NoSettings, arms: Arms) -> dict:
     """The other layer, with few seeds."""
-    return _values_by_arm(inputs)
+    return _values_by_arm(arms)
 
 
-def conventions(config, **inputs: dict) -> dict:
+def conventions(config: NoSettings, arms: Arms) -> dict:
     """Arms trained as in the literature."""
-    return _values_by_arm(inputs)
+    return _values_by_arm(arms)
 
 
-def controls(config, **inputs: dict) -> dict:
+def controls(config: NoSettings, arms: Arms) -> dict:
     """Control arms, beside TopK on the clean subject in the base configuration."""
-    wanted = ("topk_clean", "frozen_decoder", "untrained", "data_points", "kmeans", "ica")
-    return _values_by_arm({k: v for k, v in inputs.items() if k.split("__")[0] in wanted})
+    return _values_by_arm(arms)
 
 
-def subject_seeds(config, **inputs: dict) -> dict:
+def subject_seeds(config: ModularSettings, arms: Arms) -> dict:
     """TopK on further transformers, to test whether results depend on the subject's seed."""
     tree: dict = {}
     for kind in SUBJECTS:
-        arms = {f"seed{seed}": f"{kind}{seed}" for seed in config.subject_seeds}
-        arms["seed0"] = f"topk_{kind}"
-        nodes = {short: _arm_values(inputs, arm, REPORT) for short, arm in sorted(arms.items())}
+        of_kind = {f"seed{seed}": arms[f"{kind}{seed}"] for seed in config.subject_seeds}
+        of_kind["seed0"] = arms[f"topk_{kind}"]
+        nodes = {name: _arm_values(arm) for name, arm in sorted(of_kind.items())}
         kappas = [node[HEADLINE]["kappa_gauge"].value for node in nodes.values()]
         tree[kind] = nodes | {
             "lowest_kappa": Scalar(min(kappas), 4, tolerance=0.01),
@@ -129,7 +139,7 @@ def subject_seeds(config, **inputs: dict) -> dict:
     return tree
 
 
-def architecture(config, **inputs: dict) -> dict:
+def architecture(config: ModularSettings, arms: Arms) -> dict:
     """TopK minus ReLU: as reported, at equal L0, at equal explained variance (C12)."""
     pairings = {
         "as_reported": ("topk_{}", "relu_{}"),
@@ -140,7 +150,10 @@ def architecture(config, **inputs: dict) -> dict:
     return {
         subject: {
             name: _architectures(
-                inputs, first.format(subject), second.format(subject), whole=name == "as_reported"
+                *(
+                    arm if name == "as_reported" else _at_most_report_seeds(arm)
+                    for arm in (arms[first.format(subject)], arms[second.format(subject)])
+                )
             )
             for name, (first, second) in pairings.items()
         }
@@ -148,22 +161,29 @@ def architecture(config, **inputs: dict) -> dict:
     }
 
 
-def sizes(config, **inputs: dict) -> dict:
+def sizes(config: ModularSettings, arms: Arms) -> dict:
     """TopK on the clean subject over the number of latents."""
     points = {f"size{size}": size for size in (*config.sizes, config.large)}
     points["topk_clean"] = config.n_latents
     names = sorted(points, key=points.__getitem__)
     tree: dict = {"size": Array(np.array([points[name] for name in names], float), 0)}
-    nodes = [_arm_values(inputs, name, REPORT) for name in names]
+    nodes = [_arm_values(arms[name]) for name in names]
     # Addresses name the place in the sweep, not the size, so that all profiles share them.
     return tree | {"smallest": nodes[0], "largest": nodes[-1]} | _curves(nodes)
 
 
-def length(config, **inputs: dict) -> dict:
+class TracedArm(TypedDict):
+    """One long training and the comparison of its decoders at the traced epochs."""
+
+    training: Dictionaries
+    comparison: TraceComparison
+
+
+def length(config: NoSettings, subjects: Mapping[str, TracedArm]) -> dict:
     """Decoder similarities over one long training, with chance levels."""
     tree: dict = {}
-    for subject in SUBJECTS:
-        training, comparison = inputs[f"{subject}__training"], inputs[f"{subject}__comparison"]
+    for subject, arm in subjects.items():
+        training, comparison = arm["training"], arm["comparison"]
         epochs = comparison["epoch"]
         tree[subject] = {"epoch": Array(epochs.astype(float), 0)}
         for name in STATISTICS:
@@ -195,18 +215,17 @@ def length(config, **inputs: dict) -> dict:
     return tree
 
 
-def fourier(config, **inputs: dict) -> dict:
+def fourier(config: NoSettings, arms: Mapping[str, FourierMeasures]) -> dict:
     """The three Fourier measures, each with its chance level and positive control (C14)."""
-    names = {
-        "naive": "naive_overlap",
-        "latents": "concentration",
-        "decoder": "decoder_concentration",
-    }
     tree: dict = {}
-    for arm, measured in inputs.items():
+    for arm, measured in arms.items():
+        by_name = {
+            "naive_overlap": measured["naive"],
+            "concentration": measured["latents"],
+            "decoder_concentration": measured["decoder"],
+        }
         node: dict = {}
-        for measure, name in names.items():
-            found = measured[measure]
+        for name, found in by_name.items():
             node[name] = estimate(found["value"], 3, chance=float(found["chance"].mean()))
             node[f"{name}_chance"] = Scalar(float(found["chance"].mean()), 3, tolerance=5e-3)
             if "control" in found:
@@ -218,29 +237,28 @@ def fourier(config, **inputs: dict) -> dict:
     return tree
 
 
-def _arms(inputs: dict[str, dict]) -> Iterator[tuple[str, dict, dict]]:
-    """Name, evaluation and comparison of each arm among the inputs."""
-    for key in inputs:
-        name, _, what = key.partition("__")
-        if what == "comparison":
-            yield name, inputs[f"{name}__evaluation"], inputs[key]
+def _values_by_arm(arms: Arms) -> dict:
+    return {name: _arm_values(arm) for name, arm in arms.items()}
 
 
-def _values_by_arm(inputs: dict[str, dict]) -> dict:
-    return {name: _arm_values(inputs, name, REPORT) for name, _, _ in _arms(inputs)}
-
-
-def _arm_values(inputs: dict[str, dict], name: str, seeds: slice) -> dict:
+def _arm_values(arm: ArmResults) -> dict:
     """An arm's decoder similarities, reconstruction metrics and cosine to initialization."""
-    comparison, evaluation = inputs[f"{name}__comparison"], inputs[f"{name}__evaluation"]
-    return similarities(comparison, seeds, names=STATISTICS) | {
-        "live": similarities(comparison, seeds, "live", names=(HEADLINE, "matched_mean")),
-        "quality": quality(evaluation, seeds),
-        "cosine_with_start": estimate(comparison["cosine_with_start"][seeds], 3),
+    arm = _at_most_report_seeds(arm)
+    comparison = arm["comparison"]
+    return similarities(comparison, names=STATISTICS) | {
+        "live": similarities(comparison, "live", names=(HEADLINE, "matched_mean")),
+        "quality": quality(arm["evaluation"]),
+        "cosine_with_start": estimate(comparison["cosine_with_start"], 3),
     }
 
 
-def _encoders(comparison: dict) -> dict:
+def _at_most_report_seeds(arm: ArmResults) -> ArmResults:
+    """The report's seeds, or as many of them as the arm has."""
+    there = set(arm["comparison"]["seeds"].tolist())
+    return of_seeds(arm, there.intersection(REPORT_SEEDS))
+
+
+def _encoders(comparison: SeedComparison) -> dict:
     """Similarities of encoders, whole and within the span of the data, with its chance level."""
     full, span = comparison["full"], comparison["span"]
     return {
@@ -252,12 +270,12 @@ def _encoders(comparison: dict) -> dict:
     }
 
 
-def _report_dead(evaluation: dict) -> dict:
+def _report_dead(evaluation: Evaluation) -> dict:
     """Dead latents as the report counts them: fewer than ten firings in the last epoch."""
     return {"dead_fraction_reports": estimate(evaluation["rarely_firing_fraction"], 1, "%")}
 
 
-def _reproducibility(comparison: dict) -> dict:
+def _reproducibility(comparison: SeedComparison) -> dict:
     recurrence = comparison["reproducibility"]
     return {
         "mean": Scalar(float(recurrence.mean()), 3, tolerance=0.01),
@@ -285,21 +303,18 @@ def _levels_figure(tree: dict) -> dict:
     }
 
 
-def _architectures(inputs: dict[str, dict], first: str, second: str, whole: bool) -> dict:
+def _architectures(*arms: ArmResults) -> dict:
     """TopK minus ReLU: in the similarity, and in κ against two chance levels."""
-    seeds = slice(None) if whole else REPORT
-    values, levels = [], []
-    for name in (first, second):
-        comparison = inputs[f"{name}__comparison"]
-        values.append(comparison["full"][HEADLINE][seeds, seeds])
-        levels.append(chance_levels(comparison, HEADLINE, seeds))
+    comparisons = [arm["comparison"] for arm in arms]
+    values = [comparison["full"][HEADLINE] for comparison in comparisons]
+    levels = [chance_levels(comparison, HEADLINE) for comparison in comparisons]
     topk, relu = values
     plain = difference(topk, relu, paired=False)
     isotropic, gauge = (
         difference(topk, relu, False, levels[0][level], levels[1][level])
         for level in ("isotropic", "gauge")
     )
-    qualities = [quality(inputs[f"{name}__evaluation"], seeds) for name in (first, second)]
+    qualities = [quality(arm["evaluation"]) for arm in arms]
     return {
         "max_abs_cosine_difference": plain["value"],
         "kappa_difference": isotropic["ninety"],

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from seedstability.stability.chance.closed_form import corrected_for_chance
 from seedstability.stability.matching.match import match
 
 
-def song(config, samples: dict, **inputs: dict) -> dict:
+def song(config, samples: dict, **inputs: Any) -> dict:
     """Similarity between seeds and with the truth, published and ours, with chance levels."""
     truth = samples["directions"]
     tree: dict = {}

@@ -108,32 +108,27 @@ def _search(settings: SymmetrySettings, architecture: str, subject: int) -> Stag
     )
     name = f"{architecture}_clean{subject}"
     if subject == 0:
-        train = _modular_training(settings, "headline", f"{architecture}_clean")
-    else:
-        train = Stage(
-            f"symmetry/{name}/train",
-            "audit.training.stages:train",
-            TrainingConfig(preset, settings.seeds),
-            {"activations": activations("clean", subject, base.layer)},
-        )
-    return _search_stage(settings, name, preset, train)
+        arm = modular.base_arms(base)[f"{architecture}_clean"]
+        return _search_stage(settings, name, preset, arm.train, arm.data)
+    data = activations("clean", subject, base.layer)
+    train = Stage(
+        f"symmetry/{name}/train",
+        "audit.training.stages:train",
+        TrainingConfig(preset, settings.seeds),
+        {"activations": data},
+    )
+    return _search_stage(settings, name, preset, train, data)
 
 
 def _literature(settings: SymmetrySettings) -> Stage:
     base = settings.base
     preset = replace(RELU, n_latents=base.n_latents, epochs=base.epochs)
-    train = _modular_training(settings, "conventions", "relu_clean")
-    return _search_stage(settings, f"{LITERATURE}_clean0", preset, train)
-
-
-def _modular_training(settings: SymmetrySettings, part: str, arm: str) -> Stage:
-    """Training stage of an arm of the section on modular addition."""
-    compared = modular.parts(settings.base)[part].needed[f"{arm}__comparison"]
-    return compared.needed["dictionaries"]
+    arm = modular.conventions_arms(base)["relu_clean"]
+    return _search_stage(settings, f"{LITERATURE}_clean0", preset, arm.train, arm.data)
 
 
 def _search_stage(
-    settings: SymmetrySettings, name: str, preset: DictionaryConfig, train: Stage
+    settings: SymmetrySettings, name: str, preset: DictionaryConfig, train: Stage, data: Stage
 ) -> Stage:
     return Stage(
         f"symmetry/{name}/search",
@@ -145,7 +140,7 @@ def _search_stage(
             candidates=settings.candidates,
             multipliers=settings.units,
         ),
-        {"dictionaries": train, "activations": train.needed["activations"]},
+        {"dictionaries": train, "activations": data},
     )
 
 

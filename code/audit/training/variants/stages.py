@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from audit.subjects.language_model.activation_store import training_samples
-from audit.training.stages import INITIAL, PARTS, stack, stacked, train
+from audit.training.results import Dictionaries
+from audit.training.stages import INITIAL, stack, stacked, train
 from audit.training.variants.config import FamilyConfig, VariantConfig
 from audit.training.variants.train import train_variants
 from seedstability.dictionaries.config import TrainingConfig
@@ -30,13 +31,14 @@ def train_family(config: FamilyConfig, activations: Mapping[str, np.ndarray]) ->
 
 def train_member(
     config: TrainingConfig | VariantConfig, activations: Mapping[str, np.ndarray]
-) -> dict[str, np.ndarray]:
-    """Train one SAE per seed, with or without variants."""
+) -> Dictionaries:
+    """Train one SAE per seed, with or without variants; no trace and no firings."""
     if isinstance(config, TrainingConfig):
         plain = train(config, activations)
-        return {name: plain[name] for name in (*PARTS, INITIAL)}
+        del plain["trace"], plain["last_epoch_firings"]
+        return plain
     trained = train_variants(training_samples(activations, config.samples), config)
-    return {**stacked(trained.saes), INITIAL: stack(trained.initial_decoders)}
+    return stacked(trained.saes, trained.initial_decoders)
 
 
 def train_traced(config: TrainingConfig, activations: Mapping[str, np.ndarray]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ CONFIG = replace(KNOWN[0].config, n_latents=N)
 
 
 def dictionaries(saes, initial=None):
-    rows = stacked(saes)
+    rows = stacked(saes, [sae.decoder for sae in saes])
     return rows | {"initial_decoder": rows["decoder"] if initial is None else initial}
 
 

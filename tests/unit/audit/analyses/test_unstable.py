@@ -52,7 +52,7 @@ def dictionaries(shared_block: bool = True) -> list[SAE]:
 
 def arrays(saes: list[SAE]) -> dict:
     saes = [replace(sae, threshold=torch.zeros(len(sae.decoder))) for sae in saes]
-    return stacked(saes)
+    return stacked(saes, [sae.decoder for sae in saes])
 
 
 def activations() -> dict:

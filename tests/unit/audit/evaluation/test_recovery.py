@@ -44,7 +44,9 @@ def identity(scale=1.0):
 
 def measured(folder, inputs, *dictionaries, contexts=10):
     config = RecoveryConfig(RELU, str(folder), "any", HOOK, contexts=contexts)
-    return loss_recovered(config, stacked(dictionaries), inputs)
+    return loss_recovered(
+        config, stacked(dictionaries, [sae.decoder for sae in dictionaries]), inputs
+    )
 
 
 def test_loss_recovered_is_one_for_a_perfect_and_zero_for_an_empty_dictionary(folder, inputs):

@@ -260,7 +260,7 @@ def test_live_on_own_counts_training_tokens():
     from helpers.comparison_data import sae
 
     one = sae(torch.eye(4), k=1)
-    dictionaries = stacked([one])
+    dictionaries = stacked([one], [one.decoder])
     first, last = np.eye(4, dtype=np.float32)[:2], np.eye(4, dtype=np.float32)[2:]
     samples = {"heldout": first, "train": np.concatenate([last, first])}
     plain = evaluate_heldout(HeldoutConfig(one.config), dictionaries, samples)

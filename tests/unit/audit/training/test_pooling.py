@@ -153,7 +153,10 @@ def test_a_latent_that_never_fires_keeps_its_row():
 def stage_inputs(planted):
     dictionaries, firings = planted
     x = samples(torch.eye(D))
-    return {**stacked(dictionaries), "last_epoch_firings": firings}, {"train": x.numpy()}
+    return {
+        **stacked(dictionaries, [sae.decoder for sae in dictionaries]),
+        "last_epoch_firings": firings,
+    }, {"train": x.numpy()}
 
 
 def test_groups_are_pooled_independently(planted):

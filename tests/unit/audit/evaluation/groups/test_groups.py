@@ -95,7 +95,13 @@ def test_the_loss_of_a_removal_is_the_removed_output():
         return {"loss": float(np.square(made - x.double().numpy()).sum())}
 
     config = ContributionConfig(CONFIG, GroupsConfig(fewest=2), first=SEEDS)
-    found = _removal_tables(config, stacked([dictionary()] * SEEDS), camps(), x, model_score)
+    found = _removal_tables(
+        config,
+        stacked([dictionary()] * SEEDS, [dictionary().decoder] * SEEDS),
+        camps(),
+        x,
+        model_score,
+    )
     values = x.double().numpy()
     total = np.square(values - values.mean(0)).sum()
     parts = {"stable": slice(0, N // 2), "unstable": slice(N // 2, N)}

@@ -1,0 +1,42 @@
+"""What training stages hand on."""
+
+from typing import NotRequired, TypedDict
+
+import numpy as np
+from jaxtyping import Float, Int
+
+
+class Trace(TypedDict, total=False):
+    """Measurements during training, at T snapshots."""
+
+    step: Int[np.ndarray, " T"]
+    epoch: np.ndarray
+    """[T]."""
+    loss: Float[np.ndarray, "T S"]
+    """Mean training loss since the last snapshot."""
+    explained_variance: Float[np.ndarray, "T S"]
+    explained_variance_scalar_mean: Float[np.ndarray, "T S"]
+    mse: Float[np.ndarray, "T S"]
+    l0: Float[np.ndarray, "T S"]
+    dead_fraction: Float[np.ndarray, "T S"]
+    max_cosine: Float[np.ndarray, "T pairs"]
+    max_cosine_chance: Float[np.ndarray, " T"]
+    decoder: Float[np.ndarray, "T S n d"]
+    """Where decoders were traced."""
+
+
+class Dictionaries(TypedDict):
+    """Dictionaries of S seeds."""
+
+    encoder: Float[np.ndarray, "S n d"]
+    encoder_bias: Float[np.ndarray, "S n"]
+    decoder: Float[np.ndarray, "S n d"]
+    decoder_bias: Float[np.ndarray, "S d"]
+    threshold: Float[np.ndarray, "S n"]
+    initial_decoder: Float[np.ndarray, "S n d"]
+    """Before the first step; of control dictionaries, random directions."""
+    seeds: NotRequired[Int[np.ndarray, " S"]]
+    """Seed of each, where each has one of its own."""
+    last_epoch_firings: NotRequired[Int[np.ndarray, "S n"]]
+    """Samples of the last epoch on which each latent fires."""
+    trace: NotRequired[Trace]
