@@ -4,6 +4,7 @@ The only place that knows pipeline and experiments both. Tasks order themselves 
 what is up to date is the pipeline's business.
 """
 
+import errno
 import functools
 import os
 import subprocess
@@ -22,7 +23,9 @@ from invoke import Exit, task
 from invoke.main import program
 
 from seedstability.errors import UserError
+from seedstability.streams import drop_output, make_output_robust
 
+make_output_robust()
 PROFILE = "smoke (2 min, tiny), paper (the manuscript's numbers), or full (days)"
 HELP = {
     "profile": PROFILE,
@@ -43,9 +46,16 @@ def verb(*args, **kwargs):
             from audit.pipeline.execution.run import StageFailed
 
             try:
-                return body(c, *values, **flags)
+                result = body(c, *values, **flags)
+                sys.stdout.flush()
+                return result
             except UserError as mistake:
                 raise Exit(f"error: {mistake}", code=2) from None
+            except OSError as full:
+                if full.errno != errno.ENOSPC:
+                    raise
+                drop_output()
+                raise Exit("error: no space left where output goes; free some", code=2) from None
             except StageFailed as failure:
                 raise Exit(str(failure), code=1) from None
 

@@ -6,9 +6,26 @@ set -eu
 python=$1 lock=$2 wheelhouse=$3
 torch_index=${TORCH_INDEX:-https://download.pytorch.org/whl/cpu}
 
+# Of the user's settings for pip, only where packages come from and how to get there: a target
+# folder, --user or constraints would break the environment.
+sources=$("$python" -m pip config list 2>/dev/null | "$python" -c '
+import ast, sys
+flags = "index-url extra-index-url find-links proxy cert client-cert trusted-host timeout".split()
+found = {}
+for line in sys.stdin:
+    address, _, value = line.strip().partition("=")
+    section, _, flag = address.rpartition(".")
+    if flag in flags and section in ("global", "install", ":env:"):
+        found[flag, section] = ast.literal_eval(value).split()
+# What is in the environment counts before what is in a file.
+order = ("global", "install", ":env:").index
+found = {flag: found[flag, section] for flag, section in sorted(found, key=lambda f: order(f[1]))}
+print(*(f"--{flag}={value}" for flag, values in found.items() for value in values))')
+
 install() {
-  "$python" -m pip install -qq --no-input --disable-pip-version-check --root-user-action ignore \
-    --require-hashes --no-deps --only-binary :all: --no-compile "$@"
+  # shellcheck disable=SC2086 # one flag each
+  "$python" -m pip install --isolated $sources -qq --no-input --disable-pip-version-check \
+    --root-user-action ignore --require-hashes --no-deps --only-binary :all: --no-compile "$@"
 }
 
 if [ -d "$wheelhouse" ]; then

@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 
 from seedstability import __version__
 from seedstability.errors import UserError
+from seedstability.streams import make_output_robust
 
 NAME = "seedstability"
 REPORT = "seedstability-report"
@@ -57,6 +58,8 @@ def main(words: Sequence[str] | None = None) -> int:
         words: what was typed. If left out, what this process was started with; commands whose bits
             depend on the environment then re-exec it pinned.
     """
+    if words is None:
+        make_output_robust()
     typed = sys.argv[1:] if words is None else list(words)
     command = typer.main.get_command(app)
     try:

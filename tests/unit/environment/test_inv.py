@@ -5,6 +5,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -14,15 +15,20 @@ from helpers.repository import ROOT
 
 # Answers as `python -c …`, `-m venv`, `-m pip` and `-m invoke` would, and writes down each call.
 PYTHON = """#!/bin/sh
-echo "$2" >>"$CALLS"
+echo "$2 $3" >>"$CALLS"
+case "$1 $2 $3" in
+"-m pip config") echo "${PIP_SETTINGS:-}" && exit ;;
+"-m invoke --version") exit "${INVOKE_STATUS:-0}" ;;
+"-c "*) case "$2" in *ast*) exec "$REAL_PYTHON" -c "$2" ;; esac ;;
+esac
 case "$1 $2" in
 "-m venv") mkdir -p "$3/bin" "$3/lib/python3.11/site-packages" && cp "$0" "$3/bin/python" ;;
 "-m pip") sleep "${PIP_SECONDS:-0}" && exit "${PIP_STATUS:-0}" ;;
-"-m invoke") shift 2 && printf '<%s>' "$@" ;;
+"-m invoke") shift 4 && printf '<%s>' "$@" ;;
 -c*) exit "${VERSION_STATUS:-0}" ;;
 esac
 """
-TOOLS = "sh cat dirname sha256sum flock mkdir rm cp tr sed id sleep mktemp"
+TOOLS = "sh cat dirname readlink sha256sum flock mkdir rm cp tr sed id sleep mktemp"
 TEX = "latexmk pdflatex bibtex kpsewhich"
 
 
@@ -54,7 +60,12 @@ class Clone:
     def start(self, *words: str, **environment: str) -> subprocess.Popen:
         return subprocess.Popen(
             [self.folder / "inv", *words],
-            env={"PATH": str(self.bin), "CALLS": str(self.calls), **environment},
+            env={
+                "PATH": str(self.bin),
+                "CALLS": str(self.calls),
+                "REAL_PYTHON": sys.executable,
+                **environment,
+            },
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -67,7 +78,7 @@ class Clone:
         return process.returncode, out, err
 
     def installs(self) -> int:
-        return self.calls.read_text().split().count("pip") if self.calls.exists() else 0
+        return self.calls.read_text().count("pip install") if self.calls.exists() else 0
 
 
 @pytest.fixture
@@ -169,11 +180,68 @@ def test_installs_tex_as_root(clone):
     assert log.split("--no-install-recommends")[1].split() == packages
 
 
+def pip_calls(clone: Clone, **environment: str) -> list[str]:
+    clone.add("python3.11", PYTHON.replace('echo "$2 $3"', 'echo "$@"'))
+    clone.inv("status", **environment)
+    calls = clone.calls.read_text().splitlines()
+    return [line for line in calls if line.startswith("-m pip install")]
+
+
+def test_of_pips_settings_only_sources_and_the_way_there_count(clone):
+    settings = """:env:.find-links='/given'
+:env:.target='/elsewhere'
+global.constraint='/pins.txt'
+global.extra-index-url='https://one.example https://two.example'
+global.find-links='/from/a/file'
+install.user='true'
+"""
+    [call] = pip_calls(clone, PIP_SETTINGS=settings)
+    flags = call.split(" -qq")[0].split()[3:]
+    assert sorted(flags) == [
+        "--extra-index-url=https://one.example",
+        "--extra-index-url=https://two.example",
+        "--find-links=/given",
+        "--isolated",
+    ]
+
+
+def test_an_environment_that_holds_nothing_is_not_taken_for_made(clone):
+    status, out, err = clone.inv("status", INVOKE_STATUS="1")
+    assert (status, out) == (2, "")
+    assert "do pip's settings install elsewhere" in err.splitlines()[-1]
+    assert clone.inv("status")[:2] == (0, "<status>")
+    assert clone.installs() == 2
+
+
+def test_somebody_elses_environment_is_left_alone(clone):
+    theirs = clone.folder / ".venv" / "theirs"
+    theirs.parent.mkdir()
+    theirs.touch()
+    status, _, err = clone.inv("status")
+    assert (status, err.count("\n"), theirs.exists()) == (2, 1, True)
+    assert "move it away" in err
+
+
+def test_a_link_to_it_and_cdpath_lead_to_the_checkout(clone, tmp_path):
+    clone.inv("status")
+    (tmp_path / "link").symlink_to(clone.folder / "inv")
+    (tmp_path / "other" / "clone").mkdir(parents=True)
+    ran = {"env": {"PATH": str(clone.bin), "CALLS": str(clone.calls)}, "capture_output": True}
+    assert subprocess.run([tmp_path / "link", "status"], **ran).stdout == b"<status>"
+    ran["env"]["CDPATH"] = str(tmp_path / "other")
+    assert subprocess.run(["clone/inv", "status"], cwd=tmp_path, **ran).stdout == b"<status>"
+
+
+def test_packages_of_another_python_are_not_seen(clone):
+    clone.inv("status")
+    clone.add("inv-python", '#!/bin/sh\necho "<$PYTHONPATH>"\n')
+    shutil.copy(clone.bin / "inv-python", clone.folder / ".venv" / "bin" / "python")
+    assert clone.inv("status", PYTHONPATH="/old")[1] == "<>\n"
+
+
 def test_a_wheelhouse_comes_before_any_network(clone):
     (clone.folder / "requirements" / "wheelhouse").mkdir()
-    clone.add("python3.11", PYTHON.replace('echo "$2"', 'echo "$@"'))
-    clone.inv("status")
-    [call] = [line for line in clone.calls.read_text().splitlines() if line.startswith("-m pip")]
+    [call] = pip_calls(clone)
     assert "--no-index --find-links requirements/wheelhouse" in call
     for flag in ("--require-hashes", "--no-deps", "--only-binary :all:", "--no-compile"):
         assert flag in call
@@ -184,6 +252,15 @@ def test_costs_next_to_nothing_when_nothing_changed(clone):
     started = time.monotonic()
     clone.inv("paper")
     assert time.monotonic() - started < 0.2
+
+
+def test_scripts_have_line_feeds_alone_whatever_git_is_told(tmp_path):
+    if not (ROOT / ".git").exists():
+        pytest.skip("no repository here")
+    words = ["git", "-c", "core.autocrlf=true", "clone", "-q", "--no-hardlinks", ROOT, "copy"]
+    subprocess.run(words, cwd=tmp_path, check=True)
+    for script in ("inv", "requirements/install.sh"):
+        assert b"\r" not in (tmp_path / "copy" / script).read_bytes()
 
 
 @pytest.mark.parametrize("script", ["inv", "requirements/install.sh", "requirements/lock.sh"])
