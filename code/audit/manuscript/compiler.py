@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from audit.manuscript import digits, figures, macros, tables, texlog
+from audit.manuscript import digits, figures, macros, predicates, tables, texlog
 from audit.manuscript.edition import Edition
 from audit.manuscript.figures import FIGURES, Figure
 from audit.manuscript.latex import escaped
@@ -92,6 +92,7 @@ def assemble(edition: Edition, paper: Path, work: Path, drawn: Sequence[Figure])
     for template, text in made.items():
         name = template.name.removesuffix(tables.SUFFIX)
         contents[Path("tables") / f"{name}.tex"] = text
+    predicates.check([*typed, *rendered], edition)
     contents[Path("values.tex")] = macros.values_tex([*typed, *rendered], edition)
     contents[Path("edition.tex")] = _edition_tex(edition, drawn)
     for bibliography in sorted(paper.glob("*.bib")):

@@ -16,6 +16,12 @@ class ValueSource(Protocol):
     Each method raises `UserError` with near names if there is nothing at the address.
     """
 
+    def __contains__(self, address: object) -> bool:
+        """Whether there is a value at an address."""
+
+    def leaf(self, address: str) -> Any:
+        """Whatever stands at an address."""
+
     def scalar(self, address: str) -> Scalar:
         """The number at an address."""
 

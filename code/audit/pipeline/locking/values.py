@@ -69,6 +69,10 @@ class Values(Mapping[str, Printed]):
         own = found.allowed_difference if isinstance(found, Scalar | Array) else 0.0
         return max(own, self.spread(address).allowed_value)
 
+    def leaf(self, address: str) -> Printed:
+        """Whatever stands at an address; raises as `scalar`."""
+        return self._of_kind(address, object, "value")
+
     def scalar(self, address: str) -> Scalar:
         """The number at an address.
 
