@@ -19,19 +19,18 @@ from audit.pipeline.execution.status import status
 from audit.pipeline.graph.keys import Key, current_sources, package_versions, portable_keys
 from audit.pipeline.graph.sources import Sources
 from audit.pipeline.graph.stage import Stage, in_order
-from audit.pipeline.locking.differences import MismatchReport
+from audit.pipeline.locking.differences import MismatchReport, compare
 from audit.pipeline.locking.keeping import Kept, keepable
 from audit.pipeline.locking.locked import (
     Confirmation,
     Cost,
     LockedRun,
-    Values,
-    compare,
     read_runs,
     read_values,
     write,
     write_spreads,
 )
+from audit.pipeline.locking.values import Values
 from audit.pipeline.store.provenance import now
 from audit.pipeline.store.store import Store
 from seedstability.errors import UserError
@@ -58,6 +57,9 @@ class Session:
         if device == "cuda" and not graphics_card():
             raise UserError("device is 'cuda', but no NVIDIA card and driver are here; take cpu")
         self.device = device
+        # Made when first asked for, and anew after a run.
+        self._results: Results | None = None
+        self._new_values: Values | None = None
         self._editions: dict[bool, Edition] = {}
         self.locked_folder = root / "data" / "locked" / profile
         self.build = root / "build" if profile == "paper" else root / "build" / profile
@@ -97,33 +99,30 @@ class Session:
     @property
     def known_seconds(self) -> dict[str, float]:
         """Wall time of each stage in the locked run."""
-        return {
-            name: cost.seconds
-            for locked_run in self.locked_runs.values()
-            for name, cost in locked_run.stages.items()
-        }
+        return {name: cost.seconds for name, cost in self._costs().items()}
 
     def run(self, jobs: int | None = None) -> Results:
         """Run what is not in the store."""
-        results = run(
-            self.stages,
-            self.store,
-            jobs=jobs,
-            known_seconds=self.known_seconds,
-            sources=self.sources,
-        )
-        self.__dict__["results"] = results
-        self.__dict__.pop("_computed", None)
+        self._results = self._run(self.stages, self.store, jobs)
+        self._new_values = None
         self._editions.clear()
-        return results
+        return self._results
 
-    @cached_property
+    def _run(self, stages: Iterable[Stage], store: Store, jobs: int | None) -> Results:
+        return run(stages, store, jobs=jobs, known_seconds=self.known_seconds, sources=self.sources)
+
+    @property
     def results(self) -> Results:
         """What the store holds of the graph's ends.
 
         Raises:
             UserError: when something of it has not been run.
         """
+        if self._results is None:
+            self._results = self._stored()
+        return self._results
+
+    def _stored(self) -> Results:
         planned = plan(self.stages, self.store, self.sources)
         if planned.missing:
             raise UserError(
@@ -134,15 +133,14 @@ class Session:
 
     def new_values(self) -> Values:
         """The computed values, rounded as printed."""
-        return self._computed
-
-    @cached_property
-    def _computed(self) -> Values:
-        tree = {
-            experiment: {part: self.results[stage.name] for part, stage in stages.items()}
-            for experiment, stages in self.parts.items()
-        }
-        return Values.from_tree(tree)
+        if self._new_values is None:
+            self._new_values = Values.from_tree(
+                {
+                    experiment: {part: self.results[stage.name] for part, stage in stages.items()}
+                    for experiment, stages in self.parts.items()
+                }
+            )
+        return self._new_values
 
     def compare(self) -> MismatchReport | None:
         """Computed against locked values and keys; nothing where all is as locked."""
@@ -297,13 +295,7 @@ class Session:
         }
         self._state_cost(claims, wanted.values())
         store = Store(scratch / "store", self.abi)
-        results = run(
-            wanted.values(),
-            store,
-            jobs=jobs,
-            known_seconds=self.known_seconds,
-            sources=self.sources,
-        )
+        results = self._run(wanted.values(), store, jobs)
         tree: dict = {}
         for (experiment, part), stage in wanted.items():
             tree.setdefault(experiment, {})[part] = results[stage.name]
@@ -333,9 +325,8 @@ class Session:
         return self.store.has(key.digest) and not self.store.damaged({key.digest})
 
     def _costs(self) -> dict[str, Cost]:
-        return {
-            n: c for locked_run in self.locked_runs.values() for n, c in locked_run.stages.items()
-        }
+        runs = self.locked_runs.values()
+        return {name: cost for each in runs for name, cost in each.stages.items()}
 
     def edition(self, draft: bool) -> "Edition":
         """What the paper is rendered from: locked values, or with `draft` the computed ones.

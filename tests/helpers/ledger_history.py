@@ -14,7 +14,8 @@ from pathlib import Path
 
 from audit.ledger.claims import Claim
 from audit.ledger.loading import load_claims
-from audit.pipeline.locking.locked import Values, read_values
+from audit.pipeline.locking.locked import read_values
+from audit.pipeline.locking.values import Values
 from helpers.repository import ROOT
 
 CLAIMS, LOCKED = "data/claims", "data/locked/paper"

@@ -9,7 +9,8 @@ from hypothesis.extra.numpy import array_shapes, arrays
 
 from audit.pipeline.graph.keys import Key, settings_of
 from audit.pipeline.graph.sources import Sources
-from audit.pipeline.locking.locked import LockedRun, compare, read_values, write
+from audit.pipeline.locking.differences import compare
+from audit.pipeline.locking.locked import LockedRun, read_values, write
 from audit.pipeline.locking.values import Values
 from audit.pipeline.results import Array, Scalar, from_leaves, leaves
 from audit.pipeline.store import codec

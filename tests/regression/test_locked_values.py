@@ -11,8 +11,9 @@ import pytest
 import yaml
 
 from audit.pipeline.locking.differences import EXAMPLE
-from audit.pipeline.locking.locked import Values
+from audit.pipeline.locking.values import Values
 from audit.pipeline.results import Array, Scalar
+from audit.pipeline.store.store import Store
 from audit.session import Session
 from helpers.repository import ROOT
 
@@ -25,9 +26,7 @@ def computed(tmp_path_factory):
     def compute(profile: str) -> Session:
         if profile not in sessions:
             session = Session(ROOT, profile)
-            session.__dict__["store"] = type(session.store)(
-                tmp_path_factory.mktemp(profile) / "store", session.abi
-            )
+            session.store = Store(tmp_path_factory.mktemp(profile) / "store", session.abi)
             session.run()
             sessions[profile] = session
         return sessions[profile]

@@ -9,7 +9,8 @@ from audit.ledger.loading import load_claims
 from audit.ledger.verdicts import Judgement, Verdict
 from audit.ledger.verify import Ruling, Verified, verify
 from audit.manuscript.edition import Edition, StageCost
-from audit.pipeline.locking.locked import Cost, LockedRun, Values, read_runs, read_values
+from audit.pipeline.locking.locked import Cost, LockedRun, read_runs, read_values
+from audit.pipeline.locking.values import Values
 from seedstability.numerics.abi import NumericABI
 
 

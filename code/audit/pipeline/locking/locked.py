@@ -17,27 +17,12 @@ from typing import Any
 
 import numpy as np
 
-from audit.pipeline.locking.differences import Difference, compare
 from audit.pipeline.locking.platform import FILE as _PLATFORM
 from audit.pipeline.locking.platform import Spread, as_text, read_spreads
 from audit.pipeline.locking.values import Printed, Values
 from audit.pipeline.results import Array, Scalar
 from seedstability.errors import UserError
 from seedstability.numerics.abi import NumericABI
-
-__all__ = [
-    "Confirmation",
-    "Cost",
-    "Difference",
-    "LockedRun",
-    "Values",
-    "compare",
-    "read_runs",
-    "read_spreads",
-    "read_values",
-    "write",
-    "write_spreads",
-]
 
 _PROVENANCE = "provenance.json"
 _SCALAR_FIELDS: dict[str, type] = {

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from audit.pipeline.locking.differences import compare
 from audit.pipeline.locking.locked import (
     Confirmation,
     Cost,
     LockedRun,
-    compare,
     read_runs,
     read_values,
     write,

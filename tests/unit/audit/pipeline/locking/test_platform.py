@@ -5,16 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from audit.pipeline.locking.differences import compare
 from audit.pipeline.locking.keeping import keepable
-from audit.pipeline.locking.locked import (
-    LockedRun,
-    compare,
-    read_spreads,
-    read_values,
-    write,
-    write_spreads,
-)
-from audit.pipeline.locking.platform import FACTOR, FILE, Spread, spread_between
+from audit.pipeline.locking.locked import LockedRun, read_values, write, write_spreads
+from audit.pipeline.locking.platform import FACTOR, FILE, Spread, read_spreads, spread_between
 from audit.pipeline.locking.values import Values
 from audit.pipeline.results import Array, Scalar
 from seedstability.errors import UserError
