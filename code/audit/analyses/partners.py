@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from audit.analyses.partners_config import PartnersConfig
+from audit.subjects.arrays import columns
 from seedstability.progress import report
 from seedstability.similarity.chance_levels import covariance_of
 from seedstability.similarity.names import BEST
@@ -55,8 +56,7 @@ def partners(
     for done, (level, rows) in enumerate(levels.items()):
         matched = [_both(rows, pair, live) for pair in (chance_pairs if done else pairs)]
         for scope, found in zip(("full", "live"), zip(*matched, strict=True), strict=True):
-            columns = {name: np.stack([each[name] for each in found]) for name in found[0]}
-            result[scope][level] = columns
+            result[scope][level] = columns(found)
         if level == "isotropic":
             _exact(result, live, chance_pairs, decoders.shape[2])
         report(done + 1, len(levels))
@@ -109,11 +109,11 @@ def _partners(A: Tensor, B: Tensor, of_a: Tensor, of_b: Tensor) -> dict:
     if not (of_a.any() and of_b.any()):
         return {"cosine": cosine, "partner": partner} | dict.fromkeys(BEST, np.nan)
     seen = find_partners(A[of_a], B[of_b])
-    rows, columns = of_a.nonzero().flatten().numpy(), of_b.nonzero().flatten().numpy()
+    rows_a, rows_b = of_a.nonzero().flatten().numpy(), of_b.nonzero().flatten().numpy()
     theirs = seen.matching.partner.numpy()
     matched = theirs >= 0
-    cosine[rows[matched]] = seen.matching.cosine.numpy()[matched]
-    partner[rows[matched]] = columns[theirs[matched]]
+    cosine[rows_a[matched]] = seen.matching.cosine.numpy()[matched]
+    partner[rows_a[matched]] = rows_b[theirs[matched]]
     best = {name: getattr(seen.best, name) for name in BEST}
     return {"cosine": cosine, "partner": partner} | best
 

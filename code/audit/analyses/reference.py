@@ -118,9 +118,7 @@ def _scores(
 
     measured = [quality(sae, baselines.heldout) for sae in saes(dictionaries, settings)]
     result: dict[str, Any] = {
-        name: np.array([getattr(each, name) for each in measured]) for name in QUALITY
-    }
-    result |= {
+        **{name: np.array([getattr(each, name) for each in measured]) for name in QUALITY},
         "full": _of_pairs(lambda i, j: decoder_statistics(ours[i], ours[j]), len(ours)),
         "gauge": _of_pairs(lambda i, j: decoder_statistics(ours[i], scrambled(ours[j])), len(ours)),
         "untrained": _of_pairs(lambda i, j: decoder_statistics(initial[i], initial[j]), len(ours)),

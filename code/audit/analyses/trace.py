@@ -8,9 +8,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from audit.subjects.arrays import columns
 from audit.training.results import Dictionaries
 from seedstability.progress import report
-from seedstability.similarity.chance_levels import covariance_of, data_level, isotropic_level
+from seedstability.similarity.chance_levels import (
+    covariance_of,
+    data_level,
+    isotropic_level,
+    mean_statistics,
+)
 from seedstability.similarity.config import ComparisonConfig
 from seedstability.similarity.pairs import (
     Statistics,
@@ -62,8 +68,8 @@ def compare_trace(
         report(epoch + 1, len(decoders))
     return {
         "epoch": dictionaries["trace"]["epoch"],
-        "trained": _stacked(trained),
-        "gauge": _stacked(scrambled),
+        "trained": columns(trained),
+        "gauge": columns(scrambled),
         "cosine_with_start": cosine_to_initialization(
             decoders, initial.expand_as(decoders)
         ).numpy(),
@@ -108,7 +114,7 @@ def compare_pairs(config: ComparisonConfig, pairs: dict, judges: dict, activatio
         rows["untrained"].append(decoder_statistics(initial[p, 0], initial[p, 1]))
         for name, third in (("judge", reference), ("judge_gauge", scrambled)):
             rows[name].append(
-                _mean_of(
+                mean_statistics(
                     decoder_statistics(member.decoder, third.decoder) for member in (first, second)
                 )
             )
@@ -118,7 +124,7 @@ def compare_pairs(config: ComparisonConfig, pairs: dict, judges: dict, activatio
         report(p + 1, len(initial))
     trained = torch.from_numpy(pairs["decoder"])
     return {
-        **{name: _columns(table) for name, table in rows.items()},
+        **{name: columns(table) for name, table in rows.items()},
         "cosine_with_start": cosine_to_initialization(trained, initial).mean(dim=1).numpy(),
         "isotropic": isotropic_level(n, d, config.chance_draws, generator),
         "data": data_level(covariance_of(x), n, config.chance_draws, generator),
@@ -162,16 +168,3 @@ def _of_all_pairs(
             table = tables.setdefault(name, np.full((n_seeds, n_seeds), np.nan))
             table[i, j] = table[j, i] = value
     return tables
-
-
-def _stacked(tables: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    return {name: np.stack([table[name] for table in tables]) for name in tables[0]}
-
-
-def _columns(rows: list[Statistics]) -> dict[str, np.ndarray]:
-    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
-
-
-def _mean_of(rows) -> Statistics:
-    rows = list(rows)
-    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}

@@ -14,12 +14,12 @@ from scipy import sparse
 from torch import Tensor
 
 from audit.evaluation.config import EvaluationConfig
+from audit.evaluation.reconstruction import metrics_of_each
 from audit.training.stages import saes, tensor
 from seedstability.dictionaries.metrics import whole_sum
 from seedstability.dictionaries.sae import SAE
 from seedstability.dictionaries.sparse_latents import topk
 from seedstability.errors import UserError
-from seedstability.progress import report
 
 _SAMPLES_AT_ONCE = 2048
 TRAIN_SAMPLES = 4096
@@ -45,19 +45,11 @@ def evaluate_topk(
         "heldout": tensor(activations["heldout"]),
     }
     trained = saes(dictionaries, config.dictionary)
-    found: dict[str, list[dict]] = {part: [] for part in x}
-    for done, sae in enumerate(trained):
-        for part, samples in x.items():
-            found[part].append(_quality(sae, samples))
-        report(done + 1, len(trained))
-    result: dict[str, Any] = {
-        part: {name: np.stack([each[name] for each in measured]) for name in measured[0]}
-        for part, measured in found.items()
-    }
-    return result | {"live": result["heldout"]["firing_rate"] > 0}
+    result = metrics_of_each(trained, x, _metrics)
+    return {**result, "live": result["heldout"]["firing_rate"] > 0}
 
 
-def _quality(sae: SAE, x: Float[Tensor, "m d"]) -> dict[str, np.ndarray]:
+def _metrics(sae: SAE, x: Float[Tensor, "m d"]) -> dict[str, Any]:
     m, d = x.shape
     n = len(sae.decoder)
     decoder = sae.decoder.numpy()
@@ -77,11 +69,11 @@ def _quality(sae: SAE, x: Float[Tensor, "m d"]) -> dict[str, np.ndarray]:
     x = x.double()
     about_mean = whole_sum((x - x.mean(0)).square())
     about_scalar = whole_sum(x.square()) - whole_sum(x) ** 2 / x.numel()
-    numbers = {
+    return {
         "explained_variance": 1 - squares / about_mean,
         "explained_variance_scalar_mean": 1 - (squares - total**2 / (m * d)) / about_scalar,
         "mse": squares / (m * d),
         "l0": firings.sum() / m,
         "dead_fraction": (firings == 0).mean(),
+        "firing_rate": firings / m,
     }
-    return {name: np.array(value) for name, value in numbers.items()} | {"firing_rate": firings / m}

@@ -9,14 +9,18 @@ from torch import Tensor
 
 from audit.evaluation import fourier as measures
 from audit.evaluation.config import EvaluationConfig, FourierConfig
-from audit.evaluation.reconstruction import Quality, quality, rarely_firing_fraction
+from audit.evaluation.reconstruction import metrics_of_each
 from audit.evaluation.results import Evaluation, FourierMeasure, FourierMeasures
+from audit.subjects.arrays import columns
 from audit.training.results import Dictionaries
 from audit.training.stages import saes, tensor
 from seedstability.dictionaries.sae import SAE
 from seedstability.progress import report
 
-_NUMBERS = ("explained_variance", "explained_variance_scalar_mean", "mse", "l0", "dead_fraction")
+_HUSAI_DEAD_BELOW = 10
+"""Firings in the last epoch below which 001's code counts a latent as dead
+(`TopKSAE.dead_threshold` in src/models/simple_sae.py of the public repository
+brightlikethelight/HUSAI)."""
 
 
 def evaluate(
@@ -26,25 +30,15 @@ def evaluate(
 ) -> Evaluation:
     """Evaluate reconstruction and sparsity of each dictionary."""
     trained = saes(dictionaries, config.dictionary)
-    found: dict[str, list[Quality]] = {"train": [], "heldout": []}
-    for done, sae in enumerate(trained):
-        for part, measured in found.items():
-            measured.append(quality(sae, tensor(activations[part])))
-        report(done + 1, len(trained))
-    result: dict[str, Any] = {part: _arrays(measured) for part, measured in found.items()}
+    samples = {part: tensor(activations[part]) for part in ("train", "heldout")}
+    result: dict[str, Any] = {**metrics_of_each(trained, samples)}
     result["live"] = result["heldout"]["firing_rate"] > 0
     if "seeds" in dictionaries:
         result["seeds"] = dictionaries["seeds"]
     if "last_epoch_firings" in dictionaries:
-        result["rarely_firing_fraction"] = np.array(
-            [rarely_firing_fraction(tensor(row)) for row in dictionaries["last_epoch_firings"]]
-        )
+        rarely = dictionaries["last_epoch_firings"] < _HUSAI_DEAD_BELOW
+        result["rarely_firing_fraction"] = rarely.mean(axis=1)
     return cast(Evaluation, result)
-
-
-def _arrays(measured: list[Quality]) -> dict[str, np.ndarray]:
-    numbers = {name: np.array([getattr(each, name) for each in measured]) for name in _NUMBERS}
-    return {**numbers, "firing_rate": np.stack([each.firing_rate.numpy() for each in measured])}
 
 
 def fourier(
@@ -79,8 +73,8 @@ def fourier(
     n, d = trained[0].decoder.shape
     chance, spread = measures.naive_overlap_by_chance(n, d, config.naive_draws, generator, config.p)
     return {
-        "latents": _columns(latents, measures.finite_mean(of_answers)),
-        "decoder": _columns(
+        "latents": _measure(latents, measures.finite_mean(of_answers)),
+        "decoder": _measure(
             rows, measures.decoder_concentration(means, samples.planes).mean().item()
         ),
         "naive": {
@@ -137,6 +131,5 @@ def _rows(sae: SAE, samples: _Samples, generator: torch.Generator) -> dict[str, 
     return {"value": each.mean().item(), "chance": chance.mean().item(), "each": each.numpy()}
 
 
-def _columns(rows: list[dict[str, Any]], control: float) -> FourierMeasure:
-    columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
-    return cast(FourierMeasure, columns | {"control": control})
+def _measure(rows: list[dict[str, Any]], control: float) -> FourierMeasure:
+    return cast(FourierMeasure, {**columns(rows), "control": control})

@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from audit.subjects.arrays import columns
 from audit.subjects.language_model.activation_store import training_samples
 from audit.training.controls import control as make_control
 from audit.training.controls_config import ControlConfig
@@ -71,11 +72,8 @@ def train_pairs(config: PairedConfig, activations: Mapping[str, np.ndarray]) -> 
         report(done + 1, len(config.pairs))
     traces = [result.pop("trace") for result in results]
     return {
-        **{name: np.stack([result[name] for result in results]) for name in results[0]},
-        "trace": {
-            "epoch": traces[0].pop("epoch"),
-            **{name: np.stack([trace[name] for trace in traces], axis=1) for name in traces[0]},
-        },
+        **columns(results),
+        "trace": {"epoch": traces[0].pop("epoch"), **columns(traces, axis=1)},
     }
 
 
@@ -144,8 +142,7 @@ class Trace:
 
     def arrays(self) -> TraceArrays:
         """Recorded values as arrays, snapshots first."""
-        names = self._recorded[0] if self._recorded else ()
-        arrays = {name: np.array([recorded[name] for recorded in self._recorded]) for name in names}
+        arrays = columns(self._recorded)
         whole = "epoch" in arrays and not (arrays["epoch"] % 1).any()
         epochs = {"epoch": arrays["epoch"].astype(np.int64)} if whole else {}
         return cast(TraceArrays, arrays | epochs)

@@ -14,6 +14,7 @@ from audit.analyses.symmetry.config import InvarianceConfig, SymmetryConfig
 from audit.analyses.symmetry.invariance import translation_share, variance_shares
 from audit.analyses.symmetry.multiplications import search_multipliers
 from audit.analyses.symmetry.translations import SearchResult, Spectra
+from audit.subjects.arrays import columns
 from audit.training.stages import saes, tensor
 from seedstability.dictionaries.sae import SAE
 from seedstability.errors import UserError
@@ -73,7 +74,7 @@ def search(
         "pairs": np.array(pairs),
         "seeds": len(trained),
         "example": example,
-        **{kind: _columns(measured) for kind, measured in rows.items()},
+        **{kind: columns(measured) for kind, measured in rows.items()},
     }
 
 
@@ -247,7 +248,3 @@ def _example(A: Spectra, B: Spectra, found: SearchResult, config: SymmetryConfig
         "shifted_correlation": found.best[i].item(),
         "shift": found.shift[i].numpy(),
     }
-
-
-def _columns(rows: list[dict[str, Any]]) -> dict[str, np.ndarray]:
-    return {name: np.array([row[name] for row in rows]) for name in rows[0]}

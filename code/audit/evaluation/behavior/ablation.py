@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from audit.evaluation.behavior.config import AblationConfig
 from audit.evaluation.behavior.correlation import Codes, latent_similarities, sparse_codes
 from audit.evaluation.intervention import DownstreamModel, Effect, compare_effects, kl_divergence
+from audit.subjects.arrays import columns
 from audit.subjects.language_model.checkpoint import open_model
 from audit.training.stages import saes, tensor
 from seedstability.dictionaries.sae import SAE
@@ -60,7 +61,7 @@ def ablate(
     for s in range(seeds):
         rows.append(run.pair(s, (s + 1) % seeds))
         report(s + 1, seeds)
-    return _stacked(rows)
+    return columns(rows, pad=True)
 
 
 class ChosenLatents(NamedTuple):
@@ -222,18 +223,3 @@ def draw_frequency_matched(
     rate = codes.rate
     nearest = others[np.argsort(np.abs(np.log(rate[others] / rate[latent])), kind="stable")]
     return int(draw.choice(nearest[:neighbors]))
-
-
-def _stacked(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Stack mappings of arrays [l] into one mapping of arrays [P, L], padded with NaN."""
-    result: dict[str, Any] = {}
-    for name, first in rows[0].items():
-        columns = [row[name] for row in rows]
-        if isinstance(first, dict):
-            result[name] = _stacked(columns)
-            continue
-        longest = max(map(len, columns))
-        result[name] = np.stack(
-            [np.pad(each, (0, longest - len(each)), constant_values=np.nan) for each in columns]
-        )
-    return result

@@ -18,6 +18,7 @@ from audit.evaluation.explanation.heldout_text import (
 from audit.evaluation.explanation.tokens import texts_of
 from audit.evaluation.groups.config import ResponsesConfig
 from audit.evaluation.groups.token_statistics import log_ranks, subsampled_entropy
+from audit.subjects.arrays import columns
 from audit.training.stages import saes
 from seedstability.progress import report
 from seedstability.stability.chance.null_models import data_directions
@@ -68,8 +69,7 @@ def responses(
         both = (groups.unstable[s], groups.stable[s])
         found.append(_of_seed(firings(sae, samples.x), both, here, config, s))
         report(s + 1, len(trained))
-    longest = max(len(each["stable"]) for each in found)
-    return {**_stacked(found, longest), "kind": groups.kind}
+    return {**columns(found, pad=True), "kind": groups.kind}
 
 
 class _Text(NamedTuple):
@@ -190,19 +190,3 @@ def _rare(active: list[_Active], inside: ndarray, text: _Text, config: Responses
         for i in np.flatnonzero(inside)
     ]
     return float(np.mean([each < 0 for each in fits]))
-
-
-def _stacked(found: list[dict[str, Any]], longest: int) -> dict[str, Any]:
-    """Stack mappings of arrays [latents] into one of arrays [S, longest], padded with NaN."""
-    result: dict[str, Any] = {}
-    for name, first in found[0].items():
-        columns = [each[name] for each in found]
-        if isinstance(first, dict):
-            result[name] = _stacked(columns, longest)
-        elif name == "rare":
-            result[name] = np.stack(columns)
-        else:
-            result[name] = np.stack(
-                [np.pad(each, (0, longest - len(each)), constant_values=np.nan) for each in columns]
-            )
-    return result

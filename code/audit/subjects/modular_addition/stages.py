@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 
+from audit.subjects.arrays import columns
 from audit.subjects.modular_addition.config import (
     ActivationsConfig,
     LogitsConfig,
@@ -86,7 +87,7 @@ def learning_curves(config: ModularAdditionConfig) -> dict:
     """
     model = build(config)
     rows = [_epoch_scores(done, model, config) for done in train_epochs(model, config)]
-    curves = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    curves = columns(rows)
     learnt = (curves["accuracy"] >= 0.99) & (curves["heldout_accuracy"] >= 0.95)
     return {**curves, "learnt_epoch": int(learnt.argmax()) + 1 if learnt.any() else 0}
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from audit.evaluation import reconstruction as measures
 from audit.evaluation.config import EvaluationConfig
 from audit.evaluation.stages import evaluate
 from audit.training import stages
+from helpers import reconstruction_formulas as measures
 from helpers.dictionaries_data import samples
 from seedstability.dictionaries.config import HUSAI_TOPK, RELU, TrainingConfig
 
@@ -43,7 +43,16 @@ def test_sparsity_metrics_count_non_zero_latents():
     assert measures.l0(latents) == 1.5
     assert measures.live(latents).tolist() == [False, True, True, False]
     assert measures.dead_fraction(latents) == 0.5
-    assert measures.rarely_firing_fraction(torch.tensor([9, 10, 0, 400])) == 0.5
+
+
+def test_latents_that_fire_fewer_than_ten_times_in_the_last_epoch_are_rare_as_in_001():
+    dictionary = replace(HUSAI_TOPK, n_latents=4, k=2, epochs=1)
+    trained = stages.train(TrainingConfig(dictionary, seeds=(1, 2)), ACTIVATIONS)
+    firings = np.array([[9, 10, 0, 400], [9, 8, 0, 10]])
+    result = evaluate(
+        EvaluationConfig(dictionary), {**trained, "last_epoch_firings": firings}, ACTIVATIONS
+    )
+    assert result["rarely_firing_fraction"].tolist() == [0.5, 0.75]
 
 
 @pytest.mark.parametrize("preset", [RELU, HUSAI_TOPK])
