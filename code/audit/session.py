@@ -34,6 +34,7 @@ from audit.pipeline.locking.values import Values
 from audit.pipeline.store.provenance import now
 from audit.pipeline.store.store import Store
 from seedstability.errors import UserError
+from seedstability.files import write_whole
 from seedstability.numerics.abi import NumericABI, graphics_card, numeric_abi
 
 if TYPE_CHECKING:
@@ -223,7 +224,7 @@ class Session:
 
         main = next(figure for figure in FIGURES if figure.name == "headline")
         drawn = render(main, read_values(self.locked_folder), self.build / "picture", "png")
-        (self.root / "paper" / "headline.png").write_bytes(drawn.read_bytes())
+        write_whole(self.root / "paper" / "headline.png", drawn.read_bytes())
 
     def _run_of(self, stages: Mapping[str, Stage], keys: Mapping[str, Key]) -> LockedRun:
         spent = {

@@ -11,7 +11,7 @@ from helpers.repository import CODE
 
 LIBRARY, AUDIT = CODE / "seedstability", CODE / "audit"
 # Beside the rooms of the library, and known to all of them.
-BESIDE = {"errors", "progress", "terminal", "compiled", "numerics", "__version__"}
+BESIDE = {"errors", "files", "progress", "terminal", "compiled", "numerics", "__version__"}
 LIBRARY_ROW = ("stability", "dictionaries", "similarity", "report")
 AUDIT_ROW = (
     "subjects",

@@ -20,6 +20,7 @@ from audit.manuscript.figures import FIGURES, Figure
 from audit.manuscript.latex import escaped
 from audit.manuscript.macros import Source
 from seedstability.errors import UserError
+from seedstability.files import write_whole
 
 MANUSCRIPT = "manuscript.tex"
 # The PDF contains the job's name, so it is not derived from a path.
@@ -163,14 +164,9 @@ def _typeset_if_changed(files: list[Path], edition: Edition, paper: Path, pdf: P
         content = hashlib.sha256(pdf.read_bytes()).hexdigest()
         if note.read_text("utf-8").split() == [digest.hexdigest(), content]:
             return pdf
-    typeset = _typeset(work, paper, seconds)
-    content = hashlib.sha256(typeset.read_bytes()).hexdigest()
-    scratch = pdf.with_name(f".{pdf.name}.{os.getpid()}")
-    try:
-        shutil.copyfile(typeset, scratch)
-        scratch.replace(pdf)
-    finally:
-        scratch.unlink(missing_ok=True)
+    typeset = _typeset(work, paper, seconds).read_bytes()
+    write_whole(pdf, typeset)
+    content = hashlib.sha256(typeset).hexdigest()
     note.write_text(f"{digest.hexdigest()} {content}\n", "utf-8")
     return pdf
 

@@ -3,7 +3,6 @@
 import hashlib
 import inspect
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -17,6 +16,7 @@ import numpy as np
 from audit.manuscript.edition import ValueSource
 from audit.pipeline.results import Array, Scalar
 from seedstability.errors import UserError
+from seedstability.files import whole_file
 
 Format = Literal["pdf", "png", "svg"]
 
@@ -162,13 +162,9 @@ def render(figure: Figure, values: ValueSource, folder: Path, form: Format = "pd
     if _is_current(target, note, key):
         return target
     folder.mkdir(parents=True, exist_ok=True)
-    scratch = folder / f".{figure.name}.{os.getpid()}.{form}"
-    try:
+    with whole_file(target) as scratch:
         _draw(figure, data, scratch, form)
         content = hashlib.sha256(scratch.read_bytes()).hexdigest()
-        scratch.replace(target)
-    finally:
-        scratch.unlink(missing_ok=True)
     note.write_text(f"{key} {content}\n", encoding="utf-8")
     return target
 

@@ -4,8 +4,6 @@ On disk a store is a folder of shards: `*.npy` files, each float32[rows, d]. Sha
 memory-mapped, so a store may be larger than memory.
 """
 
-import shutil
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
@@ -16,6 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from seedstability.errors import UserError
+from seedstability.files import whole_folder
 
 _ROWS_PER_PART = 8192
 
@@ -134,16 +133,10 @@ def write_shards(parts: Iterable[Float[Tensor, "p d"]], folder: Path) -> Shards:
     folder = Path(folder)
     if folder.exists():
         raise UserError(f"{folder} exists; write shards to a new folder")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
+    with whole_folder(folder) as unfinished:
         for number, part in enumerate(parts):
             np.save(unfinished / f"{number:06d}.npy", part.to(torch.float32).contiguous().numpy())
         Shards(unfinished)
-        unfinished.rename(folder)
-    except BaseException:
-        shutil.rmtree(unfinished)
-        raise
     return Shards(folder)
 
 

@@ -5,15 +5,14 @@
 
 import json
 import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 
 from seedstability.errors import UserError
+from seedstability.files import whole_folder
 
 SCHEMA = "seedstability-report-1"
 FILES = ("report.json", "latents.npz", "report.html")
@@ -48,20 +47,14 @@ class Report:
         check_target(folder)
         text = json.dumps(self.document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         page = render(self.document, self.arrays)
-        target = Path(os.path.realpath(folder))
-        unfinished = target.with_name(f".{target.name}-{uuid4().hex[:8]}")
         try:
-            unfinished.mkdir(parents=True)
-            (unfinished / "report.json").write_text(text, "utf-8")
-            with open(unfinished / "latents.npz", "wb") as file:
+            with whole_folder(folder, replace=True) as unfinished:
+                (unfinished / "report.json").write_text(text, "utf-8")
                 # without allow_pickle=False, which older NumPy would keep as one more array
-                np.savez(file, **dict[str, Any](self.arrays))
-            (unfinished / "report.html").write_text(page, "utf-8")
-            _put(unfinished, target)
+                np.savez(unfinished / "latents.npz", **dict[str, Any](self.arrays))
+                (unfinished / "report.html").write_text(page, "utf-8")
         except OSError as error:
             raise UserError(f"{folder} cannot be written ({error.strerror or error})") from None
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
         return [folder / name for name in FILES]
 
 
@@ -91,18 +84,3 @@ def _is_ours(file: Path) -> bool:
         return json.loads(file.read_text("utf-8")).get("schema", "").startswith("seedstability-")
     except (OSError, ValueError, AttributeError):
         return False
-
-
-def _put(unfinished: Path, target: Path) -> None:
-    """Move a complete folder to its target, replacing an earlier one."""
-    if not target.is_dir():
-        unfinished.rename(target)
-        return
-    earlier = target.with_name(f".{target.name}-{uuid4().hex[:8]}")
-    target.rename(earlier)
-    try:
-        unfinished.rename(target)
-    except OSError:
-        earlier.rename(target)
-        raise
-    shutil.rmtree(earlier, ignore_errors=True)

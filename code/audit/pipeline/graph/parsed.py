@@ -7,13 +7,13 @@ import ast
 import contextlib
 import hashlib
 import json
-import os
 import sys
 from dataclasses import astuple, dataclass
 from functools import cache
 from pathlib import Path
 
 from seedstability.errors import UserError
+from seedstability.files import write_whole
 
 _DYNAMIC_MODULES = {"importlib", "importlib.util", "importlib.machinery", "runpy", "pkgutil"}
 _DYNAMIC_CALLS = {"__import__", "exec", "eval"}
@@ -111,10 +111,8 @@ class KeptFacts:
             return
         kept = self._known if len(self._known) <= _MOST_KEPT else self._used
         body = json.dumps({identity: astuple(facts) for identity, facts in kept.items()})
-        partial = self._file.with_suffix(f".{os.getpid()}.partial")
         with contextlib.suppress(OSError):
-            partial.write_text(f"{_seal(body)}\n{body}", encoding="utf-8")
-            partial.rename(self._file)
+            write_whole(self._file, f"{_seal(body)}\n{body}")
             self._changed = False
 
 

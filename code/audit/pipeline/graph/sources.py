@@ -8,6 +8,7 @@ What is left out, and why:
 
 - each package's own `__init__`, which holds nothing but names loaded on first use;
 - `errors`, `progress` and `terminal`, which change what a user sees and no number;
+- `files`, which puts whole what others write there, and reads nothing;
 - of `pipeline` all but `results`, whose defaults (how many decimals) end up in what
   experiments measure.
 
@@ -27,7 +28,7 @@ PACKAGES = ("seedstability", "audit")
 """Whose code a key hashes."""
 _OF_EVERY_STAGE = "numerics.pinning"
 _KEPT_OF_PIPELINE = ("results",)
-_LEFT_OUT = ("errors", "progress", "terminal")
+_LEFT_OUT = ("errors", "files", "progress", "terminal")
 
 
 class Sources:

@@ -9,7 +9,6 @@ Only `invoke lock` writes them; text, tables, figures and verdicts are rendered 
 
 import json
 import math
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -22,6 +21,7 @@ from audit.pipeline.locking.platform import Spread, as_text, read_spreads
 from audit.pipeline.locking.values import Printed, Values
 from audit.pipeline.results import Array, Scalar
 from seedstability.errors import UserError
+from seedstability.files import write_whole
 from seedstability.numerics.abi import NumericABI
 
 _PROVENANCE = "provenance.json"
@@ -109,7 +109,7 @@ def write_spreads(folder: Path, spreads: Mapping[str, Spread]) -> None:
     known = read_spreads(folder)
     grown = {name: known.get(name, Spread()).or_larger(each) for name, each in spreads.items()}
     try:
-        _replace(folder / _PLATFORM, as_text(known | grown))
+        write_whole(folder / _PLATFORM, as_text(known | grown))
     except OSError as error:
         raise UserError(f"cannot lock values in {folder}: {error.strerror or error}") from error
 
@@ -135,28 +135,15 @@ def write(folder: Path, experiment: str, values: Values, run: LockedRun) -> None
     plain = {name: _without_none(asdict(runs[name])) for name in sorted(runs)}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _replace(folder / f"{experiment}.json", "{\n" + ",\n".join(lines) + "\n}\n")
+        write_whole(folder / f"{experiment}.json", "{\n" + ",\n".join(lines) + "\n}\n")
         text = json.dumps(plain, indent=1, sort_keys=True, ensure_ascii=False)
-        _replace(folder / _PROVENANCE, text + "\n")
+        write_whole(folder / _PROVENANCE, text + "\n")
     except OSError as error:
         raise UserError(f"cannot lock values in {folder}: {error.strerror or error}") from error
 
 
 def _without_none(plain: dict[str, Any]) -> dict[str, Any]:
     return {name: item for name, item in plain.items() if item is not None}
-
-
-def _replace(path: Path, text: str) -> None:
-    partial = path.with_suffix(f".{os.getpid()}.partial")
-    try:
-        with partial.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.rename(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
 
 
 def _as_json(value: Printed) -> str:

@@ -24,6 +24,7 @@ from audit.pipeline.store.codec import DamagedResult
 from audit.pipeline.store.provenance import Provenance
 from audit.pipeline.store.verified import Verified
 from seedstability.errors import UserError
+from seedstability.files import whole_file
 from seedstability.numerics.abi import NumericABI
 
 _WHOLE = ".safetensors"
@@ -156,20 +157,15 @@ class Store:
             TypeError: a leaf of a kind that results do not have.
         """
         path = self.path(key.digest)
-        partial = path.with_suffix(_PARTIAL)
         about = {"key": key.ingredients(), "provenance": provenance.plain()}
         with self._told_in_one_line():
             self.root.mkdir(parents=True, exist_ok=True)
-            try:
-                with partial.open("wb") as file:
-                    codec.write(file, tree, about)
-                    file.flush()
-                    os.fsync(file.fileno())
-                partial.rename(path)
-            except BaseException:
-                partial.unlink(missing_ok=True)
-                raise
-            _sync_folder(self.root)
+            # One path a result, so that an attempt writes over what a killed one left.
+            with (
+                whole_file(path, path.with_suffix(_PARTIAL)) as partial,
+                open(partial, "wb") as file,
+            ):
+                codec.write(file, tree, about)
         return path
 
     def prune(self, keep: Collection[str] = ()) -> int:
@@ -228,12 +224,3 @@ def _locked(path: Path, waiting: Callable[[], None] | None) -> int:
         os.close(descriptor)
         raise
     return descriptor
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the new name in it outlive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

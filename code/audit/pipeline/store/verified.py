@@ -6,9 +6,10 @@ inode cannot be set back, so an edit shows even where the modification time is r
 
 import contextlib
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
+
+from seedstability.files import write_whole
 
 Stamp = list[int]
 
@@ -41,10 +42,8 @@ class Verified:
         """Leave it for later processes. Where that fails they read again; nothing else is lost."""
         if not self._changed:
             return
-        partial = self._index.with_suffix(f".{os.getpid()}.partial")
         with contextlib.suppress(OSError):
-            partial.write_text(json.dumps(self._stamps()))
-            partial.rename(self._index)
+            write_whole(self._index, json.dumps(self._stamps()))
             self._changed = False
 
     def _stamps(self) -> dict[str, Stamp]:

@@ -25,6 +25,7 @@ from torch import Tensor
 from audit.subjects.language_model.config import ActivationsConfig
 from audit.subjects.language_model.text import Contexts
 from seedstability.dictionaries.samples import InMemory, Samples, Shards
+from seedstability.files import write_whole
 from seedstability.progress import report
 
 SHARD_ROWS = 65_536
@@ -168,9 +169,7 @@ def _scatter(shards: list[np.memmap], rows: np.ndarray, part: np.ndarray) -> Non
 def _flush(folder: Path, shards: list[np.memmap], done: int) -> None:
     for shard in shards:
         shard.flush()
-    temporary = folder / "done.json.new"
-    temporary.write_text(json.dumps(done), encoding="utf-8")
-    temporary.replace(folder / "done.json")
+    write_whole(folder / "done.json", json.dumps(done))
 
 
 def _flushed_passes(folder: Path) -> int:

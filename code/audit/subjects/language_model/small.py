@@ -6,8 +6,6 @@ model is loaded like all others. `recipe.json` records how they were made, with 
 
 import hashlib
 import json
-import shutil
-import tempfile
 import time
 from dataclasses import asdict
 from importlib.metadata import version
@@ -36,6 +34,7 @@ from audit.subjects.language_model.text import (
 )
 from audit.subjects.language_model.training import heldout_loss, train
 from seedstability.errors import UserError
+from seedstability.files import whole_folder
 
 WEIGHTS, TOKENIZER = "model.safetensors", "tokenizer.json"
 
@@ -77,9 +76,7 @@ def make(numeric_abi: str, folder: Path = FOLDER, config: LanguageModelConfig = 
     started = time.perf_counter()
     made = _train_from_corpus(config)
     seconds = time.perf_counter() - started
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
+    with whole_folder(folder, replace=True) as unfinished:
         save_file(_weights(made.model), unfinished / WEIGHTS, metadata={"format": "pt"})
         made.model.config.to_json_file(unfinished / "config.json", use_diff=True)
         made.tokenizer.save(str(unfinished / TOKENIZER))
@@ -95,13 +92,8 @@ def make(numeric_abi: str, folder: Path = FOLDER, config: LanguageModelConfig = 
             "wall_seconds": round(seconds, 1),
         }
         (unfinished / "recipe.json").write_text(json.dumps(recipe, indent=2) + "\n", "utf-8")
-        for path in (unfinished, *unfinished.iterdir()):
-            path.chmod(0o755 if path.is_dir() else 0o644)
-        shutil.rmtree(folder, ignore_errors=True)
-        unfinished.rename(folder)
-    except BaseException:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        raise
+        for path in unfinished.iterdir():
+            path.chmod(0o644)
 
 
 def retrain(folder: Path = FOLDER, config: LanguageModelConfig = SMALL) -> RetrainReport:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import time
 from dataclasses import asdict
 from importlib.metadata import version
@@ -26,6 +25,7 @@ from audit.subjects.modular_addition.model import build
 from audit.subjects.modular_addition.scores import scores
 from audit.subjects.modular_addition.training import train
 from seedstability.errors import UserError
+from seedstability.files import write_whole
 
 RESTORE_HINT = "restore it from the repository, or see what `invoke subjects --retrain` says"
 
@@ -112,8 +112,8 @@ def make(name: str, numeric_abi: str, folder: Path = FOLDER) -> None:
         "wall_seconds": round(seconds, 1),
     }
     folder.mkdir(parents=True, exist_ok=True)
-    _write_atomically(folder / f"{name}.safetensors", content)
-    _write_atomically(folder / f"{name}.json", (json.dumps(recipe, indent=2) + "\n").encode())
+    write_whole(folder / f"{name}.safetensors", content)
+    write_whole(folder / f"{name}.json", json.dumps(recipe, indent=2) + "\n")
 
 
 def _config_from_name(name: str) -> ModularAdditionConfig:
@@ -139,10 +139,3 @@ def _read_weights(name: str, folder: Path) -> dict[str, Tensor]:
             f"its recipe says {recipe['sha256'][:12]}…; {RESTORE_HINT}"
         )
     return load(content)
-
-
-def _write_atomically(path: Path, content: bytes) -> None:
-    # Write a temporary file and rename it, so that a kill leaves the old file or the new one.
-    temporary = path.with_suffix(f"{path.suffix}.{os.getpid()}")
-    temporary.write_bytes(content)
-    temporary.replace(path)

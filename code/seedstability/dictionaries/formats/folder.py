@@ -2,10 +2,8 @@
 
 import json
 import os
-import shutil
 from pathlib import Path
 from typing import NamedTuple
-from uuid import uuid4
 
 import torch
 from safetensors import SafetensorError
@@ -15,6 +13,7 @@ from seedstability.dictionaries.formats import dictionary_learning, own, saelens
 from seedstability.dictionaries.formats.format import Files, Format
 from seedstability.dictionaries.sae import SAE
 from seedstability.errors import UserError
+from seedstability.files import whole_folder
 
 FORMATS: dict[str, Format] = {
     "seedstability": own.FORMAT,
@@ -92,18 +91,13 @@ def save(sae: SAE, folder: Path | str, format: str = "seedstability") -> None:
     try:
         if os.path.lexists(folder) and not (folder.is_dir() and not os.listdir(folder)):
             raise UserError(f"{folder} exists; save an SAE to a new or empty folder")
-        _write_atomically(files, FORMATS[format], folder)
+        _write(files, FORMATS[format], folder)
     except (OSError, SafetensorError) as error:
         raise UserError(f"{folder} cannot be written ({error})") from None
 
 
-def _write_atomically(files: Files, format: Format, folder: Path) -> None:
-    # Rename cannot replace a symbolic link, but its target.
-    target = Path(os.path.realpath(folder))
-    target.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = target.with_name(f".{target.name}-{uuid4().hex[:8]}")
-    unfinished.mkdir()
-    try:
+def _write(files: Files, format: Format, folder: Path) -> None:
+    with whole_folder(folder) as unfinished:
         text = json.dumps(files.settings, indent=2) + "\n"
         (unfinished / format.settings).write_text(text, "utf-8")
         # Copies: safetensors refuses encoder and decoder that share memory.
@@ -114,13 +108,6 @@ def _write_atomically(files: Files, format: Format, folder: Path) -> None:
         save_file(weights, unfinished / format.weights)
         # safetensors sets mode 600; use the mode that the umask gave the settings file.
         (unfinished / format.weights).chmod((unfinished / format.settings).stat().st_mode)
-        for name in (format.settings, format.weights):
-            with open(unfinished / name, "rb+") as file:
-                os.fsync(file.fileno())
-        unfinished.rename(target)
-    except BaseException:  # also on Ctrl-C, which is raised again
-        shutil.rmtree(unfinished, ignore_errors=True)
-        raise
 
 
 def _shapes(sae: SAE) -> dict[str, tuple[int, ...]]:

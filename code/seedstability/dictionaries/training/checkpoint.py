@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Protocol
@@ -15,6 +14,7 @@ from safetensors.numpy import save_file
 from seedstability.dictionaries.config import FORMER_NAMES, TrainingConfig
 from seedstability.dictionaries.sae import SAE
 from seedstability.errors import UserError
+from seedstability.files import whole_file
 
 _FIRINGS = "last_epoch_firings"
 
@@ -69,14 +69,8 @@ class Checkpoint:
         state = {**trainer.state(), _FIRINGS: firings}
         arrays = {name: np.ascontiguousarray(array) for name, array in state.items()}
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = self.path.with_name(f".{self.path.name}.{os.getpid()}")
-        try:
+        with whole_file(self.path) as unfinished:
             save_file(arrays, unfinished, {"run": self._run, "done": str(done)})
-            with open(unfinished, "rb+") as file:
-                os.fsync(file.fileno())
-            unfinished.replace(self.path)
-        finally:
-            unfinished.unlink(missing_ok=True)
 
     def load(self, trainer: Trainer) -> tuple[int, Int64[np.ndarray, "S n"]] | None:
         """Restore the trainer from the file.

@@ -177,7 +177,7 @@ def test_reading_writes_nothing_where_nothing_can_be_written(store, written, mon
     def refuse(*_, **__):
         raise OSError(errno.EROFS, "Read-only file system")
 
-    monkeypatch.setattr(Path, "write_text", refuse)
+    monkeypatch.setattr(Path, "write_bytes", refuse)
     monkeypatch.setattr(Path, "mkdir", refuse)
     assert not store.damaged([KEY.digest])
     assert store.load(KEY.digest)["label"] == TREE["label"]
