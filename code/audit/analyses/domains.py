@@ -13,6 +13,7 @@ from seedstability.similarity.config import ComparisonConfig
 from seedstability.stability.chance.null_models import GaugeBasis, gauge_scramble
 from seedstability.stability.matching.match import agreement, match
 from seedstability.stability.matching.nearest import best_cosines
+from seedstability.stability.pairs import all_pairs
 
 SIDES = ("first", "second")
 
@@ -90,10 +91,9 @@ def _pair(ours: list[Tensor], others: list[Tensor], threshold: float) -> dict[st
 def _within(decoders: Tensor) -> np.ndarray:
     n_seeds, n, _ = decoders.shape
     found = _blank(n_seeds, n)
-    for s in range(n_seeds):
-        for t in range(s + 1, n_seeds):
-            rows, columns, *_ = best_cosines(decoders[s], decoders[t])
-            found[s, t], found[t, s] = rows.numpy(), columns.numpy()
+    for s, t in all_pairs(n_seeds):
+        rows, columns, *_ = best_cosines(decoders[s], decoders[t])
+        found[s, t], found[t, s] = rows.numpy(), columns.numpy()
     return found
 
 

@@ -15,7 +15,7 @@ from audit.subjects.arrays import columns
 from seedstability.progress import report
 from seedstability.similarity.chance_levels import covariance_of
 from seedstability.similarity.names import BEST
-from seedstability.similarity.pairs import all_pairs, cosine_to_initialization
+from seedstability.similarity.pairs import cosine_to_initialization
 from seedstability.stability.chance.closed_form import chance_level_pair
 from seedstability.stability.chance.null_models import (
     GaugeBasis,
@@ -23,7 +23,7 @@ from seedstability.stability.chance.null_models import (
     gauge_scramble,
     isotropic,
 )
-from seedstability.stability.pairs import find_partners
+from seedstability.stability.pairs import all_pairs, find_partners
 
 Pair = tuple[int, int]
 Rows = Callable[[int, int], tuple[Tensor, Tensor]]

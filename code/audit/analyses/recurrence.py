@@ -6,10 +6,11 @@ from torch import Tensor
 
 from audit.analyses.partners_config import RecurrenceConfig
 from seedstability.progress import report
-from seedstability.similarity.pairs import Weights, all_pairs, find_sae_partners
+from seedstability.similarity.pairs import Weights, find_sae_partners
 from seedstability.stability.chance.null_models import GaugeBasis
 from seedstability.stability.matching.match import Agreement, agreement
 from seedstability.stability.matching.nearest import best_cosines
+from seedstability.stability.pairs import all_pairs
 
 SCOPES = ("best", "best_live", "gauge", "gauge_live")
 

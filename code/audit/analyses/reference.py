@@ -24,7 +24,6 @@ from seedstability.similarity.chance_levels import covariance_of, data_level, is
 from seedstability.similarity.names import BEST
 from seedstability.similarity.pairs import (
     Statistics,
-    all_pairs,
     best_partners,
     cosine_to_initialization,
     decoder_statistics,
@@ -38,6 +37,7 @@ from seedstability.stability.matching.transport import (
     sinkhorn,
     transported_cosine,
 )
+from seedstability.stability.pairs import all_pairs
 
 PAIRS = ("max_cosine", "matched_mean")
 QUALITY = ("explained_variance", "l0", "dead_fraction")

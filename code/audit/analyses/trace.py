@@ -21,13 +21,13 @@ from seedstability.similarity.config import ComparisonConfig
 from seedstability.similarity.pairs import (
     Statistics,
     Weights,
-    all_pairs,
     cosine_to_initialization,
     decoder_statistics,
     pair_statistics,
 )
 from seedstability.stability.chance.null_models import GaugeBasis, gauge_scramble
 from seedstability.stability.cosine import cosines
+from seedstability.stability.pairs import all_pairs
 
 
 class TraceComparison(TypedDict):

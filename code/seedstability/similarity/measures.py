@@ -28,7 +28,6 @@ from seedstability.similarity.names import ENCODER
 from seedstability.similarity.pairs import (
     Statistics,
     Weights,
-    all_pairs,
     best_partner_statistics,
     cosine_to_initialization,
     find_sae_partners,
@@ -36,7 +35,7 @@ from seedstability.similarity.pairs import (
     partner_statistics,
 )
 from seedstability.stability.matching.nearest import best_cosines
-from seedstability.stability.pairs import Partners, find_partners
+from seedstability.stability.pairs import Partners, all_pairs, find_partners
 from seedstability.stability.subspaces.principal import effective_rank_from_basis
 
 Pair = tuple[int, int]

@@ -125,8 +125,3 @@ def matched_pairs(n_seeds: int, config: ComparisonConfig) -> list[tuple[int, int
     front = range(min(config.complete, n_seeds))
     complete = {(i, j) for i in front for j in front if i < j}
     return sorted((i, j) for i, j in ring | complete if i != j)
-
-
-def all_pairs(n_seeds: int) -> list[tuple[int, int]]:
-    """Every pair of seeds, smaller index first."""
-    return [(i, j) for i in range(n_seeds) for j in range(i + 1, n_seeds)]

@@ -1,6 +1,7 @@
 """Similarities of one pair of dictionaries, and of all pairs."""
 
 from collections.abc import Sequence
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -118,11 +119,15 @@ def similarity_matrices(
     if len(rows) < 2:
         raise UserError(f"{len(rows)} dictionary given; a comparison needs at least 2")
     result = {name: np.full((len(rows),) * 2, np.nan) for name in PairSimilarity._fields}
-    for i, A in enumerate(rows):
-        for j in range(i + 1, len(rows)):
-            for name, value in pair_similarities(A, rows[j])._asdict().items():
-                result[name][i, j] = result[name][j, i] = value
+    for i, j in all_pairs(len(rows)):
+        for name, value in pair_similarities(rows[i], rows[j])._asdict().items():
+            result[name][i, j] = result[name][j, i] = value
     return result
+
+
+def all_pairs(n_seeds: int) -> list[tuple[int, int]]:
+    """Every pair of seeds, smaller index first."""
+    return list(combinations(range(n_seeds), 2))
 
 
 def _kept(

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from seedstability.errors import UserError
 from seedstability.stability.matching.nearest import best_cosines as pairwise_best
+from seedstability.stability.pairs import all_pairs
 from seedstability.stability.statistics.beta_binomial import (
     STABLE,
     UNSTABLE,
@@ -42,13 +43,12 @@ def best_cosines(
         raise UserError(f"{len(decoders)} dictionary given; recurrence needs at least 2")
     n_seeds, n = len(decoders), len(decoders[0])
     best = torch.full((n_seeds, n_seeds, n), torch.nan)
-    for s in range(n_seeds):
-        for t in range(s + 1, n_seeds):
-            if live is None:
-                best[s, t], best[t, s], *_ = pairwise_best(decoders[s], decoders[t])
-            else:
-                best[s, t] = _best_of_live(decoders[s], decoders[t], live[t])
-                best[t, s] = _best_of_live(decoders[t], decoders[s], live[s])
+    for s, t in all_pairs(n_seeds):
+        if live is None:
+            best[s, t], best[t, s], *_ = pairwise_best(decoders[s], decoders[t])
+        else:
+            best[s, t] = _best_of_live(decoders[s], decoders[t], live[t])
+            best[t, s] = _best_of_live(decoders[t], decoders[s], live[s])
     return best
 
 

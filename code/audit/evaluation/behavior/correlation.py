@@ -13,7 +13,6 @@ on the text.
 """
 
 from collections.abc import Mapping
-from itertools import combinations
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,6 +29,7 @@ from seedstability.dictionaries.sae import SAE
 from seedstability.progress import report
 from seedstability.stability.chance.null_models import GaugeBasis, gauge_scramble
 from seedstability.stability.cosine import cosines
+from seedstability.stability.pairs import all_pairs
 from seedstability.stability.subspaces.principal import principal_basis
 
 _BATCH = 4096
@@ -99,7 +99,7 @@ def correlate(
         for sae, turn in zip(trained, turns, strict=True)
     ]
     tables: dict[str, dict[str, ndarray]] = {"value": {}, "gauge": {}, "shuffled": {}}
-    pairs = list(combinations(range(len(trained)), 2))
+    pairs = all_pairs(len(trained))
     for done, (s, t) in enumerate(pairs):
         A, B = trained[s].decoder, trained[t].decoder
         found = {

@@ -24,6 +24,7 @@ from seedstability.errors import UserError
 from seedstability.progress import report
 from seedstability.stability.chance.null_models import data_directions
 from seedstability.stability.matching.match import match
+from seedstability.stability.pairs import all_pairs
 
 _STRATA = 10
 _TABLES = (
@@ -85,7 +86,7 @@ def align(config: AlignmentConfig, dictionaries: Mapping[str, np.ndarray]) -> di
     decoders, encoders = (tensor(dictionaries[part]) for part in ("decoder", "encoder"))
     n_seeds, n, _ = decoders.shape
     alignment = np.full((n_seeds, n_seeds, n), np.nan, np.float32)
-    pairs = [(s, t) for s in range(n_seeds) for t in range(s + 1, n_seeds)]
+    pairs = all_pairs(n_seeds)
     for done, (s, t) in enumerate(pairs):
         matching = match(decoders[s], decoders[t], certify=False)
         encoder = torch.cosine_similarity(encoders[s], encoders[t][matching.partner])
