@@ -235,6 +235,8 @@ class Arm:
         wanted = 2 if self.op == "inside" else 1
         if len(self.bounds) != wanted:
             raise ValueError(f"bounds of {self.op} must be {wanted}, not {len(self.bounds)}")
+        if self.op == "equivalent":
+            _positive("the bound", self.bounds[0])
 
 
 @dataclass(frozen=True, kw_only=True)

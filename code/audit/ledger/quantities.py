@@ -40,10 +40,6 @@ class Interval:
     low: float
     high: float
 
-    def inside(self, low: float, high: float) -> bool:
-        """Whether all of it lies between two numbers."""
-        return low <= self.low and self.high <= high
-
     def clear_of(self, low: float, high: float) -> bool:
         """Whether none of it lies between two numbers."""
         return self.high < low or high < self.low

@@ -38,9 +38,8 @@ from audit.ledger.quantities import (
 )
 from audit.ledger.verdicts import Judgement, Verdict
 from audit.pipeline.results import Scalar
+from seedstability.stability.statistics.equivalence import EQUIVALENCE_MARGIN, equivalent
 
-# Definitions, Statistics: "at chance" is a 90% interval of κ inside these bounds.
-CHANCE_MARGIN = 0.02
 HOLDS, OPEN, FAILS = "holds", "open", "fails"
 
 
@@ -218,16 +217,16 @@ def _spent(stages: Sequence[str], costs: Costs) -> str:
 def _reproduced(check: Check, values: Values, because: str) -> tuple[Verdict, str]:
     """Reproduced, or, where every κ of the check is equivalent to zero, reproduced at chance."""
     kappas = [interval(values.scalar(address)) for address in check.kappa]
-    at_chance = all(_equivalence(kappa, CHANCE_MARGIN) is HOLDS for kappa in kappas)
+    at_chance = all(_equivalence(kappa, EQUIVALENCE_MARGIN) is HOLDS for kappa in kappas)
     if kappas and at_chance:
-        return Verdict.AT_CHANCE, f"{because}, and κ inside ±{CHANCE_MARGIN}"
+        return Verdict.AT_CHANCE, f"{because}, and κ inside ±{EQUIVALENCE_MARGIN}"
     return Verdict.REPRODUCED, because
 
 
 def _equivalence(found: Interval | None, margin: float) -> str:
     if found is None:
         return OPEN
-    if found.inside(-margin, margin):
+    if equivalent(found.low, found.high, margin):
         return HOLDS
     return FAILS if found.clear_of(-margin, margin) else OPEN
 

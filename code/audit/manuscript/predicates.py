@@ -28,6 +28,7 @@ from audit.manuscript.latex import line_of, without_comments
 from audit.manuscript.macros import Source
 from audit.pipeline.results import Array, Scalar
 from seedstability.errors import UserError
+from seedstability.stability.statistics.equivalence import equivalent
 
 _START = re.compile(r"\\holds\s*\{([^{}]*)\}\s*\{")
 _ADDRESS = re.compile(r"\b[a-z][a-z0-9_]*(?:\.[a-z0-9_]+)+")
@@ -168,8 +169,7 @@ def _clear(one: Any, other: Any) -> bool:
 
 
 def _within(one: Any, margin: float) -> bool:
-    low, high = _ends(one)
-    return -margin < low and high < margin
+    return equivalent(*_ends(one), margin)
 
 
 def _in_order(values: tuple, order: Callable) -> bool:

@@ -5,8 +5,8 @@ from typing import Any
 
 from seedstability.report.estimates import CORRECTED
 from seedstability.similarity.config import ComparisonConfig
+from seedstability.stability.statistics.equivalence import EQUIVALENCE_MARGIN, equivalent
 from seedstability.stability.statistics.jackknife import MIN_SEEDS
-from seedstability.stability.statistics.significance import equivalent
 
 MEANING = {
     "isotropic": "unrelated directions, all equally likely",
@@ -14,7 +14,6 @@ MEANING = {
     "gauge": "the same dictionaries with all second moments kept and the identity of latents"
     " randomized, by random signs of the activations' principal components",
 }
-_MARGIN = 0.02
 
 
 def summary(document: Mapping[str, Any], interval90: tuple[float, float] | None) -> list[str]:
@@ -41,10 +40,10 @@ def summary(document: Mapping[str, Any], interval90: tuple[float, float] | None)
         *_shared(document, threshold),
         *_of_live(found, document, threshold),
     ]
-    if interval90 and equivalent(*interval90, margin=_MARGIN):
+    if interval90 and equivalent(*interval90):
         lines.append(
             "The similarity is equivalent to chance: the 90% interval of κ of the best partners'"
-            f" cosine lies within ±{_MARGIN:g}."
+            f" cosine lies within ±{EQUIVALENCE_MARGIN:g}."
         )
     return lines
 

@@ -8,13 +8,14 @@ from audit.evaluation.results import Evaluation
 from audit.pipeline.results import Scalar
 from seedstability.similarity.comparison import Chance, Comparison, Scope, chance_levels
 from seedstability.similarity.names import SHARES, SIMILARITIES
+from seedstability.stability.statistics.equivalence import equivalent
 from seedstability.stability.statistics.jackknife import (
     Interval,
     jackknife,
     jackknife_difference,
     jackknife_kappa,
 )
-from seedstability.stability.statistics.significance import equivalent, minimum_detectable_effect
+from seedstability.stability.statistics.significance import minimum_detectable_effect
 
 
 def estimate(values: np.ndarray, digits: int = 3, unit: str = "", **more) -> Scalar:

@@ -10,8 +10,8 @@ that share their initialization are more alike than before training, and none ca
 begins at 1.
 """
 
+from seedstability.stability.statistics.equivalence import equivalent
 from seedstability.stability.statistics.jackknife import Interval
-from seedstability.stability.statistics.significance import equivalent
 
 CONFIDENCE = 0.95
 """Of the intervals that must lie on one side of zero."""

@@ -27,10 +27,8 @@ from audit.experiments.tokens.pair_tables import (
 )
 from audit.pipeline.results import Array, Scalar
 from seedstability.similarity.names import LEVELS
+from seedstability.stability.statistics.equivalence import EQUIVALENCE_MARGIN
 from seedstability.stability.statistics.jackknife import jackknife, jackknife_kappa
-
-MARGIN = 0.02
-"""Equivalence margin of the whole paper (section "Definitions")."""
 
 
 def sweep_values(config, inputs: dict[str, dict]) -> dict:
@@ -136,7 +134,7 @@ def _steps(arms: list[MeasuredArm], values: tuple[int, ...], name: str, scope: s
     smallest = [
         each["smallest_seen"].value if "smallest_seen" in each else np.nan for each in found
     ]
-    rising = np.flatnonzero(low >= MARGIN)
+    rising = np.flatnonzero(low >= EQUIVALENCE_MARGIN)
     at = int(rising[-1]) + 1 if len(rising) else 0
     # If an interval just reaches the margin, another machine may decide the other way.
     neighbors = [

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from seedstability.report.figures import marks, style
+from seedstability.stability.statistics.equivalence import EQUIVALENCE_MARGIN
 
 _COLUMNS = {
     "equal_epochs": ("equal passes over the tokens", "distinct tokens"),
@@ -15,7 +16,6 @@ _COLUMNS = {
     "equal_tokens": ("equal tokens", "latents $n$"),
     "equal_updates": ("equal updates a latent", "latents $n$"),
 }
-_MARGIN = 0.02
 _KAPPAS = {"live": "κ, live latents", "full": "κ, all latents"}
 
 
@@ -62,7 +62,7 @@ def _levels(axes: Axes, sweep: Mapping[str, Any]) -> None:
 
 
 def _kappa(axes: Axes, sweep: Mapping[str, Any]) -> None:
-    axes.axhspan(-_MARGIN, _MARGIN, color="0.88", linewidth=0)
+    axes.axhspan(-EQUIVALENCE_MARGIN, EQUIVALENCE_MARGIN, color="0.88", linewidth=0)
     curves = {name: sweep["curves"][scope]["matched_mean"] for scope, name in _KAPPAS.items()}
     curves["κ, live, at the centre's rates"] = sweep["frequency_matched"]
     for index, (name, curve) in enumerate(curves.items()):

@@ -1,4 +1,4 @@
-"""Tests for few seeds: against chance, between two arms, equivalence (TOST), and power."""
+"""Tests for few seeds: against chance, between two arms, and power."""
 
 from itertools import combinations, product
 from math import comb
@@ -108,19 +108,6 @@ def holm(p_values: Float[ndarray, "tests"]) -> Float[ndarray, "tests"]:
     adjusted = np.empty_like(p)
     adjusted[order] = np.minimum(steps, 1.0)
     return adjusted
-
-
-def equivalent(low90: float, high90: float, margin: float = 0.02) -> bool:
-    """Equivalence test (TOST at 5%): whether the 90% interval lies within ± `margin`.
-
-    NaN ends (too few seeds for an interval) are never equivalent.
-
-    Raises:
-        ValueError: for a margin that is not positive.
-    """
-    if not margin > 0:
-        raise ValueError(f"the margin is {margin}; it must be positive")
-    return bool(-margin <= low90 and high90 <= margin)
 
 
 def minimum_detectable_effect(

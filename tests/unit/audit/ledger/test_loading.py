@@ -137,6 +137,11 @@ def test_what_an_entry_becomes(tmp_path):
         ('["a.b.c", "a.b.d"]', '["a.b.c", "a.b.d", "a.b.e"]', "ours has 3 addresses"),
         ('op = "inside"', 'op = "within"', "check 2: arms 1: op is 'within'; it must be one of"),
         ("bounds = [0, 1]", "bounds = [0]", "bounds of inside must be 2, not 1"),
+        (
+            'op = "inside"\nbounds = [0, 1]',
+            'op = "equivalent"\nbounds = [-1]',
+            "check 2: arms 1: the bound is -1.0; it must be above 0",
+        ),
         ('address = "a.b.e"', "", "check 2: arms 1: address is missing"),
         ('citation = "stability000"', "", "citation is None; it must be a text"),
         ("[[claim]]", "[[claim]", "cannot be read"),

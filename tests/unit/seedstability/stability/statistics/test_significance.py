@@ -11,7 +11,6 @@ from scipy import stats
 from seedstability.stability import statistics
 from seedstability.stability.statistics.significance import (
     disjoint_pairs,
-    equivalent,
     flip_signs,
     holm,
     minimum_detectable_effect,
@@ -133,18 +132,6 @@ def test_holm_by_hand():
     for bad in ([-0.1], [1.1], [np.nan]):
         with pytest.raises(ValueError, match="between 0 and 1"):
             holm(np.array(bad))
-
-
-def test_equivalence_needs_both_ends_inside():
-    assert equivalent(-0.01, 0.015)
-    assert equivalent(-0.02, 0.02)
-    assert not equivalent(-0.021, 0.01)
-    assert not equivalent(-0.01, 0.021)
-    assert not equivalent(0.03, 0.04)
-    assert equivalent(0.03, 0.04, margin=0.05)
-    assert not equivalent(np.nan, np.nan)
-    with pytest.raises(ValueError, match="positive"):
-        equivalent(0.0, 0.0, margin=0.0)
 
 
 def test_minimum_detectable_effects_of_five_and_twenty_seeds():
