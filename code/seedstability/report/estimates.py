@@ -5,7 +5,8 @@ from typing import Any, cast
 
 import numpy as np
 
-from seedstability.similarity.comparison import Chance, Comparison, Scope, chance_levels
+from seedstability.similarity.comparison import Comparison, Scope
+from seedstability.similarity.estimates import SimilarityEstimate, estimate_statistic
 from seedstability.similarity.names import (
     ENCODER,
     LEVELS,
@@ -13,11 +14,9 @@ from seedstability.similarity.names import (
     SIMILARITIES,
 )
 from seedstability.similarity.recorder import Recorder
-from seedstability.stability.statistics.jackknife import Interval, jackknife, jackknife_kappa
+from seedstability.stability.statistics.jackknife import Interval
 
 SCOPES: tuple[Scope, ...] = ("full", "live", "span")
-CORRECTED = ("isotropic", "data", "gauge")
-"""Chance levels for κ, weakest first; with a shared initialization the untrained level is 1."""
 _DIGITS = 6
 """Significant digits: cosines are computed in single precision."""
 
@@ -29,42 +28,20 @@ def rounded(value: float | None, digits: int = _DIGITS) -> float | None:
     return float(f"{value:.{digits}g}")
 
 
-def estimate(interval: Interval | None, scale: float = 1.0, n_seeds: int = 0) -> dict | None:
-    """Report entry of an interval; `None` without an interval.
+def entry(interval: Interval, scale: float = 1.0, n_seeds: int = 0) -> dict:
+    """Report entry of an interval.
 
     Args:
         interval: from `stability.statistics.jackknife`.
         scale: 100 for percent.
         n_seeds: with two there is one pair, and no range.
     """
-    if interval is None:
-        return None
-    low, high = scale * interval.low, scale * interval.high
-    label = "one pair" if n_seeds == 2 else interval.label
     return {
         "value": rounded(scale * interval.mean),
-        "low": rounded(low),
-        "high": rounded(high),
-        "interval": label,
+        "low": rounded(scale * interval.low),
+        "high": rounded(scale * interval.high),
+        "interval": "one pair" if n_seeds == 2 else interval.label,
     }
-
-
-def over_pairs(values: np.ndarray, chance: Any = None, scale: float = 1.0) -> dict | None:
-    """Mean over pairs, or its κ if a chance level is given, with its interval.
-
-    Args:
-        values: [S, S], NaN for a pair that was not compared.
-        chance: one number, or [S, S].
-        scale: 100 for percent.
-    """
-    used = ~np.isnan(values).all(axis=1)
-    if used.sum() < 2:
-        return None
-    values = values[np.ix_(used, used)]
-    if isinstance(chance, np.ndarray):
-        chance = _alike(chance[np.ix_(used, used)])
-    interval = jackknife(values) if chance is None else jackknife_kappa(values, chance)
-    return estimate(interval, scale, int(used.sum()))
 
 
 def with_derived_levels(
@@ -99,9 +76,9 @@ def measures(comparison: Comparison) -> dict:
     """Every statistic of every scope, with all available chance levels."""
     return {
         scope: {
-            name: measure
+            name: _measure(estimate, name in SHARES)
             for name in _ordered(comparison[scope])
-            if (measure := _measure(comparison, scope, name)) is not None
+            if (estimate := estimate_statistic(comparison, name, scope, some_seeds=True))
         }
         for scope in SCOPES
         if comparison.get(scope)
@@ -122,40 +99,26 @@ def pairs(comparison: Comparison) -> dict:
 
 def kappa_interval90(comparison: Comparison, name: str) -> tuple[float, float] | None:
     """90% interval of κ against the strongest level, for equivalence; `None` below five seeds."""
-    levels = chance_levels(comparison, name)
-    level = [levels[level] for level in CORRECTED if level in levels][-1]
-    values = comparison["full"][name]
-    interval = jackknife_kappa(values, _alike(level))
-    return None if np.isnan(interval.low90) else (interval.low90, interval.high90)
+    estimate = estimate_statistic(comparison, name, some_seeds=True)
+    assert estimate is not None  # without a pair there is nothing to compare
+    strongest = list(estimate.kappa.values())[-1]
+    return None if np.isnan(strongest.low90) else (strongest.low90, strongest.high90)
 
 
-def _measure(comparison: Comparison, scope: Scope, name: str) -> dict | None:
-    values = comparison[scope][name]
-    scale, unit = (100.0, "%") if name in SHARES else (1.0, "")
-    value = over_pairs(values, scale=scale)
-    if value is None:
-        return None
-    levels = chance_levels(comparison, name, scope=scope)
-    p = comparison.get("p_gauge", {}).get(name) if scope == "full" else None
+def _measure(estimate: SimilarityEstimate, share: bool) -> dict:
+    scale, n_seeds = (100.0 if share else 1.0), estimate.n_seeds
     return {
-        **value,
-        "unit": unit,
+        **entry(estimate.value, scale, n_seeds),
+        "unit": "%" if share else "",
         "chance": {
-            level: rounded(scale * float(np.nanmean(levels[level]))) if level in levels else None
+            level: rounded(scale * estimate.chance[level].mean)
+            if level in estimate.chance
+            else None
             for level in LEVELS
         },
-        "kappa": {
-            level: over_pairs(values, levels[level]) for level in CORRECTED if level in levels
-        },
-        "p_gauge": rounded(p),
+        "kappa": {level: entry(kappa, n_seeds=n_seeds) for level, kappa in estimate.kappa.items()},
+        "p_gauge": rounded(estimate.p_gauge),
     }
-
-
-def _alike(chance: Chance) -> Chance:
-    """The mean level if some seed is in no pair with a level, else the level itself."""
-    if isinstance(chance, np.ndarray) and np.isnan(chance).all(axis=1).any():
-        return float(np.nanmean(chance))
-    return chance
 
 
 def _ordered(names: Mapping) -> list[str]:

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from seedstability.report.estimates import estimate, rounded
+from seedstability.report.estimates import entry, rounded
 from seedstability.similarity.recorder import Recorder
 from seedstability.stability.chance.closed_form import chance_reproducibility
 from seedstability.stability.recurrence import (
@@ -98,13 +98,13 @@ def _shares(
         values = counts.double() / others[others > 0, None]
         return values[latents[some[others > 0]]]
 
-    def of(measure: Callable[[Tensor], float]) -> dict | None:
+    def of(measure: Callable[[Tensor], float]) -> dict:
         def statistic(which: np.ndarray) -> float:
             values = p(*used[which].tolist())
             return measure(values) if len(values) else float("nan")
 
         interval = jackknife_statistic(statistic, len(used), group=2)
-        return estimate(interval, n_seeds=len(used))
+        return entry(interval, n_seeds=len(used))
 
     return {
         "mean": of(lambda values: values.mean().item()),
@@ -134,5 +134,5 @@ def _fit(best: Float[Tensor, "S S n"], threshold: float) -> dict | None:
         "a": rounded(fit.a),
         "b": rounded(fit.b),
         "two_camps": fit.two_camps,
-        **{name: estimate(interval) for name, interval in over_seeds.items()},
+        **{name: entry(interval) for name, interval in over_seeds.items()},
     }

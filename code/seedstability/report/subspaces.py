@@ -6,9 +6,11 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
-from seedstability.report.estimates import over_pairs, rounded
+from seedstability.report.estimates import entry, rounded
+from seedstability.similarity.estimates import compared_seeds
 from seedstability.similarity.measures import Pair
 from seedstability.stability.cosine import normalize_rows
+from seedstability.stability.statistics.jackknife import jackknife
 from seedstability.stability.subspaces.principal import (
     chance_subspace_overlap,
     leading_directions,
@@ -45,4 +47,6 @@ def _overlap(leading: list[Tensor], pairs: Sequence[Pair], d: int) -> dict:
         values[i, j] = values[j, i] = subspace_overlap(leading[i], leading[j])
     k = len(leading[0])
     chance = chance_subspace_overlap(k, k, d)
-    return {"overlap": over_pairs(values), "chance": rounded(chance)}
+    used = compared_seeds(values)
+    overlap = jackknife(values[np.ix_(used, used)])
+    return {"overlap": entry(overlap, n_seeds=len(used)), "chance": rounded(chance)}

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from seedstability.report.estimates import CORRECTED
 from seedstability.similarity.config import ComparisonConfig
+from seedstability.similarity.estimates import CORRECTED
 from seedstability.stability.statistics.equivalence import EQUIVALENCE_MARGIN, equivalent
 from seedstability.stability.statistics.jackknife import MIN_SEEDS
 

@@ -6,15 +6,15 @@ import numpy as np
 
 from audit.evaluation.results import Evaluation
 from audit.pipeline.results import Scalar
-from seedstability.similarity.comparison import Chance, Comparison, Scope, chance_levels
+from seedstability.similarity.comparison import Chance, Comparison, Scope
+from seedstability.similarity.estimates import (
+    SimilarityEstimate,
+    estimate_similarity,
+    estimate_statistic,
+)
 from seedstability.similarity.names import SHARES, SIMILARITIES
 from seedstability.stability.statistics.equivalence import equivalent
-from seedstability.stability.statistics.jackknife import (
-    Interval,
-    jackknife,
-    jackknife_difference,
-    jackknife_kappa,
-)
+from seedstability.stability.statistics.jackknife import Interval, jackknife, jackknife_difference
 from seedstability.stability.statistics.significance import minimum_detectable_effect
 
 
@@ -62,32 +62,33 @@ def similarity(
         p_gauge: p-value under gauge scrambles, where it was computed.
         share: whether the statistic is a share of latents, printed in percent; κ never is.
     """
-    scale, digits, unit, tolerance = (100.0, 2, "%", 0.2) if share else (1.0, 4, "", 2e-3)
-    levels = {level: scale * float(np.nanmean(drawn)) for level, drawn in chance.items()}
-    node: dict = {"value": estimate(values, digits, unit, chance=levels.get("isotropic"))}
-    for level, drawn in chance.items():
-        # A level drawn from the dictionaries themselves varies as they do.
-        spread = scale * float(np.nanmax(drawn) - np.nanmin(drawn))
-        node[level] = Scalar(levels[level], digits, unit, tolerance=max(tolerance, spread))
-        if level in ("isotropic", "data", "gauge"):
-            node[f"kappa_{level}"] = interval90(jackknife_kappa(values, drawn))
-    if p_gauge is not None:
-        node["p_gauge"] = Scalar(p_gauge, 2, tolerance=0.05)
-    return node
+    return _printed(estimate_similarity(values, chance, p_gauge), share)
 
 
 def similarities(
     comparison: Comparison, scope: Scope = "full", names: Iterable[str] = SIMILARITIES
 ) -> dict:
     """Similarities of a comparison by name."""
-    nodes = {}
-    for name in names:
-        if name not in comparison[scope]:
-            continue
-        chance = chance_levels(comparison, name, scope)
-        p = comparison.get("p_gauge", {}).get(name) if scope == "full" else None
-        nodes[name] = similarity(comparison[scope][name], chance, p, share=name in SHARES)
-    return nodes
+    return {
+        name: _printed(found, name in SHARES)
+        for name in names
+        if name in comparison[scope] and (found := estimate_statistic(comparison, name, scope))
+    }
+
+
+def _printed(found: SimilarityEstimate, share: bool) -> dict:
+    scale, digits, unit, tolerance = (100.0, 2, "%", 0.2) if share else (1.0, 4, "", 2e-3)
+    levels = {level: scale * each.mean for level, each in found.chance.items()}
+    node: dict = {"value": scalar(found.value, digits, unit, chance=levels.get("isotropic"))}
+    for level, each in found.chance.items():
+        # A level drawn from the dictionaries themselves varies as they do.
+        allowed = max(tolerance, scale * each.spread)
+        node[level] = Scalar(levels[level], digits, unit, tolerance=allowed)
+        if level in found.kappa:
+            node[f"kappa_{level}"] = interval90(found.kappa[level])
+    if found.p_gauge is not None:
+        node["p_gauge"] = Scalar(found.p_gauge, 2, tolerance=0.05)
+    return node
 
 
 def difference(
