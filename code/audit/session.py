@@ -15,7 +15,7 @@ from audit.ledger.claims import Claim
 from audit.ledger.loading import load_claims, select
 from audit.ledger.verify import Verified, parts_needed, verify
 from audit.pipeline.execution.run import Results, plan, run
-from audit.pipeline.execution.status import status
+from audit.pipeline.execution.status import as_text, status
 from audit.pipeline.graph.keys import Key, current_sources, package_versions, portable_keys
 from audit.pipeline.graph.sources import Sources
 from audit.pipeline.graph.stage import Stage, in_order
@@ -262,24 +262,13 @@ class Session:
 
     def status(self) -> str:
         """Stale stages with reasons and costs, then one line for all."""
-        found = status(self.stages, self.store, self.known_seconds, self.sources)
-        stale = [each for each in found if each.state == "stale"]
-        lines = []
-        for each in stale:
-            cost = "" if each.seconds is None else f", {each.seconds:.0f} s"
-            lines.append(f"{each.stage}{cost}: {'; '.join(each.reasons)}")
-        known = sum(each.seconds or 0.0 for each in stale)
-        lines.append(
-            f"{len(found) - len(stale)} of {len(found)} stages are up to date;"
-            f" the rest costs {known:.0f} s on one core, as far as known"
-        )
-        return "\n".join(lines)
+        return as_text(status(self.stages, self.store, self.known_seconds, self.sources))
 
     def graph(self, dot: bool) -> str:
         """The graph as text, or for Graphviz."""
-        from audit.pipeline.graph.drawing import as_dot, as_text
+        from audit.pipeline.graph import drawing
 
-        return as_dot(self.stages) if dot else as_text(self.stages)
+        return drawing.as_dot(self.stages) if dot else drawing.as_text(self.stages)
 
     def verify(self, ids: str = "") -> list[Verified]:
         """Judge claims on the locked values, and on this machine's where the store has them."""

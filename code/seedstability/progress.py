@@ -1,6 +1,5 @@
 """Progress of long computations, reported to a listener."""
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -12,6 +11,11 @@ def listen(listener: Callable[[float], None] | None) -> None:
     """Send this process's progress, a share in [0, 1], to `listener`; `None` stops it."""
     global _listener
     _listener = listener
+
+
+def has_listener() -> bool:
+    """Whether somebody listens."""
+    return _listener is not None
 
 
 def report(done: float, total: float) -> None:
@@ -32,21 +36,3 @@ def step(done: float, total: float) -> Iterator[None]:
         yield
     finally:
         _span = before
-
-
-@contextmanager
-def progress_bar(title: str) -> Iterator[None]:
-    """Show the progress of this context on a terminal, unless there is a listener already."""
-    if _listener is not None or not sys.stderr.isatty():
-        yield
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(file=sys.stderr), transient=True) as bar:
-        task = bar.add_task(title, total=1.0)
-        listen(lambda share: bar.update(task, completed=share))
-        try:
-            yield
-        finally:
-            listen(None)

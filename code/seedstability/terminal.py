@@ -2,12 +2,27 @@
 
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, TextIO
 
 from seedstability import progress
 
 
-class PhaseProgress:
+class Phases:
+    """Receives the phases of a computation and shows nothing.
+
+    Progress within a phase goes to `progress.listen`.
+    """
+
+    def phase(self, name: str) -> None:
+        """Start the next phase."""
+
+    def note(self, text: str) -> None:
+        """Show a line."""
+
+
+class PhaseProgress(Phases):
     """Context that shows the progress of one computation, phase by phase."""
 
     def __init__(self, stream: TextIO | None = None):
@@ -17,7 +32,7 @@ class PhaseProgress:
         self._phase: Any = None
         self._since = 0.0
 
-    def __enter__(self) -> "Phases":
+    def __enter__(self) -> Phases:
         if self._stream.isatty():
             self._bar = progress_bars(self._stream)
             self._bar.start()
@@ -31,7 +46,7 @@ class PhaseProgress:
             self._bar.stop()
 
     def phase(self, name: str) -> None:
-        """Start the next phase."""
+        """Draw its bar."""
         if self._bar is None:
             return
         if self._phase is not None:
@@ -40,16 +55,24 @@ class PhaseProgress:
 
     def note(self, text: str) -> None:
         """Print a line, on a terminal or into a pipe."""
-        if self._bar is None:
-            print(text, file=self._stream, flush=True)
-        else:
-            self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        print_above(self._bar, text, self._stream)
 
     def _at(self, share: float) -> None:
         if self._bar is None or self._phase is None or share <= 0:
             return
         left = (time.monotonic() - self._since) * (1.0 - share) / share
         self._bar.update(self._phase, completed=share, right=f"about {duration(left)} left")
+
+
+@contextmanager
+def progress_bar(title: str) -> Iterator[None]:
+    """Show the progress of this context on a terminal, unless there is a listener already."""
+    if progress.has_listener() or not sys.stderr.isatty():
+        yield
+        return
+    with PhaseProgress() as phases:
+        phases.phase(title)
+        yield
 
 
 def progress_bars(stream: TextIO) -> Any:
@@ -63,6 +86,14 @@ def progress_bars(stream: TextIO) -> Any:
         TextColumn("{task.fields[right]}", markup=False),
     )
     return Progress(*columns, console=Console(file=stream), transient=True)
+
+
+def print_above(bars: Any, text: str, stream: TextIO) -> None:
+    """Print a line that stays above the bars, or, without bars, into a pipe."""
+    if bars is None:
+        print(text, file=stream, flush=True)
+    else:
+        bars.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def duration(seconds: float) -> str:

@@ -11,7 +11,7 @@ import pytest
 
 from helpers import chromium
 from helpers.report_documents import example
-from seedstability.report.page import render
+from seedstability.report.page.rendering import render
 
 HOSTILE = [
     "<script>window.hit=1</script>",

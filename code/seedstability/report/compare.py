@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
 
 from torch import Tensor
 
@@ -24,26 +23,7 @@ from seedstability.similarity.measures import measure
 from seedstability.similarity.pairs import matched_pairs
 from seedstability.similarity.reconstruction import reconstruction_metrics
 from seedstability.similarity.recorder import Recorder
-
-
-class Listener(Protocol):
-    """Receives the phases of a comparison; progress within a phase goes to `progress.listen`."""
-
-    def phase(self, name: str) -> None:
-        """Start the next phase."""
-
-    def note(self, text: str) -> None:
-        """Show a line."""
-
-
-class NullListener:
-    """Ignores all phases and notes."""
-
-    def phase(self, name: str) -> None:
-        """Do nothing."""
-
-    def note(self, text: str) -> None:
-        """Do nothing."""
+from seedstability.terminal import Phases
 
 
 def compare(
@@ -54,7 +34,7 @@ def compare(
     threshold: float = 0.7,
     all_pairs: bool = False,
     numeric_abi: dict[str, str] | None = None,
-    listener: Listener | None = None,
+    listener: Phases | None = None,
 ) -> Report:
     """Measure the similarity of dictionaries of several seeds, with chance levels.
 
@@ -80,7 +60,7 @@ def compare(
     """
     if not 0.0 < threshold < 1.0:
         raise UserError(f"threshold is {threshold:g}; it must lie between 0 and 1")
-    listener = listener or NullListener()
+    listener = listener or Phases()
     listener.phase("reading")
     trained = read_dictionaries(list(saes))
     untrained = None if initial is None else read_initial_dictionaries(list(initial), trained)

@@ -41,7 +41,7 @@ class Report:
             UserError: the folder holds other files, or cannot be written.
         """
         # Not at the top: only the page needs matplotlib.
-        from seedstability.report.page import render
+        from seedstability.report.page.rendering import render
 
         folder = Path(folder)
         check_target(folder)

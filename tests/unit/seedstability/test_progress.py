@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from seedstability import progress
+from seedstability.terminal import progress_bar
 
 
 @pytest.fixture
@@ -41,14 +42,14 @@ class Terminal(io.StringIO):
 def test_a_bar_is_drawn_only_on_a_terminal(monkeypatch):
     for stream, drawn in ((Terminal(), True), (io.StringIO(), False)):
         monkeypatch.setattr(sys, "stderr", stream)
-        with progress.progress_bar("matching"):
+        with progress_bar("matching"):
             progress.report(1, 2)
         assert ("matching" in stream.getvalue()) == drawn
 
 
 def test_an_existing_listener_receives_progress_without_a_bar(heard, monkeypatch):
     monkeypatch.setattr(sys, "stderr", stream := Terminal())
-    with progress.progress_bar("matching"):
+    with progress_bar("matching"):
         progress.report(1, 2)
     assert heard == [0.5]
     assert stream.getvalue() == ""

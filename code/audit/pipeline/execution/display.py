@@ -1,13 +1,13 @@
 """How a run shows itself: bars on a terminal, one line a stage elsewhere, or nothing."""
 
 import sys
-from typing import Any, Protocol, TextIO
+from typing import Any, TextIO
 
-from seedstability.terminal import duration, progress_bars
+from seedstability.terminal import duration, print_above, progress_bars
 
 
-class Display(Protocol):
-    """What an execution reports to."""
+class Display:
+    """What an execution reports to; it shows nothing."""
 
     def begin(self, stages: int) -> None:
         """Take the number of stages that will run."""
@@ -31,32 +31,7 @@ class Display(Protocol):
         """End the display."""
 
 
-class Quiet:
-    """Show nothing."""
-
-    def begin(self, stages: int) -> None:
-        """Nothing."""
-
-    def started(self, stage: str) -> None:
-        """Nothing."""
-
-    def progressed(self, stage: str, share: float) -> None:
-        """Nothing."""
-
-    def finished(self, stage: str, how: str) -> None:
-        """Nothing."""
-
-    def left(self, seconds: float) -> None:
-        """Nothing."""
-
-    def note(self, text: str) -> None:
-        """Nothing."""
-
-    def end(self) -> None:
-        """Nothing."""
-
-
-class Lines(Quiet):
+class Lines(Display):
     """One line a finished stage, for a log."""
 
     def __init__(self, stream: TextIO | None = None):
@@ -84,7 +59,7 @@ class Lines(Quiet):
         print(text, file=self._stream, flush=True)
 
 
-class Bars(Quiet):
+class Bars(Display):
     """A bar for the run and one for each stage at work, on a terminal."""
 
     def __init__(self, stream: TextIO | None = None):
@@ -119,10 +94,7 @@ class Bars(Quiet):
 
     def note(self, text: str) -> None:
         """Keep a line above the bars."""
-        if self._progress is None:
-            print(text, file=self._stream, flush=True)
-        else:
-            self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        print_above(self._progress, text, self._stream)
 
     def end(self) -> None:
         """Remove the bars."""

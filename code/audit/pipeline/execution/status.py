@@ -10,7 +10,6 @@ from audit.pipeline.graph.sources import Sources
 from audit.pipeline.graph.stage import Stage, in_order
 from audit.pipeline.store.history import History
 from audit.pipeline.store.store import Store
-from seedstability.terminal import duration
 
 State = Literal["up to date", "stale", "not needed"]
 
@@ -29,19 +28,20 @@ class StageStatus:
     """What a rerun takes by experience; nothing where there is none, or none is due."""
 
 
-def as_lines(found: Iterable[StageStatus]) -> list[str]:
-    """What a person reads: every stale stage with its reasons and cost, and a sum."""
+def as_text(found: Iterable[StageStatus]) -> str:
+    """Stale stages with reasons and costs, then one line for all."""
     found = list(found)
-    stale = [entry for entry in found if entry.state == "stale"]
+    stale = [each for each in found if each.state == "stale"]
     lines = []
-    for entry in stale:
-        cost = "" if entry.seconds is None else f"  ({duration(entry.seconds)})"
-        lines.append(f"{entry.stage}: {'; '.join(entry.reasons)}{cost}")
-    known = sum(entry.seconds or 0.0 for entry in stale)
-    unknown = sum(entry.seconds is None for entry in stale)
-    rerun = f"; a rerun takes about {duration(known)} of one core" if known else ""
-    rerun += f", {unknown} of unknown cost" if known and unknown else ""
-    return [*lines, f"{len(stale)} of {len(found)} stages are stale{rerun}"]
+    for each in stale:
+        cost = "" if each.seconds is None else f", {each.seconds:.0f} s"
+        lines.append(f"{each.stage}{cost}: {'; '.join(each.reasons)}")
+    known = sum(each.seconds or 0.0 for each in stale)
+    lines.append(
+        f"{len(found) - len(stale)} of {len(found)} stages are up to date;"
+        f" the rest costs {known:.0f} s on one core, as far as known"
+    )
+    return "\n".join(lines)
 
 
 def status(

@@ -15,9 +15,10 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from seedstability.errors import UserError
-from seedstability.progress import progress_bar, report
+from seedstability.progress import report
 from seedstability.stability.cosine import cosines, normalized_pair
 from seedstability.stability.matching.prices import dual_prices
+from seedstability.terminal import progress_bar
 
 _SMALL = 2048 * 2048
 """Number of cosines up to which SciPy is as fast as `certified`."""

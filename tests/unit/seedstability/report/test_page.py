@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from helpers.report_documents import example
-from seedstability.report.page import latents, render, tables
+from seedstability.report.page import latents, tables
 from seedstability.report.page import terms as words
+from seedstability.report.page.rendering import render
 
 HOSTILE = "</script><script>alert('1 & 2')</script><img src=http://127.0.0.1/x onerror=\"a()\">"
 
