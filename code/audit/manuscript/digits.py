@@ -32,7 +32,7 @@ _ARGUMENT = r"\s*\{[^{}]*\}"
 _OPTION = r"\s*\[[^\[\]]*\]"
 _COMMANDS_NEVER_PRINTED = (
     r"label|ref|eqref|pageref|autoref|nameref|cite[a-z]*\*?|input|include|includegraphics|url|href"
-    r"|result|resultinterval|resultintervalname|resultchance|resulttext|claimed|edition|tally|holds"
+    r"|result|resultinterval|resultintervalname|resultchance|resulttext|claimed|edition|tally|holds|unbound"
     r"|paperfigure|papertable|madeby|cmidrule|multicolumn|multirow|setcounter|addtocounter"
     r"|vspace\*?|hspace\*?|bibliography|bibliographystyle|begin|end|hypertarget|hyperlink"
 )

@@ -56,10 +56,21 @@ def bound_sentences(source: Source) -> Iterator[Holds]:
     text = without_comments(source.text)
     for start in _START.finditer(text):
         place = f"{source.name}:{line_of(text, start.start())}"
-        end = _closing_brace(text, start.end())
+        end = closing_brace(text, start.end())
         if end is None:
             raise UserError(f"{place}: \\holds{{{start[1]}}}{{…: the sentence has no closing brace")
         yield Holds(" ".join(start[1].split()), text[start.end() : end], place)
+
+
+def closing_brace(text: str, start: int) -> int | None:
+    """Position of the brace that closes an argument that starts at `start`."""
+    depth = 1
+    for at in range(start, len(text)):
+        if text[at] in "{}" and text[at - 1] != "\\":
+            depth += 1 if text[at] == "{" else -1
+            if not depth:
+                return at
+    return None
 
 
 def check(sources: Iterable[Source], edition: Edition) -> None:
@@ -103,16 +114,6 @@ def evaluate(holds: Holds, values: ValueSource) -> tuple[bool, str]:
         raise UserError(f"{holds.place}: \\holds{{{holds.predicate}}}: {problem}") from None
     told = dict(read.values())
     return bool(found), ", ".join(f"{address} is {_told(value)}" for address, value in told.items())
-
-
-def _closing_brace(text: str, start: int) -> int | None:
-    depth = 1
-    for at in range(start, len(text)):
-        if text[at] in "{}" and text[at - 1] != "\\":
-            depth += 1 if text[at] == "{" else -1
-            if not depth:
-                return at
-    return None
 
 
 def _look_up(values: ValueSource, address: str) -> Any:

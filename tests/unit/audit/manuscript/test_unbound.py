@@ -1,0 +1,39 @@
+import pytest
+
+from audit.manuscript.macros import Source
+from audit.manuscript.unbound import unbound_sentences
+
+
+def found(text: str) -> list[tuple[str, str]]:
+    return [(each.place, each.word) for each in unbound_sentences(Source("a.tex", text))]
+
+
+def test_a_word_beside_a_result_asks_for_a_predicate():
+    text = "First.\nIt is \\result{a.b},\nmore than \\result{a.c}. Then\n\\result{a.d}."
+    assert found(text) == [("a.tex:2", "more")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "It is \\result{a.b}.",
+        "It is larger. It is \\result{a.b}.",
+        "It is \\result{a.more.than}.",
+        "More than \\result{modular.settings.seeds} seeds.",
+        "% It is more, \\result{a.b}.",
+        "\\holds{a.b > a.c}{It is \\result{a.b}, more than \\result{a.c}.}",
+        "\\unbound{the report's words}{It is \\result{a.b}, \\emph{more} than \\result{a.c}.}",
+    ],
+)
+def test_what_needs_none(text):
+    assert found(text) == []
+
+
+def test_a_bound_sentence_binds_no_other():
+    text = "\\holds{a.b > 1}{It is \\result{a.b}, more.}\nIt falls to \\result{a.b}."
+    assert found(text) == [("a.tex:2", "falls")]
+
+
+def test_captions_items_and_semicolons_end_sentences():
+    text = "\\item It rises to\n\\result{a.b};\nThe same.\n\\papertable{x}{Fewer, \\result{a.b}.}"
+    assert found(text) == [("a.tex:2", "rises"), ("a.tex:4", "Fewer")]
