@@ -14,19 +14,9 @@ from audit.ledger.loading import load_claims
 from audit.ledger.verdicts import Verdict
 from audit.ledger.verify import verify
 from audit.pipeline.results import Scalar
-from seedstability.errors import UserError
+from helpers.held_values import Held
 
 CLAIMS = load_claims()
-
-
-class Held(dict):
-    """Values by address."""
-
-    def scalar(self, address: str) -> Scalar:
-        try:
-            return self[address]
-        except KeyError:
-            raise UserError(f"nothing at {address}") from None
 
 
 def around(value: float, width: float, unit: str = "") -> Scalar:

@@ -3,25 +3,14 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
+from helpers.command_line import invoke
 from helpers.comparison_data import planted
 from helpers.repository import ROOT
 from seedstability.dictionaries.formats.folder import save
 from seedstability.report.report import FILES
-
-
-def invoke(*words: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-m", "invoke", *words],
-        cwd=cwd,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-    )
 
 
 @pytest.fixture(scope="module")

@@ -1,29 +1,16 @@
 """The command line as its users meet it: verbs that load nothing heavy, mistakes in one line."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
+from helpers.command_line import invoke
 from helpers.repository import ROOT
 from seedstability.numerics.abi import graphics_card, numeric_abi
-
-
-def invoke(*words: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-m", "invoke", *words],
-        cwd=cwd,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-    )
 
 
 @pytest.fixture

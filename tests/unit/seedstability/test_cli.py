@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import save_file
 
 import seedstability
+from helpers.command_line import run
 from helpers.comparison_data import activations, normal, planted, sae, schema_errors
 from helpers.repository import CODE, ROOT
 from seedstability.cli import REPORT, main
@@ -28,14 +29,7 @@ def command(*words: str) -> list[str]:
 
 
 def compare(*words: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        command("compare", *words),
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(CODE), **environment},
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-    )
+    return run(command("compare", *words), cwd, PYTHONPATH=str(CODE), **environment)
 
 
 @pytest.fixture(scope="module")

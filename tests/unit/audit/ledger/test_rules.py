@@ -16,19 +16,10 @@ from audit.ledger.checks import (
 from audit.ledger.rules import judge
 from audit.ledger.verdicts import Verdict, over_subjects, transferred, weakest
 from audit.pipeline.results import Scalar
+from helpers.held_values import Held
 from seedstability.errors import UserError
 
 OURS, WITHOUT_DEFECT, KAPPA, OTHER = "a.b.ours", "a.b.without_defect", "a.b.kappa", "a.b.other"
-
-
-class Held(dict):
-    """Values by address."""
-
-    def scalar(self, address: str) -> Scalar:
-        try:
-            return self[address]
-        except KeyError:
-            raise UserError(f"nothing at {address}") from None
 
 
 def between(low: float, high: float, label: str = "95% jackknife over 5 seeds") -> Scalar:
