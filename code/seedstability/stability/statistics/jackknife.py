@@ -5,7 +5,7 @@ seed's row and column of a matrix of pairs. A bootstrap over seeds would draw a 
 compare it with itself; with few seeds its coverage is far below nominal (definitions.md §3).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -128,10 +128,24 @@ def jackknife_statistic(
     if np.isnan(left_out).any():
         raise ValueError(f"without seed {np.isnan(left_out).argmax()} no pair is left; add pairs")
     error = np.sqrt((n_seeds - 1) * np.mean((left_out - left_out.mean()) ** 2))
-    return _interval(mean, error, n_seeds - 1, f"{n_seeds} seeds")
+    return t_interval(mean, error, n_seeds - 1, f"{n_seeds} seeds")
 
 
-def _interval(mean: float, error: float, freedom: float, seeds: str) -> Interval:
+def welch(variances: Float[ndarray, " groups"], seeds: Sequence[int]) -> tuple[float, float]:
+    """Standard error of a sum of independent estimates, with Welch's degrees of freedom.
+
+    Args:
+        variances: squared standard error of each term.
+        seeds: number of seeds behind it.
+    """
+    total = variances.sum()
+    # Without any spread the degrees of freedom do not matter.
+    freedom = total**2 / (variances**2 / (np.array(seeds) - 1)).sum() if total > 0 else 1.0
+    return float(np.sqrt(total)), float(freedom)
+
+
+def t_interval(mean: float, error: float, freedom: float, seeds: str) -> Interval:
+    """Interval of an estimate ± t standard errors; `seeds` names them in its label."""
     reach95, reach90 = (stats.t.ppf([0.975, 0.95], freedom) * error).tolist()
     return Interval(
         mean=mean,
@@ -166,10 +180,7 @@ def _unpaired(first: tuple, second: tuple) -> Interval:
         return _range(mean, low - other_high, high - other_low, seeds)
     one, other = jackknife_statistic(*first), jackknife_statistic(*second)
     squares = np.array([one.standard_error, other.standard_error]) ** 2
-    total = squares.sum()
-    # Without any spread the degrees of freedom do not matter.
-    freedom = total**2 / (squares**2 / (np.array(counts) - 1)).sum() if total > 0 else 1.0
-    return _interval(one.mean - other.mean, float(np.sqrt(total)), freedom, seeds)
+    return t_interval(one.mean - other.mean, *welch(squares, counts), seeds)
 
 
 def _statistic(values: ndarray, chance: float | ndarray | None) -> Callable[[ndarray], float]:

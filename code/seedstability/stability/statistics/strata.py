@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
 
-from seedstability.stability.statistics.jackknife import Interval
+from seedstability.stability.statistics.jackknife import Interval, t_interval, welch
 from seedstability.stability.statistics.significance import minimum_detectable_effect
 
 
@@ -21,16 +20,7 @@ def stratified_mean(groups: Sequence[Interval], seeds: Sequence[int]) -> Interva
     """
     mean = float(np.mean([group.mean for group in groups]))
     error, freedom = _error(groups, seeds)
-    reach95, reach90 = (float(reach) * error for reach in stats.t.ppf([0.975, 0.95], freedom))
-    return Interval(
-        mean=mean,
-        low=mean - reach95,
-        high=mean + reach95,
-        label=f"95% jackknife over {sum(seeds)} seeds",
-        low90=mean - reach90,
-        high90=mean + reach90,
-        standard_error=error,
-    )
+    return t_interval(mean, error, freedom, f"{sum(seeds)} seeds")
 
 
 def minimum_detectable_mean(groups: Sequence[Interval], seeds: Sequence[int]) -> float:
@@ -42,7 +32,4 @@ def minimum_detectable_mean(groups: Sequence[Interval], seeds: Sequence[int]) ->
 
 def _error(groups: Sequence[Interval], seeds: Sequence[int]) -> tuple[float, float]:
     variances = np.array([group.standard_error for group in groups]) ** 2 / len(groups) ** 2
-    total = variances.sum()
-    # Without any spread the degrees of freedom do not matter.
-    freedom = total**2 / (variances**2 / (np.array(seeds) - 1)).sum() if total > 0 else 1.0
-    return float(np.sqrt(total)), float(freedom)
+    return welch(variances, seeds)
