@@ -36,7 +36,7 @@ class Logistic(NamedTuple):
         return special.expit(_design(owned_latents) @ self.coefficients)
 
 
-def owned_latents(arms: list[PlantedArm], seeds: ndarray, threshold: float) -> OwnedLatents:
+def owned_latents(arms: list[PlantedArm], seeds: ndarray) -> OwnedLatents:
     """Collect the owned latents of some seeds of several arms."""
     columns = []
     for arm in arms:
@@ -46,7 +46,7 @@ def owned_latents(arms: list[PlantedArm], seeds: ndarray, threshold: float) -> O
             (
                 arm.result["frequency"][owner[owned]],
                 arm.result["rank"][owner[owned]].astype(float),
-                arm.each("best", seeds, threshold)[owned],
+                arm.p(seeds)[owned],
                 arm.each("expected", seeds)[owned],
             )
         )
