@@ -7,17 +7,19 @@ training, against independent plain dictionaries of other seeds, and against the
 """
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from audit.analyses.reference_config import ReferenceConfig, TransportConfig
 from audit.experiments.language import experiment as language
-from audit.pipeline.graph.stage import Stage
+from audit.pipeline.graph.stage import Inputs, Stage
 from audit.subjects.synthetic.planted_config import PlantedConfig
 from audit.training.variants.config import FamilyConfig, VariantConfig
 from seedstability.dictionaries.config import JUMPRELU, DictionaryConfig, TrainingConfig
 from seedstability.similarity.config import ComparisonConfig
 
 HERE = "audit.experiments.interventions.measurements"
-SUBJECTS = ("language", "planted")
+Subject = Literal["language", "planted"]
+SUBJECTS: tuple[Subject, ...] = ("language", "planted")
 _PLANTED = PlantedConfig()
 
 
@@ -88,6 +90,26 @@ class InterventionSettings:
 
 
 @dataclass(frozen=True)
+class MeasuredArm:
+    """What the measuring stage has to know of an arm."""
+
+    name: str
+    """Part of its addresses."""
+    shared: str = ""
+    """What its seeds share besides the data; empty where nothing."""
+    drawn: bool = True
+    """Whether the initialization is drawn, independent of the data."""
+
+
+@dataclass(frozen=True)
+class ArmsConfig:
+    """The arms that are measured."""
+
+    arms: tuple[MeasuredArm, ...]
+    """In the order of the table; the first is the plain one."""
+
+
+@dataclass(frozen=True)
 class Arm:
     """One intervention."""
 
@@ -98,17 +120,11 @@ class Arm:
     shared: str = ""
     """What its seeds share besides the data; empty where nothing."""
 
-
-@dataclass(frozen=True)
-class ArmsConfig:
-    """What the measuring stage has to know of the arms."""
-
-    names: tuple[str, ...]
-    """In the order of the table; the first is the plain one."""
-    shared: tuple[str, ...]
-    """What the seeds of each share."""
-    drawn: tuple[bool, ...]
-    """Whether the initialization of each is drawn, independent of the data."""
+    @property
+    def measured(self) -> MeasuredArm:
+        """What the measuring stage has to know of it."""
+        drawn = not isinstance(self.training, VariantConfig) or self.training.init == "drawn"
+        return MeasuredArm(self.name, self.shared, drawn)
 
 
 paper = InterventionSettings()
@@ -140,27 +156,12 @@ def parts(settings: InterventionSettings) -> dict[str, Stage]:
     return {
         "rows": _rows(settings),
         "drift": _drift(settings),
-        "transport": Stage(
-            "interventions/transport",
-            f"{HERE}:transport",
-            settings,
-            {
-                "alignments": Stage(
-                    "interventions/aligned",
-                    "audit.analyses.reference:transport",
-                    TransportConfig(settings.epsilons),
-                    {
-                        "dictionaries": family("language", FAMILIES[0], settings),
-                        "activations": data("language", settings),
-                    },
-                )
-            },
-        ),
+        "transport": _transport(settings),
         "settings": Stage("interventions/settings", f"{HERE}:settings", settings),
     }
 
 
-def dictionary(settings: InterventionSettings, subject: str) -> DictionaryConfig:
+def dictionary(settings: InterventionSettings, subject: Subject) -> DictionaryConfig:
     """Plain TopK on a subject: each seed has its own initialization and order of batches."""
     plain = language.dictionary(settings.base, epochs=settings.epochs, order="own")
     if subject == "planted":
@@ -168,27 +169,21 @@ def dictionary(settings: InterventionSettings, subject: str) -> DictionaryConfig
     return plain
 
 
-def rows(settings: InterventionSettings, subject: str) -> list[Arm]:
+def rows(settings: InterventionSettings, subject: Subject) -> list[Arm]:
     """All interventions on a subject; each differs from the first in one respect."""
-    plain, fitted = dictionary(settings, subject), getattr(settings, _CALIBRATED[subject])
+    plain = dictionary(settings, subject)
+    fitted = settings.language if subject == "language" else settings.synthetic
     steps = settings.epochs * -(-settings.tokens // plain.batch_size)
     rise = max(1, round(settings.warm_up * steps))
 
-    def trained(training: dict | None = None, **changes) -> TrainingConfig:
-        more = {"samples": settings.tokens, **(training or {})}
-        return TrainingConfig(replace(plain, **changes), settings.seeds, **more)
+    def trained(**changes) -> TrainingConfig:
+        changed = replace(plain, **changes)
+        return TrainingConfig(changed, settings.seeds, samples=settings.tokens)
 
     def variant(**changes) -> VariantConfig:
         return VariantConfig(plain, settings.seeds, samples=settings.tokens, **changes)
 
-    hull = {
-        "dictionary": plain,
-        "seeds": settings.seeds,
-        "samples": settings.tokens,
-        "init": "centroids",
-        "form": "archetypal",
-        "weights_rate": fitted.weights_rate,
-    }
+    hull = variant(init="centroids", form="archetypal", weights_rate=fitted.weights_rate)
     first = (settings.seeds[0],) * len(settings.seeds)
     threshold, width = settings.jumprelu_start
     jumprelu = replace(
@@ -206,12 +201,12 @@ def rows(settings: InterventionSettings, subject: str) -> list[Arm]:
     return [
         Arm("plain", trained()),
         Arm("same_order", trained(order="shared"), "order"),
-        Arm("same_start", trained({"init_seeds": first}), "start"),
+        Arm("same_start", replace(trained(), init_seeds=first), "start"),
         Arm("data_points", variant(init="data_points")),
         Arm("data_points_shared", variant(init="data_points", shared_init=True), "samples"),
         Arm("centroids_shared", variant(init="centroids", shared_init=True), "centroids"),
-        Arm("archetypal", VariantConfig(**hull)),
-        Arm("archetypal_shared", VariantConfig(**hull, shared_init=True), "centroids"),
+        Arm("archetypal", hull),
+        Arm("archetypal_shared", replace(hull, shared_init=True), "centroids"),
         # An encoder that has nothing to do with the decoder has no scale at which it fits.
         Arm("untied", trained(tied_init=False, scaled_init=False)),
         Arm("tied", variant(form="tied")),
@@ -247,10 +242,9 @@ FAMILIES = (
     ("orthogonality", "consistency", "mfr"),
 )
 """Arms that are trained in one stage: fewer processes to start."""
-_CALIBRATED = {"language": "language", "planted": "synthetic"}
 
 
-def data(subject: str, settings: InterventionSettings) -> Stage:
+def data(subject: Subject, settings: InterventionSettings) -> Stage:
     """Activations of the model, or samples of the planted truth."""
     if subject == "planted":
         return Stage(
@@ -264,7 +258,7 @@ def data(subject: str, settings: InterventionSettings) -> Stage:
     )
 
 
-def family(subject: str, names: tuple[str, ...], settings: InterventionSettings) -> Stage:
+def family(subject: Subject, names: tuple[str, ...], settings: InterventionSettings) -> Stage:
     """Train some arms, or the reference dictionaries, on a subject."""
     every = rows(settings, subject)
     trainings = {arm.name: arm.training for arm in every}
@@ -278,54 +272,73 @@ def family(subject: str, names: tuple[str, ...], settings: InterventionSettings)
 
 
 def _rows(settings: InterventionSettings) -> Stage:
-    inputs = {}
-    for subject in SUBJECTS:
-        every = rows(settings, subject)
-        inputs[subject] = Stage(
-            f"interventions/{subject}/judged",
-            "audit.analyses.reference:score_against_references",
-            ReferenceConfig(
-                tuple(arm.name for arm in every),
-                tuple(arm.training.dictionary for arm in every),
-                REFERENCES,
-            ),
-            {
-                **{names[0]: family(subject, names, settings) for names in FAMILIES},
-                "activations": data(subject, settings),
-            },
-        )
-    named = rows(settings, "language")
-    config = ArmsConfig(
-        tuple(arm.name for arm in named),
-        tuple(arm.shared for arm in named),
-        tuple(getattr(arm.training, "init", "drawn") == "drawn" for arm in named),
+    config = ArmsConfig(tuple(arm.measured for arm in rows(settings, "language")))
+    scores: dict[str, Stage] = {subject: _scores(subject, settings) for subject in SUBJECTS}
+    return Stage("interventions/rows", f"{HERE}:rows", config, scores)
+
+
+def _scores(subject: Subject, settings: InterventionSettings) -> Stage:
+    """Score all arms against each other, the references and the truth."""
+    arms = rows(settings, subject)
+    samples = data(subject, settings)
+    inputs: dict[str, Stage | Inputs] = {
+        "families": {names[0]: family(subject, names, settings) for names in FAMILIES},
+        "activations": samples,
+    }
+    if subject == "planted":
+        inputs["truth"] = samples
+    return Stage(
+        f"interventions/{subject}/judged",
+        "audit.analyses.reference:score_against_references",
+        ReferenceConfig(
+            tuple(arm.name for arm in arms),
+            tuple(arm.training.dictionary for arm in arms),
+            REFERENCES,
+        ),
+        inputs,
     )
-    return Stage("interventions/rows", f"{HERE}:rows", config, inputs)
 
 
 def _drift(settings: InterventionSettings) -> Stage:
     """Compare twins (one shared initialization) and strangers (nothing shared) by epoch."""
-    long = replace(dictionary(settings, "language"), epochs=settings.twin_epochs[-1])
-    stranger = TrainingConfig(
-        long,
+    training = TrainingConfig(
+        replace(dictionary(settings, "language"), epochs=settings.twin_epochs[-1]),
         settings.seeds,
         samples=settings.twin_tokens,
         trace_epochs=settings.twin_epochs,
     )
-    twin = replace(stranger, init_seeds=(settings.seeds[0],) * len(settings.seeds))
-    inputs = {}
-    for kind, training in (("twins", twin), ("strangers", stranger)):
+    same_start = replace(training, init_seeds=(settings.seeds[0],) * len(settings.seeds))
+    activations = data("language", settings)
+
+    def traced(kind: str, config: TrainingConfig) -> tuple[Stage, Stage]:
+        name = f"interventions/language/{kind}"
         train = Stage(
-            f"interventions/language/{kind}/train",
+            f"{name}/train",
             "audit.training.variants.stages:train_traced",
-            training,
-            {"activations": data("language", settings)},
+            config,
+            {"activations": activations},
         )
-        inputs[f"{kind}__training"] = train
-        inputs[f"{kind}__comparison"] = Stage(
-            f"interventions/language/{kind}/compare",
+        compare = Stage(
+            f"{name}/compare",
             "audit.analyses.trace:compare_trace",
             ComparisonConfig(chance_draws=2),
-            {"dictionaries": train, "activations": data("language", settings)},
+            {"dictionaries": train, "activations": activations},
         )
+        return train, compare
+
+    (decoders, twins), (_, strangers) = traced("twins", same_start), traced("strangers", training)
+    inputs = {"decoders": decoders, "twins": twins, "strangers": strangers}
     return Stage("interventions/drift", f"{HERE}:drift", settings, inputs)
+
+
+def _transport(settings: InterventionSettings) -> Stage:
+    aligned = Stage(
+        "interventions/aligned",
+        "audit.analyses.reference:transport",
+        TransportConfig(settings.epsilons),
+        {
+            "family": family("language", FAMILIES[0], settings),
+            "activations": data("language", settings),
+        },
+    )
+    return Stage("interventions/transport", f"{HERE}:transport", settings, {"alignments": aligned})

@@ -28,16 +28,16 @@ def private(count):
     return [replace(own, decoder=own.decoder.clone()) for _ in range(count)]
 
 
-def activations(**more):
+def activations():
     spectrum = torch.arange(1, D + 1) ** -0.5
     x = normal(600, D, seed=7) * spectrum
-    return {"train": x[:400].numpy(), "heldout": x[400:].numpy(), **more}
+    return {"train": x[:400].numpy(), "heldout": x[400:].numpy()}
 
 
 def ask(**trainings):
     names = tuple(name for name in trainings if name != "references")
     config = ReferenceConfig(names, (CONFIG,) * len(names), "references", heldout=100)
-    return score_against_references(config, activations(), family=trainings)
+    return score_against_references(config, {"family": trainings}, activations())
 
 
 REFERENCES = dictionaries(KNOWN[5:])
@@ -107,7 +107,7 @@ def test_the_truth_is_the_best_cosine_of_each_planted_direction():
     }
     config = ReferenceConfig(("known",), (CONFIG,), "references")
     trainings = {"known": dictionaries(KNOWN[:3]), "references": REFERENCES}
-    found = score_against_references(config, activations(**truth), family=trainings)["known"]
+    found = score_against_references(config, {"family": trainings}, activations(), truth)["known"]
     best = (planted_there @ decoder.T).amax(1)
     assert found["truth"][0] == pytest.approx(best.mean().item(), abs=1e-5)
     assert found["truth_singles"][0] == pytest.approx(1.0, abs=1e-5)

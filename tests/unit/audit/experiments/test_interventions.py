@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from audit.experiments.interventions import experiment as interventions
+from audit.experiments.interventions.experiment import MeasuredArm
 from audit.experiments.interventions.measurements import NAMES, drift, rows, settings, transport
 from audit.experiments.interventions.rules import (
     VERDICTS,
@@ -110,9 +111,15 @@ def judged(between, judge, truth, untrained=0.3):
 
 
 CONFIG = interventions.ArmsConfig(
-    ("plain", "longer", "same_start", "consistency", "relu", "data_points", "data_points_shared"),
-    ("", "", "start", "partners", "", "", "samples"),
-    (True, True, True, True, True, False, False),
+    (
+        MeasuredArm("plain"),
+        MeasuredArm("longer"),
+        MeasuredArm("same_start", "start"),
+        MeasuredArm("consistency", "partners"),
+        MeasuredArm("relu"),
+        MeasuredArm("data_points", drawn=False),
+        MeasuredArm("data_points_shared", "samples", drawn=False),
+    )
 )
 FOUND = {
     "plain": judged(0.7, 0.7, 0.8),
@@ -131,7 +138,7 @@ def tree():
 
 
 def test_rows_get_the_verdict_that_their_numbers_ask_for(tree):
-    said = {row: tree[row]["verdict"]["quoted"] for row in CONFIG.names[1:]}
+    said = {row: tree[row]["verdict"]["quoted"] for row in FOUND if row != "plain"}
     assert said == {
         "longer": "raises, confirmed",
         "same_start": "shared, no more seen",
@@ -203,9 +210,8 @@ def test_rows_that_stay_near_their_start_are_told_from_those_that_move(tree):
 
 
 def test_only_drawn_starts_count_as_drawn():
-    config = interventions.parts(interventions.paper)["rows"].config
-    found = dict(zip(config.names, config.drawn, strict=True))
-    assert {name for name, drawn in found.items() if not drawn} == {
+    arms = interventions.parts(interventions.paper)["rows"].config.arms
+    assert {arm.name for arm in arms if not arm.drawn} == {
         "data_points",
         "data_points_shared",
         "centroids_shared",
@@ -336,13 +342,7 @@ def test_twins_are_followed_latent_by_latent():
         "cosine_with_start": np.linspace(1.0, 0.5, 2)[:, None] + 0.001 * np.arange(SEEDS),
     }
     strangers = comparison | {"trained": {"max_cosine": table - 0.1}}
-    found = drift(
-        interventions.paper,
-        twins__training={"trace": {"decoder": decoders}},
-        twins__comparison=comparison,
-        strangers__training={},
-        strangers__comparison=strangers,
-    )
+    found = drift(interventions.paper, {"trace": {"decoder": decoders}}, comparison, strangers)
     assert found["after0"]["same_latent"].value == pytest.approx(1.0)
     assert found["after20"]["same_latent"].value < 0.6
     assert found["after20"]["twins_less_strangers"].value > 0.1
