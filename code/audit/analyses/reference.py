@@ -1,13 +1,14 @@
-"""Stages: dictionaries scored against independent references, and aligned by optimal transport.
+"""Stage: dictionaries scored against independent references.
 
 Seeds that share information, or are trained with a term that draws them together, agree for that
 reason too. References that share nothing with them measure the rest: independent plain dictionaries
 of other seeds, and the planted truth where there is one.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, TypedDict, cast
+from itertools import cycle
+from typing import TypedDict
 
 import numpy as np
 import torch
@@ -16,8 +17,7 @@ from numpy import ndarray
 from torch import Generator, Tensor
 
 from audit.analyses.pair_tables import Change, pair_tables
-from audit.analyses.partners import ring_pairs
-from audit.analyses.reference_config import ReferenceConfig, TransportConfig
+from audit.analyses.reference_config import ReferenceConfig
 from audit.evaluation.results import BriefMetrics
 from audit.subjects.synthetic.planted import PlantedSamples
 from audit.training.results import Dictionaries
@@ -30,20 +30,12 @@ from seedstability.similarity.comparison import PairStatistics
 from seedstability.similarity.names import BEST
 from seedstability.similarity.pairs import (
     Statistics,
-    all_pairs,
     best_partners,
     cosine_to_initialization,
     decoder_statistics,
 )
 from seedstability.stability.chance.null_models import GaugeBasis, gauge_scramble
-from seedstability.stability.cosine import cosines, normalize_rows
-from seedstability.stability.matching.match import match_cosines
-from seedstability.stability.matching.transport import (
-    barycentric_cosine,
-    effective_partners,
-    sinkhorn,
-    transported_cosine,
-)
+from seedstability.stability.cosine import cosines
 
 PAIRS = ("max_cosine", "matched_mean")
 
@@ -82,26 +74,6 @@ class ReferenceScores(BriefMetrics, TruthScores):
     judge_matched_gauge: Float[ndarray, " S"]
     cosine_with_start: Float[ndarray, " S"]
     """Mean cosine of latents to their initialization."""
-
-
-class Alignments(TypedDict):
-    """Pairs of dictionaries aligned by assignment, and by transport at E strengths."""
-
-    matched: Float[ndarray, "S S"]
-    """Mean cosine under the assignment; NaN, here and below, for pairs not aligned."""
-    transported: Float[ndarray, "E S S"]
-    barycentric: Float[ndarray, "E S S"]
-    partners: Float[ndarray, "E S S"]
-    """Effective number of partners of a latent."""
-
-
-class TransportComparison(TypedDict):
-    """Alignments of trained dictionaries, and of the same after gauge scrambles."""
-
-    trained: Alignments
-    gauge: Alignments
-    error: Float[ndarray, " E"]
-    """Largest deviation of a marginal."""
 
 
 def score_against_references(
@@ -176,13 +148,15 @@ def _scores(
         "untrained": pair_tables(initial, PAIRS),
         "isotropic": baselines.isotropic,
         "data": baselines.data,
-        "judge": _max_cosine_with_references(ours, lambda: references),
-        "judge_gauge": _max_cosine_with_references(ours, scrambled_references),
+        "judge": np.array([_mean_max_cosine(W, references) for W in ours]),
+        "judge_gauge": np.array([_mean_max_cosine(W, scrambled_references()) for W in ours]),
         "start_gauge": pair_tables(initial, BEST[:1], scrambled, best_partners),
-        "judge_start": _max_cosine_with_references(initial, lambda: references),
-        "judge_start_gauge": _max_cosine_with_references(initial, scrambled_references),
-        "judge_matched": _matched_cosine_with_references(ours, references),
-        "judge_matched_gauge": _matched_cosine_with_references(ours, scrambled_references()),
+        "judge_start": np.array([_mean_max_cosine(W, references) for W in initial]),
+        "judge_start_gauge": np.array(
+            [_mean_max_cosine(W, scrambled_references()) for W in initial]
+        ),
+        "judge_matched": _matched_cosines(ours, references),
+        "judge_matched_gauge": _matched_cosines(ours, scrambled_references()),
         "cosine_with_start": cosine_to_initialization(ours, initial).numpy(),
     }
     if baselines.truth:
@@ -190,28 +164,16 @@ def _scores(
     return scores
 
 
-def _max_cosine_with_references(
-    ours: Float[Tensor, "S n d"], references: Callable[[], Float[Tensor, "J n d"]]
-) -> Float[ndarray, " S"]:
-    """Compute each dictionary's max cosine with the references, averaged over references."""
-    return np.array(
-        [
-            np.mean([best_partners(W, reference)["max_cosine"] for reference in references()])
-            for W in ours
-        ]
-    )
+def _mean_max_cosine(W: Float[Tensor, "n d"], references: Float[Tensor, "J n d"]) -> float:
+    return float(np.mean([best_partners(W, each)["max_cosine"] for each in references]))
 
 
-def _matched_cosine_with_references(
+def _matched_cosines(
     ours: Float[Tensor, "S n d"], references: Float[Tensor, "J n d"]
 ) -> Float[ndarray, " S"]:
     """Compute each dictionary's mean matched cosine with one reference, assigned cyclically."""
-    return np.array(
-        [
-            decoder_statistics(W, references[seed % len(references)])["matched_mean"]
-            for seed, W in enumerate(ours)
-        ]
-    )
+    pairs = zip(ours, cycle(references))
+    return np.array([decoder_statistics(W, each)["matched_mean"] for W, each in pairs])
 
 
 def _cosine_to_truth(
@@ -226,55 +188,3 @@ def _cosine_to_truth(
         "truth_gauge": torch.stack(by_chance).mean(dim=1).numpy(),
         "truth_singles": found[:, single].mean(dim=1).numpy(),
     }
-
-
-def transport(
-    config: TransportConfig,
-    family: Mapping[str, Dictionaries],
-    activations: Mapping[str, ndarray],
-) -> TransportComparison:
-    """Align pairs of dictionaries by transport and by assignment, unchanged and scrambled."""
-    generator = Generator().manual_seed(config.seed)
-    gauge = GaugeBasis.from_activations(tensor(activations["train"]))
-    decoders = tensor(family[config.name]["decoder"])
-    n_seeds = len(decoders)
-    pairs = ring_pairs(n_seeds) if config.ring_pairs else all_pairs(n_seeds)
-    tables: dict[str, dict[str, ndarray]] = {"trained": {}, "gauge": {}}
-    errors = np.zeros(len(config.epsilons))
-    for done, (i, j) in enumerate(pairs):
-        scrambled = gauge_scramble(decoders[j], gauge, generator)
-        for kind, other in (("trained", decoders[j]), ("gauge", scrambled)):
-            found, error = _transport_pair(decoders[i], other, config.epsilons)
-            errors = np.maximum(errors, error)
-            for name, values in found.items():
-                shape = (*np.shape(values), n_seeds, n_seeds)
-                table = tables[kind].setdefault(name, np.full(shape, np.nan))
-                table[..., i, j] = table[..., j, i] = values
-        report(done + 1, len(pairs))
-    return cast(TransportComparison, {**tables, "error": errors})
-
-
-class _AlignedPair(NamedTuple):
-    values: dict[str, float | Float[ndarray, " E"]]
-    """One entry of each table of `Alignments`."""
-    error: Float[ndarray, " E"]
-
-
-def _transport_pair(A: Tensor, B: Tensor, epsilons: tuple[float, ...]) -> _AlignedPair:
-    S = cosines(A, B)
-    rows, columns = (normalize_rows(W).double().numpy() for W in (A, B))
-    values = S.double().numpy()
-    plans = [sinkhorn(values, epsilon) for epsilon in epsilons]
-    aligned = {
-        "matched": match_cosines(S).matched_cosines.double().mean().item(),
-        "transported": np.array([transported_cosine(each.plan, values) for each in plans]),
-        "barycentric": np.array(
-            [_barycentric_both_ways(each.plan, rows, columns) for each in plans]
-        ),
-        "partners": np.array([effective_partners(each.plan) for each in plans]),
-    }
-    return _AlignedPair(aligned, np.array([each.error for each in plans]))
-
-
-def _barycentric_both_ways(plan: ndarray, A: ndarray, B: ndarray) -> float:
-    return (barycentric_cosine(plan, A, B) + barycentric_cosine(plan.T, B, A)) / 2

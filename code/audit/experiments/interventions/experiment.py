@@ -90,41 +90,55 @@ class InterventionSettings:
 
 
 @dataclass(frozen=True)
-class MeasuredArm:
-    """What the measuring stage has to know of an arm."""
+class Arm:
+    """One intervention, as the measuring stage has to know it."""
 
     name: str
     """Part of its addresses."""
+    title: str
+    """Its name in texts and figures."""
     shared: str = ""
     """What its seeds share besides the data; empty where nothing."""
     drawn: bool = True
     """Whether the initialization is drawn, independent of the data."""
+    own: str = ""
+    """The arm that differs in sharing alone, whose seeds have their own."""
+
+
+ARMS = (
+    Arm("plain", "plain"),
+    Arm("same_order", "shared order", "order"),
+    Arm("same_start", "shared start", "start"),
+    Arm("data_points", "start at own samples", drawn=False),
+    Arm("data_points_shared", "start at shared samples", "samples", False, "data_points"),
+    Arm("centroids_shared", "start at shared centroids", "centroids", False),
+    Arm("archetypal", "archetypal, own centroids", drawn=False),
+    Arm("archetypal_shared", "archetypal, shared centroids", "centroids", False, "archetypal"),
+    Arm("untied", "encoder untied at start"),
+    Arm("tied", "encoder tied always"),
+    Arm("decay", "rate warmed up, decayed"),
+    Arm("cosine", "rate falls by a cosine"),
+    Arm("longer", "longer training"),
+    Arm("auxk", "AuxK for silent latents"),
+    Arm("resampling", "silent latents resampled"),
+    Arm("falling_k", "k falls"),
+    Arm("temperature", "temperature falls"),
+    Arm("batch_topk", "BatchTopK"),
+    Arm("relu", "ReLU"),
+    Arm("jumprelu", "JumpReLU"),
+    Arm("orthogonality", "orthogonality"),
+    Arm("consistency", "consistency", "partners"),
+    Arm("mfr", "mutual features", "partners"),
+)
+"""All interventions, in the order of the table."""
 
 
 @dataclass(frozen=True)
 class ArmsConfig:
     """The arms that are measured."""
 
-    arms: tuple[MeasuredArm, ...]
-    """In the order of the table; the first is the plain one."""
-
-
-@dataclass(frozen=True)
-class Arm:
-    """One intervention."""
-
-    name: str
-    """Part of its addresses."""
-    training: TrainingConfig | VariantConfig
-    """How its seeds are trained."""
-    shared: str = ""
-    """What its seeds share besides the data; empty where nothing."""
-
-    @property
-    def measured(self) -> MeasuredArm:
-        """What the measuring stage has to know of it."""
-        drawn = not isinstance(self.training, VariantConfig) or self.training.init == "drawn"
-        return MeasuredArm(self.name, self.shared, drawn)
+    arms: tuple[Arm, ...] = ARMS
+    """The first is the plain one."""
 
 
 paper = InterventionSettings()
@@ -169,8 +183,10 @@ def dictionary(settings: InterventionSettings, subject: Subject) -> DictionaryCo
     return plain
 
 
-def rows(settings: InterventionSettings, subject: Subject) -> list[Arm]:
-    """All interventions on a subject; each differs from the first in one respect."""
+def trainings(
+    settings: InterventionSettings, subject: Subject
+) -> dict[str, TrainingConfig | VariantConfig]:
+    """The training of each arm on a subject; each differs from the first in one respect."""
     plain = dictionary(settings, subject)
     fitted = settings.language if subject == "language" else settings.synthetic
     steps = settings.epochs * -(-settings.tokens // plain.batch_size)
@@ -198,33 +214,33 @@ def rows(settings: InterventionSettings, subject: Subject) -> list[Arm]:
         warm_up_steps=rise,
         sparsity_warm_up_steps=rise,
     )
-    return [
-        Arm("plain", trained()),
-        Arm("same_order", trained(order="shared"), "order"),
-        Arm("same_start", replace(trained(), init_seeds=first), "start"),
-        Arm("data_points", variant(init="data_points")),
-        Arm("data_points_shared", variant(init="data_points", shared_init=True), "samples"),
-        Arm("centroids_shared", variant(init="centroids", shared_init=True), "centroids"),
-        Arm("archetypal", hull),
-        Arm("archetypal_shared", replace(hull, shared_init=True), "centroids"),
+    return {
+        "plain": trained(),
+        "same_order": trained(order="shared"),
+        "same_start": replace(trained(), init_seeds=first),
+        "data_points": variant(init="data_points"),
+        "data_points_shared": variant(init="data_points", shared_init=True),
+        "centroids_shared": variant(init="centroids", shared_init=True),
+        "archetypal": hull,
+        "archetypal_shared": replace(hull, shared_init=True),
         # An encoder that has nothing to do with the decoder has no scale at which it fits.
-        Arm("untied", trained(tied_init=False, scaled_init=False)),
-        Arm("tied", variant(form="tied")),
-        Arm("decay", trained(warm_up_steps=rise, decay_share=settings.decay)),
-        Arm("cosine", variant(cosine=True)),
-        Arm("longer", trained(epochs=settings.longer * settings.epochs)),
-        Arm("auxk", trained(dead_after=max(1, round(settings.dead_share * settings.tokens)))),
+        "untied": trained(tied_init=False, scaled_init=False),
+        "tied": variant(form="tied"),
+        "decay": trained(warm_up_steps=rise, decay_share=settings.decay),
+        "cosine": variant(cosine=True),
+        "longer": trained(epochs=settings.longer * settings.epochs),
+        "auxk": trained(dead_after=max(1, round(settings.dead_share * settings.tokens))),
         # Often enough that some are silent for so long, and not at the very end.
-        Arm("resampling", trained(auxk=0, resample_every=steps // 8 + 1)),
-        Arm("falling_k", variant(initial_k=min(plain.n_latents, settings.soft_k * plain.k))),
-        Arm("temperature", variant(temperature=settings.temperature)),
-        Arm("batch_topk", trained(architecture="batch_topk")),
-        Arm("relu", trained(architecture="relu", l1=fitted.relu_l1, auxk=0)),
-        Arm("jumprelu", TrainingConfig(jumprelu, settings.seeds, samples=settings.tokens)),
-        Arm("orthogonality", variant(term="orthogonality", weight=fitted.orthogonality)),
-        Arm("consistency", variant(term="consistency", weight=fitted.consistency), "partners"),
-        Arm("mfr", variant(term="mfr", weight=fitted.mfr), "partners"),
-    ]
+        "resampling": trained(auxk=0, resample_every=steps // 8 + 1),
+        "falling_k": variant(initial_k=min(plain.n_latents, settings.soft_k * plain.k)),
+        "temperature": variant(temperature=settings.temperature),
+        "batch_topk": trained(architecture="batch_topk"),
+        "relu": trained(architecture="relu", l1=fitted.relu_l1, auxk=0),
+        "jumprelu": TrainingConfig(jumprelu, settings.seeds, samples=settings.tokens),
+        "orthogonality": variant(term="orthogonality", weight=fitted.orthogonality),
+        "consistency": variant(term="consistency", weight=fitted.consistency),
+        "mfr": variant(term="mfr", weight=fitted.mfr),
+    }
 
 
 REFERENCES = "judges"
@@ -260,26 +276,24 @@ def data(subject: Subject, settings: InterventionSettings) -> Stage:
 
 def family(subject: Subject, names: tuple[str, ...], settings: InterventionSettings) -> Stage:
     """Train some arms, or the reference dictionaries, on a subject."""
-    every = rows(settings, subject)
-    trainings = {arm.name: arm.training for arm in every}
-    trainings[REFERENCES] = replace(every[0].training, seeds=settings.references)
+    every = trainings(settings, subject)
+    every[REFERENCES] = replace(every["plain"], seeds=settings.references)
     return Stage(
         f"interventions/{subject}/{names[0]}",
         "audit.training.variants.stages:train_family",
-        FamilyConfig(names, tuple(trainings[name] for name in names)),
+        FamilyConfig(names, tuple(every[name] for name in names)),
         {"activations": data(subject, settings)},
     )
 
 
 def _rows(settings: InterventionSettings) -> Stage:
-    config = ArmsConfig(tuple(arm.measured for arm in rows(settings, "language")))
     scores: dict[str, Stage] = {subject: _scores(subject, settings) for subject in SUBJECTS}
-    return Stage("interventions/rows", f"{HERE}:rows", config, scores)
+    return Stage("interventions/rows", f"{HERE}:rows", ArmsConfig(), scores)
 
 
 def _scores(subject: Subject, settings: InterventionSettings) -> Stage:
     """Score all arms against each other, the references and the truth."""
-    arms = rows(settings, subject)
+    every = trainings(settings, subject)
     samples = data(subject, settings)
     inputs: dict[str, Stage | Inputs] = {
         "families": {names[0]: family(subject, names, settings) for names in FAMILIES},
@@ -291,9 +305,7 @@ def _scores(subject: Subject, settings: InterventionSettings) -> Stage:
         f"interventions/{subject}/judged",
         "audit.analyses.reference:score_against_references",
         ReferenceConfig(
-            tuple(arm.name for arm in arms),
-            tuple(arm.training.dictionary for arm in arms),
-            REFERENCES,
+            tuple(every), tuple(each.dictionary for each in every.values()), REFERENCES
         ),
         inputs,
     )
@@ -334,7 +346,7 @@ def _drift(settings: InterventionSettings) -> Stage:
 def _transport(settings: InterventionSettings) -> Stage:
     aligned = Stage(
         "interventions/aligned",
-        "audit.analyses.reference:transport",
+        "audit.analyses.transport:transport",
         TransportConfig(settings.epsilons),
         {
             "family": family("language", FAMILIES[0], settings),

@@ -9,8 +9,10 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy import stats
 
-from audit.analyses.reference import ReferenceScores, TransportComparison
+from audit.analyses.reference import ReferenceScores
 from audit.analyses.trace import TraceComparison
+from audit.analyses.transport import TransportComparison
+from audit.experiments.common.arrays import with_ends
 from audit.experiments.common.summary import difference, estimate, interval90, scalar
 from audit.experiments.common.tolerance import with_platform_tolerance
 from audit.experiments.interventions.experiment import ArmsConfig, InterventionSettings
@@ -37,36 +39,8 @@ _FLOOR = 0.02
 intervals narrower than what another draw would change."""
 HEADLINE = "max_cosine"
 """On which differences and verdicts rest."""
-NAMES = {
-    "plain": "plain",
-    "same_order": "shared order",
-    "same_start": "shared start",
-    "data_points": "start at own samples",
-    "data_points_shared": "start at shared samples",
-    "centroids_shared": "start at shared centroids",
-    "archetypal": "archetypal, own centroids",
-    "archetypal_shared": "archetypal, shared centroids",
-    "untied": "encoder untied at start",
-    "tied": "encoder tied always",
-    "decay": "rate warmed up, decayed",
-    "cosine": "rate falls by a cosine",
-    "longer": "longer training",
-    "auxk": "AuxK for silent latents",
-    "resampling": "silent latents resampled",
-    "falling_k": "k falls",
-    "temperature": "temperature falls",
-    "batch_topk": "BatchTopK",
-    "relu": "ReLU",
-    "jumprelu": "JumpReLU",
-    "orthogonality": "orthogonality",
-    "consistency": "consistency",
-    "mfr": "mutual features",
-}
-"""Rows as texts and figures call them."""
 ONE_START = ("start", "samples", "centroids")
 """What seeds share that makes their starts one and the same, so that κ begins at 1."""
-OWN = {"data_points_shared": "data_points", "archetypal_shared": "archetypal"}
-"""Rows that differ from another in sharing alone, with the one whose seeds have their own."""
 STRENGTHS = ("weak", "middle", "strong")
 """Strengths of the entropy, ascending."""
 
@@ -149,13 +123,13 @@ def rows(
     plain = config.arms[0].name
     tree: dict = {}
     for arm in config.arms:
-        name, own = arm.name, OWN.get(arm.name)
-        tree[name] = {"name": NAMES[name], "shared": arm.shared or "nothing"}
+        name, own = arm.name, arm.own
+        tree[name] = {"name": arm.title, "shared": arm.shared or "nothing"}
         tree[name] |= _row(model[name], truth[name])
         if name != plain:
             tree[name] |= _beside(model[name], model[plain], arm.shared)
             tree[name] |= _truth_beside(truth[name], truth[plain])
-        if own in model:
+        if own:
             tree[name]["less_own"] = {
                 "between": scalar(model[name].between.minus(model[own].between), 3),
                 "judge": scalar(model[name].reference.minus(model[own].reference), 3),
@@ -328,8 +302,9 @@ def _summary(others: Sequence[Mapping]) -> dict:
 
 def _excluding(changes: list[Scalar]) -> Scalar:
     """How many of the intervals lie on one side of zero."""
-    ends = [(_part(change, "low"), _part(change, "high")) for change in changes]
-    return Scalar(sum(low > 0 or high < 0 for low, high in ends), 0, tolerance=4)
+    ends = with_ends(changes, 3, 0.0)
+    count = int(((ends["low"].values > 0) | (ends["high"].values < 0)).sum())
+    return Scalar(count, 0, tolerance=4)
 
 
 def _key(said: str) -> str:
@@ -350,16 +325,13 @@ def _figure(tree: Mapping) -> dict:
     """Rows by their κ between seeds, the highest first; the plain one among them."""
     order = sorted(tree, key=lambda arm: -tree[arm]["kappa_gauge"].value)
 
-    def column(leaf: str, part: str) -> Array:
-        return Array(np.array([getattr(tree[arm][leaf], part) for arm in order]), 3, tolerance=0.1)
-
     return {
         # The order may change where two rows lie within their tolerance.
         "rows": {"quoted": ", ".join(order)},
         "names": {"quoted": ", ".join(tree[arm]["name"].replace(",", ";") for arm in order)},
         "shared": {"quoted": ", ".join(tree[arm]["shared"] for arm in order)},
         **{
-            leaf: {part: column(leaf, part) for part in ("value", "low", "high")}
+            leaf: with_ends([tree[arm][leaf] for arm in order], 3, 0.1)
             for leaf in ("kappa_gauge", "start_kappa", "judge", "planted_kappa", "truth")
         },
     }
@@ -385,17 +357,5 @@ def _curves(tree: Mapping, epochs: list[int]) -> dict:
     }
     return {
         "epoch": Array(np.array(epochs, float), 0),
-        **{
-            name: {
-                part: Array(np.array([_part(value, part) for value in values]), 3, tolerance=0.05)
-                for part in ("value", "low", "high")
-            }
-            for name, values in curves.items()
-        },
+        **{name: with_ends(values, 3, 0.05) for name, values in curves.items()},
     }
-
-
-def _part(value: Scalar, part: str) -> float:
-    """An end of the interval, or the value where there is none."""
-    found = getattr(value, part)
-    return value.value if found is None else found

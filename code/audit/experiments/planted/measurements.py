@@ -7,6 +7,7 @@ from numpy import ndarray
 
 from audit.analyses.planted.pairs import LEVELS
 from audit.analyses.planted.stages import PlantedArmResult
+from audit.experiments.common.arrays import with_ends
 from audit.experiments.common.summary import estimate, scalar
 from audit.experiments.common.tolerance import with_platform_tolerance
 from audit.experiments.planted.experiment import PlantedSettings, values
@@ -263,26 +264,17 @@ def _difference(name: str, found: PlantedArm, first: Statistic, second: Statisti
     return {name: scalar(interval), f"{name}_smallest": smallest}
 
 
-def _columns(values: Sequence[float], levels: Sequence[Mapping]) -> dict:
+def _columns(along: Sequence[float], levels: Sequence[Mapping]) -> dict[str, Array]:
     """Arrays along a factor, for the figure."""
-    drawn = {"level": Array(np.array(values, float), 3)}
-    for name in ("blocks", "turned", "blocks_gauge", "singles", "expected"):
-        drawn |= _with_ends(name, [level[name] for level in levels])
-    for level_name in LEVELS:
-        drawn |= _with_ends(
-            f"overlap_{level_name}", [level["overlap"][level_name] for level in levels]
-        )
+    curves = {
+        **{
+            name: [level[name] for level in levels]
+            for name in ("blocks", "turned", "blocks_gauge", "singles", "expected")
+        },
+        **{f"overlap_{name}": [level["overlap"][name] for level in levels] for name in LEVELS},
+    }
+    drawn = {"level": Array(np.array(along, float), 3)}
+    for name, scalars in curves.items():
+        for part, array in with_ends(scalars, 3, 0.1, loose_ends=True).items():
+            drawn[name if part == "value" else f"{name}_{part}"] = array
     return drawn
-
-
-def _with_ends(name: str, scalars: list[Scalar]) -> dict:
-    ends = {name: "value", f"{name}_low": "low", f"{name}_high": "high"}
-    columns = {
-        key: np.array([getattr(each, part) for each in scalars]) for key, part in ends.items()
-    }
-    # An end of an interval over few seeds varies by as much as the interval is wide.
-    wide = max(0.1, float((columns[f"{name}_high"] - columns[f"{name}_low"]).max()))
-    return {
-        key: Array(column, 3, tolerance=0.1 if key == name else wide)
-        for key, column in columns.items()
-    }

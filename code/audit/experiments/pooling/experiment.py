@@ -15,7 +15,7 @@ from audit.pipeline.graph.stage import Inputs, Stage
 from audit.subjects.language_model.config import HUB, weights_sha256
 from audit.subjects.synthetic.planted_config import PlantedConfig
 from audit.training.pooling_config import FinetuneConfig, PoolingConfig
-from seedstability.dictionaries.config import TrainingConfig
+from seedstability.dictionaries.config import DictionaryConfig, TrainingConfig
 from seedstability.similarity.config import ComparisonConfig
 
 MEASUREMENTS = "audit.experiments.pooling.measurements"
@@ -75,10 +75,10 @@ def parts(settings: PoolingSettings) -> dict[str, Stage]:
 
 
 def _language(settings: PoolingSettings) -> Inputs:
-    base = settings.base
-    pool, arms = _arms(settings, "language", _singles(settings), base.tokens)
+    base, dictionary = settings.base, language.dictionary(settings.base)
+    pool, arms = _arms(settings, "language", _singles(settings), dictionary, base.tokens)
     recovery = RecoveryConfig(
-        language.dictionary(base),
+        dictionary,
         base.model,
         weights_sha256(base.model),
         base.hook,
@@ -116,7 +116,7 @@ def _planted(settings: PoolingSettings) -> Inputs:
     )
     training = TrainingConfig(dictionary, settings.seeds)
     single = arm("pooling/planted/single", data, training, _COMPARISON)
-    pool, arms = _arms(settings, "planted", single, None)
+    pool, arms = _arms(settings, "planted", single, dictionary)
     return {
         "pool": pool,
         "truth": data,
@@ -129,10 +129,14 @@ _COMPARISON = ComparisonConfig(permutations=0)
 
 
 def _arms(
-    settings: PoolingSettings, subject: str, single: Arm, samples: int | None
+    settings: PoolingSettings,
+    subject: str,
+    single: Arm,
+    dictionary: DictionaryConfig,
+    samples: int | None = None,
 ) -> tuple[Stage, dict[str, Arm]]:
     """Pools by votes, and all arms of one subject; all but `single` have a dictionary per pool."""
-    data, dictionary = single.data, single.train.config.dictionary
+    data = single.data
     pools = tuple(range(len(settings.seeds) // settings.group_size))
     # As many steps as all seeds of a pool together, and the fine-tuning after them.
     epochs = settings.group_size * dictionary.epochs + settings.epochs

@@ -9,14 +9,15 @@ from numpy import ndarray
 
 from audit.evaluation.recovery import LossRecovered
 from audit.experiments.common.arm_results import ArmResults
-from audit.experiments.common.summary import difference, estimate, quality, similarities
+from audit.experiments.common.arrays import with_ends
+from audit.experiments.common.summary import difference, estimate, quality, scalar, similarities
+from audit.experiments.common.tolerance import with_platform_tolerance
 from audit.experiments.pooling.experiment import PoolingSettings
-from audit.experiments.tokens.contrasts import with_interval_tolerance
 from audit.pipeline.results import Array, Scalar
 from audit.subjects.synthetic.planted import PlantedSamples
 from audit.training.pooling import PooledDictionaries
 from audit.training.results import Dictionaries
-from seedstability.stability.statistics.jackknife import jackknife, jackknife_kappa
+from seedstability.stability.statistics.jackknife import jackknife_kappa
 
 NAMES = ("max_cosine", "matched_mean", "shared")
 POOLED = "votes"
@@ -68,7 +69,7 @@ def language(
         "zero": Scalar(single["zero"], 3),
         "mean": Scalar(single["mean"], 3),
     }
-    return with_interval_tolerance(tree) | {"levels": levels, "figure": _figure(arms)}
+    return with_platform_tolerance(tree, floor=0.0) | {"levels": levels, "figure": _figure(arms)}
 
 
 def planted(
@@ -84,7 +85,7 @@ def planted(
     tree = _arms(config, pool, arms, "truth", recovered)
     for name, values in recovered.items():
         tree[name]["truth"] = estimate(values, 3)
-    return with_interval_tolerance(tree) | {"figure": _figure(arms)}
+    return with_platform_tolerance(tree, floor=0.0) | {"figure": _figure(arms)}
 
 
 def _arms(
@@ -95,9 +96,7 @@ def _arms(
         name: similarities(arm["comparison"], names=NAMES) | {"quality": quality(arm["evaluation"])}
         for name, arm in arms.items()
     }
-    explained = {
-        name: arm["evaluation"]["heldout"]["explained_variance"] for name, arm in arms.items()
-    }
+    explained = {name: _explained(arm) for name, arm in arms.items()}
     for other in BASELINES:
         tree[f"pooled_less_{other}"] = {
             **_prefixed("kappa", _kappa_difference(arms[POOLED], arms[other])),
@@ -115,6 +114,10 @@ def _kappa_difference(ours: ArmResults, theirs: ArmResults) -> dict:
     """Difference in κ against gauge."""
     (values, chance), (other_values, other_chance) = map(_tables, (ours, theirs))
     return difference(values, other_values, False, chance, other_chance)
+
+
+def _explained(arm: ArmResults) -> Float[ndarray, " S"]:
+    return arm["evaluation"]["heldout"]["explained_variance"]
 
 
 def _tables(arm: ArmResults) -> tuple[Float[ndarray, "S S"], Float[ndarray, "S S"]]:
@@ -159,14 +162,12 @@ def _recovered(
 
 def _figure(arms: Arms) -> dict:
     """κ and explained variance, one point per arm."""
-    kappas = [jackknife_kappa(*_tables(arms[name])) for name in ARMS]
-    explained = [
-        jackknife(arms[name]["evaluation"]["heldout"]["explained_variance"]) for name in ARMS
-    ]
-    columns = {
-        "kappa": [each.mean for each in kappas],
-        "low": [each.low for each in kappas],
-        "high": [each.high for each in kappas],
-        "explained_variance": [each.mean for each in explained],
+    kappas = [scalar(jackknife_kappa(*_tables(arms[name]))) for name in ARMS]
+    ends = with_ends(kappas, 4, 0.05)
+    explained = np.array([_explained(arms[name]).mean() for name in ARMS])
+    return {
+        "kappa": ends["value"],
+        "low": ends["low"],
+        "high": ends["high"],
+        "explained_variance": Array(explained, 4, tolerance=0.05),
     }
-    return {name: Array(np.array(column), 4, tolerance=0.05) for name, column in columns.items()}

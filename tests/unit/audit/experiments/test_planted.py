@@ -8,7 +8,6 @@ import pytest
 from audit.experiments.common.tolerance import with_platform_tolerance
 from audit.experiments.planted import experiment as planted
 from audit.experiments.planted.measurements import (
-    _with_ends,
     blocks,
     frequency,
     prediction,
@@ -171,14 +170,6 @@ def test_platform_tolerance_is_at_least_its_floor():
     assert loose["exact"].allowed_difference == 0.0
     assert loose["count"] == 3
     assert with_platform_tolerance(tree, 0.01)["none"].allowed_difference == 0.01
-
-
-def test_tolerance_of_plotted_interval_ends_is_the_interval_width():
-    said = "95% jackknife over 5 seeds"
-    levels = [Scalar(0.5, 3, "", low, high, said) for low, high in ((0.49, 0.51), (0.25, 0.75))]
-    drawn = _with_ends("blocks", levels)
-    assert drawn["blocks_low"].tolerance == drawn["blocks_high"].tolerance == 0.5
-    assert drawn["blocks"].tolerance == 0.1
 
 
 def test_sweep_arrays_are_levels_in_order():
