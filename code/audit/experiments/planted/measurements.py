@@ -17,6 +17,7 @@ from audit.experiments.planted.recurrence import (
     STRICT,
     THRESHOLD,
     Kind,
+    Measure,
     PlantedArm,
     Statistic,
 )
@@ -60,28 +61,26 @@ def settings(config: PlantedSettings) -> dict:
 def blocks(config: PlantedSettings, base: PlantedArmResult) -> dict:
     """Reproducibility of latents of blocks, and of the spans of blocks."""
     found = PlantedArm(base)
-    p = found.reproducibility("blocks")
-    strict = found.reproducibility("blocks", threshold=STRICT)
-    strict_singles = found.reproducibility("singles", threshold=STRICT)
-    turned = found.reproducibility("blocks", "best_turned")
-    turned_strict = found.reproducibility("blocks", "best_turned", STRICT)
+    p = found.p("blocks")
+    strict = found.p("blocks", threshold=STRICT)
+    strict_singles = found.p("singles", threshold=STRICT)
+    turned = found.p("blocks", "best_turned")
+    turned_strict = found.p("blocks", "best_turned", STRICT)
     expected = found.mean("blocks", "expected")
     overlap = {level: found.spans("overlap", level) for level in (*LEVELS, "isotropic")}
     tree = _latents(found, "blocks") | {
-        **_difference("reproducibility_difference", found, p, found.reproducibility("singles")),
-        "strict_difference": scalar(found.interval(strict, minus=strict_singles)),
-        "expected": scalar(found.interval(expected)),
-        "more_than_expected": scalar(found.interval(p, minus=expected)),
-        "turned": scalar(found.interval(turned)),
-        "turned_strict": scalar(found.interval(turned_strict)),
+        **_difference("reproducibility_difference", found, p, found.p("singles")),
+        "strict_difference": found.estimate(strict, minus=strict_singles),
+        "expected": found.estimate(expected),
+        "more_than_expected": found.estimate(p, minus=expected),
+        "turned": found.estimate(turned),
+        "turned_strict": found.estimate(turned_strict),
         **_difference("oriented", found, p, turned),
         "spanned": estimate(base["spanned"].mean(axis=1)),
         "spanned_chance": Scalar(config.truth.rank / config.truth.d, 3, tolerance=0.0),
-        "overlap": _overlap(found)
+        "overlap": _spans(found, "overlap", 3)
         | {"isotropic": Scalar(overlap["isotropic"](found.seeds), 3, tolerance=0.01)},
-        "angle": {
-            level: scalar(found.interval(found.spans("angle", level)), 1) for level in LEVELS
-        },
+        "angle": _spans(found, "angle", 1),
         **_difference("span_excess", found, overlap["value"], overlap["other"]),
         **_difference("span_excess_gauge", found, overlap["value"], overlap["gauge"]),
         **_difference("span_excess_turned", found, overlap["value"], overlap["turned"]),
@@ -128,9 +127,9 @@ def frequency(config: PlantedSettings, base: PlantedArmResult) -> dict:
     edges = np.geomspace(*config.truth.frequencies, config.classes + 1)
     classes = np.digitize(base["frequency"], edges[1:-1])
     of_latents = {
-        "measured": found.p(found.seeds),
+        "measured": found.each("best", found.seeds, THRESHOLD),
         "expected": found.each("expected", found.seeds),
-        "turned": found.p(found.seeds, table="best_turned"),
+        "turned": found.each("best_turned", found.seeds, THRESHOLD),
     }
     tree: dict = {"frequency": Array(np.sqrt(edges[1:] * edges[:-1]), 4)}
     for kind in KINDS:
@@ -172,17 +171,17 @@ def sweeps(config: PlantedSettings, arms: Mapping[str, Mapping[str, PlantedArmRe
 
 
 def _level(found: PlantedArm) -> dict:
-    p, turned = found.reproducibility("blocks"), found.reproducibility("blocks", "best_turned")
+    p, turned = found.p("blocks"), found.p("blocks", "best_turned")
     overlap, unrelated = (found.spans("overlap", level) for level in ("value", "other"))
     return {
-        "blocks": scalar(found.interval(p)),
-        "turned": scalar(found.interval(turned)),
-        "oriented": scalar(found.interval(p, minus=turned)),
-        "blocks_gauge": scalar(found.interval(found.reproducibility("blocks", "best_gauge"))),
-        "singles": scalar(found.interval(found.reproducibility("singles"))),
-        "expected": scalar(found.interval(found.mean("blocks", "expected"))),
-        "overlap": _overlap(found),
-        "excess": scalar(found.interval(overlap, minus=unrelated)),
+        "blocks": found.estimate(p),
+        "turned": found.estimate(turned),
+        "oriented": found.estimate(p, minus=turned),
+        "blocks_gauge": found.estimate(found.p("blocks", "best_gauge")),
+        "singles": found.estimate(found.p("singles")),
+        "expected": found.estimate(found.mean("blocks", "expected")),
+        "overlap": _spans(found, "overlap", 3),
+        "excess": found.estimate(overlap, minus=unrelated),
         "latents": Scalar(_mean(found.latents_of(found.units("blocks"))), 1, tolerance=1.0),
         "explained_variance": estimate(found.result["quality"]["explained_variance"]),
     }
@@ -213,10 +212,10 @@ def prediction(
     def explained(law: str) -> Statistic:
         return lambda seeds: 1 - error(law)(seeds) / error("mean")(seeds)
 
-    over_seeds = other_truth[0].interval
-    tree: dict = {law: {"error": scalar(over_seeds(error(law)))} for law in laws}
+    over_seeds = other_truth[0].estimate
+    tree: dict = {law: {"error": over_seeds(error(law))} for law in laws}
     for law in ("logistic", "covering"):
-        tree[law]["explained"] = scalar(over_seeds(explained(law)), 1, "%")
+        tree[law]["explained"] = over_seeds(explained(law), digits=1, unit="%")
     # Coefficients depend on every latent of every seed; only their sign and size matter.
     for name, value in zip(("intercept", "frequency", "rank"), logistic.coefficients, strict=True):
         tree["logistic"][name] = Scalar(float(value), 2, tolerance=1.0)
@@ -225,25 +224,23 @@ def prediction(
 
 def _latents(found: PlantedArm, kind: Kind) -> dict:
     """Values of latents of one kind of unit."""
-    gauge = found.interval(found.reproducibility(kind, "best_gauge"))
+    gauge = found.estimate(found.p(kind, "best_gauge"))
     counts = found.latents_of(found.units(kind))
     return {
-        "reproducibility": scalar(found.interval(found.reproducibility(kind)), chance=gauge.mean),
-        "reproducibility_gauge": scalar(gauge),
-        "reproducibility_strict": scalar(
-            found.interval(found.reproducibility(kind, threshold=STRICT))
-        ),
-        "cosine": scalar(found.interval(found.mean(kind, "best"))),
-        "cosine_gauge": scalar(found.interval(found.mean(kind, "best_gauge"))),
-        "nearest": scalar(found.interval(found.mean(kind, "nearest"))),
-        "nearest_gauge": scalar(found.interval(found.mean(kind, "nearest_gauge"))),
+        "reproducibility": found.estimate(found.p(kind), chance=gauge.value),
+        "reproducibility_gauge": gauge,
+        "reproducibility_strict": found.estimate(found.p(kind, threshold=STRICT)),
+        "cosine": found.estimate(found.mean(kind, "best")),
+        "cosine_gauge": found.estimate(found.mean(kind, "best_gauge")),
+        "nearest": found.estimate(found.mean(kind, "nearest")),
+        "nearest_gauge": found.estimate(found.mean(kind, "nearest_gauge")),
         "latents": estimate(counts.mean(axis=0), 2),
         "present": estimate((counts > 0).mean(axis=0), 1, "%"),
     }
 
 
-def _overlap(found: PlantedArm) -> dict:
-    return {level: scalar(found.interval(found.spans("overlap", level))) for level in LEVELS}
+def _spans(found: PlantedArm, measure: Measure, digits: int) -> dict[str, Scalar]:
+    return {level: found.estimate(found.spans(measure, level), digits=digits) for level in LEVELS}
 
 
 def _mean(of_some: ndarray) -> float:

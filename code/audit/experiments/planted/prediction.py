@@ -7,7 +7,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy import optimize, special
 
-from audit.experiments.planted.recurrence import PlantedArm
+from audit.experiments.planted.recurrence import THRESHOLD, PlantedArm
 
 _PENALTY = 1e-5
 
@@ -46,7 +46,7 @@ def owned_latents(arms: list[PlantedArm], seeds: ndarray) -> OwnedLatents:
             (
                 arm.result["frequency"][owner[owned]],
                 arm.result["rank"][owner[owned]].astype(float),
-                arm.p(seeds)[owned],
+                arm.each("best", seeds, THRESHOLD)[owned],
                 arm.each("expected", seeds)[owned],
             )
         )

@@ -9,12 +9,16 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 from audit.analyses.planted.stages import PlantedArmResult
+from audit.experiments.common.summary import scalar
+from audit.pipeline.results import Scalar
 from seedstability.stability.statistics.jackknife import Interval, jackknife_statistic
 
 Kind = Literal["singles", "blocks"]
 KINDS: tuple[Kind, ...] = ("singles", "blocks")
 Table = Literal["best", "best_turned", "best_gauge", "nearest", "nearest_gauge", "expected"]
 """Tables of latents in `PlantedArmResult`."""
+Measure = Literal["overlap", "angle"]
+"""Tables of spans."""
 Statistic = Callable[[ndarray], float]
 """A number computed from the seeds with these indices."""
 THRESHOLD, STRICT = 0.7, 0.9
@@ -46,28 +50,34 @@ class PlantedArm:
         """Mask of latents that belong to these units."""
         return np.isin(self.result["owner"], units)
 
-    def each(self, table: Table, seeds: ndarray) -> Float[ndarray, "S n"]:
-        """Mean of a table over the other given seeds."""
-        return _over_others(self.result[table][np.ix_(seeds, seeds)])
-
-    def p(
-        self, seeds: ndarray, threshold: float = THRESHOLD, table: Table = "best"
+    def each(
+        self, table: Table, seeds: ndarray, threshold: float | None = None
     ) -> Float[ndarray, "S n"]:
-        """p̂: share of the other given seeds in which each latent recurs."""
+        """Mean of a table over the other given seeds; with a threshold the share that reaches it.
+
+        With a threshold and the table `best` this is p̂.
+        """
         values = self.result[table][np.ix_(seeds, seeds)]
-        return _over_others(np.where(np.isnan(values), np.nan, values >= threshold))
+        if threshold is not None:
+            values = np.where(np.isnan(values), np.nan, values >= threshold)
+        others = ~np.eye(len(seeds), dtype=bool)
+        return values[others].reshape(len(seeds), len(seeds) - 1, -1).mean(axis=1)
 
-    def mean(self, kind: Kind, table: Table) -> Statistic:
+    def mean(self, kind: Kind, table: Table, threshold: float | None = None) -> Statistic:
         """Mean of `each` over the latents of a kind; 0 if there are none."""
-        return lambda seeds: self._mean(self.each(table, seeds), kind, seeds)
+        of_kind = self.owned(self.units(kind))
 
-    def reproducibility(
-        self, kind: Kind, table: Table = "best", threshold: float = THRESHOLD
-    ) -> Statistic:
-        """Mean of p̂ over the latents of a kind; 0 if there are none."""
-        return lambda seeds: self._mean(self.p(seeds, threshold, table), kind, seeds)
+        def mean(seeds: ndarray) -> float:
+            chosen = self.each(table, seeds, threshold)[of_kind[seeds]]
+            return float(chosen.mean()) if chosen.size else 0.0
 
-    def spans(self, measure: Literal["overlap", "angle"], level: str) -> Statistic:
+        return mean
+
+    def p(self, kind: Kind, table: Table = "best", threshold: float = THRESHOLD) -> Statistic:
+        """Mean p̂ of the latents of a kind."""
+        return self.mean(kind, table, threshold)
+
+    def spans(self, measure: Measure, level: str) -> Statistic:
         """Mean over pairs of seeds and blocks that both seeds have, the same for all levels."""
         tables = self.result[measure]
 
@@ -86,12 +96,8 @@ class PlantedArm:
 
         return jackknife_statistic(difference, len(self.seeds), group=2)
 
-    def _mean(self, values: Float[ndarray, "S n"], kind: Kind, seeds: ndarray) -> float:
-        chosen = values[self.owned(self.units(kind))[seeds]]
-        return float(chosen.mean()) if chosen.size else 0.0
-
-
-def _over_others(values: Float[ndarray, "S S n"]) -> Float[ndarray, "S n"]:
-    n_seeds = len(values)
-    others = ~np.eye(n_seeds, dtype=bool)
-    return values[others].reshape(n_seeds, n_seeds - 1, -1).mean(axis=1)
+    def estimate(
+        self, of: Statistic, minus: Statistic | None = None, digits: int = 3, unit: str = "", **more
+    ) -> Scalar:
+        """Printed value of a statistic, or of a difference of two, with its interval."""
+        return scalar(self.interval(of, minus), digits, unit, **more)

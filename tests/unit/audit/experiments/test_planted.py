@@ -120,7 +120,7 @@ def test_missing_block_counts_at_no_level():
 def test_left_out_seed_is_dropped_on_both_sides():
     given = arm()
     given["best"][0, 1:, SINGLES:8] = 0.9
-    mean = PlantedArm(given).reproducibility("blocks")
+    mean = PlantedArm(given).p("blocks")
     assert mean(np.arange(SEEDS)) == pytest.approx(1 / SEEDS)
     assert mean(np.arange(1, SEEDS)) == 0.0
 
