@@ -42,7 +42,9 @@ class TruthComparison(PairTables):
 class PlantedArmResult(TruthComparison):
     """Dictionaries of S seeds trained on a planted truth, compared with it."""
 
+    seeds: Int[np.ndarray, " S"]
     quality: BriefMetrics
+    """On held-out samples."""
     frequency: Float[np.ndarray, " groups"]
     rank: Int[np.ndarray, " groups"]
     singles: int
@@ -64,6 +66,7 @@ def planted_arm(config: PlantedArmConfig) -> PlantedArmResult:
             GaugeBasis.from_activations(torch.from_numpy(data["train"])),
             config,
         ),
+        "seeds": np.array(config.training.seeds),
         "quality": {
             "explained_variance": heldout["explained_variance"],
             "l0": heldout["l0"],

@@ -194,7 +194,8 @@ def prediction(
 ) -> dict:
     """Prediction of p̂ by laws fitted to the latents of another truth, or not fitted at all."""
     given, other_truth = ([PlantedArm(each) for each in arms.values()] for arms in (fitted, judged))
-    known = owned_latents(given, np.arange(config.few))
+    few = np.array(config.seeds[: config.few])
+    known = owned_latents(given, few)
     logistic, mean = fit_logistic(known), float(known.p.mean())
     laws = {
         "mean": lambda held: mean,
@@ -203,8 +204,8 @@ def prediction(
     }
 
     def error(law: str) -> Statistic:
-        def of(seeds: ndarray) -> float:
-            held = owned_latents(other_truth, seeds)
+        def of(at: ndarray) -> float:
+            held = owned_latents(other_truth, few[at])
             return mean_squared_error(laws[law](held), held)
 
         return of

@@ -40,14 +40,15 @@ def owned_latents(arms: list[PlantedArm], seeds: ndarray) -> OwnedLatents:
     """Collect the owned latents of some seeds of several arms."""
     columns = []
     for arm in arms:
-        owner = arm.result["owner"][seeds]
+        at = arm.at(seeds)
+        owner = arm.result["owner"][at]
         owned = owner >= 0
         columns.append(
             (
                 arm.result["frequency"][owner[owned]],
                 arm.result["rank"][owner[owned]].astype(float),
-                arm.each("best", seeds, THRESHOLD)[owned],
-                arm.each("expected", seeds)[owned],
+                arm.each("best", at, THRESHOLD)[owned],
+                arm.each("expected", at)[owned],
             )
         )
     return OwnedLatents(*(np.concatenate(parts) for parts in zip(*columns, strict=True)))

@@ -1,6 +1,6 @@
 """Recurrence on planted truth: of latents by kind of unit, and of the spans of blocks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -36,6 +36,10 @@ class PlantedArm:
     def seeds(self) -> Int[ndarray, " S"]:
         """Indices of all dictionaries."""
         return np.arange(len(self.result["owner"]))
+
+    def at(self, seeds: Sequence[int] | ndarray) -> Int[ndarray, " some"]:
+        """Indices of the dictionaries of some seeds."""
+        return np.flatnonzero(np.isin(self.result["seeds"], seeds))
 
     def units(self, kind: Kind) -> Int[ndarray, " units"]:
         """Indices of the units of this kind."""

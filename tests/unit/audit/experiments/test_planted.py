@@ -57,6 +57,7 @@ def arm(p_blocks=0.0, overlap=0.9, expected=0.3, rank=4):
     law[..., 8] = np.nan
     levels = {"value": overlap, "turned": 0.85, "gauge": 0.1, "other": 0.05}
     return {
+        "seeds": np.arange(SEEDS),
         "owner": np.tile(OWNER, (SEEDS, 1)),
         "share": np.full((SEEDS, 9), 0.9),
         "share_gauge": np.full((SEEDS, 9), 0.2),
@@ -216,6 +217,15 @@ def test_owned_latents_have_the_properties_of_their_unit():
     assert given.p[given.rank == 1].mean() == 1.0
     assert given.expected[given.rank == 8] == pytest.approx(0.3)
     assert set(given.frequency) == {0.003, 0.01, 0.05, 0.1}
+
+
+def test_owned_latents_are_of_the_seeds_asked_for_wherever_they_stand():
+    given = arm()
+    given["owner"][0] = -1
+    moved = given | {"seeds": np.array([7, *range(1, SEEDS)])}
+    assert len(owned_latents([PlantedArm(given)], np.arange(3)).p) == 2 * 8
+    assert len(owned_latents([PlantedArm(moved)], np.arange(1, 4)).p) == 3 * 8
+    assert len(owned_latents([PlantedArm(moved)], np.array([1, 7])).p) == 8
 
 
 def test_prediction_is_tested_on_the_other_truth_against_the_mean():
