@@ -13,7 +13,6 @@ from audit.analyses.reference_config import TransportConfig
 from audit.training.results import Dictionaries
 from audit.training.stages import tensor
 from seedstability.progress import report
-from seedstability.similarity.pairs import all_pairs
 from seedstability.stability.chance.null_models import GaugeBasis, gauge_scramble
 from seedstability.stability.cosine import cosines, normalize_rows
 from seedstability.stability.matching.match import match_cosines
@@ -50,12 +49,12 @@ def transport(
     family: Mapping[str, Dictionaries],
     activations: Mapping[str, ndarray],
 ) -> TransportComparison:
-    """Align pairs of dictionaries by transport and by assignment, unchanged and scrambled."""
+    """Align each seed with the next by transport and by assignment, unchanged and scrambled."""
     generator = Generator().manual_seed(config.seed)
     gauge = GaugeBasis.from_activations(tensor(activations["train"]))
     decoders = tensor(family[config.name]["decoder"])
     n_seeds = len(decoders)
-    pairs = ring_pairs(n_seeds) if config.ring_pairs else all_pairs(n_seeds)
+    pairs = ring_pairs(n_seeds)
     tables: dict[str, dict[str, ndarray]] = {"trained": {}, "gauge": {}}
     errors = np.zeros(len(config.epsilons))
     for done, (i, j) in enumerate(pairs):
