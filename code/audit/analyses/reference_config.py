@@ -25,13 +25,11 @@ class ReferenceConfig:
 
 @dataclass(frozen=True)
 class TransportConfig:
-    """Alignment of dictionaries by entropic optimal transport and by one-to-one assignment."""
+    """Alignment of each seed with the next by entropic optimal transport and by assignment."""
 
     epsilons: tuple[float, ...] = (0.02, 0.05, 0.1)
     """Strengths of the entropic regularization, on the scale of cosines."""
     name: str = "plain"
     """The training whose dictionaries are aligned."""
-    ring_pairs: bool = True
-    """Whether to align each seed with the next only, the last with the first; else every pair."""
     seed: int = 0
     """Seed of the gauge scrambles."""

@@ -1,6 +1,6 @@
 """Stages: similarity of dictionaries during training, and of pairs trained together."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TypedDict
 
 import numpy as np
@@ -8,8 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from audit.analyses.pair_tables import pair_tables
 from audit.subjects.arrays import columns
-from audit.training.results import Dictionaries
+from audit.training.results import TracedDecoders
 from seedstability.progress import report
 from seedstability.similarity.chance_levels import (
     covariance_of,
@@ -18,6 +19,7 @@ from seedstability.similarity.chance_levels import (
     mean_statistics,
 )
 from seedstability.similarity.config import ComparisonConfig
+from seedstability.similarity.names import BEST, MATCHED
 from seedstability.similarity.pairs import (
     Statistics,
     Weights,
@@ -27,7 +29,8 @@ from seedstability.similarity.pairs import (
 )
 from seedstability.stability.chance.null_models import GaugeBasis, gauge_scramble
 from seedstability.stability.cosine import cosines
-from seedstability.stability.pairs import all_pairs
+
+DECODER_STATISTICS = (*BEST, *MATCHED)
 
 
 class TraceComparison(TypedDict):
@@ -45,13 +48,13 @@ class TraceComparison(TypedDict):
 
 
 def compare_trace(
-    config: ComparisonConfig, dictionaries: Dictionaries, activations: Mapping[str, np.ndarray]
+    config: ComparisonConfig, dictionaries: TracedDecoders, activations: Mapping[str, np.ndarray]
 ) -> TraceComparison:
     """Compare decoders of all pairs of seeds at each traced epoch, with chance levels.
 
     Args:
         config: number of draws of chance.
-        dictionaries: with traced decoders.
+        dictionaries: decoders before and during training.
         activations: `train` [samples, d].
     """
     generator = torch.Generator().manual_seed(config.seed)
@@ -63,8 +66,10 @@ def compare_trace(
 
     trained, scrambled = [], []
     for epoch, now in enumerate(decoders):
-        trained.append(_of_all_pairs(now, lambda W: W))
-        scrambled.append(_of_all_pairs(now, lambda W: gauge_scramble(W, gauge, generator)))
+        trained.append(pair_tables(now, DECODER_STATISTICS))
+        scrambled.append(
+            pair_tables(now, DECODER_STATISTICS, lambda W: gauge_scramble(W, gauge, generator))
+        )
         report(epoch + 1, len(decoders))
     return {
         "epoch": dictionaries["trace"]["epoch"],
@@ -73,7 +78,7 @@ def compare_trace(
         "cosine_with_start": cosine_to_initialization(
             decoders, initial.expand_as(decoders)
         ).numpy(),
-        "untrained": _of_all_pairs(initial, lambda W: W),
+        "untrained": pair_tables(initial, DECODER_STATISTICS),
         "isotropic": isotropic_level(n, d, config.chance_draws, generator),
         "data": data_level(covariance_of(x), n, config.chance_draws, generator),
     }
@@ -155,16 +160,3 @@ def _members(pairs: dict) -> list[tuple[Weights, Weights]]:
     return [
         (Weights(D[0], E[0]), Weights(D[1], E[1])) for D, E in zip(decoder, encoder, strict=True)
     ]
-
-
-def _of_all_pairs(
-    decoders: Float[Tensor, "S n d"], change: Callable[[Tensor], Tensor]
-) -> dict[str, np.ndarray]:
-    """Compare all pairs with the second member changed; [S, S] tables, NaN on the diagonal."""
-    n_seeds = len(decoders)
-    tables: dict[str, np.ndarray] = {}
-    for i, j in all_pairs(n_seeds):
-        for name, value in decoder_statistics(decoders[i], change(decoders[j])).items():
-            table = tables.setdefault(name, np.full((n_seeds, n_seeds), np.nan))
-            table[i, j] = table[j, i] = value
-    return tables

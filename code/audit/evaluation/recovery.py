@@ -5,7 +5,7 @@ cross-entropy in nats. There are two ablations of the activations: by zero, and 
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import torch
@@ -15,10 +15,26 @@ from torch import Tensor, nn
 from audit.evaluation.intervention import DownstreamModel
 from audit.evaluation.recovery_config import RecoveryConfig
 from audit.subjects.language_model.checkpoint import open_model
+from audit.training.results import Dictionaries
 from audit.training.stages import saes, tensor
 from seedstability.progress import report
 
 _CONTEXTS = 16
+
+
+class LossRecovered(TypedDict):
+    """A model's losses in nats, and the share that each of S dictionaries recovers."""
+
+    clean: float
+    """Without intervention."""
+    zero: float
+    """With the activations ablated by zero."""
+    mean: float
+    """With the activations ablated by their mean."""
+    loss: Float[np.ndarray, " S"]
+    """Through each dictionary."""
+    recovered_zero: Float[np.ndarray, " S"]
+    recovered_mean: Float[np.ndarray, " S"]
 
 
 class NextTokenLoss:
@@ -65,19 +81,15 @@ class NextTokenLoss:
 
 def loss_recovered(
     config: RecoveryConfig,
-    dictionaries: Mapping[str, np.ndarray],
+    dictionaries: Dictionaries,
     activations: Mapping[str, np.ndarray],
-) -> dict[str, Any]:
+) -> LossRecovered:
     """Compute the model's loss through each dictionary, and the loss recovered.
 
     Args:
         config: model, hook, number of contexts.
-        dictionaries: as `training.stages:train` returns them.
+        dictionaries: of these activations.
         activations: `train` and `heldout` [m, d] at the hook, and `heldout_contexts` [c, length].
-
-    Returns:
-        `clean`, `zero` and `mean`, losses in nats without a dictionary; `loss` [S], through each;
-        `recovered_zero` and `recovered_mean` [S], the loss recovered against either ablation.
 
     Raises:
         UserError: the model is not available, or has no such hook point.

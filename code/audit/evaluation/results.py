@@ -6,14 +6,19 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 
-class ReconstructionMetrics(TypedDict):
-    """Reconstruction and sparsity of S dictionaries on one set of samples."""
+class BriefMetrics(TypedDict):
+    """Reconstruction and sparsity of S dictionaries, in brief."""
 
     explained_variance: Float[np.ndarray, " S"]
-    explained_variance_scalar_mean: Float[np.ndarray, " S"]
-    mse: Float[np.ndarray, " S"]
     l0: Float[np.ndarray, " S"]
     dead_fraction: Float[np.ndarray, " S"]
+
+
+class ReconstructionMetrics(BriefMetrics):
+    """Reconstruction and sparsity of S dictionaries on one set of samples."""
+
+    explained_variance_scalar_mean: Float[np.ndarray, " S"]
+    mse: Float[np.ndarray, " S"]
     firing_rate: Float[np.ndarray, "S n"]
 
 

@@ -19,13 +19,7 @@ def finetune(
 ) -> Dictionaries:
     """Fine-tune several dictionaries.
 
-    Args:
-        config: settings of the training.
-        dictionaries: the initial dictionaries.
-        activations: as for `training.stages:train`.
-
-    Returns:
-        Dictionaries whose `initial_decoder` are the given decoders.
+    The given ones are the initial dictionaries, and their decoders the `initial_decoder`.
 
     Raises:
         UserError: the number of dictionaries differs from that of seeds, or shapes differ.

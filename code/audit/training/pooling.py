@@ -7,7 +7,7 @@ in the cluster; the mean encoder and decoder of each cluster; a decoder refitted
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from scipy.cluster import hierarchy
 from torch import Tensor
 
 from audit.training.pooling_config import PoolingConfig
+from audit.training.results import Dictionaries
 from audit.training.stages import saes, stacked, tensor
 from seedstability.dictionaries.sae import SAE, initialize
 from seedstability.errors import UserError
@@ -25,6 +26,17 @@ from seedstability.stability.cosine import normalize_rows
 from seedstability.stability.matching.match import match
 
 _BATCH = 4096
+
+
+class PooledDictionaries(Dictionaries):
+    """One dictionary for each of G groups of seeds; `initial_decoder` are random directions."""
+
+    votes: Int[ndarray, "G n"]
+    """Seeds with a latent in the cluster of each latent that was kept."""
+    clusters: Int[ndarray, " G"]
+    """Number of clusters."""
+    pooled: Int[ndarray, " G"]
+    """Number of latents pooled."""
 
 
 class Pool(NamedTuple):
@@ -51,20 +63,15 @@ class Clusters(NamedTuple):
 
 def pool(
     config: PoolingConfig,
-    dictionaries: Mapping[str, np.ndarray],
+    dictionaries: Dictionaries,
     activations: Mapping[str, np.ndarray],
-) -> dict[str, Any]:
+) -> PooledDictionaries:
     """Pool each group of seeds into one dictionary.
 
     Args:
         config: groups, and the selection of latents.
-        dictionaries: as `training.stages:train` returns them, with firings.
+        dictionaries: with firings.
         activations: `train` [samples, d], to which decoders are refitted.
-
-    Returns:
-        As `training.stages:train`, with groups [G] instead of seeds, without trace and firings;
-        `initial_decoder` are random directions. Also `votes` [G, n] of the latents kept (0 without
-        votes), `clusters` [G] and `pooled` [G], the numbers of clusters and of latents pooled.
 
     Raises:
         UserError: fewer seeds than `group_size`, or fewer clusters than latents.

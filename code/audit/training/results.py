@@ -40,3 +40,10 @@ class Dictionaries(TypedDict):
     last_epoch_firings: NotRequired[Int[np.ndarray, "S n"]]
     """Samples of the last epoch on which each latent fires."""
     trace: NotRequired[Trace]
+
+
+class TracedDecoders(TypedDict):
+    """Decoders of S seeds before and during training."""
+
+    initial_decoder: Float[np.ndarray, "S n d"]
+    trace: Trace

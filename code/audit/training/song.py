@@ -12,13 +12,14 @@ autograd here; a test compares the two.
 
 import math
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from audit.training.results import Dictionaries
 from audit.training.song_config import SongConfig
 from seedstability.errors import UserError
 from seedstability.progress import report
@@ -40,13 +41,8 @@ class Parameters(NamedTuple):
     """c."""
 
 
-def song(config: SongConfig, activations: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Train one dictionary per seed.
-
-    Returns:
-        As `training.stages:train`: `encoder`, `decoder`, `initial_decoder` [S, n, d],
-        `encoder_bias`, `threshold` [S, n], `decoder_bias` [S, d]; and `trace` with `step` [T] and
-        `decoder` [T, S, n, d].
+def song(config: SongConfig, activations: Mapping[str, np.ndarray]) -> Dictionaries:
+    """Train one dictionary per seed; the trace has steps and decoders.
 
     Raises:
         UserError: invalid settings, or weights that are not finite.
@@ -73,6 +69,7 @@ def song(config: SongConfig, activations: Mapping[str, np.ndarray]) -> dict[str,
         "decoder_bias": biases[1].numpy(),
         "threshold": torch.zeros_like(biases[0]).numpy(),
         "initial_decoder": initial.numpy(),
+        "seeds": np.array(config.seeds),
         "trace": {
             "step": np.array(list(kept), np.int64),
             "decoder": np.stack([decoder.numpy() for decoder in kept.values()])

@@ -1,13 +1,17 @@
 """Pairs of dictionaries of one planted truth: recurrence of latents and of spans."""
 
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from itertools import permutations
+from typing import NamedTuple, TypedDict, cast
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from audit.analyses.planted.groups import UNASSIGNED, AssignedDictionary, PlantedGroups
+from audit.analyses.planted.groups import UNASSIGNED, AssignedDictionary
+from audit.subjects.synthetic.planted import Truth
+from seedstability.progress import report
 from seedstability.stability.chance.closed_form import chance_reproducibility
 from seedstability.stability.chance.null_models import GaugeBasis, gauge_scramble
 from seedstability.stability.subspaces.principal import principal_angles, top_subspace
@@ -15,6 +19,28 @@ from seedstability.stability.subspaces.principal import principal_angles, top_su
 LEVELS = ("value", "turned", "gauge", "other")
 """Spans of a block compared with those of another seed: unchanged; after each block was rotated
 within itself; after a gauge scramble; and with the span of as many latents of other groups."""
+SpanTables = dict[str, Float[np.ndarray, "S S blocks"]]
+"""A table by `LEVELS`; NaN where s = t or either seed has no latent of the block."""
+
+
+class PairTables(TypedDict):
+    """Recurrence of latents and spans of s in t; NaN where s = t."""
+
+    best: Float[np.ndarray, "S S n"]
+    """Best cosine of each latent with a live one of t."""
+    best_turned: Float[np.ndarray, "S S n"]
+    """The same after t's blocks were rotated within themselves."""
+    best_gauge: Float[np.ndarray, "S S n"]
+    """The same after t was scrambled."""
+    nearest: Float[np.ndarray, "S S n"]
+    """Share of each row in the span of its nearest live rows of t, as many as a block's rank."""
+    nearest_gauge: Float[np.ndarray, "S S n"]
+    expected: Float[np.ndarray, "S S n"]
+    """Covering probability at the threshold; NaN for unassigned latents."""
+    overlap: SpanTables
+    """Overlap of spans; `isotropic`, what unrelated spans are expected to have."""
+    angle: SpanTables
+    """Largest angle between spans in degrees."""
 
 
 class Transformed(NamedTuple):
@@ -26,69 +52,64 @@ class Transformed(NamedTuple):
     """Spans by block, as in `AssignedDictionary`."""
 
 
-class Pairs:
-    """Tables of recurrence over pairs of dictionaries, filled pair after pair."""
-
-    def __init__(
-        self, seeds: int, n: int, groups: PlantedGroups, basis: GaugeBasis, threshold: float
-    ):
-        """Allocate tables for `seeds` dictionaries of `n` latents."""
-        self._groups, self._basis, self._threshold = groups, basis, threshold
-        latents, blocks = (seeds, seeds, n), (seeds, seeds, len(groups.blocks))
-        names = ("best", "best_turned", "best_gauge", "expected", "nearest", "nearest_gauge")
-        self._of_latents = {name: np.full(latents, np.nan, np.float32) for name in names}
-        self._overlap = {level: np.full(blocks, np.nan) for level in (*LEVELS, "isotropic")}
-        self._angle = {level: np.full(blocks, np.nan) for level in LEVELS}
-        self._nearest = int(groups.rank[groups.singles :].max()) if groups.blocks else 1
-
-    def enter(
-        self,
-        s: int,
-        t: int,
-        one: AssignedDictionary,
-        other: AssignedDictionary,
-        generator: Generator,
-    ):
-        """Compute the recurrence of latents and spans of s in t."""
-        versions = {
-            "": Transformed(other.rows, other.spans),
-            "_turned": rotate_within_blocks(other, self._groups, generator),
-            "_gauge": scramble(other, self._basis, generator),
-        }
-        for kind, version in versions.items():
-            there = version.rows[other.live]
-            if not len(there):
+def compare_pairs(
+    ours: Sequence[AssignedDictionary],
+    truth: Truth,
+    basis: GaugeBasis,
+    threshold: float,
+    generator: Generator,
+) -> PairTables:
+    """Compute the recurrence of latents and spans of each dictionary in each other."""
+    n_seeds, (n, d) = len(ours), ours[0].rows.shape
+    names = ("best", "best_turned", "best_gauge", "nearest", "nearest_gauge", "expected")
+    latents = {name: np.full((n_seeds, n_seeds, n), np.nan, np.float32) for name in names}
+    blank = np.full((n_seeds, n_seeds, len(truth.blocks)), np.nan)
+    overlap = {level: blank.copy() for level in (*LEVELS, "isotropic")}
+    angle = {level: blank.copy() for level in LEVELS}
+    pairs = list(permutations(range(n_seeds), 2))
+    for done, (s, t) in enumerate(pairs):
+        one, other = ours[s], ours[t]
+        turned = rotate_within_blocks(other, truth, generator)
+        scrambled = scramble(other, basis, generator)
+        latents["expected"][s, t] = _expected(one, other, truth, threshold)
+        if other.live.any():
+            for name, row in _best(one, other, turned, scrambled, truth).items():
+                latents[name][s, t] = row
+        for place, block in enumerate(truth.blocks):
+            if block not in one.spans or block not in other.spans:
                 continue
-            cosines = one.rows @ there.T
-            self._of_latents[f"best{kind}"][s, t] = cosines.amax(1).numpy()
-            if kind != "_turned":
-                held = share_in_nearest_span(one.rows, there, cosines, self._nearest)
-                self._of_latents[f"nearest{kind}"][s, t] = held.numpy()
-        self._of_latents["expected"][s, t] = _expected(one, other, self._groups, self._threshold)
-        for place, block in enumerate(self._groups.blocks):
-            if block in one.spans and block in other.spans:
-                levels = {
-                    "value": other.spans[block],
-                    "turned": versions["_turned"].spans[block],
-                    "gauge": versions["_gauge"].spans[block],
-                    "other": _span_of_other_groups(other, block, generator),
-                }
-                self._enter_spans((s, t, place), one.spans[block], levels)
+            mine, theirs = one.spans[block], other.spans[block]
+            overlap["isotropic"][s, t, place] = max(len(mine), len(theirs)) / d
+            unrelated = _span_of_other_groups(other, block, generator)
+            spans = (theirs, turned.spans[block], scrambled.spans[block], unrelated)
+            for level, there in zip(LEVELS, spans, strict=True):
+                if there is not None:
+                    angles = principal_angles(mine, there)
+                    overlap[level][s, t, place] = angles.cos().square().mean().item()
+                    angle[level][s, t, place] = angles.amax().rad2deg().item()
+        report(done + 1, len(pairs))
+    return cast(PairTables, {**latents, "overlap": overlap, "angle": angle})
 
-    def arrays(self) -> dict[str, Any]:
-        """Return the tables."""
-        return {**self._of_latents, "overlap": self._overlap, "angle": self._angle}
 
-    def _enter_spans(
-        self, place: tuple[int, int, int], span: Tensor, levels: dict[str, Tensor | None]
-    ) -> None:
-        for level, there in levels.items():
-            if there is None:
-                continue
-            angles = principal_angles(span, there)
-            self._overlap[level][place] = angles.cos().square().mean().item()
-            self._angle[level][place] = angles.amax().rad2deg().item()
-            self._overlap["isotropic"][place] = max(len(span), len(there)) / span.shape[1]
+def _best(
+    one: AssignedDictionary,
+    other: AssignedDictionary,
+    turned: Transformed,
+    scrambled: Transformed,
+    truth: Truth,
+) -> dict[str, np.ndarray]:
+    """Compute each latent's best cosines, and its shares in the nearest spans."""
+    count = int(truth.rank[truth.singles :].max()) if truth.blocks else 1
+    rows, by_chance = other.rows[other.live], scrambled.rows[other.live]
+    cosines, cosines_by_chance = one.rows @ rows.T, one.rows @ by_chance.T
+    found = {
+        "best": cosines.amax(1),
+        "best_turned": (one.rows @ turned.rows[other.live].T).amax(1),
+        "best_gauge": cosines_by_chance.amax(1),
+        "nearest": share_in_nearest_span(one.rows, rows, cosines, count),
+        "nearest_gauge": share_in_nearest_span(one.rows, by_chance, cosines_by_chance, count),
+    }
+    return {name: values.numpy() for name, values in found.items()}
 
 
 def scramble(other: AssignedDictionary, basis: GaugeBasis, generator: Generator) -> Transformed:
@@ -100,7 +121,7 @@ def scramble(other: AssignedDictionary, basis: GaugeBasis, generator: Generator)
 
 
 def rotate_within_blocks(
-    other: AssignedDictionary, groups: PlantedGroups, generator: Generator
+    other: AssignedDictionary, truth: Truth, generator: Generator
 ) -> Transformed:
     """Rotate each block's latents by a random rotation of the block's subspace.
 
@@ -110,7 +131,7 @@ def rotate_within_blocks(
     """
     rows, spans = other.rows.clone(), {}
     for block, span in other.spans.items():
-        inside = groups.directions[groups.group == block]
+        inside = truth.basis(block)
         turn = _random_rotation(len(inside), generator) - torch.eye(len(inside))
         mine = other.latents(block)
         rows[mine] += rows[mine] @ inside.T @ turn @ inside
@@ -133,16 +154,16 @@ def covering_probability(count: int, rank: int, threshold: float) -> float:
 
 
 def _expected(
-    one: AssignedDictionary, other: AssignedDictionary, groups: PlantedGroups, threshold: float
+    one: AssignedDictionary, other: AssignedDictionary, truth: Truth, threshold: float
 ) -> np.ndarray:
     """Compute each latent's covering probability; for a single, whether the other has a latent."""
-    chance = np.full(groups.n + 1, np.nan)  # the last entry is for unassigned latents
-    for group in range(groups.n):
+    chance = np.full(truth.n + 1, np.nan)  # the last entry is for unassigned latents
+    for group in range(truth.n):
         count = len(other.latents(group))
-        if group < groups.singles:
+        if group < truth.singles:
             chance[group] = float(count > 0)
         else:
-            chance[group] = covering_probability(count, int(groups.rank[group]), threshold)
+            chance[group] = covering_probability(count, int(truth.rank[group]), threshold)
     return chance[one.owner.numpy()]
 
 

@@ -7,17 +7,19 @@ training, against independent plain dictionaries of other seeds, and against the
 """
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from audit.analyses.reference_config import ReferenceConfig, TransportConfig
 from audit.experiments.language import experiment as language
-from audit.pipeline.graph.stage import Stage
+from audit.pipeline.graph.stage import Inputs, Stage
 from audit.subjects.synthetic.planted_config import PlantedConfig
 from audit.training.variants.config import FamilyConfig, VariantConfig
 from seedstability.dictionaries.config import JUMPRELU, DictionaryConfig, TrainingConfig
 from seedstability.similarity.config import ComparisonConfig
 
 HERE = "audit.experiments.interventions.measurements"
-SUBJECTS = ("language", "planted")
+Subject = Literal["language", "planted"]
+SUBJECTS: tuple[Subject, ...] = ("language", "planted")
 _PLANTED = PlantedConfig()
 
 
@@ -89,26 +91,54 @@ class InterventionSettings:
 
 @dataclass(frozen=True)
 class Arm:
-    """One intervention."""
+    """One intervention, as the measuring stage has to know it."""
 
     name: str
     """Part of its addresses."""
-    training: TrainingConfig | VariantConfig
-    """How its seeds are trained."""
+    title: str
+    """Its name in texts and figures."""
     shared: str = ""
     """What its seeds share besides the data; empty where nothing."""
+    drawn: bool = True
+    """Whether the initialization is drawn, independent of the data."""
+    own: str = ""
+    """The arm that differs in sharing alone, whose seeds have their own."""
+
+
+ARMS = (
+    Arm("plain", "plain"),
+    Arm("same_order", "shared order", "order"),
+    Arm("same_start", "shared start", "start"),
+    Arm("data_points", "start at own samples", drawn=False),
+    Arm("data_points_shared", "start at shared samples", "samples", False, "data_points"),
+    Arm("centroids_shared", "start at shared centroids", "centroids", False),
+    Arm("archetypal", "archetypal, own centroids", drawn=False),
+    Arm("archetypal_shared", "archetypal, shared centroids", "centroids", False, "archetypal"),
+    Arm("untied", "encoder untied at start"),
+    Arm("tied", "encoder tied always"),
+    Arm("decay", "rate warmed up, decayed"),
+    Arm("cosine", "rate falls by a cosine"),
+    Arm("longer", "longer training"),
+    Arm("auxk", "AuxK for silent latents"),
+    Arm("resampling", "silent latents resampled"),
+    Arm("falling_k", "k falls"),
+    Arm("temperature", "temperature falls"),
+    Arm("batch_topk", "BatchTopK"),
+    Arm("relu", "ReLU"),
+    Arm("jumprelu", "JumpReLU"),
+    Arm("orthogonality", "orthogonality"),
+    Arm("consistency", "consistency", "partners"),
+    Arm("mfr", "mutual features", "partners"),
+)
+"""All interventions, in the order of the table."""
 
 
 @dataclass(frozen=True)
 class ArmsConfig:
-    """What the measuring stage has to know of the arms."""
+    """The arms that are measured."""
 
-    names: tuple[str, ...]
-    """In the order of the table; the first is the plain one."""
-    shared: tuple[str, ...]
-    """What the seeds of each share."""
-    drawn: tuple[bool, ...]
-    """Whether the initialization of each is drawn, independent of the data."""
+    arms: tuple[Arm, ...] = ARMS
+    """The first is the plain one."""
 
 
 paper = InterventionSettings()
@@ -140,27 +170,12 @@ def parts(settings: InterventionSettings) -> dict[str, Stage]:
     return {
         "rows": _rows(settings),
         "drift": _drift(settings),
-        "transport": Stage(
-            "interventions/transport",
-            f"{HERE}:transport",
-            settings,
-            {
-                "alignments": Stage(
-                    "interventions/aligned",
-                    "audit.analyses.reference:transport",
-                    TransportConfig(settings.epsilons),
-                    {
-                        "dictionaries": family("language", FAMILIES[0], settings),
-                        "activations": data("language", settings),
-                    },
-                )
-            },
-        ),
+        "transport": _transport(settings),
         "settings": Stage("interventions/settings", f"{HERE}:settings", settings),
     }
 
 
-def dictionary(settings: InterventionSettings, subject: str) -> DictionaryConfig:
+def dictionary(settings: InterventionSettings, subject: Subject) -> DictionaryConfig:
     """Plain TopK on a subject: each seed has its own initialization and order of batches."""
     plain = language.dictionary(settings.base, epochs=settings.epochs, order="own")
     if subject == "planted":
@@ -168,27 +183,23 @@ def dictionary(settings: InterventionSettings, subject: str) -> DictionaryConfig
     return plain
 
 
-def rows(settings: InterventionSettings, subject: str) -> list[Arm]:
-    """All interventions on a subject; each differs from the first in one respect."""
-    plain, fitted = dictionary(settings, subject), getattr(settings, _CALIBRATED[subject])
+def trainings(
+    settings: InterventionSettings, subject: Subject
+) -> dict[str, TrainingConfig | VariantConfig]:
+    """The training of each arm on a subject; each differs from the first in one respect."""
+    plain = dictionary(settings, subject)
+    fitted = settings.language if subject == "language" else settings.synthetic
     steps = settings.epochs * -(-settings.tokens // plain.batch_size)
     rise = max(1, round(settings.warm_up * steps))
 
-    def trained(training: dict | None = None, **changes) -> TrainingConfig:
-        more = {"samples": settings.tokens, **(training or {})}
-        return TrainingConfig(replace(plain, **changes), settings.seeds, **more)
+    def trained(**changes) -> TrainingConfig:
+        changed = replace(plain, **changes)
+        return TrainingConfig(changed, settings.seeds, samples=settings.tokens)
 
     def variant(**changes) -> VariantConfig:
         return VariantConfig(plain, settings.seeds, samples=settings.tokens, **changes)
 
-    hull = {
-        "dictionary": plain,
-        "seeds": settings.seeds,
-        "samples": settings.tokens,
-        "init": "centroids",
-        "form": "archetypal",
-        "weights_rate": fitted.weights_rate,
-    }
+    hull = variant(init="centroids", form="archetypal", weights_rate=fitted.weights_rate)
     first = (settings.seeds[0],) * len(settings.seeds)
     threshold, width = settings.jumprelu_start
     jumprelu = replace(
@@ -203,33 +214,33 @@ def rows(settings: InterventionSettings, subject: str) -> list[Arm]:
         warm_up_steps=rise,
         sparsity_warm_up_steps=rise,
     )
-    return [
-        Arm("plain", trained()),
-        Arm("same_order", trained(order="shared"), "order"),
-        Arm("same_start", trained({"init_seeds": first}), "start"),
-        Arm("data_points", variant(init="data_points")),
-        Arm("data_points_shared", variant(init="data_points", shared_init=True), "samples"),
-        Arm("centroids_shared", variant(init="centroids", shared_init=True), "centroids"),
-        Arm("archetypal", VariantConfig(**hull)),
-        Arm("archetypal_shared", VariantConfig(**hull, shared_init=True), "centroids"),
+    return {
+        "plain": trained(),
+        "same_order": trained(order="shared"),
+        "same_start": replace(trained(), init_seeds=first),
+        "data_points": variant(init="data_points"),
+        "data_points_shared": variant(init="data_points", shared_init=True),
+        "centroids_shared": variant(init="centroids", shared_init=True),
+        "archetypal": hull,
+        "archetypal_shared": replace(hull, shared_init=True),
         # An encoder that has nothing to do with the decoder has no scale at which it fits.
-        Arm("untied", trained(tied_init=False, scaled_init=False)),
-        Arm("tied", variant(form="tied")),
-        Arm("decay", trained(warm_up_steps=rise, decay_share=settings.decay)),
-        Arm("cosine", variant(cosine=True)),
-        Arm("longer", trained(epochs=settings.longer * settings.epochs)),
-        Arm("auxk", trained(dead_after=max(1, round(settings.dead_share * settings.tokens)))),
+        "untied": trained(tied_init=False, scaled_init=False),
+        "tied": variant(form="tied"),
+        "decay": trained(warm_up_steps=rise, decay_share=settings.decay),
+        "cosine": variant(cosine=True),
+        "longer": trained(epochs=settings.longer * settings.epochs),
+        "auxk": trained(dead_after=max(1, round(settings.dead_share * settings.tokens))),
         # Often enough that some are silent for so long, and not at the very end.
-        Arm("resampling", trained(auxk=0, resample_every=steps // 8 + 1)),
-        Arm("falling_k", variant(initial_k=min(plain.n_latents, settings.soft_k * plain.k))),
-        Arm("temperature", variant(temperature=settings.temperature)),
-        Arm("batch_topk", trained(architecture="batch_topk")),
-        Arm("relu", trained(architecture="relu", l1=fitted.relu_l1, auxk=0)),
-        Arm("jumprelu", TrainingConfig(jumprelu, settings.seeds, samples=settings.tokens)),
-        Arm("orthogonality", variant(term="orthogonality", weight=fitted.orthogonality)),
-        Arm("consistency", variant(term="consistency", weight=fitted.consistency), "partners"),
-        Arm("mfr", variant(term="mfr", weight=fitted.mfr), "partners"),
-    ]
+        "resampling": trained(auxk=0, resample_every=steps // 8 + 1),
+        "falling_k": variant(initial_k=min(plain.n_latents, settings.soft_k * plain.k)),
+        "temperature": variant(temperature=settings.temperature),
+        "batch_topk": trained(architecture="batch_topk"),
+        "relu": trained(architecture="relu", l1=fitted.relu_l1, auxk=0),
+        "jumprelu": TrainingConfig(jumprelu, settings.seeds, samples=settings.tokens),
+        "orthogonality": variant(term="orthogonality", weight=fitted.orthogonality),
+        "consistency": variant(term="consistency", weight=fitted.consistency),
+        "mfr": variant(term="mfr", weight=fitted.mfr),
+    }
 
 
 REFERENCES = "judges"
@@ -247,10 +258,9 @@ FAMILIES = (
     ("orthogonality", "consistency", "mfr"),
 )
 """Arms that are trained in one stage: fewer processes to start."""
-_CALIBRATED = {"language": "language", "planted": "synthetic"}
 
 
-def data(subject: str, settings: InterventionSettings) -> Stage:
+def data(subject: Subject, settings: InterventionSettings) -> Stage:
     """Activations of the model, or samples of the planted truth."""
     if subject == "planted":
         return Stage(
@@ -264,68 +274,83 @@ def data(subject: str, settings: InterventionSettings) -> Stage:
     )
 
 
-def family(subject: str, names: tuple[str, ...], settings: InterventionSettings) -> Stage:
+def family(subject: Subject, names: tuple[str, ...], settings: InterventionSettings) -> Stage:
     """Train some arms, or the reference dictionaries, on a subject."""
-    every = rows(settings, subject)
-    trainings = {arm.name: arm.training for arm in every}
-    trainings[REFERENCES] = replace(every[0].training, seeds=settings.references)
+    every = trainings(settings, subject)
+    every[REFERENCES] = replace(every["plain"], seeds=settings.references)
     return Stage(
         f"interventions/{subject}/{names[0]}",
         "audit.training.variants.stages:train_family",
-        FamilyConfig(names, tuple(trainings[name] for name in names)),
+        FamilyConfig(names, tuple(every[name] for name in names)),
         {"activations": data(subject, settings)},
     )
 
 
 def _rows(settings: InterventionSettings) -> Stage:
-    inputs = {}
-    for subject in SUBJECTS:
-        every = rows(settings, subject)
-        inputs[subject] = Stage(
-            f"interventions/{subject}/judged",
-            "audit.analyses.reference:score_against_references",
-            ReferenceConfig(
-                tuple(arm.name for arm in every),
-                tuple(arm.training.dictionary for arm in every),
-                REFERENCES,
-            ),
-            {
-                **{names[0]: family(subject, names, settings) for names in FAMILIES},
-                "activations": data(subject, settings),
-            },
-        )
-    named = rows(settings, "language")
-    config = ArmsConfig(
-        tuple(arm.name for arm in named),
-        tuple(arm.shared for arm in named),
-        tuple(getattr(arm.training, "init", "drawn") == "drawn" for arm in named),
+    scores: dict[str, Stage] = {subject: _scores(subject, settings) for subject in SUBJECTS}
+    return Stage("interventions/rows", f"{HERE}:rows", ArmsConfig(), scores)
+
+
+def _scores(subject: Subject, settings: InterventionSettings) -> Stage:
+    """Score all arms against each other, the references and the truth."""
+    every = trainings(settings, subject)
+    samples = data(subject, settings)
+    inputs: dict[str, Stage | Inputs] = {
+        "families": {names[0]: family(subject, names, settings) for names in FAMILIES},
+        "activations": samples,
+    }
+    if subject == "planted":
+        inputs["truth"] = samples
+    return Stage(
+        f"interventions/{subject}/judged",
+        "audit.analyses.reference:score_against_references",
+        ReferenceConfig(
+            tuple(every), tuple(each.dictionary for each in every.values()), REFERENCES
+        ),
+        inputs,
     )
-    return Stage("interventions/rows", f"{HERE}:rows", config, inputs)
 
 
 def _drift(settings: InterventionSettings) -> Stage:
     """Compare twins (one shared initialization) and strangers (nothing shared) by epoch."""
-    long = replace(dictionary(settings, "language"), epochs=settings.twin_epochs[-1])
-    stranger = TrainingConfig(
-        long,
+    training = TrainingConfig(
+        replace(dictionary(settings, "language"), epochs=settings.twin_epochs[-1]),
         settings.seeds,
         samples=settings.twin_tokens,
         trace_epochs=settings.twin_epochs,
     )
-    twin = replace(stranger, init_seeds=(settings.seeds[0],) * len(settings.seeds))
-    inputs = {}
-    for kind, training in (("twins", twin), ("strangers", stranger)):
+    same_start = replace(training, init_seeds=(settings.seeds[0],) * len(settings.seeds))
+    activations = data("language", settings)
+
+    def traced(kind: str, config: TrainingConfig) -> tuple[Stage, Stage]:
+        name = f"interventions/language/{kind}"
         train = Stage(
-            f"interventions/language/{kind}/train",
+            f"{name}/train",
             "audit.training.variants.stages:train_traced",
-            training,
-            {"activations": data("language", settings)},
+            config,
+            {"activations": activations},
         )
-        inputs[f"{kind}__training"] = train
-        inputs[f"{kind}__comparison"] = Stage(
-            f"interventions/language/{kind}/compare",
+        compare = Stage(
+            f"{name}/compare",
             "audit.analyses.trace:compare_trace",
             ComparisonConfig(chance_draws=2),
-            {"dictionaries": train, "activations": data("language", settings)},
+            {"dictionaries": train, "activations": activations},
         )
+        return train, compare
+
+    (decoders, twins), (_, strangers) = traced("twins", same_start), traced("strangers", training)
+    inputs = {"decoders": decoders, "twins": twins, "strangers": strangers}
     return Stage("interventions/drift", f"{HERE}:drift", settings, inputs)
+
+
+def _transport(settings: InterventionSettings) -> Stage:
+    aligned = Stage(
+        "interventions/aligned",
+        "audit.analyses.transport:transport",
+        TransportConfig(settings.epsilons),
+        {
+            "family": family("language", FAMILIES[0], settings),
+            "activations": data("language", settings),
+        },
+    )
+    return Stage("interventions/transport", f"{HERE}:transport", settings, {"alignments": aligned})

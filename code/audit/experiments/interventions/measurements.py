@@ -1,15 +1,21 @@
 """What section "What raises stability" reports, one function a part."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 from scipy import stats
 
+from audit.analyses.reference import ReferenceScores
+from audit.analyses.trace import TraceComparison
+from audit.analyses.transport import TransportComparison
+from audit.experiments.common.arrays import with_ends
 from audit.experiments.common.summary import difference, estimate, interval90, scalar
 from audit.experiments.common.tolerance import with_platform_tolerance
+from audit.experiments.interventions.experiment import ArmsConfig, InterventionSettings
 from audit.experiments.interventions.rules import (
     CONFIDENCE,
     TRUTHS,
@@ -18,6 +24,9 @@ from audit.experiments.interventions.rules import (
     verdict,
 )
 from audit.pipeline.results import Array, Scalar
+from audit.training.results import TracedDecoders
+from seedstability.similarity.comparison import Chance
+from seedstability.similarity.names import LEVELS
 from seedstability.stability.statistics.jackknife import (
     Interval,
     jackknife,
@@ -30,42 +39,47 @@ _FLOOR = 0.02
 intervals narrower than what another draw would change."""
 HEADLINE = "max_cosine"
 """On which differences and verdicts rest."""
-LEVELS = ("isotropic", "untrained", "data", "gauge")
-NAMES = {
-    "plain": "plain",
-    "same_order": "shared order",
-    "same_start": "shared start",
-    "data_points": "start at own samples",
-    "data_points_shared": "start at shared samples",
-    "centroids_shared": "start at shared centroids",
-    "archetypal": "archetypal, own centroids",
-    "archetypal_shared": "archetypal, shared centroids",
-    "untied": "encoder untied at start",
-    "tied": "encoder tied always",
-    "decay": "rate warmed up, decayed",
-    "cosine": "rate falls by a cosine",
-    "longer": "longer training",
-    "auxk": "AuxK for silent latents",
-    "resampling": "silent latents resampled",
-    "falling_k": "k falls",
-    "temperature": "temperature falls",
-    "batch_topk": "BatchTopK",
-    "relu": "ReLU",
-    "jumprelu": "JumpReLU",
-    "orthogonality": "orthogonality",
-    "consistency": "consistency",
-    "mfr": "mutual features",
-}
-"""Rows as texts and figures call them."""
 ONE_START = ("start", "samples", "centroids")
 """What seeds share that makes their starts one and the same, so that κ begins at 1."""
-OWN = {"data_points_shared": "data_points", "archetypal_shared": "archetypal"}
-"""Rows that differ from another in sharing alone, with the one whose seeds have their own."""
 STRENGTHS = ("weak", "middle", "strong")
 """Strengths of the entropy, ascending."""
 
 
-def settings(config) -> dict:
+class WithChance(NamedTuple):
+    """A similarity [S] or [S, S], and the same by chance."""
+
+    values: ndarray
+    chance: Chance
+
+    @property
+    def kappa(self) -> Scalar:
+        """Mean κ."""
+        return scalar(jackknife_kappa(self.values, self.chance), 3)
+
+    def minus(self, other: "WithChance") -> Interval:
+        """Difference in κ, paired by seed."""
+        return jackknife_difference(self.values, other.values, True, self.chance, other.chance)
+
+
+class Scores:
+    """Scores of an arm, each beside its gauge level."""
+
+    def __init__(self, found: ReferenceScores):
+        self.found = found
+        self.between = WithChance(found["full"][HEADLINE], found["gauge"][HEADLINE])
+        self.matched = WithChance(found["full"]["matched_mean"], found["gauge"]["matched_mean"])
+        self.before = WithChance(found["untrained"][HEADLINE], found["start_gauge"][HEADLINE])
+        self.reference = WithChance(found["judge"], found["judge_gauge"])
+        self.reference_before = WithChance(found["judge_start"], found["judge_start_gauge"])
+        self.reference_matched = WithChance(found["judge_matched"], found["judge_matched_gauge"])
+
+    def levels(self, statistic: str) -> dict[str, Chance]:
+        """Chance levels of a statistic between seeds."""
+        tables: Mapping = self.found
+        return {level: tables[level][statistic] for level in LEVELS}
+
+
+def settings(config: InterventionSettings) -> dict:
     """The settings that the text mentions."""
     language, planted = config.language, config.planted
     steps = config.epochs * -(-config.tokens // 256)
@@ -98,217 +112,180 @@ def settings(config) -> dict:
     }
 
 
-def rows(config, language: dict, planted: dict) -> dict:
+def rows(
+    config: ArmsConfig,
+    language: Mapping[str, ReferenceScores],
+    planted: Mapping[str, ReferenceScores],
+) -> dict:
     """Every intervention beside plain training."""
-    of_model, of_truth = language, planted
-    first = config.names[0]
+    model = {name: Scores(found) for name, found in language.items()}
+    truth = {name: Scores(found) for name, found in planted.items()}
+    plain = config.arms[0].name
     tree: dict = {}
-    for name, shared in zip(config.names, config.shared, strict=True):
-        model, truth = of_model[name], of_truth[name]
-        tree[name] = {"name": NAMES[name], "shared": shared or "nothing"}
-        tree[name] |= _row(model, truth)
-        if name != first:
-            tree[name] |= _beside(model, truth, of_model[first], of_truth[first], shared)
-        if OWN.get(name) in config.names:
-            tree[name]["less_own"] = _less_own(model, of_model[OWN[name]])
-    free = [
-        tree[name]
-        for name, shared, drawn in zip(config.names, config.shared, config.drawn, strict=True)
-        if drawn and not shared
-    ]
-    summary = _summary(tree, first) | {"moved": _moved(free)}
+    for arm in config.arms:
+        name, own = arm.name, arm.own
+        tree[name] = {"name": arm.title, "shared": arm.shared or "nothing"}
+        tree[name] |= _row(model[name], truth[name])
+        if name != plain:
+            tree[name] |= _beside(model[name], model[plain], arm.shared)
+            tree[name] |= _truth_beside(truth[name], truth[plain])
+        if own:
+            tree[name]["less_own"] = {
+                "between": scalar(model[name].between.minus(model[own].between), 3),
+                "judge": scalar(model[name].reference.minus(model[own].reference), 3),
+            }
+    free = [tree[arm.name] for arm in config.arms if arm.drawn and not arm.shared]
+    summary = _summary([tree[arm.name] for arm in config.arms[1:]]) | {"moved": _moved(free)}
     return with_platform_tolerance(tree, _FLOOR) | {"summary": summary, "figure": _figure(tree)}
 
 
-def drift(config, **inputs: dict) -> dict:
-    """Twins, which begin alike, and strangers along the epochs."""
-    twins, strangers = inputs["twins__comparison"], inputs["strangers__comparison"]
+def drift(
+    config: InterventionSettings,
+    decoders: TracedDecoders,
+    twins: TraceComparison,
+    strangers: TraceComparison,
+) -> dict:
+    """Twins, which begin alike, and strangers along the epochs; `decoders` are the twins'."""
     epochs = [round(float(epoch)) for epoch in twins["epoch"]]
-    same = _same_index(inputs["twins__training"]["trace"]["decoder"])
+    same = _same_index(decoders["trace"]["decoder"])
     tree: dict = {}
     for at, epoch in enumerate(epochs):
+        of_twins, of_strangers = (
+            WithChance(each["trained"][HEADLINE][at], each["gauge"][HEADLINE][at])
+            for each in (twins, strangers)
+        )
         tree[f"after{epoch}"] = {
             "same_latent": estimate(same[at], 3),
             "with_start": estimate(twins["cosine_with_start"][at], 3),
-            **{
-                name: {
-                    "max_cosine": estimate(each["trained"][HEADLINE][at], 3),
-                    "gauge": Scalar(
-                        float(np.nanmean(each["gauge"][HEADLINE][at])), 3, tolerance=0.01
-                    ),
-                    "kappa": _kappa(each["trained"][HEADLINE][at], each["gauge"][HEADLINE][at]),
-                }
-                for name, each in (("twins", twins), ("strangers", strangers))
-            },
-            "twins_less_strangers": scalar(
-                jackknife_difference(
-                    twins["trained"][HEADLINE][at],
-                    strangers["trained"][HEADLINE][at],
-                    True,
-                    twins["gauge"][HEADLINE][at],
-                    strangers["gauge"][HEADLINE][at],
-                ),
-                3,
-            ),
+            "twins": _drifted(of_twins),
+            "strangers": _drifted(of_strangers),
+            "twins_less_strangers": scalar(of_twins.minus(of_strangers), 3),
         }
     return with_platform_tolerance(tree, _FLOOR) | {"figure": _curves(tree, epochs)}
 
 
-def transport(config, alignments: dict) -> dict:
+def transport(config: InterventionSettings, alignments: TransportComparison) -> dict:
     """Transport at each strength beside the assignment, each with what it gives by chance."""
     trained, gauge = alignments["trained"], alignments["gauge"]
-    matched = trained["matched"], gauge["matched"]
+    matched = WithChance(trained["matched"], gauge["matched"])
     tree: dict = {
-        "matched": _with_chance(*matched),
+        "matched": _with_gauge(matched),
         "largest_error": Scalar(float(np.max(alignments["error"])), 5, tolerance=1e-2),
     }
     for at, (strength, epsilon) in enumerate(zip(STRENGTHS, config.epsilons, strict=True)):
-        node: dict = {
+        transported = WithChance(trained["transported"][at], gauge["transported"][at])
+        barycentric = WithChance(trained["barycentric"][at], gauge["barycentric"][at])
+        tree[strength] = {
             "epsilon": f"{epsilon:g}",
             "partners": estimate(trained["partners"][at], 1),
             "partners_gauge": estimate(gauge["partners"][at], 1),
+            **{
+                name: _with_gauge(each) | {"less_matched": scalar(each.minus(matched), 3)}
+                for name, each in (("transported", transported), ("barycentric", barycentric))
+            },
         }
-        for name in ("transported", "barycentric"):
-            both = trained[name][at], gauge[name][at]
-            node[name] = _with_chance(*both)
-            change = difference(both[0], matched[0], True, both[1], matched[1])
-            node[name]["less_matched"] = _digits(change["value"], 3)
-        tree[strength] = node
     return with_platform_tolerance(tree, _FLOOR)
 
 
-def _row(model: Mapping, truth: Mapping) -> dict:
-    full, levels = model["full"][HEADLINE], {level: model[level] for level in LEVELS}
+def _row(model: Scores, truth: Scores) -> dict:
+    levels, matched_levels = model.levels(HEADLINE), model.levels("matched_mean")
+    full = model.between.values
     return {
-        "explained_variance": estimate(model["explained_variance"], 3),
-        "l0": estimate(model["l0"], 1),
-        "dead_fraction": estimate(model["dead_fraction"], 1, "%"),
-        "cosine_with_start": estimate(model["cosine_with_start"], 3),
-        "max_cosine": {"value": estimate(full, 3)}
-        | {level: _level(found[HEADLINE]) for level, found in levels.items()},
-        **{f"kappa_{level}": _kappa(full, found[HEADLINE]) for level, found in levels.items()},
+        "explained_variance": estimate(model.found["explained_variance"], 3),
+        "l0": estimate(model.found["l0"], 1),
+        "dead_fraction": estimate(model.found["dead_fraction"], 1, "%"),
+        "cosine_with_start": estimate(model.found["cosine_with_start"], 3),
+        "max_cosine": {"value": estimate(full, 3), **_levels(levels)},
+        **{f"kappa_{level}": WithChance(full, chance).kappa for level, chance in levels.items()},
         "matched_cosine": {
-            "value": estimate(model["full"]["matched_mean"], 3),
-            **{level: _level(found["matched_mean"]) for level, found in levels.items()},
-            "kappa_gauge": _kappa(model["full"]["matched_mean"], model["gauge"]["matched_mean"]),
+            "value": estimate(model.matched.values, 3),
+            **_levels(matched_levels),
+            "kappa_gauge": model.matched.kappa,
         },
-        "judge": _kappa(model["judge"], model["judge_gauge"]),
-        "start_kappa": _kappa(model["untrained"][HEADLINE], model["start_gauge"][HEADLINE]),
-        "judge_start": _kappa(model["judge_start"], model["judge_start_gauge"]),
-        "judge_matched": _kappa(model["judge_matched"], model["judge_matched_gauge"]),
-        "truth": estimate(truth["truth"], 3),
-        "truth_chance": _level(truth["truth_gauge"]),
-        "truth_singles": estimate(truth["truth_singles"], 3),
-        "planted_kappa": _kappa(truth["full"][HEADLINE], truth["gauge"][HEADLINE]),
-        "planted_judge": _kappa(truth["judge"], truth["judge_gauge"]),
-        "planted_explained_variance": estimate(truth["explained_variance"], 3),
-        "planted_dead_fraction": estimate(truth["dead_fraction"], 1, "%"),
+        "judge": model.reference.kappa,
+        "start_kappa": model.before.kappa,
+        "judge_start": model.reference_before.kappa,
+        "judge_matched": model.reference_matched.kappa,
+        "truth": estimate(truth.found["truth"], 3),
+        "truth_chance": _level(truth.found["truth_gauge"]),
+        "truth_singles": estimate(truth.found["truth_singles"], 3),
+        "planted_kappa": truth.between.kappa,
+        "planted_judge": truth.reference.kappa,
+        "planted_explained_variance": estimate(truth.found["explained_variance"], 3),
+        "planted_dead_fraction": estimate(truth.found["dead_fraction"], 1, "%"),
     }
 
 
-def _beside(
-    model: Mapping, truth: Mapping, plain: Mapping, plain_truth: Mapping, shared: str
-) -> dict:
-    """Compare an arm with plain training."""
-    between, reference = _change(model, plain), _reference_change(model, plain)
-    found = jackknife_difference(truth["truth"], plain_truth["truth"], True)
-    gained = None if shared in ONE_START else _gained(model)
+def _beside(model: Scores, plain: Scores, shared: str) -> dict:
+    """Compare an arm with plain training on the language model."""
+    between = model.between.minus(plain.between)
+    reference = model.reference.minus(plain.reference)
+    gained = None if shared in ONE_START else model.between.minus(model.before)
     node = {
-        "difference": _difference(model, plain),
-        "matched_difference": scalar(_change(model, plain, "matched_mean"), 3),
+        "difference": _difference(model.between, plain.between),
+        "matched_difference": scalar(model.matched.minus(plain.matched), 3),
         "judge_difference": scalar(reference, 3),
         "judge_ninety": interval90(reference, 3),
-        "truth_difference": scalar(found, 3),
-        "planted_difference": scalar(_change(truth, plain_truth), 3),
         # Words may turn where a number moves within its tolerance; the numbers are compared.
         "verdict": {"quoted": verdict(between, reference, gained, bool(shared))},
-        "truth_verdict": {"quoted": truth_verdict(found)},
     }
     return node if gained is None else node | {"gained": scalar(gained, 3)}
 
 
-def _difference(model: Mapping, plain: Mapping) -> dict:
-    """Difference of κ between seeds, with both intervals and the minimum detectable effect."""
-    node = difference(
-        model["full"][HEADLINE],
-        plain["full"][HEADLINE],
-        True,
-        model["gauge"][HEADLINE],
-        plain["gauge"][HEADLINE],
-    )
-    node.pop("equivalent")  # both ends of the 90% interval say it
-    smallest = node["smallest_seen"]
-    # A standard error of five seeds is itself known to a third or so.
-    node["smallest_seen"] = replace(smallest, tolerance=smallest.value + 1e-3)
-    return {name: _digits(value, 3) for name, value in node.items()}
-
-
-def _less_own(model: Mapping, own: Mapping) -> dict:
-    """What sharing itself brings, against the same training whose seeds share nothing."""
+def _truth_beside(truth: Scores, plain: Scores) -> dict:
+    """Compare an arm with plain training on the planted truth."""
+    found = jackknife_difference(truth.found["truth"], plain.found["truth"], True)
     return {
-        "between": scalar(_change(model, own), 3),
-        "judge": scalar(_reference_change(model, own), 3),
+        "truth_difference": scalar(found, 3),
+        "planted_difference": scalar(truth.between.minus(plain.between), 3),
+        "truth_verdict": {"quoted": truth_verdict(found)},
     }
 
 
-def _gained(model: Mapping) -> Interval:
-    """κ between seeds minus that of the same dictionaries before training."""
-    return jackknife_difference(
-        model["full"][HEADLINE],
-        model["untrained"][HEADLINE],
-        True,
-        model["gauge"][HEADLINE],
-        model["start_gauge"][HEADLINE],
-    )
+def _difference(arm: WithChance, plain: WithChance) -> dict:
+    """Difference of κ between seeds, with both intervals and the minimum detectable effect."""
+    node = difference(arm.values, plain.values, True, arm.chance, plain.chance)
+    smallest = node["smallest_seen"]
+    return {
+        "value": replace(node["value"], digits=3),
+        "ninety": replace(node["ninety"], digits=3),
+        # A standard error of five seeds is itself known to a third or so.
+        "smallest_seen": replace(smallest, digits=3, tolerance=smallest.value + 1e-3),
+    }
 
 
-def _reference_change(model: Mapping, plain: Mapping) -> Interval:
-    """Change of κ with the reference dictionaries."""
-    return jackknife_difference(
-        model["judge"], plain["judge"], True, model["judge_gauge"], plain["judge_gauge"]
-    )
-
-
-def _change(model: Mapping, plain: Mapping, statistic: str = HEADLINE) -> Interval:
-    """Change of κ between seeds over the gauge level."""
-    return jackknife_difference(
-        model["full"][statistic],
-        plain["full"][statistic],
-        True,
-        model["gauge"][statistic],
-        plain["gauge"][statistic],
-    )
-
-
-def _kappa(values: ndarray, chance: float | ndarray) -> Scalar:
-    return scalar(jackknife_kappa(values, chance), 3)
-
-
-def _level(drawn: float | ndarray) -> Scalar:
+def _level(drawn: Chance) -> Scalar:
     """A level drawn from the dictionaries themselves differs where they do."""
     spread = float(np.nanmax(drawn) - np.nanmin(drawn))
     return Scalar(float(np.nanmean(drawn)), 3, tolerance=max(2e-3, spread))
 
 
-def _digits(value: Scalar, digits: int) -> Scalar:
-    return replace(value, digits=digits)
+def _levels(levels: Mapping[str, Chance]) -> dict[str, Scalar]:
+    return {level: _level(drawn) for level, drawn in levels.items()}
 
 
-def _with_chance(values: ndarray, chance: ndarray) -> dict:
+def _drifted(found: WithChance) -> dict:
     return {
-        "value": scalar(jackknife(values), 3),
-        "gauge": _level(chance),
-        "kappa": _kappa(values, chance),
+        "max_cosine": estimate(found.values, 3),
+        "gauge": Scalar(float(np.nanmean(found.chance)), 3, tolerance=0.01),
+        "kappa": found.kappa,
     }
 
 
-def _summary(tree: Mapping, first: str) -> dict:
-    """Which rows got which verdict, as lists that a sentence can hold."""
-    others = [node for arm, node in tree.items() if arm != first]
+def _with_gauge(found: WithChance) -> dict:
+    return {
+        "value": scalar(jackknife(found.values), 3),
+        "gauge": _level(found.chance),
+        "kappa": found.kappa,
+    }
 
-    def named(what: str, wanted: str) -> str:
+
+def _summary(others: Sequence[Mapping]) -> dict:
+    """Which rows got which verdict, as lists that a sentence can hold."""
+
+    def named(what: str, wanted: str) -> dict:
         chosen = [node["name"] for node in others if node[what]["quoted"] == wanted]
-        return "; ".join(chosen) or "none"
+        return {"quoted": "; ".join(chosen) or "none"}
 
     return {
         "rows": len(others),
@@ -318,15 +295,16 @@ def _summary(tree: Mapping, first: str) -> dict:
             "truth": _excluding([node["truth_difference"] for node in others]),
         },
         "by_luck": Scalar((1 - CONFIDENCE) * len(others), 1),
-        **{_key(said): {"quoted": named("verdict", said)} for said in VERDICTS},
-        "truth": {_key(said): {"quoted": named("truth_verdict", said)} for said in TRUTHS},
+        **{_key(said): named("verdict", said) for said in VERDICTS},
+        "truth": {_key(said): named("truth_verdict", said) for said in TRUTHS},
     }
 
 
 def _excluding(changes: list[Scalar]) -> Scalar:
     """How many of the intervals lie on one side of zero."""
-    ends = [(_part(change, "low"), _part(change, "high")) for change in changes]
-    return Scalar(sum(low > 0 or high < 0 for low, high in ends), 0, tolerance=4)
+    ends = with_ends(changes, 3, 0.0)
+    count = int(((ends["low"].values > 0) | (ends["high"].values < 0)).sum())
+    return Scalar(count, 0, tolerance=4)
 
 
 def _key(said: str) -> str:
@@ -347,16 +325,13 @@ def _figure(tree: Mapping) -> dict:
     """Rows by their κ between seeds, the highest first; the plain one among them."""
     order = sorted(tree, key=lambda arm: -tree[arm]["kappa_gauge"].value)
 
-    def column(leaf: str, part: str) -> Array:
-        return Array(np.array([getattr(tree[arm][leaf], part) for arm in order]), 3, tolerance=0.1)
-
     return {
         # The order may change where two rows lie within their tolerance.
         "rows": {"quoted": ", ".join(order)},
         "names": {"quoted": ", ".join(tree[arm]["name"].replace(",", ";") for arm in order)},
         "shared": {"quoted": ", ".join(tree[arm]["shared"] for arm in order)},
         **{
-            leaf: {part: column(leaf, part) for part in ("value", "low", "high")}
+            leaf: with_ends([tree[arm][leaf] for arm in order], 3, 0.1)
             for leaf in ("kappa_gauge", "start_kappa", "judge", "planted_kappa", "truth")
         },
     }
@@ -382,17 +357,5 @@ def _curves(tree: Mapping, epochs: list[int]) -> dict:
     }
     return {
         "epoch": Array(np.array(epochs, float), 0),
-        **{
-            name: {
-                part: Array(np.array([_part(value, part) for value in values]), 3, tolerance=0.05)
-                for part in ("value", "low", "high")
-            }
-            for name, values in curves.items()
-        },
+        **{name: with_ends(values, 3, 0.05) for name, values in curves.items()},
     }
-
-
-def _part(value: Scalar, part: str) -> float:
-    """An end of the interval, or the value where there is none."""
-    found = getattr(value, part)
-    return value.value if found is None else found

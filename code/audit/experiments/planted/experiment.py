@@ -8,8 +8,8 @@ whether recurrence can be predicted. It also puts published figures on synthetic
 from dataclasses import dataclass, replace
 
 from audit.analyses.planted.config import PlantedArmConfig
-from audit.evaluation.config import EvaluationConfig
-from audit.pipeline.graph.stage import Stage
+from audit.experiments.common.arms import evaluated_arm, results_of
+from audit.pipeline.graph.stage import Inputs, Stage
 from audit.subjects.synthetic.planted_config import PlantedConfig
 from audit.subjects.synthetic.song_config import SongSamplesConfig
 from audit.training.song_config import SongConfig
@@ -27,9 +27,6 @@ FACTORS = {
 """Factors, varied one at a time, and the names of their levels in addresses."""
 _COMPARISON = ComparisonConfig(chance_draws=200, gauge_draws=20, permutations=0)
 """A chance level for 32 latents takes many draws, each of them cheap."""
-SONG = ("relu", "topk", "double")
-"""Song et al.'s two architectures, and TopK with k twice the number of active directions."""
-
 
 _TRUTH = PlantedConfig()
 _SONG_SAMPLES = SongSamplesConfig(samples=2048)
@@ -108,18 +105,17 @@ PROFILES = {
 
 def parts(settings: PlantedSettings) -> dict[str, Stage]:
     """Stages of each part of the section."""
-    base = {"base": _arm(settings.truth, settings, seeds=settings.seeds)}
+    base = {"base": _arm(settings, settings.truth)}
     arms = sweeps(settings)
-    others = _of_other_truth(settings)
-    ranks = {f"fitted__{level}": arms[f"rank__{level}"] for level in FACTORS["rank"]}
-    other_truth = {f"judged__{level}": arm for level, arm in others.items()}
+    other_truth = replace(settings.truth, seed=settings.other_truth_seed)
+    predicted = {"fitted": arms["rank"], "judged": _by_rank(settings, other_truth)}
     return {
         "blocks": _measure("blocks", base, settings),
         "singles": _measure("singles", base, settings),
         "quality": _measure("quality", base, settings),
         "frequency": _measure("frequency", base, settings),
-        "sweeps": _measure("sweeps", arms, settings),
-        "prediction": _measure("prediction", ranks | other_truth, settings),
+        "sweeps": _measure("sweeps", {"arms": arms}, settings),
+        "prediction": _measure("prediction", predicted, settings),
         "song": Stage(
             "planted/song/measured",
             "audit.experiments.planted.song:song",
@@ -130,80 +126,71 @@ def parts(settings: PlantedSettings) -> dict[str, Stage]:
     }
 
 
-def sweeps(settings: PlantedSettings) -> dict[str, Stage]:
-    """One arm per level of each factor, named `factor__level`."""
+def values(settings: PlantedSettings) -> dict[str, tuple[float, ...]]:
+    """The value of each level of each factor."""
+    return {
+        "rank": settings.ranks,
+        "noise": settings.noises,
+        "samples": settings.samples,
+        "steps": settings.lengths,
+        "latents": settings.widths,
+    }
+
+
+def sweeps(settings: PlantedSettings) -> dict[str, dict[str, Stage]]:
+    """Arms by factor and level."""
     truth = settings.truth
     steps = truth.samples * settings.epochs
     made = {
-        "rank": [_arm(replace(truth, rank=rank), settings) for rank in settings.ranks],
-        "noise": [_arm(replace(truth, noise=noise), settings) for noise in settings.noises],
+        "noise": [_arm(settings, replace(truth, noise=noise)) for noise in settings.noises],
         "samples": [
-            _arm(replace(truth, samples=samples), settings, epochs=steps // samples)
+            _arm(settings, replace(truth, samples=samples), epochs=steps // samples)
             for samples in settings.samples
         ],
-        "steps": [_arm(truth, settings, epochs=epochs) for epochs in settings.lengths],
-        "latents": [_arm(truth, settings, width=width) for width in settings.widths],
+        "steps": [_arm(settings, truth, epochs=epochs) for epochs in settings.lengths],
+        "latents": [_arm(settings, truth, width=width) for width in settings.widths],
     }
-    # The base configuration has more seeds than the other levels, and all of them are used.
-    base = _arm(truth, settings, seeds=settings.seeds)
-    shared = replace(base.config.training, seeds=settings.seeds[: settings.few])
-    alike = replace(base.config, training=shared)
-    return {
-        f"{factor}__{level}": base if arm.config == alike else arm
-        for factor, levels in FACTORS.items()
-        for level, arm in zip(levels, made[factor], strict=True)
+    return {"rank": _by_rank(settings, truth)} | {
+        factor: dict(zip(FACTORS[factor], arms, strict=True)) for factor, arms in made.items()
     }
 
 
-def _of_other_truth(settings: PlantedSettings) -> dict[str, Stage]:
-    truth = replace(settings.truth, seed=settings.other_truth_seed)
-    return {
-        level: _arm(replace(truth, rank=rank), settings)
-        for level, rank in zip(FACTORS["rank"], settings.ranks, strict=True)
-    }
+def _by_rank(settings: PlantedSettings, truth: PlantedConfig) -> dict[str, Stage]:
+    arms = [_arm(settings, replace(truth, rank=rank)) for rank in settings.ranks]
+    return dict(zip(FACTORS["rank"], arms, strict=True))
 
 
-def _arm(
-    truth: PlantedConfig,
-    settings: PlantedSettings,
-    seeds: tuple[int, ...] = (),
-    epochs: int | None = None,
-    width: int | None = None,
-) -> Stage:
-    """Train on a planted truth and compare; equal arms of different factors are one stage."""
+def _arm(settings: PlantedSettings, truth: PlantedConfig, epochs: int = 0, width: int = 0) -> Stage:
+    """Train on a planted truth and compare; equal arms of different factors are one stage.
+
+    The base configuration has more seeds than the other arms.
+    """
     width, epochs = width or settings.latents_per_dimension, epochs or settings.epochs
-    training = TrainingConfig(
-        _dictionary(truth, settings, width, epochs), seeds or settings.seeds[: settings.few]
-    )
-    name = (
-        f"truth{truth.seed}_rank{truth.rank}_noise{truth.noise}_samples{truth.samples}"
-        f"_epochs{epochs}_width{width}_seeds{len(training.seeds)}"
-    )
-    return Stage(
-        f"planted/{name}",
-        "audit.analyses.planted.stages:planted_arm",
-        PlantedArmConfig(truth, training),
-    )
-
-
-def _dictionary(
-    truth: PlantedConfig, settings: PlantedSettings, width: int, epochs: int
-) -> DictionaryConfig:
-    return replace(
+    base = (settings.truth, settings.epochs, settings.latents_per_dimension)
+    seeds = settings.seeds if (truth, epochs, width) == base else settings.seeds[: settings.few]
+    dictionary = replace(
         TOPK,
         n_latents=width * (truth.singles + truth.blocks * truth.rank),
         k=settings.k,
         learning_rate=settings.learning_rate,
         epochs=epochs,
     )
+    name = (
+        f"truth{truth.seed}_rank{truth.rank}_noise{truth.noise}_samples{truth.samples}"
+        f"_epochs{epochs}_width{width}_seeds{len(seeds)}"
+    )
+    return Stage(
+        f"planted/{name}",
+        "audit.analyses.planted.stages:planted_arm",
+        PlantedArmConfig(truth, TrainingConfig(dictionary, seeds)),
+    )
 
 
-def _song(settings: PlantedSettings) -> dict[str, Stage]:
-    """Stages of Song et al.'s set-up: samples, and training to comparison per architecture."""
+def _song(settings: PlantedSettings) -> dict[str, Stage | Inputs]:
+    """Song et al.'s samples, and dictionaries of each of their architectures."""
     data = Stage(
         "planted/song/samples", "audit.subjects.synthetic.song:song_samples", settings.song_samples
     )
-    inputs = {"samples": data}
     moments = settings.song_moments
     steps = tuple(settings.song.steps * i // moments for i in range(moments + 1))
     base = replace(settings.song, trace_steps=steps)
@@ -212,32 +199,19 @@ def _song(settings: PlantedSettings) -> dict[str, Stage]:
         "topk": replace(base, architecture="topk"),
         "double": replace(base, architecture="topk", k=2 * base.k),
     }
+    arms = {}
     for name, recipe in recipes.items():
         train = Stage(
-            f"planted/song/{name}",
-            "audit.training.song:song",
-            recipe,
-            {"activations": data},
+            f"planted/song/{name}", "audit.training.song:song", recipe, {"activations": data}
         )
-        evaluate = Stage(
-            f"planted/song/{name}/evaluate",
-            "audit.evaluation.stages:evaluate",
-            EvaluationConfig(DictionaryConfig(recipe.architecture, recipe.n_latents, recipe.k)),
-            {"dictionaries": train, "activations": data},
-        )
-        compare = Stage(
-            f"planted/song/{name}/compare",
-            "audit.analyses.similarity:compare",
-            _COMPARISON,
-            {"dictionaries": train, "evaluation": evaluate, "activations": data},
-        )
-        inputs |= {
-            f"{name}__training": train,
-            f"{name}__evaluation": evaluate,
-            f"{name}__comparison": compare,
-        }
-    return inputs
+        dictionary = DictionaryConfig(recipe.architecture, recipe.n_latents, recipe.k)
+        arms[name] = evaluated_arm(f"planted/song/{name}", data, train, dictionary, _COMPARISON)
+    return {
+        "samples": data,
+        "training": {name: arm.train for name, arm in arms.items()},
+        "arms": results_of(arms),
+    }
 
 
-def _measure(part: str, inputs: dict[str, Stage], config: PlantedSettings) -> Stage:
+def _measure(part: str, inputs: Inputs, config: PlantedSettings) -> Stage:
     return Stage(f"planted/{part}", f"{MEASUREMENTS}:{part}", config, inputs)

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy import optimize, special
 
-from audit.experiments.planted.recurrence import PlantedArm
+from audit.experiments.planted.recurrence import THRESHOLD, PlantedArm
 
 _PENALTY = 1e-5
 
@@ -36,18 +36,19 @@ class Logistic(NamedTuple):
         return special.expit(_design(owned_latents) @ self.coefficients)
 
 
-def owned_latents(arms: list[PlantedArm], seeds: ndarray, threshold: float) -> OwnedLatents:
+def owned_latents(arms: list[PlantedArm], seeds: ndarray) -> OwnedLatents:
     """Collect the owned latents of some seeds of several arms."""
     columns = []
     for arm in arms:
-        owner = arm.result["owner"][seeds]
+        at = arm.at(seeds)
+        owner = arm.result["owner"][at]
         owned = owner >= 0
         columns.append(
             (
                 arm.result["frequency"][owner[owned]],
                 arm.result["rank"][owner[owned]].astype(float),
-                arm.each("best", seeds, threshold)[owned],
-                arm.each("expected", seeds)[owned],
+                arm.each("best", at, THRESHOLD)[owned],
+                arm.each("expected", at)[owned],
             )
         )
     return OwnedLatents(*(np.concatenate(parts) for parts in zip(*columns, strict=True)))

@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from audit.evaluation.recovery_config import RecoveryConfig
-from audit.experiments.common.arms import Arm, arm, evaluated_arm
+from audit.experiments.common.arms import Arm, arm, evaluated_arm, results_of
 from audit.experiments.language import experiment as language
-from audit.pipeline.graph.stage import Stage
+from audit.pipeline.graph.stage import Inputs, Stage
 from audit.subjects.language_model.config import HUB, weights_sha256
 from audit.subjects.synthetic.planted_config import PlantedConfig
 from audit.training.pooling_config import FinetuneConfig, PoolingConfig
-from seedstability.dictionaries.config import TrainingConfig
+from seedstability.dictionaries.config import DictionaryConfig, TrainingConfig
 from seedstability.similarity.config import ComparisonConfig
 
 MEASUREMENTS = "audit.experiments.pooling.measurements"
@@ -74,11 +74,11 @@ def parts(settings: PoolingSettings) -> dict[str, Stage]:
     }
 
 
-def _language(settings: PoolingSettings) -> dict[str, Stage]:
-    base = settings.base
-    arms = _arms(settings, "language", _singles(settings), base.tokens)
+def _language(settings: PoolingSettings) -> Inputs:
+    base, dictionary = settings.base, language.dictionary(settings.base)
+    pool, arms = _arms(settings, "language", _singles(settings), dictionary, base.tokens)
     recovery = RecoveryConfig(
-        language.dictionary(base),
+        dictionary,
         base.model,
         weights_sha256(base.model),
         base.hook,
@@ -86,15 +86,15 @@ def _language(settings: PoolingSettings) -> dict[str, Stage]:
         allow_download=base.model in HUB,
     )
     losses = {
-        f"{name}__recovery": Stage(
+        name: Stage(
             f"pooling/language/{name}/recovery",
             "audit.evaluation.recovery:loss_recovered",
             recovery,
-            {"dictionaries": each.train, "activations": each.train.needed["activations"]},
+            {"dictionaries": each.train, "activations": each.data},
         )
         for name, each in arms.items()
     }
-    return _inputs(arms) | losses
+    return {"pool": pool, "arms": results_of(arms), "losses": losses}
 
 
 def _singles(settings: PoolingSettings) -> Arm:
@@ -103,84 +103,66 @@ def _singles(settings: PoolingSettings) -> Arm:
     trained = language.base_arm(base)
     if settings.seeds == base.seeds:
         return trained
-    training = replace(trained.train.config, seeds=settings.seeds)
-    return arm(
-        "pooling/language/single", trained.train.needed["activations"], training, _COMPARISON
-    )
+    training = TrainingConfig(language.dictionary(base), settings.seeds, samples=base.tokens)
+    return arm("pooling/language/single", trained.data, training, _COMPARISON)
 
 
-def _planted(settings: PoolingSettings) -> dict[str, Stage]:
+def _planted(settings: PoolingSettings) -> Inputs:
     data = Stage(
         "pooling/planted/truth", "audit.subjects.synthetic.planted:planted", settings.planted
     )
     dictionary = language.dictionary(
         settings.base, n_latents=settings.planted_latents, k=settings.planted_k
     )
-    single = arm(
-        "pooling/planted/single",
-        data,
-        TrainingConfig(dictionary, settings.seeds),
-        _COMPARISON,
-    )
-    arms = _arms(settings, "planted", single, None)
-    trained = {f"{name}__dictionaries": each.train for name, each in arms.items()}
-    return _inputs(arms) | trained | {"truth": data}
+    training = TrainingConfig(dictionary, settings.seeds)
+    single = arm("pooling/planted/single", data, training, _COMPARISON)
+    pool, arms = _arms(settings, "planted", single, dictionary)
+    return {
+        "pool": pool,
+        "truth": data,
+        "arms": results_of(arms),
+        "dictionaries": {name: each.train for name, each in arms.items()},
+    }
 
 
 _COMPARISON = ComparisonConfig(permutations=0)
 
 
 def _arms(
-    settings: PoolingSettings, subject: str, single: Arm, samples: int | None
-) -> dict[str, Arm]:
-    """All arms of one subject; all but `single` have one dictionary per pool."""
-    data, dictionary = single.train.needed["activations"], single.train.config.dictionary
-    pools = tuple(range(len(single.train.config.seeds) // settings.group_size))
+    settings: PoolingSettings,
+    subject: str,
+    single: Arm,
+    dictionary: DictionaryConfig,
+    samples: int | None = None,
+) -> tuple[Stage, dict[str, Arm]]:
+    """Pools by votes, and all arms of one subject; all but `single` have a dictionary per pool."""
+    data = single.data
+    pools = tuple(range(len(settings.seeds) // settings.group_size))
     # As many steps as all seeds of a pool together, and the fine-tuning after them.
     epochs = settings.group_size * dictionary.epochs + settings.epochs
     long = TrainingConfig(replace(dictionary, epochs=epochs), pools, samples=samples)
-    arms = {
-        "single": single,
-        "long": arm(f"pooling/{subject}/long", data, long, _COMPARISON),
-    }
-    finetuned = replace(dictionary, epochs=settings.epochs)
+    finetuned = TrainingConfig(replace(dictionary, epochs=settings.epochs), pools, samples=samples)
+    arms = {"single": single, "long": arm(f"pooling/{subject}/long", data, long, _COMPARISON)}
+    pooled = {}
     for choose in CHOICES:
-        config = PoolingConfig(dictionary, settings.group_size, choose, settings.cosine)
-        pooled = _stage(f"{subject}/{choose}/pool", "pooling:pool", config, single.train, data)
-        if choose == "votes":
-            arms["untrained_on"] = evaluated_arm(
-                f"pooling/{subject}/{choose}/pool", data, pooled, dictionary, _COMPARISON
-            )
-        trained = _stage(
-            f"{subject}/{choose}/train",
-            "finetune:finetune",
-            FinetuneConfig(TrainingConfig(finetuned, pools, samples=samples)),
-            pooled,
-            data,
+        name = f"pooling/{subject}/{choose}"
+        pooled[choose] = Stage(
+            f"{name}/pool",
+            "audit.training.pooling:pool",
+            PoolingConfig(dictionary, settings.group_size, choose, settings.cosine),
+            {"dictionaries": single.train, "activations": data},
         )
-        arms[choose] = evaluated_arm(
-            f"pooling/{subject}/{choose}", data, trained, dictionary, _COMPARISON
+        train = Stage(
+            f"{name}/train",
+            "audit.training.finetune:finetune",
+            FinetuneConfig(finetuned),
+            {"dictionaries": pooled[choose], "activations": data},
         )
-    return arms
+        arms[choose] = evaluated_arm(name, data, train, dictionary, _COMPARISON)
+    votes = pooled["votes"]
+    arms["untrained_on"] = evaluated_arm(votes.name, data, votes, dictionary, _COMPARISON)
+    return votes, arms
 
 
-def _stage(name: str, function: str, config: object, dictionaries: Stage, data: Stage) -> Stage:
-    return Stage(
-        f"pooling/{name}",
-        f"audit.training.{function}",
-        config,
-        {"dictionaries": dictionaries, "activations": data},
-    )
-
-
-def _inputs(arms: dict[str, Arm]) -> dict[str, Stage]:
-    found = {}
-    for name, each in arms.items():
-        found[f"{name}__evaluation"], found[f"{name}__comparison"] = each.evaluate, each.compare
-        if name == "untrained_on":
-            found["pool"] = each.train
-    return found
-
-
-def _measure(part: str, inputs: dict[str, Stage], config: PoolingSettings) -> Stage:
+def _measure(part: str, inputs: Inputs, config: PoolingSettings) -> Stage:
     return Stage(f"pooling/{part}", f"{MEASUREMENTS}:{part}", config, inputs)

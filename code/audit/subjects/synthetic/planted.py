@@ -6,7 +6,7 @@ reproducible subspaces" (2606.12138), where features that are low-rank blocks ha
 basis.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypedDict
 
 import numpy as np
 import torch
@@ -37,6 +37,34 @@ class Truth(NamedTuple):
     """Rows of each group. A single has 1; so has a block of rank 1, whose sign is free."""
     frequency: Float[ndarray, " groups"]
     """Share of samples in which each group is active."""
+    singles: int
+    """Number of singles."""
+
+    @property
+    def n(self) -> int:
+        """Number of groups."""
+        return len(self.rank)
+
+    @property
+    def blocks(self) -> range:
+        """Numbers of the blocks."""
+        return range(self.singles, self.n)
+
+    def basis(self, group: int) -> Float[Tensor, "rank d"]:
+        """Directions of a group."""
+        return self.directions[self.group == group]
+
+
+class PlantedSamples(TypedDict):
+    """Samples, and their truth as in `Truth`."""
+
+    train: Float[ndarray, "samples d"]
+    heldout: Float[ndarray, "heldout d"]
+    directions: Float[ndarray, "features d"]
+    unit: Int[ndarray, " features"]
+    """The group of each direction."""
+    rank: Int[ndarray, " groups"]
+    frequency: Float[ndarray, " groups"]
 
 
 class Sources(NamedTuple):
@@ -54,13 +82,8 @@ class Sources(NamedTuple):
         return self.coefficients @ truth.directions + self.noise
 
 
-def planted(config: PlantedConfig) -> dict[str, Any]:
+def planted(config: PlantedConfig) -> PlantedSamples:
     """Draw samples with a planted truth.
-
-    Returns:
-        `train` float32 [samples, d], `heldout` float32 [heldout, d]; and the truth as in `Truth`:
-        `directions` float32 [features, d], `unit` int64 [features], the group of each, `rank` int64
-        [groups], `frequency` float64 [groups], where features = singles + blocks · rank.
 
     Raises:
         UserError: the settings are out of range.
@@ -94,6 +117,7 @@ def draw_truth(config: PlantedConfig) -> Truth:
         torch.arange(len(rank)).repeat_interleave(rank),
         rank,
         np.concatenate(spaced),
+        config.singles,
     )
 
 

@@ -1,22 +1,27 @@
 """Sparse sums of known directions: the synthetic data of Song et al. (2025)."""
 
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
+from jaxtyping import Float
 
 from audit.subjects.synthetic.song_config import SongSamplesConfig
 from seedstability.errors import UserError
 
 
-def song_samples(config: SongSamplesConfig) -> dict[str, Any]:
+class SongSamples(TypedDict):
+    """Samples, and the directions that they are sums of."""
+
+    train: Float[np.ndarray, "samples d"]
+    heldout: Float[np.ndarray, "heldout d"]
+    directions: Float[np.ndarray, "directions d"]
+
+
+def song_samples(config: SongSamplesConfig) -> SongSamples:
     """Draw samples as sparse sums of directions.
 
     Random numbers are drawn in the order of the public code: all directions, then for each sample
     the active directions and their coefficients.
-
-    Returns:
-        `train` float32 [samples, d], `heldout` float32 [heldout, d] and `directions`
-        float32 [directions, d].
 
     Raises:
         UserError: a size is out of range.

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from audit.experiments.interventions import experiment as interventions
-from audit.experiments.interventions.measurements import NAMES, drift, rows, settings, transport
+from audit.experiments.interventions.experiment import ARMS
+from audit.experiments.interventions.measurements import drift, rows, settings, transport
 from audit.experiments.interventions.rules import (
     VERDICTS,
     direction,
@@ -109,11 +110,6 @@ def judged(between, judge, truth, untrained=0.3):
     }
 
 
-CONFIG = interventions.ArmsConfig(
-    ("plain", "longer", "same_start", "consistency", "relu", "data_points", "data_points_shared"),
-    ("", "", "start", "partners", "", "", "samples"),
-    (True, True, True, True, True, False, False),
-)
 FOUND = {
     "plain": judged(0.7, 0.7, 0.8),
     "longer": judged(0.8, 0.75, 0.85) | {"cosine_with_start": 0.3 + 0.001 * np.arange(SEEDS)},
@@ -123,6 +119,8 @@ FOUND = {
     "data_points": judged(0.8, 0.7, 0.7, untrained=0.9),
     "data_points_shared": judged(0.95, 0.74, 0.7, untrained=1.0),
 }
+CONFIG = interventions.ArmsConfig(tuple(arm for arm in ARMS if arm.name in FOUND))
+TITLES = {arm.name: arm.title for arm in ARMS}
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +129,7 @@ def tree():
 
 
 def test_rows_get_the_verdict_that_their_numbers_ask_for(tree):
-    said = {row: tree[row]["verdict"]["quoted"] for row in CONFIG.names[1:]}
+    said = {row: tree[row]["verdict"]["quoted"] for row in FOUND if row != "plain"}
     assert said == {
         "longer": "raises, confirmed",
         "same_start": "shared, no more seen",
@@ -179,12 +177,12 @@ def test_what_sharing_brings_is_against_the_row_with_its_own(tree):
 
 def test_the_summary_lists_rows_by_verdict(tree):
     found = tree["summary"]
-    shared = f"{NAMES['consistency']}; {NAMES['data_points_shared']}"
+    shared = f"{TITLES['data_points_shared']}; {TITLES['consistency']}"
     assert found["shared_and_more"]["quoted"] == shared
-    assert found["raises_confirmed"]["quoted"] == NAMES["longer"]
+    assert found["raises_confirmed"]["quoted"] == TITLES["longer"]
     assert found["no_change_seen"]["quoted"] == "none"
-    less = ("consistency", "data_points", "data_points_shared")
-    assert found["truth"]["less_of_it"]["quoted"] == "; ".join(NAMES[row] for row in less)
+    less = ("data_points", "data_points_shared", "consistency")
+    assert found["truth"]["less_of_it"]["quoted"] == "; ".join(TITLES[row] for row in less)
     assert found["rows"] == 6
 
 
@@ -200,18 +198,6 @@ def test_rows_that_stay_near_their_start_are_told_from_those_that_move(tree):
     # plain, longer and relu share nothing: the further they move, the more stable they are
     assert moved["rows"] == 3
     assert moved["rank_correlation"].value == pytest.approx(-1.0)
-
-
-def test_only_drawn_starts_count_as_drawn():
-    config = interventions.parts(interventions.paper)["rows"].config
-    found = dict(zip(config.names, config.drawn, strict=True))
-    assert {name for name, drawn in found.items() if not drawn} == {
-        "data_points",
-        "data_points_shared",
-        "centroids_shared",
-        "archetypal",
-        "archetypal_shared",
-    }
 
 
 def test_the_figure_has_the_most_stable_row_first(tree):
@@ -239,30 +225,28 @@ def test_words_that_may_turn_are_not_compared_across_machines(tree):
 @pytest.mark.parametrize("subject", interventions.SUBJECTS)
 def test_all_rows_have_the_same_steps_but_the_longer_one(profile, subject):
     config = interventions.PROFILES[profile]
-    every = interventions.rows(config, subject)
+    every = interventions.trainings(config, subject)
+    plain = every["plain"]
 
-    def seen(row):
-        return row.training.dictionary.epochs * row.training.samples
+    def seen(training):
+        return training.dictionary.epochs * training.samples
 
-    plain, *others = every
-    assert plain.name == "plain"
-    for row in others:
-        times = config.longer if row.name == "longer" else 1
-        assert seen(row) == times * seen(plain), row.name
-        assert row.training.dictionary.batch_size == plain.training.dictionary.batch_size
-        assert row.training.dictionary.n_latents == plain.training.dictionary.n_latents
-        assert row.training.seeds == plain.training.seeds
+    for name, training in every.items():
+        times = config.longer if name == "longer" else 1
+        assert seen(training) == times * seen(plain), name
+        assert training.dictionary.batch_size == plain.dictionary.batch_size
+        assert training.dictionary.n_latents == plain.dictionary.n_latents
+        assert training.seeds == plain.seeds
 
 
 def test_rows_differ_from_plain_in_what_their_name_says():
-    plain, *others = interventions.rows(interventions.paper, "language")
-    as_variant = VariantConfig(
-        plain.training.dictionary, plain.training.seeds, samples=plain.training.samples
-    )
-    changed = {}
-    for row in others:
-        beside = plain.training if isinstance(row.training, TrainingConfig) else as_variant
-        changed[row.name] = _changed(row.training, beside)
+    every = interventions.trainings(interventions.paper, "language")
+    plain = every.pop("plain")
+    as_variant = VariantConfig(plain.dictionary, plain.seeds, samples=plain.samples)
+    changed = {
+        name: _changed(training, plain if isinstance(training, TrainingConfig) else as_variant)
+        for name, training in every.items()
+    }
     assert changed["same_order"] == {"order"}
     assert changed["same_start"] == {"init_seeds"}
     assert changed["data_points"] == {"init"}
@@ -286,24 +270,29 @@ def _changed(config, beside) -> set[str]:
     return found
 
 
-def test_seeds_that_share_something_say_so():
-    for row in interventions.rows(interventions.paper, "language"):
-        training = row.training
+def test_arms_say_what_their_seeds_share_and_whether_they_are_drawn():
+    every = interventions.trainings(interventions.paper, "language")
+    for arm in ARMS:
+        training = every[arm.name]
         if isinstance(training, TrainingConfig):
             shares = training.init_seeds is not None or training.dictionary.order == "shared"
+            assert arm.drawn, arm.name
         else:
             shares = training.shared_init or training.term in ("consistency", "mfr")
-        assert bool(row.shared) == shares, row.name
+            assert arm.drawn == (training.init == "drawn"), arm.name
+        assert bool(arm.shared) == shares, arm.name
+        if arm.own:
+            assert replace(every[arm.own], shared_init=True) == training
 
 
 @pytest.mark.parametrize("profile", interventions.PROFILES)
-def test_judges_share_no_seed_and_every_row_is_trained_and_named(profile):
+def test_judges_share_no_seed_and_every_arm_is_trained_in_the_order_of_the_table(profile):
     config = interventions.PROFILES[profile]
     assert not {*config.references} & {*config.seeds}
-    names = {row.name for row in interventions.rows(config, "planted")}
+    names = [arm.name for arm in ARMS]
+    assert list(interventions.trainings(config, "planted")) == names
     trained = [name for family in interventions.FAMILIES for name in family]
     assert sorted(trained) == sorted([*names, interventions.REFERENCES])
-    assert names == {*NAMES}
     stages = {stage.name for stage in in_order(interventions.parts(config).values())}
     assert {"interventions/language/judged", "interventions/planted/judged"} <= stages
     (first, *_) = interventions.FAMILIES
@@ -315,10 +304,10 @@ def test_judges_share_no_seed_and_every_row_is_trained_and_named(profile):
 
 def test_nothing_is_resampled_at_the_very_end():
     for config in interventions.PROFILES.values():
-        (row,) = (r for r in interventions.rows(config, "language") if r.name == "resampling")
-        steps = config.epochs * -(-config.tokens // row.training.dictionary.batch_size)
-        assert steps % row.training.dictionary.resample_every
-        assert row.training.dictionary.resample_every < steps / 2
+        dictionary = interventions.trainings(config, "language")["resampling"].dictionary
+        steps = config.epochs * -(-config.tokens // dictionary.batch_size)
+        assert steps % dictionary.resample_every
+        assert dictionary.resample_every < steps / 2
 
 
 def test_twins_are_followed_latent_by_latent():
@@ -336,13 +325,7 @@ def test_twins_are_followed_latent_by_latent():
         "cosine_with_start": np.linspace(1.0, 0.5, 2)[:, None] + 0.001 * np.arange(SEEDS),
     }
     strangers = comparison | {"trained": {"max_cosine": table - 0.1}}
-    found = drift(
-        interventions.paper,
-        twins__training={"trace": {"decoder": decoders}},
-        twins__comparison=comparison,
-        strangers__training={},
-        strangers__comparison=strangers,
-    )
+    found = drift(interventions.paper, {"trace": {"decoder": decoders}}, comparison, strangers)
     assert found["after0"]["same_latent"].value == pytest.approx(1.0)
     assert found["after20"]["same_latent"].value < 0.6
     assert found["after20"]["twins_less_strangers"].value > 0.1

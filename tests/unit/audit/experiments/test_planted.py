@@ -8,7 +8,6 @@ import pytest
 from audit.experiments.common.tolerance import with_platform_tolerance
 from audit.experiments.planted import experiment as planted
 from audit.experiments.planted.measurements import (
-    _with_ends,
     blocks,
     frequency,
     prediction,
@@ -58,6 +57,7 @@ def arm(p_blocks=0.0, overlap=0.9, expected=0.3, rank=4):
     law[..., 8] = np.nan
     levels = {"value": overlap, "turned": 0.85, "gauge": 0.1, "other": 0.05}
     return {
+        "seeds": np.arange(SEEDS),
         "owner": np.tile(OWNER, (SEEDS, 1)),
         "share": np.full((SEEDS, 9), 0.9),
         "share_gauge": np.full((SEEDS, 9), 0.2),
@@ -121,10 +121,9 @@ def test_missing_block_counts_at_no_level():
 def test_left_out_seed_is_dropped_on_both_sides():
     given = arm()
     given["best"][0, 1:, SINGLES:8] = 0.9
-    found = PlantedArm(given)
-    all_seeds = np.arange(SEEDS)
-    assert found.mean("best", "blocks", all_seeds, 0.7) == pytest.approx(1 / SEEDS)
-    assert found.mean("best", "blocks", all_seeds[1:], 0.7) == 0.0
+    mean = PlantedArm(given).p("blocks")
+    assert mean(np.arange(SEEDS)) == pytest.approx(1 / SEEDS)
+    assert mean(np.arange(1, SEEDS)) == 0.0
 
 
 def test_unassigned_latents_are_live_but_have_no_reproducibility():
@@ -174,21 +173,12 @@ def test_platform_tolerance_is_at_least_its_floor():
     assert with_platform_tolerance(tree, 0.01)["none"].allowed_difference == 0.01
 
 
-def test_tolerance_of_plotted_interval_ends_is_the_interval_width():
-    said = "95% jackknife over 5 seeds"
-    levels = [Scalar(0.5, 3, "", low, high, said) for low, high in ((0.49, 0.51), (0.25, 0.75))]
-    drawn = _with_ends("blocks", levels)
-    assert drawn["blocks_low"].tolerance == drawn["blocks_high"].tolerance == 0.5
-    assert drawn["blocks"].tolerance == 0.1
-
-
 def test_sweep_arrays_are_levels_in_order():
     arms = {
-        f"{factor}__{level}": arm(overlap=0.9 - 0.1 * place)
+        factor: {level: arm(overlap=0.9 - 0.1 * place) for place, level in enumerate(levels)}
         for factor, levels in planted.FACTORS.items()
-        for place, level in enumerate(levels)
     }
-    node = sweeps(CONFIG, **arms)
+    node = sweeps(CONFIG, arms)
     assert node["rank"]["figure"]["level"].values.tolist() == [1, 2, 4, 8]
     drawn = node["rank"]["figure"]["overlap_value"].values
     assert drawn == pytest.approx([0.9, 0.8, 0.7, 0.6])
@@ -221,7 +211,7 @@ def test_fit_logistic_is_finite_if_every_latent_recurs():
 
 
 def test_owned_latents_have_the_properties_of_their_unit():
-    given = owned_latents([PlantedArm(arm(rank=8))], np.arange(SEEDS), 0.7)
+    given = owned_latents([PlantedArm(arm(rank=8))], np.arange(SEEDS))
     assert len(given.p) == SEEDS * 8
     assert set(given.rank) == {1.0, 8.0}
     assert given.p[given.rank == 1].mean() == 1.0
@@ -229,17 +219,25 @@ def test_owned_latents_have_the_properties_of_their_unit():
     assert set(given.frequency) == {0.003, 0.01, 0.05, 0.1}
 
 
+def test_owned_latents_are_of_the_seeds_asked_for_wherever_they_stand():
+    given = arm()
+    given["owner"][0] = -1
+    moved = given | {"seeds": np.array([7, *range(1, SEEDS)])}
+    assert len(owned_latents([PlantedArm(given)], np.arange(3)).p) == 2 * 8
+    assert len(owned_latents([PlantedArm(moved)], np.arange(1, 4)).p) == 3 * 8
+    assert len(owned_latents([PlantedArm(moved)], np.array([1, 7])).p) == 8
+
+
 def test_prediction_is_tested_on_the_other_truth_against_the_mean():
-    arms = {f"fitted__{level}": arm(p_blocks=0.0) for level in planted.FACTORS["rank"]}
-    arms |= {
-        f"judged__{level}": arm(p_blocks=0.0, expected=0.0) for level in planted.FACTORS["rank"]
-    }
-    node = prediction(CONFIG, **arms)
+    levels = planted.FACTORS["rank"]
+    fitted = {level: arm(p_blocks=0.0) for level in levels}
+    judged = {level: arm(p_blocks=0.0, expected=0.0) for level in levels}
+    node = prediction(CONFIG, fitted, judged)
     assert node["covering"]["error"].value == 0.0
     assert node["covering"]["explained"].value == 100.0
     assert node["mean"]["error"].value == pytest.approx(0.25)
     assert node["logistic"]["explained"].value > 50
-    misled = prediction(CONFIG, **(arms | {"judged__one": arm(1.0), "judged__two": arm(1.0)}))
+    misled = prediction(CONFIG, fitted, judged | {"one": arm(1.0), "two": arm(1.0)})
     assert misled["covering"]["explained"].value < 100
 
 
@@ -268,12 +266,15 @@ def test_published_figures_have_their_kappa():
     train = {n: np.full(5, 0.9) for n in ("explained_variance", "mse")}
     train |= {"explained_variance_scalar_mean": np.full(5, 0.9)}
     moments = {"step": np.array([0, 10]), "decoder": np.stack([decoders[::-1], decoders])}
-    inputs = {}
-    for name in planted.SONG:
-        inputs[f"{name}__training"] = {"decoder": decoders, "trace": moments}
-        inputs[f"{name}__comparison"] = comparison
-        inputs[f"{name}__evaluation"] = {"heldout": heldout, "train": train}
-    node = song(planted.paper, {"directions": truth}, **inputs)
+    names = ("relu", "topk", "double")
+    traced = {"decoder": decoders, "trace": moments}
+    arm = {"comparison": comparison, "evaluation": {"heldout": heldout, "train": train}}
+    node = song(
+        planted.paper,
+        {"directions": truth},
+        dict.fromkeys(names, traced),
+        dict.fromkeys(names, arm),
+    )
     assert node["relu"]["truth"].value == pytest.approx(1.0)
     assert node["relu"]["published"]["between"].value == 0.609
     assert node["topk"]["published"]["kappa"].value == pytest.approx(
@@ -293,17 +294,21 @@ def pairs_of(value):
 def test_every_arm_differs_from_the_shared_base_configuration_in_one_factor(profile):
     settings = planted.PROFILES[profile]
     arms = planted.sweeps(settings)
-    names = [stage.name for stage in arms.values()]
-    assert names.count(arms["noise__low"].name) >= len(planted.FACTORS)
-    assert arms["noise__low"].config.training.seeds == settings.seeds
-    for name, stage in arms.items():
-        truth, dictionary = stage.config.truth, stage.config.training.dictionary
-        planted_dimensions = truth.singles + truth.blocks * truth.rank
-        if not name.startswith("latents"):
-            assert dictionary.n_latents == planted_dimensions
-        if not name.startswith("steps"):
-            steps = dictionary.epochs * truth.samples
-            assert steps == settings.epochs * settings.truth.samples
+    base = arms["noise"]["low"]
+    names = [stage.name for levels in arms.values() for stage in levels.values()]
+    assert names.count(base.name) >= len(planted.FACTORS)
+    assert base.config.training.seeds == settings.seeds
+    for factor, levels in arms.items():
+        for stage in levels.values():
+            truth, dictionary = stage.config.truth, stage.config.training.dictionary
+            planted_dimensions = truth.singles + truth.blocks * truth.rank
+            if factor != "latents":
+                assert dictionary.n_latents == planted_dimensions
+            if factor != "steps":
+                steps = dictionary.epochs * truth.samples
+                assert steps == settings.epochs * settings.truth.samples
+            few = settings.seeds[: settings.few]
+            assert stage.name == base.name or stage.config.training.seeds == few
 
 
 def test_full_profile_is_the_recipe_of_song_et_al_and_paper_shortens_it():
@@ -313,12 +318,10 @@ def test_full_profile_is_the_recipe_of_song_et_al_and_paper_shortens_it():
     assert paper.song.steps * paper.song.learning_rate == pytest.approx(
         full.song.steps * full.song.learning_rate
     )
-    trained = {
-        stage.name: stage.config
+    trained = [
+        stage.config
         for stage in in_order(planted.parts(full).values())
-        if stage.function.endswith(":song")
-        and "song/" in stage.name
-        and "measured" not in stage.name
-    }
-    assert {config.initial_row_length for config in trained.values()} == {0.1, 1.0}
-    assert sorted(config.k for config in trained.values()) == [3, 3, 6]
+        if stage.function == "audit.training.song:song"
+    ]
+    assert {config.initial_row_length for config in trained} == {0.1, 1.0}
+    assert sorted(config.k for config in trained) == [3, 3, 6]

@@ -52,21 +52,19 @@ POOL = {
 }
 
 
-@pytest.fixture
-def inputs():
-    given = {}
-    for i, name in enumerate(ARMS):
-        given[f"{name}__comparison"] = comparison(0.3 + 0.1 * i)
-        given[f"{name}__evaluation"] = evaluation(0.8 + 0.01 * i)
-    return given
+ARM_RESULTS = {
+    name: {"comparison": comparison(0.3 + 0.1 * i), "evaluation": evaluation(0.8 + 0.01 * i)}
+    for i, name in enumerate(ARMS)
+}
+LOSSES = {name: recovery(0.9 + 0.01 * i) for i, name in enumerate(ARMS)}
 
 
-def with_losses(inputs):
-    return inputs | {f"{name}__recovery": recovery(0.9 + 0.01 * i) for i, name in enumerate(ARMS)}
+@pytest.fixture(scope="module")
+def tree():
+    return language(pooling.paper, POOL, ARM_RESULTS, LOSSES)
 
 
-def test_differences_are_pooled_minus_baseline_in_kappa(inputs):
-    tree = language(pooling.paper, POOL, **with_losses(inputs))
+def test_differences_are_pooled_minus_baseline_in_kappa(tree):
     # Pooled dictionaries have 0.8 and single seeds 0.3, with a chance level of 0.2.
     assert tree["pooled_less_single"]["kappa"].value == pytest.approx(0.5 / 0.8, abs=0.02)
     assert tree["pooled_less_long"]["kappa"].value == pytest.approx(0.4 / 0.8, abs=0.02)
@@ -77,21 +75,21 @@ def test_differences_are_pooled_minus_baseline_in_kappa(inputs):
     assert smallest.tolerance > 2 * smallest.value > 0
 
 
-def test_figure_has_one_point_per_arm_in_order(inputs):
-    figure = language(pooling.paper, POOL, **with_losses(inputs))["figure"]
+def test_figure_has_one_point_per_arm_in_order(tree):
+    figure = tree["figure"]
     assert (np.diff(figure["kappa"].values) > 0).all()
     assert (np.diff(figure["explained_variance"].values) > 0).all()
     assert (figure["low"].values < figure["kappa"].values).all()
 
 
-def test_recurrence_shares_are_of_pooled_latents(inputs):
-    pools = language(pooling.paper, POOL, **with_losses(inputs))["pools"]
+def test_recurrence_shares_are_of_pooled_latents(tree):
+    pools = tree["pools"]
     assert pools["unanimous"].value == 50.0
     assert pools["alone"].value == 25.0
     assert pools["shares"].values.tolist() == [25, 25, 0, 50]
 
 
-def test_recovery_of_the_truth_counts_single_directions_alone(inputs):
+def test_recovery_of_the_truth_counts_single_directions_alone():
     directions = np.eye(D, dtype=np.float32)
     truth = {
         "directions": directions,
@@ -100,9 +98,9 @@ def test_recovery_of_the_truth_counts_single_directions_alone(inputs):
     }
     # Both singles are recovered, at any norm, and nothing of the block.
     rows = np.tile(3 * directions[[0, 1, 1, 1]], (SEEDS, 1, 1))
-    given = inputs | {f"{name}__dictionaries": {"decoder": rows} for name in ARMS}
-    given["long__dictionaries"] = {"decoder": np.tile(directions[[0, 2, 3, 4]], (SEEDS, 1, 1))}
-    tree = planted(pooling.paper, POOL, truth, **given)
+    dictionaries = {name: {"decoder": rows} for name in ARMS}
+    dictionaries["long"] = {"decoder": np.tile(directions[[0, 2, 3, 4]], (SEEDS, 1, 1))}
+    tree = planted(pooling.paper, POOL, truth, ARM_RESULTS, dictionaries)
     assert tree["votes"]["truth"].value == pytest.approx(1.0)
     assert tree["long"]["truth"].value == pytest.approx(0.5)
     assert tree["pooled_less_long"]["truth"].value == pytest.approx(0.5)

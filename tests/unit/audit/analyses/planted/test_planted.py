@@ -9,7 +9,6 @@ import torch
 from audit.analyses.planted.config import PlantedArmConfig
 from audit.analyses.planted.groups import (
     UNASSIGNED,
-    PlantedGroups,
     assign_to_truth,
     recovered,
     shares_of_groups,
@@ -29,8 +28,7 @@ from seedstability.stability.subspaces.principal import subspace_overlap, top_su
 
 D, SINGLES, BLOCKS, RANK = 40, 10, 3, 4
 TRUTH = PlantedConfig(d=D, singles=SINGLES, blocks=BLOCKS, rank=RANK, samples=4000, heldout=500)
-PLANTED = draw_truth(TRUTH)
-GROUPS = PlantedGroups(PLANTED.directions, PLANTED.group, PLANTED.rank, SINGLES)
+GROUPS = draw_truth(TRUTH)
 ARM = PlantedArmConfig(TRUTH, TrainingConfig())
 PER_BLOCK = 6
 
@@ -40,7 +38,7 @@ def dictionary(seed, per_block=PER_BLOCK, basis=None):
     generator = torch.Generator().manual_seed(seed)
     rows = [GROUPS.directions[:SINGLES]]
     for block in GROUPS.blocks:
-        inside = GROUPS.directions[GROUPS.group == block]
+        inside = GROUPS.basis(block)
         mix = torch.randn(per_block, RANK, generator=generator) if basis is None else basis
         rows.append(torch.nn.functional.normalize(mix @ inside, dim=1))
     return torch.cat(rows)
@@ -82,7 +80,7 @@ def test_latents_between_groups_or_dead_are_unassigned():
 
 def test_shares_are_squared_lengths_of_projections():
     row = 0.6 * GROUPS.directions[0:1]
-    inside = GROUPS.directions[GROUPS.group == SINGLES]
+    inside = GROUPS.basis(SINGLES)
     row = row + 0.3 * inside[0] - 0.4 * inside[2]
     shares = shares_of_groups(row, GROUPS)[0]
     assert shares[SINGLES] == pytest.approx((row @ inside.T).square().sum().item(), abs=1e-6)
@@ -114,7 +112,7 @@ def test_spans_are_far_above_chance_levels_that_ignore_the_block(found):
 
 def test_latents_of_other_groups_exclude_those_of_the_block():
     """With six other latents and six of the block, all six others are drawn."""
-    block = GROUPS.directions[GROUPS.group == SINGLES]
+    block = GROUPS.basis(SINGLES)
     mix = torch.randn(2, 6, RANK, generator=torch.Generator().manual_seed(1))
     one, two = (
         torch.cat([GROUPS.directions[:6], torch.nn.functional.normalize(each @ block, dim=1)])
@@ -152,7 +150,7 @@ def test_rotation_keeps_angles_and_components_outside_the_block():
         mine = one.latents(block)
         before, after = one.rows[mine], moved.rows[mine]
         assert torch.allclose(before @ before.T, after @ after.T, atol=1e-5)
-        inside = GROUPS.directions[GROUPS.group == block]
+        inside = GROUPS.basis(block)
         assert torch.allclose(
             before - before @ inside.T @ inside, after - after @ inside.T @ inside, atol=1e-5
         )
