@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from audit.pipeline.graph.keys import Key
+from audit.pipeline.graph.keys import Key, roots
 from audit.pipeline.graph.sources import Sources
 from audit.pipeline.graph.stage import nested
 from audit.pipeline.store.codec import DamagedResult
@@ -111,9 +111,9 @@ def _refuse_edited_code(job: Job) -> None:
     # Parsing is slow beside a quick stage, and needed only to tell an edited comment from code.
     if sources.untouched(job.source_hashes):
         return
-    found = sources.closure(job.key.function.partition(":")[0])
-    planned = job.key.files
-    edited = sorted(path for path in found.keys() | planned if found.get(path) != planned.get(path))
+    found = sources.closure(roots(job.key.function, job.config)).definitions
+    planned = job.key.definitions
+    edited = sorted(name for name in found.keys() | planned if found.get(name) != planned.get(name))
     if edited:
         raise UserError(
             f"{edited[0]} was edited while {job.stage} ran, so its result is thrown away; run again"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from audit.pipeline.execution.display import Display, suited_display
 from audit.pipeline.execution.job import Job
-from audit.pipeline.graph.keys import Key, current_sources, portable_keys
+from audit.pipeline.graph.keys import Key, current_sources, portable_keys, roots
 from audit.pipeline.graph.schedule import critical_path_lengths
 from audit.pipeline.graph.sources import Sources
 from audit.pipeline.graph.stage import Stage, in_order
@@ -207,7 +207,7 @@ class _Execution:
             abi=self.store.abi,
             code=self.sources.code,
             packages=self.sources.packages,
-            source_hashes=self.sources.source_hashes(stage.module),
+            source_hashes=self.sources.source_hashes(roots(stage.function, stage.config)),
             commit=source_commit(),
             log=self._log(digest),
             threads=self.threads,

@@ -102,13 +102,14 @@ def changes(old: Key, new: Key) -> Iterator[str]:
         yield f"function: {old.function} → {new.function}"
     yield from _changed("setting ", old.settings, new.settings)
     yield from _changed("", old.packages, new.packages)
-    for path in sorted(old.files.keys() | new.files.keys()):
-        if path not in new.files:
-            yield f"file {path} is not used any more"
-        elif path not in old.files:
-            yield f"file {path} is used now"
-        elif old.files[path] != new.files[path]:
-            yield f"file {path} changed"
+    for name in sorted(old.definitions.keys() | new.definitions.keys()):
+        shown = f"{name[:-1]}, what runs at import," if name.endswith(":") else name
+        if name not in new.definitions:
+            yield f"{shown} is not used any more"
+        elif name not in old.definitions:
+            yield f"{shown} is used now"
+        elif old.definitions[name] != new.definitions[name]:
+            yield f"{shown} changed"
 
 
 def _changed(kind: str, old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[str]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from audit.folders import CODE
-from audit.pipeline.graph.parsed import KeptFacts
+from audit.pipeline.graph.parsed import KeptModules
 from audit.pipeline.graph.sources import Sources
 from audit.pipeline.graph.stage import Stage, in_order
 
@@ -44,8 +44,8 @@ class Key:
     """Address of each setting in the config → its value, as JSON."""
     inputs: Mapping[str, str]
     """Address of each input, as in `Stage.needed` → digest of its key."""
-    files: Mapping[str, str]
-    """Source file → digest of its code."""
+    definitions: Mapping[str, str]
+    """Definition that the function can reach, as `package/module.py:name` → digest of its code."""
     packages: Mapping[str, str]
     """Numeric package → version, or `absent`."""
     digest: str = ""
@@ -61,14 +61,16 @@ class Key:
             "function": self.function,
             "settings": dict(self.settings),
             "inputs": dict(self.inputs),
-            "files": dict(self.files),
+            "definitions": dict(self.definitions),
             "packages": dict(self.packages),
         }
 
     @classmethod
     def from_ingredients(cls, ingredients: Mapping[str, Any]) -> "Key":
-        """The key that was made from these."""
-        return cls(**ingredients)
+        """The key that was made from these; earlier code hashed whole `files`."""
+        known = dict(ingredients)
+        definitions = known.pop("files", None) or known.pop("definitions")
+        return cls(**known, definitions=definitions)
 
 
 def portable_keys(stages: Iterable[Stage], sources: Sources | None = None) -> dict[str, Key]:
@@ -89,11 +91,27 @@ def portable_keys(stages: Iterable[Stage], sources: Sources | None = None) -> di
             function=stage.function,
             settings=dict(settings_of(stage.config)),
             inputs={name: keys[needed.name].digest for name, needed in stage.needed.items()},
-            files=sources.closure(stage.module),
+            definitions=sources.closure(roots(stage.function, stage.config)).definitions,
             packages=package_versions(),
         )
     sources.keep()
     return keys
+
+
+def roots(function: str, config: Any) -> set[str]:
+    """What a stage's code starts from: its function and the classes of its settings."""
+    return {function, *(f"{kind.__module__}:{kind.__qualname__}" for kind in classes_of(config))}
+
+
+def classes_of(config: Any) -> Iterator[type]:
+    """The classes of all settings that are dataclasses."""
+    if isinstance(config, tuple):
+        for item in config:
+            yield from classes_of(item)
+    elif is_dataclass(config) and not isinstance(config, type):
+        yield type(config)
+        for field in fields(config):
+            yield from classes_of(getattr(config, field.name))
 
 
 def current_sources(build: Path | None = None) -> Sources:
@@ -102,7 +120,7 @@ def current_sources(build: Path | None = None) -> Sources:
     Args:
         build: folder to keep what is parsed, for later processes; left out, it is not kept.
     """
-    return Sources(CODE, kept=KeptFacts(build / "parsed.json") if build else None)
+    return Sources(CODE, kept=KeptModules(build / "parsed.json") if build else None)
 
 
 @cache

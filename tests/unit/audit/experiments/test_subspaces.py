@@ -11,7 +11,6 @@ from audit.experiments.subspaces import experiment as subspaces
 from audit.experiments.subspaces.camps import camps_of
 from audit.experiments.subspaces.effects import responses, worth
 from audit.experiments.subspaces.measurements import clusters, spans
-from audit.pipeline.graph.keys import current_sources
 from audit.pipeline.graph.stage import in_order
 from audit.pipeline.results import leaves
 
@@ -237,16 +236,6 @@ def test_all_dictionaries_are_trained_by_other_sections(profile):
         if not stage.name.startswith("subspaces/") and not stage.name.startswith("text/"):
             same = names[stage.name]
             assert (stage.function, stage.config) == (same.function, same.config)
-
-
-def test_no_stage_depends_on_an_experiments_settings_module():
-    sources = current_sources()
-    for stage in in_order(subspaces.parts(subspaces.paper).values()):
-        module = stage.function.partition(":")[0]
-        inside = sources.closure(module)
-        assert any(path.endswith(f"{module.rpartition('.')[2]}.py") for path in inside), stage.name
-        for name in ("modular", "subspaces"):
-            assert f"audit/experiments/{name}/experiment.py" not in inside, stage.name
 
 
 def test_every_leaf_is_finite():

@@ -6,6 +6,7 @@ import pytest
 from audit.pipeline.execution.status import StageStatus, changes, status
 from audit.pipeline.graph import keys
 from audit.pipeline.graph.drawing import as_dot, as_text
+from audit.pipeline.graph.keys import Key
 from audit.pipeline.store.store import Store
 from helpers.pipeline_bench import OTHER_ABI, Bench, counting
 
@@ -39,10 +40,31 @@ def test_a_setting_and_what_follows_from_it(bench):
     assert found["sum"].reasons == ("input quick is stale",)
 
 
-def test_a_file(bench):
+def test_a_definition(bench):
     bench.edit("np.float64", "np.float32")
     found = states(bench, counting(bench, 0.0))
-    assert found["quick"].reasons == ("file toys/stages.py changed",)
+    assert found["quick"].reasons == ("toys/stages.py:count changed",)
+
+
+def test_an_edit_of_what_a_stage_does_not_reach(bench):
+    bench.edit('KeyError("a bug")', 'KeyError("another")')
+    assert states(bench, counting(bench, 0.0))["quick"].state == "up to date"
+
+
+def test_what_runs_at_import(bench):
+    bench.edit("@dataclass", "print(1)\n\n\n@dataclass")
+    [reason] = states(bench, counting(bench, 0.0))["quick"].reasons
+    assert reason == "toys/stages.py, what runs at import, is used now"
+
+
+def test_keys_of_whole_files_are_explained_too(bench):
+    [entry] = [e for e in bench.store.entries() if e.provenance.stage == "quick"]
+    old = entry.key.ingredients()
+    old["files"] = {"toys/stages.py": "1"}
+    del old["definitions"]
+    told = list(changes(Key.from_ingredients(old), entry.key))
+    assert "toys/stages.py:count is used now" in told
+    assert "toys/stages.py is not used any more" in told
 
 
 def test_a_package(bench, monkeypatch):
@@ -94,12 +116,13 @@ def test_of_two_equally_near_the_newest_explains(bench):
     assert found["arm"].reasons == ("setting size: 7 → 100",)
 
 
-def test_files_come_and_go_by_name(bench):
+def test_definitions_come_and_go_by_name(bench):
     [entry] = [e for e in bench.store.entries() if e.provenance.stage == "quick"]
-    new = replace(entry.key, files={"toys/new.py": "1"})
+    new = replace(entry.key, definitions={"toys/new.py:work": "1"})
     assert list(changes(entry.key, new)) == [
-        "file toys/new.py is used now",
-        "file toys/stages.py is not used any more",
+        "toys/new.py:work is used now",
+        "toys/stages.py:Settings is not used any more",
+        "toys/stages.py:count is not used any more",
     ]
 
 

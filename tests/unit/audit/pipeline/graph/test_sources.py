@@ -1,11 +1,8 @@
 import ast
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from audit.pipeline.graph.keys import current_sources
 from audit.pipeline.graph.sources import Sources
 from helpers.pipeline_bench import CODE
 from seedstability.errors import UserError
@@ -15,15 +12,31 @@ PACKAGE = {
     "errors.py": "class UserError(Exception): ...\n",
     "progress.py": "",
     "numerics/__init__.py": "",
-    "numerics/pinning.py": "PINS = 1\n",
+    "numerics/pinning.py": "PINS = 1\ndef pin(): ...\n",
     "pipeline/__init__.py": "",
-    "pipeline/results.py": "DIGITS = 3\n",
+    "pipeline/results.py": "DIGITS = 3\nOTHER = 4\n",
     "pipeline/store.py": "import toy.plots\n",
     "plots/__init__.py": "",
     "room/__init__.py": "from .constants import ONE\n",
-    "room/constants.py": "ONE = 1\n",
-    "room/helper.py": "from ..maths import cosine\n",
-    "room/lazy.py": "TWO = 2\n",
+    "room/constants.py": "ONE = 1\nclass Base:\n    def size(self): return ONE\n",
+    "room/helper.py": (
+        "from ..maths import cosine\n"
+        "from toy.room.constants import Base\n"
+        "class Helper(Base):\n"
+        "    def help(self): return cosine.best(self)\n"
+        "def unused(): return cosine.worst()\n"
+    ),
+    "room/lazy.py": "TWO = 2\nTHREE = TWO + 1\n",
+    "room/registry.py": (
+        "KNOWN = {}\n"
+        "def register(name, thing): KNOWN[name] = thing\n"
+        "def look_up(name): return KNOWN[name]\n"
+    ),
+    "room/plugin.py": (
+        "from toy.room.registry import register\n"
+        "def plugged(): return 5\n"
+        "register('plugged', plugged)\n"
+    ),
     "room/unused.py": "",
     "room/stages.py": (
         '"""Docstring."""\n'
@@ -33,33 +46,72 @@ PACKAGE = {
         "def work(config):\n"
         '    """Also."""\n'
         "    from toy.room.lazy import TWO  # only here\n"
-        "    return {'x': TWO}\n"
+        "    return {'x': TWO, 'y': helper.Helper()}\n"
+        "def plug(config):\n"
+        "    import toy.room.plugin\n"
+        "    from toy.room.registry import look_up\n"
+        "    return look_up('plugged')()\n"
+        "def every(config): return [helper, np.pi]\n"
+        "def another(config): return 1\n"
+        "class Settings: ...\n"
     ),
     "maths/__init__.py": "",
-    "maths/cosine.py": "import toy.maths.deep.deeper as d\n",
+    "maths/cosine.py": (
+        "import toy.maths.deep.deeper as d\n"
+        "from math import floor\n"
+        "def best(a): return d.depth(floor(1.5))\n"
+        "def worst(): return 0\n"
+    ),
     "maths/deep/__init__.py": "",
-    "maths/deep/deeper.py": "",
+    "maths/deep/deeper.py": "def depth(x): return x\nprint('loaded')\n",
     "experiments/__init__.py": "",
     "experiments/measure.py": (
         "from toy.pipeline.results import DIGITS\n"
         "from toy.pipeline import store, results\n"
-        "def work(config):\n"
-        "    from toy.room.stages import work\n"
+        "from toy.room import stages\n"
+        "def measure(config): return DIGITS, store, stages.another(config)\n"
     ),
 }
-CLOSURE = {
-    "toy/numerics/__init__.py",
-    "toy/numerics/pinning.py",
-    "toy/room/__init__.py",
-    "toy/room/constants.py",
-    "toy/room/helper.py",
-    "toy/room/lazy.py",
-    "toy/room/stages.py",
-    "toy/maths/__init__.py",
-    "toy/maths/cosine.py",
-    "toy/maths/deep/__init__.py",
-    "toy/maths/deep/deeper.py",
+PINS = {"toy/numerics/pinning.py:PINS", "toy/numerics/pinning.py:pin"}
+CLOSURES = {
+    "toy.room.stages:work": {
+        "toy/room/stages.py:work",
+        "toy/room/helper.py:Helper",
+        "toy/room/constants.py:Base",
+        "toy/room/constants.py:ONE",
+        "toy/room/lazy.py:TWO",
+        "toy/maths/cosine.py:best",
+        "toy/maths/deep/deeper.py:depth",
+        "toy/maths/deep/deeper.py:",
+    },
+    "toy.room.stages:plug": {
+        "toy/room/stages.py:plug",
+        "toy/room/plugin.py:plugged",
+        "toy/room/plugin.py:",
+        "toy/room/registry.py:KNOWN",
+        "toy/room/registry.py:register",
+        "toy/room/registry.py:look_up",
+        "toy/maths/deep/deeper.py:",
+    },
+    "toy.room.stages:every": {
+        "toy/room/stages.py:every",
+        "toy/room/helper.py:Helper",
+        "toy/room/helper.py:unused",
+        "toy/room/constants.py:Base",
+        "toy/room/constants.py:ONE",
+        "toy/maths/cosine.py:best",
+        "toy/maths/cosine.py:worst",
+        "toy/maths/deep/deeper.py:depth",
+        "toy/maths/deep/deeper.py:",
+    },
+    "toy.experiments.measure:measure": {
+        "toy/experiments/measure.py:measure",
+        "toy/pipeline/results.py:DIGITS",
+        "toy/room/stages.py:another",
+        "toy/maths/deep/deeper.py:",
+    },
 }
+WORK = "toy.room.stages:work"
 
 
 @pytest.fixture
@@ -71,8 +123,8 @@ def code(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def closure(code: Path, module: str = "toy.room.stages") -> dict[str, str]:
-    return Sources(code, ("toy",)).closure(module)
+def closure(code: Path, *roots: str) -> dict[str, str]:
+    return dict(Sources(code, ("toy",)).closure(roots or [WORK]).definitions)
 
 
 def edit(code: Path, file: str, old: str, new: str) -> None:
@@ -82,17 +134,15 @@ def edit(code: Path, file: str, old: str, new: str) -> None:
     path.write_text(text.replace(old, new))
 
 
-def test_it_holds_every_file_that_importing_and_calling_loads_and_no_other(code):
-    assert set(closure(code)) == CLOSURE
+@pytest.mark.parametrize("root", CLOSURES)
+def test_it_holds_every_definition_within_reach_and_no_other(code, root):
+    assert set(closure(code, root)) - PINS == CLOSURES[root]
+    assert set(closure(code, root)) > PINS
 
 
-def test_pinning_always_counts_and_of_the_pipeline_only_results(code):
-    found = set(closure(code, "toy.experiments.measure"))
-    assert found - CLOSURE == {
-        "toy/pipeline/results.py",
-        "toy/experiments/__init__.py",
-        "toy/experiments/measure.py",
-    }
+def test_several_roots_reach_what_each_does_and_those_of_others_nothing(code):
+    found = closure(code, WORK, "toy.room.stages:Settings", "elsewhere.configs:Config")
+    assert set(found) - PINS == CLOSURES[WORK] | {"toy/room/stages.py:Settings"}
 
 
 @pytest.mark.parametrize(
@@ -102,7 +152,7 @@ def test_pinning_always_counts_and_of_the_pipeline_only_results(code):
         ('"""Also."""', '"""Something else,\n    over two lines."""'),
         ('    """Also."""\n', ""),
         ("import numpy as np\n", "import numpy as np\n\n\n'a bare string'\n"),
-        ("{'x': TWO}", '{\n        "x": TWO,\n    }'),
+        ("{'x': TWO, ", '{\n        "x": TWO,\n    '),
     ],
 )
 def test_comments_docstrings_and_layout_change_nothing(code, old, new):
@@ -112,20 +162,71 @@ def test_comments_docstrings_and_layout_change_nothing(code, old, new):
 
 
 @pytest.mark.parametrize(
-    ("file", "old", "new"),
+    ("file", "old", "new", "changed"),
     [
-        ("room/stages.py", "{'x': TWO}", "{'y': TWO}"),
-        ("room/lazy.py", "2", "3"),
-        ("room/constants.py", "1", "1.0"),
-        ("maths/cosine.py", "as d", "as e"),
-        ("numerics/pinning.py", "1", "2"),
+        ("room/stages.py", "{'x': TWO", "{'z': TWO", "toy/room/stages.py:work"),
+        ("room/lazy.py", "TWO = 2", "TWO = 3", "toy/room/lazy.py:TWO"),
+        ("room/constants.py", "ONE = 1", "ONE = 1.0", "toy/room/constants.py:ONE"),
+        ("room/helper.py", "best(self)", "best(0)", "toy/room/helper.py:Helper"),
+        ("maths/cosine.py", "from math", "from numpy", "toy/maths/cosine.py:best"),
+        ("maths/deep/deeper.py", "'loaded'", "'there'", "toy/maths/deep/deeper.py:"),
+        ("numerics/pinning.py", "1", "2", "toy/numerics/pinning.py:PINS"),
     ],
 )
-def test_code_changes_just_that_files_digest(code, file, old, new):
+def test_code_changes_just_that_definitions_digest(code, file, old, new, changed):
     before = closure(code)
     edit(code, file, old, new)
     after = closure(code)
-    assert {path for path in after if after[path] != before[path]} == {f"toy/{file}"}
+    assert {name for name in before | after if after.get(name) != before.get(name)} == {changed}
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("room/stages.py", "return 1", "return 2"),
+        ("room/helper.py", "cosine.worst()", "cosine.best()"),
+        ("room/lazy.py", "TWO + 1", "TWO + 2"),
+        ("room/stages.py", "import numpy as np", "import numpy as np\nimport math"),
+        (
+            "room/stages.py",
+            "def another",
+            "if TYPE_CHECKING:\n    import toy.room.plugin\ndef another",
+        ),
+        ("room/stages.py", "def another", "if __name__ == '__main__':\n    work(1)\ndef another"),
+    ],
+)
+def test_edits_out_of_reach_change_nothing(code, file, old, new):
+    before = closure(code)
+    edit(code, file, old, new)
+    assert closure(code) == before
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "reached"),
+    [
+        ("room/stages.py", "from toy.room import helper", "from toy.room import helper, plugin",
+         "toy/room/plugin.py:plugged"),
+        ("room/lazy.py", "TWO = 2", "def fill():\n    global TWO\n    TWO = 3\nTWO = 2",
+         "toy/room/lazy.py:fill"),
+        ("room/constants.py", "ONE = 1", "ONE = []\ndef grow(): ONE.append(1)",
+         "toy/room/constants.py:grow"),
+        ("room/unused.py", "", "from toy.room import lazy\ndef set_two(): lazy.TWO = 4\n",
+         "toy/room/unused.py:set_two"),
+        ("room/lazy.py", "TWO = 2", "TWO = globals()['THREE']", "toy/room/lazy.py:THREE"),
+        ("room/stages.py", "def work(config):", "def work(config: 'Settings'):",
+         "toy/room/stages.py:Settings"),
+        ("room/stages.py", "def work(config):", "def work(config) -> dict[str, 'Settings']:",
+         "toy/room/stages.py:Settings"),
+        ("room/helper.py", "class Helper(Base)", "@unused\nclass Helper(Base)",
+         "toy/room/helper.py:unused"),
+        ("room/constants.py", "ONE = 1\n", "from toy.room.lazy import THREE as ONE\n",
+         "toy/room/lazy.py:THREE"),
+    ],
+)  # fmt: skip
+def test_ways_to_reach_a_definition(code, file, old, new, reached):
+    assert reached not in closure(code)
+    edit(code, file, old, new)
+    assert reached in closure(code)
 
 
 @pytest.mark.parametrize(
@@ -140,19 +241,24 @@ def test_what_no_number_depends_on_changes_nothing(code, file):
 @pytest.mark.parametrize(
     "line",
     [
-        "import importlib",
-        "from importlib import import_module",
-        "import runpy",
-        "x = __import__('toy.room')",
+        "import importlib\ndef best(a): return importlib.import_module(a)",
+        "def best(a):\n    from importlib import import_module\n    return import_module(a)",
+        "import runpy as r\ndef best(a): r.run_path(a)",
+        "def best(a): return __import__('toy.room')",
         "exec('import toy')",
-        "import importlib.metadata\nx = importlib.import_module('toy')",
+        "import importlib.metadata\nx = importlib.import_module\ndef best(a): x('toy')",
     ],
 )
 def test_dynamic_imports_are_refused_with_file_and_line(code, line):
     with (code / "toy" / "maths" / "cosine.py").open("a") as file:
         file.write(f"\n{line}\n")
-    with pytest.raises(UserError, match=r"maths/cosine\.py:[34]: .* loads code"):
+    with pytest.raises(UserError, match=r"maths/cosine\.py:[3-7]: .* loads code"):
         closure(code)
+
+
+def test_dynamic_imports_out_of_reach_are_let_through(code):
+    edit(code, "maths/cosine.py", "def worst(): return 0", "def worst(): return __import__('x')")
+    closure(code)
 
 
 @pytest.mark.parametrize("line", ["from importlib.metadata import version", "model.eval()"])
@@ -163,14 +269,16 @@ def test_what_only_looks_dynamic_is_let_through(code, line):
 
 
 def test_the_lazy_names_of_the_package_itself_are_refused(code):
-    edit(code, "room/lazy.py", "TWO", "from toy import LAZY\nTWO")
+    edit(code, "room/lazy.py", "TWO = 2", "from toy import LAZY\nTWO = LAZY")
     with pytest.raises(UserError, match="has to name the module"):
         closure(code)
 
 
 def test_a_module_that_is_not_there_or_does_not_parse_is_named(code):
     with pytest.raises(UserError, match=r"toy\.nowhere"):
-        closure(code, "toy.nowhere")
+        closure(code, "toy.nowhere:work")
+    with pytest.raises(UserError, match=r"toy\.room\.stages has no nothing"):
+        closure(code, "toy.room.stages:nothing")
     edit(code, "room/lazy.py", "=", "= =")
     with pytest.raises(UserError, match=r"lazy\.py:1"):
         closure(code)
@@ -190,38 +298,3 @@ def test_the_top_of_the_package_holds_only_names_and_the_version():
         else:
             assert isinstance(node, ast.Expr)
             assert isinstance(node.value, ast.Constant)
-
-
-LOADED = """
-import sys
-{run}
-print(*(name for name in sys.modules if name.partition(".")[0] == {package!r}))
-"""
-MEASURE = """
-from audit.experiments.chance.experiment import PROFILES, parts, closed_form
-closed_form(parts(PROFILES["smoke"])["closed_form"].config)
-"""
-
-
-@pytest.mark.parametrize(
-    ("package", "module", "run"),
-    [
-        ("toy", "toy.room.stages", "from toy.room.stages import work; work(None)"),
-        ("audit", "audit.experiments.chance.experiment", MEASURE),
-    ],
-)
-def test_a_fresh_process_that_runs_the_stage_loads_nothing_else(code, package, module, run):
-    sources = Sources(code, ("toy",)) if package == "toy" else current_sources()
-    ran = subprocess.run(
-        [sys.executable, "-c", LOADED.format(run=run, package=package)],
-        env={"PYTHONPATH": f"{code}:{CODE}", "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    loaded = {name for name in ran.stdout.split() if sources.counts(name)}
-    named = {sources.module_of(path) for path in sources.closure(module)}
-    assert module in loaded
-    assert loaded <= named
-    if package == "toy":
-        assert loaded | {"toy.numerics", "toy.numerics.pinning"} == named
