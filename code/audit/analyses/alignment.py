@@ -195,7 +195,7 @@ def match_both(A: Weights, B: Weights) -> TwoMatchings:
 
 
 def statistics(
-    matched: TwoMatchings, live_a: Bool[Tensor, "n"], live_b: Bool[Tensor, "n"], threshold: float
+    matched: TwoMatchings, live_a: Bool[Tensor, " n"], live_b: Bool[Tensor, " n"], threshold: float
 ) -> Statistics:
     """Compute cosines over the pairs in which both fire, and shares of live latents.
 

@@ -34,7 +34,7 @@ def reproducibility(
     recorder: Recorder,
     threshold: float,
     d: int,
-    live: list[Bool[Tensor, "n"]] | None,
+    live: list[Bool[Tensor, " n"]] | None,
 ) -> dict:
     """Section `reproducibility` of the report: p̂ by threshold, fit, histogram of counts.
 

@@ -34,7 +34,7 @@ class ComparisonInputs:
 
     dictionaries: Sequence[Weights]
     """At least two, all of one shape."""
-    live: Sequence[Bool[Tensor, "n"]] | None = None
+    live: Sequence[Bool[Tensor, " n"]] | None = None
     """Mask of live latents of each dictionary."""
     moments: Moments | None = None
     """Moments of the activations."""

@@ -29,7 +29,7 @@ class Weights:
     encoder: Float[Tensor, "n d"]
     """Directions that latents read."""
 
-    def kept(self, mask: Bool[Tensor, "n"]) -> "Weights":
+    def kept(self, mask: Bool[Tensor, " n"]) -> "Weights":
         """Select the marked latents."""
         return Weights(self.decoder[mask], self.encoder[mask])
 

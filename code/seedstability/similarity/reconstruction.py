@@ -27,11 +27,11 @@ class ReconstructionMetrics(NamedTuple):
     """1 − Σ‖x − x̂‖² / Σ‖x − x̄‖², with x̄ the mean sample."""
     l0: float
     """Mean number of nonzero latents per sample."""
-    firing: Float[Tensor, "n"]
+    firing: Float[Tensor, " n"]
     """Firing rate: share of samples in which each latent is not zero."""
 
     @property
-    def live(self) -> Bool[Tensor, "n"]:
+    def live(self) -> Bool[Tensor, " n"]:
         """Mask of latents that fire at least once."""
         return self.firing > 0
 

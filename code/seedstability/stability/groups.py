@@ -75,7 +75,7 @@ def two_groups(
     return Groups([high for _, high in found], [low for low, _ in found], "quarters")
 
 
-def u_shape(law: BetaLaw, counts: Int[ndarray, "latents"]) -> float:
+def u_shape(law: BetaLaw, counts: Int[ndarray, " latents"]) -> float:
     """min(1 − a, 1 − b) of a beta distribution: above zero, its density has modes at both ends.
 
     Args:
@@ -91,7 +91,7 @@ def u_shape(law: BetaLaw, counts: Int[ndarray, "latents"]) -> float:
     return float(max(min(1.0 - law.a, 1.0 - law.b), LOWEST_U_SHAPE))
 
 
-def fit_beta_law(counts: Int[ndarray, "latents"], trials: int) -> BetaLaw:
+def fit_beta_law(counts: Int[ndarray, " latents"], trials: int) -> BetaLaw:
     """Maximum-likelihood beta distribution of p."""
     fit = beta_binomial_fit(counts, trials)
     return BetaLaw(fit.a, fit.b)

@@ -92,14 +92,14 @@ def camps(p: Float[Tensor, "..."], live: Bool[Tensor, "..."] | None = None) -> C
     return Camps(stable, unstable, 1.0 - stable - unstable)
 
 
-def firing(codes: Float[Tensor, "samples n"]) -> Float[Tensor, "n"]:
+def firing(codes: Float[Tensor, "samples n"]) -> Float[Tensor, " n"]:
     """Firing rate: share of the samples on which each latent is not zero."""
     if codes.ndim != 2 or len(codes) == 0:
         raise UserError(f"codes have shape {tuple(codes.shape)}; need [samples, latents], not none")
     return (codes != 0).double().mean(dim=0)
 
 
-def live(codes: Float[Tensor, "samples n"]) -> Bool[Tensor, "n"]:
+def live(codes: Float[Tensor, "samples n"]) -> Bool[Tensor, " n"]:
     """Latents that fire at least once over the samples."""
     return firing(codes) > 0
 

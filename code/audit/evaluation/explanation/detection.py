@@ -75,7 +75,7 @@ def detection_score(
 
 
 def balanced_accuracy(
-    on_active: Bool[ndarray, "active"], on_inactive: Bool[ndarray, "inactive"]
+    on_active: Bool[ndarray, " active"], on_inactive: Bool[ndarray, " inactive"]
 ) -> float:
     """Average the accuracies on active and on inactive windows."""
     return 0.5 * float(on_active.mean()) + 0.5 * float(1.0 - on_inactive.mean())

@@ -34,7 +34,7 @@ class HeldoutText(NamedTuple):
     """Activations, context after context, without those of the first token of each."""
     windows: Windows
     """The text."""
-    learning: Bool[ndarray, "w"]
+    learning: Bool[ndarray, " w"]
     """Windows of the half of the text that rules are learned from."""
     length: int
     """Samples of a context."""
@@ -64,7 +64,7 @@ class HeldoutText(NamedTuple):
             length - 1,
         )
 
-    def activity(self, rows: Int[ndarray, "f"], values: Float[ndarray, "f"]) -> Activity:
+    def activity(self, rows: Int[ndarray, " f"], values: Float[ndarray, " f"]) -> Activity:
         """Convert firings on samples to windows."""
         return activity(rows, values, self.length)
 
@@ -107,7 +107,7 @@ class LatentWindows:
         """Compute the balanced accuracy with the strongest windows as active ones."""
         return self._score(rule, self.strong)
 
-    def _score(self, rule: Rule, active: Int[ndarray, "active"]) -> float:
+    def _score(self, rule: Rule, active: Int[ndarray, " active"]) -> float:
         return balanced_accuracy(
             self._windows[active].marked(rule), self._windows[self.inactive].marked(rule)
         )
@@ -138,7 +138,7 @@ def explain_and_score(
 
 
 def examples(
-    samples: HeldoutText, rows: Int[ndarray, "f"], values: Float[ndarray, "f"], which: ndarray
+    samples: HeldoutText, rows: Int[ndarray, " f"], values: Float[ndarray, " f"], which: ndarray
 ) -> list[Example]:
     """Convert windows to examples with their strengths."""
     # The separator before each context is not a sample: its strength stays zero.
@@ -159,8 +159,8 @@ def examples(
 
 
 def sample_at_most(
-    rows: Int[ndarray, "rows"], most: int, generator: np.random.Generator
-) -> Int[ndarray, "drawn"]:
+    rows: Int[ndarray, " rows"], most: int, generator: np.random.Generator
+) -> Int[ndarray, " drawn"]:
     """Draw at most `most` rows without replacement."""
     return generator.choice(rows, min(most, len(rows)), replace=False)
 
@@ -181,12 +181,12 @@ class Firings(NamedTuple):
     """The sample of each firing."""
     values: Float[ndarray, "firings"]
     """The latent's value there."""
-    counts: Int[ndarray, "n"]
+    counts: Int[ndarray, " n"]
     """Number of firings of each latent."""
-    ends: Int[ndarray, "n"]
+    ends: Int[ndarray, " n"]
     """End of each latent's firings in `rows` and `values`."""
 
-    def of(self, latent: int) -> tuple[Int[ndarray, "f"], Float[ndarray, "f"]]:
+    def of(self, latent: int) -> tuple[Int[ndarray, " f"], Float[ndarray, " f"]]:
         """Return the samples on which a latent fires, and its values there."""
         mine = slice(self.ends[latent] - self.counts[latent], self.ends[latent])
         return self.rows[mine], self.values[mine]
@@ -205,7 +205,7 @@ def firings(sae: SAE, x: Float[torch.Tensor, "samples d"]) -> Firings:
 
 def _fired(
     sae: SAE, x: Float[torch.Tensor, "b d"], start: int
-) -> tuple[Int[ndarray, "f"], Int[ndarray, "f"], Float[ndarray, "f"]]:
+) -> tuple[Int[ndarray, " f"], Int[ndarray, " f"], Float[ndarray, " f"]]:
     """Return sample, latent and value of each firing, for samples numbered from `start`."""
     encoder, bias, centered = sae.encoder, sae.encoder_bias, sae.centered(x)
     if sae.config.architecture == "topk":

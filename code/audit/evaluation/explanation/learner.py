@@ -30,7 +30,7 @@ class Candidates(NamedTuple):
 
 
 def learn(
-    active: Windows, fires: UInt32[ndarray, "active"], inactive: Windows, config: RuleConfig
+    active: Windows, fires: UInt32[ndarray, " active"], inactive: Windows, config: RuleConfig
 ) -> Rule:
     """Learn a rule for a latent.
 
@@ -51,7 +51,7 @@ def learn(
     return merge_token_sets([found.predicates[each] for each in chosen])
 
 
-def _singles(active: Windows, fires: UInt32[ndarray, "active"], config: RuleConfig) -> list:
+def _singles(active: Windows, fires: UInt32[ndarray, " active"], config: RuleConfig) -> list:
     """List candidate predicates: frequent tokens where the latent fires, classes, positions."""
     here = unpacked(fires)
     texts = active.vocabulary.texts
@@ -65,7 +65,7 @@ def _singles(active: Windows, fires: UInt32[ndarray, "active"], config: RuleConf
     return singles + [Predicate("position", 0, below=below) for below in POSITION_LIMITS]
 
 
-def _frequent(tokens: Int[ndarray, "firings"], most: int) -> list[int]:
+def _frequent(tokens: Int[ndarray, " firings"], most: int) -> list[int]:
     """Return the most frequent tokens; ties go to the lower number."""
     numbers, counts = np.unique(tokens, return_counts=True)
     return numbers[np.argsort(-counts, kind="stable")[:most]].tolist()
@@ -84,7 +84,7 @@ def _words(windows: Windows, singles: list[Predicate]) -> UInt32[ndarray, "predi
 
 
 def _with_pairs(
-    singles: list[Predicate], words: ndarray, reach: Int[ndarray, "predicates"], most: int
+    singles: list[Predicate], words: ndarray, reach: Int[ndarray, " predicates"], most: int
 ) -> Candidates:
     """Collect single predicates, and conjunctions of those that hold at the most firing tokens."""
     best = np.sort(np.argsort(-reach, kind="stable")[:most])
@@ -96,7 +96,7 @@ def _with_pairs(
 
 
 def _greedy(
-    marked: ndarray, costs: Int[ndarray, "candidates"], n_active: int, config: RuleConfig
+    marked: ndarray, costs: Int[ndarray, " candidates"], n_active: int, config: RuleConfig
 ) -> list[int]:
     """Select candidates greedily, in order.
 

@@ -130,11 +130,11 @@ def _explained(
 
 
 def _stratified(
-    rate: Float[ndarray, "n"],
-    candidates: Int[ndarray, "candidates"],
+    rate: Float[ndarray, " n"],
+    candidates: Int[ndarray, " candidates"],
     most: int,
     generator: np.random.Generator,
-) -> Int[ndarray, "drawn"]:
+) -> Int[ndarray, " drawn"]:
     """Draw equally many candidates from each decile of firing rate, in random order."""
     if not len(candidates):
         raise UserError(
@@ -149,7 +149,7 @@ def _stratified(
 
 def _random_directions(
     samples: HeldoutText,
-    counts: Int[ndarray, "drawn"],
+    counts: Int[ndarray, " drawn"],
     config: ExplanationConfig,
     generator: np.random.Generator,
 ) -> Float[ndarray, "2 drawn"]:

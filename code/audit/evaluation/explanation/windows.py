@@ -44,7 +44,7 @@ class Windows:
     """The vocabulary of the tokens."""
     tokens: Int[ndarray, "w 32"]
     """Numbers of the tokens."""
-    first: Int[ndarray, "w"]
+    first: Int[ndarray, " w"]
     """Position of each window's first token in its context."""
     classes: UInt32[ndarray, "classes w"]
     """Tokens of each class as bits, in the order of `CLASSES`."""
@@ -57,14 +57,14 @@ class Windows:
         first = np.tile(np.arange(0, length, LENGTH), count)
         return cls(vocabulary, tokens, first, packed(vocabulary.classes[:, tokens]))
 
-    def __getitem__(self, rows: Int[ndarray, "rows"]) -> "Windows":
+    def __getitem__(self, rows: Int[ndarray, " rows"]) -> "Windows":
         """Select windows."""
         return Windows(self.vocabulary, self.tokens[rows], self.first[rows], self.classes[:, rows])
 
     def __len__(self) -> int:
         return len(self.tokens)
 
-    def words(self, predicate: Predicate) -> UInt32[ndarray, "w"]:
+    def words(self, predicate: Predicate) -> UInt32[ndarray, " w"]:
         """Return the tokens at which a predicate holds, as bits."""
         if predicate.kind == "position":
             return packed(self.first[:, None] + np.arange(LENGTH) < predicate.below)
@@ -75,11 +75,11 @@ class Windows:
         wanted = [known[text] for text in predicate.values if text in known]
         return shifted(packed(np.isin(self.tokens, wanted)), predicate.back)
 
-    def words_of_tokens(self, numbers: Int[ndarray, "k"]) -> UInt32[ndarray, "k w"]:
+    def words_of_tokens(self, numbers: Int[ndarray, " k"]) -> UInt32[ndarray, "k w"]:
         """Return the positions of each of the given tokens, as bits."""
         return packed(self.tokens == numbers[:, None, None])
 
-    def marked(self, rule: Rule) -> Bool[ndarray, "w"]:
+    def marked(self, rule: Rule) -> Bool[ndarray, " w"]:
         """Return the windows in which a rule holds at some token."""
         found = np.zeros(len(self), np.uint32)
         for clause in rule.clauses:
@@ -90,16 +90,16 @@ class Windows:
 class Activity(NamedTuple):
     """Windows and tokens at which one latent fires."""
 
-    window: Int[ndarray, "active"]
+    window: Int[ndarray, " active"]
     """Windows in which it fires, ascending."""
-    word: UInt32[ndarray, "active"]
+    word: UInt32[ndarray, " active"]
     """Tokens at which it fires in each, as bits."""
-    strength: Float[ndarray, "active"]
+    strength: Float[ndarray, " active"]
     """Its largest value in each."""
 
 
 def activity(
-    rows: Int[ndarray, "firings"], values: Float[ndarray, "firings"], length: int
+    rows: Int[ndarray, " firings"], values: Float[ndarray, " firings"], length: int
 ) -> Activity:
     """Convert a latent's firings on samples to windows.
 
@@ -128,7 +128,7 @@ def packed(bits: Bool[ndarray, "... 32"]) -> UInt32[ndarray, "..."]:
     return octets.view("<u4")[..., 0]
 
 
-def unpacked(words: UInt32[ndarray, "w"]) -> Bool[ndarray, "w 32"]:
+def unpacked(words: UInt32[ndarray, " w"]) -> Bool[ndarray, "w 32"]:
     """Unpack words into booleans: the inverse of `packed`."""
     return (words[:, None] >> np.arange(LENGTH, dtype=np.uint32) & 1).astype(bool)
 

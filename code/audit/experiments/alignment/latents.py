@@ -58,11 +58,11 @@ class Latents:
         self.agreeing[s, t] = agreeing
         self.shared[s, t] = agreeing & (decoders > THRESHOLD) & (encoders > THRESHOLD)
 
-    def alignment(self, s: int | np.integer, seeds: ndarray) -> Float[ndarray, "n"]:
+    def alignment(self, s: int | np.integer, seeds: ndarray) -> Float[ndarray, " n"]:
         """Mean alignment of the latents of a seed with some other seeds."""
         return self.cosine[s][self._others(s, seeds)].mean(axis=0)
 
-    def sharing(self, s: int | np.integer, seeds: ndarray) -> Float[ndarray, "n"]:
+    def sharing(self, s: int | np.integer, seeds: ndarray) -> Float[ndarray, " n"]:
         """Share of some other seeds with which each latent of a seed is shared."""
         return self.shared[s][self._others(s, seeds)].mean(axis=0)
 

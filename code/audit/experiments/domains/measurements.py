@@ -122,7 +122,7 @@ def _of_pairs(pairs: Mapping, name: str) -> dict:
     return node | {"kappa_gauge": interval90(jackknife_kappa(values, level))}
 
 
-Values = dict[str, Float[ndarray, "latents"]]
+Values = dict[str, Float[ndarray, " latents"]]
 
 
 def _over_seeds(best: Mapping[str, ndarray], statistic: Callable[[Values], float]):

@@ -33,7 +33,7 @@ class RecurrenceTable:
     """[s, i]: latents that count."""
 
     @classmethod
-    def of(cls, recurrence: Mapping, kind: str, threshold: float) -> "Ballot":
+    def of(cls, recurrence: Mapping, kind: str, threshold: float) -> "RecurrenceTable":
         """Apply one criterion of `KINDS` to the result of the recurrence stage."""
         live = recurrence["live"]
         counted = live if kind.endswith("live") else np.ones_like(live)

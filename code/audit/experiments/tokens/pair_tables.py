@@ -39,13 +39,13 @@ class MeasuredArm:
     """Number of seeds read, from the first on."""
 
     @classmethod
-    def of(cls, inputs: Mapping[str, dict], name: str, seeds: int | None = None) -> "Measured":
+    def of(cls, inputs: Mapping[str, dict], name: str, seeds: int | None = None) -> "MeasuredArm":
         """Take the arm of this name from the inputs of a measuring stage."""
         evaluation, partners = inputs[f"{name}__evaluation"], inputs[f"{name}__partners"]
         there = len(evaluation["live"])
         return cls(evaluation, partners, min(seeds or there, there))
 
-    def first(self, seeds: int) -> "Measured":
+    def first(self, seeds: int) -> "MeasuredArm":
         """Restrict the arm to its first seeds."""
         return MeasuredArm(self.evaluation, self.partners, min(seeds, self.seeds))
 

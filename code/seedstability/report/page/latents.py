@@ -100,7 +100,7 @@ def _partners(arrays: Arrays, n_seeds: int, n: int) -> tuple[np.ndarray, np.ndar
     return seeds, latents
 
 
-def _short(values: Float[np.ndarray, "rows"], digits: int) -> list[float | None]:
+def _short(values: Float[np.ndarray, " rows"], digits: int) -> list[float | None]:
     """Round to the useful digits, to keep the page small."""
     if digits < 0:
         return [float(f"{x:.3g}") if np.isfinite(x) else None for x in values.tolist()]

@@ -43,7 +43,7 @@ class GaugeBasis:
 
     directions: Float[Tensor, "d d"]
     """One component per row, largest variance first, double precision."""
-    variances: Float[Tensor, "d"]
+    variances: Float[Tensor, " d"]
     """Variance along each component."""
     clusters: tuple[tuple[int, int], ...]
     """Start and end (exclusive) of each cluster of components, in order."""
@@ -104,7 +104,7 @@ def gauge_scramble(
 
 def draw_similarities(
     draw: Callable[[], tuple[Tensor, Tensor]], n_draws: int
-) -> dict[str, Float[Tensor, "n_draws"]]:
+) -> dict[str, Float[Tensor, " n_draws"]]:
     """Every similarity of `n_draws` pairs of random dictionaries, by name.
 
     For levels without a closed form: matched cosines, and everything under `data` and `gauge`.

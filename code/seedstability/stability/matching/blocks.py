@@ -43,7 +43,7 @@ class RoundedRows:
     margins: Float32[np.ndarray, " n"]
     """Each row's contribution to the error bound of a product."""
 
-    def kept(self, which: Int64[np.ndarray, " m"]) -> "Rounded":
+    def kept(self, which: Int64[np.ndarray, " m"]) -> "RoundedRows":
         """Select rows by index."""
         return RoundedRows(self.rows[torch.from_numpy(which)], self.margins[which])
 

@@ -27,18 +27,18 @@ _SMALL = 2048 * 2048
 class Prices(NamedTuple):
     """Dual prices that certify an assignment: S_ij ≤ u_i + v_j for every pair."""
 
-    of_a: Float[Tensor, "n_a"]
+    of_a: Float[Tensor, " n_a"]
     """u, in double precision."""
-    of_b: Float[Tensor, "n_b"]
+    of_b: Float[Tensor, " n_b"]
     """v."""
 
 
 class Matching(NamedTuple):
     """One-to-one assignment of A's latents to B's; all of the smaller side are matched."""
 
-    partner: Int[Tensor, "n_a"]
+    partner: Int[Tensor, " n_a"]
     """Row of B matched with each row of A; −1 for an unmatched row."""
-    cosine: Float[Tensor, "n_a"]
+    cosine: Float[Tensor, " n_a"]
     """Signed cosine with the partner; NaN for an unmatched row."""
     total: float
     """The maximized sum of cosines."""
@@ -50,7 +50,7 @@ class Matching(NamedTuple):
     """Passes over all products; 0 if SciPy solved it."""
 
     @property
-    def matched_cosines(self) -> Float[Tensor, "matched"]:
+    def matched_cosines(self) -> Float[Tensor, " matched"]:
         """Cosines of the latents that have a partner."""
         return self.cosine[self.partner >= 0]
 
@@ -58,11 +58,11 @@ class Matching(NamedTuple):
 class Agreement(NamedTuple):
     """Agreement of separate decoder and encoder assignments on each latent of A."""
 
-    shared: Bool[Tensor, "n_a"]
+    shared: Bool[Tensor, " n_a"]
     """Same partner, and both cosines above the threshold (Paulo & Belrose, 2501.16615)."""
-    shared_decoder_only: Bool[Tensor, "n_a"]
+    shared_decoder_only: Bool[Tensor, " n_a"]
     """Decoder cosine of the assigned pair above the threshold; encoders are not used."""
-    agreeing: Bool[Tensor, "n_a"]
+    agreeing: Bool[Tensor, " n_a"]
     """Same partner at any cosine."""
 
 
@@ -156,14 +156,14 @@ def shared(
     enc_a: Float[Tensor, "n_a d"],
     enc_b: Float[Tensor, "n_b d"],
     threshold: float = 0.7,
-) -> Bool[Tensor, "n_a"]:
+) -> Bool[Tensor, " n_a"]:
     """Latents of A with the same decoder and encoder partner, both cosines > `threshold`."""
     return agreement(match(dec_a, dec_b), match(enc_a, enc_b), threshold).shared
 
 
 def shared_decoder_only(
     dec_a: Float[Tensor, "n_a d"], dec_b: Float[Tensor, "n_b d"], threshold: float = 0.7
-) -> Bool[Tensor, "n_a"]:
+) -> Bool[Tensor, " n_a"]:
     """Latents of A whose decoder cosine with their partner is > `threshold`."""
     return match(dec_a, dec_b).cosine > threshold
 
@@ -173,6 +173,6 @@ def agreeing(
     dec_b: Float[Tensor, "n_b d"],
     enc_a: Float[Tensor, "n_a d"],
     enc_b: Float[Tensor, "n_b d"],
-) -> Bool[Tensor, "n_a"]:
+) -> Bool[Tensor, " n_a"]:
     """Latents of A with the same decoder and encoder partner, at any cosine."""
     return agreement(match(dec_a, dec_b), match(enc_a, enc_b)).agreeing

@@ -18,13 +18,13 @@ _ROWS, _COLUMNS = 512, 4096
 class BestCosines(NamedTuple):
     """Cosine of each latent with its nearest partner in the other dictionary."""
 
-    rows: Float[Tensor, "n_a"]
+    rows: Float[Tensor, " n_a"]
     """Best signed cosine of each latent of A."""
-    columns: Float[Tensor, "n_b"]
+    columns: Float[Tensor, " n_b"]
     """Best signed cosine of each latent of B."""
-    abs_rows: Float[Tensor, "n_a"]
+    abs_rows: Float[Tensor, " n_a"]
     """Best absolute cosine of each latent of A."""
-    abs_columns: Float[Tensor, "n_b"]
+    abs_columns: Float[Tensor, " n_b"]
     """Best absolute cosine of each latent of B."""
 
     @property

@@ -59,7 +59,7 @@ class BetaLaw(NamedTuple):
         """Expected share of latents that recur in all of `others` other seeds, E[p^m]."""
         return _ratio(self.a, self.b, others)
 
-    def counts_pmf(self, others: int) -> Float[ndarray, "others+1"]:
+    def counts_pmf(self, others: int) -> Float[ndarray, " others+1"]:
         """Expected share of latents that recur in 0, 1, … of `others` other seeds."""
         k = np.arange(others + 1)
         choose = -special.betaln(k + 1, others - k + 1) - np.log(others + 1)
@@ -175,7 +175,7 @@ def unshared_and_unanimous_shares(
 
 
 def total_variation_distance(
-    observed: Float[ndarray, "bins"], expected: Float[ndarray, "bins"]
+    observed: Float[ndarray, " bins"], expected: Float[ndarray, " bins"]
 ) -> float:
     """Half the summed absolute differences: the share of latents in another bin of counts."""
     return float(0.5 * np.abs(np.asarray(observed) - np.asarray(expected)).sum())

@@ -40,7 +40,7 @@ class Interval:
     """Standard error of the estimate; NaN below five seeds."""
 
 
-def jackknife(values: Float[ndarray, "S"] | Float[ndarray, "S S"]) -> Interval:
+def jackknife(values: Float[ndarray, " S"] | Float[ndarray, "S S"]) -> Interval:
     """Mean over seeds, or over pairs of different seeds, with its interval.
 
     Args:
@@ -59,8 +59,8 @@ def jackknife(values: Float[ndarray, "S"] | Float[ndarray, "S S"]) -> Interval:
 
 
 def jackknife_kappa(
-    values: Float[ndarray, "S"] | Float[ndarray, "S S"],
-    chance: float | Float[ndarray, "S"] | Float[ndarray, "S S"],
+    values: Float[ndarray, " S"] | Float[ndarray, "S S"],
+    chance: float | Float[ndarray, " S"] | Float[ndarray, "S S"],
 ) -> Interval:
     """Chance-corrected mean (x − c) / (1 − c) of means x and c, with its interval.
 

@@ -45,11 +45,11 @@ class BetaMixture:
         """Mean cosine of each group."""
         return tuple(2.0 * a / (a + b) - 1.0 for a, b in zip(self.a, self.b, strict=True))
 
-    def density(self, u: Float[ndarray, "points"]) -> Float[ndarray, "points"]:
+    def density(self, u: Float[ndarray, " points"]) -> Float[ndarray, " points"]:
         """Density of u = (1 + cosine) / 2."""
         return np.exp(_log_density(u, np.array(self.weights), np.array(self.a), np.array(self.b)))
 
-    def shares(self, edges: Float[ndarray, "bins+1"]) -> Float[ndarray, "bins"]:
+    def shares(self, edges: Float[ndarray, " bins+1"]) -> Float[ndarray, " bins"]:
         """Probabilities of bins of cosines."""
         at = np.clip((1.0 + np.asarray(edges)[:, None]) / 2.0, 0.0, 1.0)
         return np.diff(special.betainc(self.a, self.b, at) @ np.array(self.weights))
@@ -69,7 +69,7 @@ class BetaMixture:
         return float(values[first:last].min() / min(values[first], values[last]))
 
 
-def dip(values: Float[ndarray, "n"]) -> float:
+def dip(values: Float[ndarray, " n"]) -> float:
     """Hartigan's dip: largest distance to the nearest unimodal distribution function.
 
     The modal interval starts as the whole range. Each step finds the largest gap between the
@@ -112,12 +112,12 @@ def dip(values: Float[ndarray, "n"]) -> float:
     return worst / (2.0 * n)
 
 
-def scaled_dip(values: Float[ndarray, "n"]) -> float:
+def scaled_dip(values: Float[ndarray, " n"]) -> float:
     """√n times the dip; its distribution for a uniform sample does not depend on n."""
     return float(np.sqrt(len(values))) * dip(values)
 
 
-def null_dips(n: int) -> Float[ndarray, "draws"]:
+def null_dips(n: int) -> Float[ndarray, " draws"]:
     """√n times the dip of uniform samples, the least favorable unimodal case."""
     return np.array(_null_dips(min(2 ** (n - 1).bit_length(), _MAX_NULL_SIZE)))
 
@@ -128,7 +128,7 @@ def _null_dips(size: int) -> tuple[float, ...]:
     return tuple(scaled_dip(generator.random(size)) for _ in range(_DRAWS))
 
 
-def dip_excess(values: Float[ndarray, "n"], level: float = 0.95) -> float:
+def dip_excess(values: Float[ndarray, " n"], level: float = 0.95) -> float:
     """√n times the dip minus its `level` quantile for a uniform sample.
 
     Above zero, the dip test at 1 − `level` rejects unimodality.
@@ -136,7 +136,7 @@ def dip_excess(values: Float[ndarray, "n"], level: float = 0.95) -> float:
     return scaled_dip(values) - float(np.quantile(null_dips(len(values)), level))
 
 
-def dip_p_value(values: Float[ndarray, "n"]) -> float:
+def dip_p_value(values: Float[ndarray, " n"]) -> float:
     """p-value of unimodality: (1 + uniform samples with as large a dip) / (1 + uniform samples)."""
     null = null_dips(len(values))
     return float((1 + (null >= scaled_dip(values)).sum()) / (1 + len(null)))
@@ -171,7 +171,7 @@ def detectable_separation(
     return 6.0
 
 
-def beta_mixture(cosines: Float[ndarray, "n"], groups: int) -> BetaMixture:
+def beta_mixture(cosines: Float[ndarray, " n"], groups: int) -> BetaMixture:
     """Maximum-likelihood fit of one or two beta distributions, from binned cosines.
 
     Raises:

@@ -7,8 +7,8 @@ from scipy.optimize import linear_sum_assignment
 
 
 def nearest_pairs(
-    first: Float[ndarray, "n"], second: Float[ndarray, "m"], caliper: float
-) -> tuple[Int[ndarray, "pairs"], Int[ndarray, "pairs"]]:
+    first: Float[ndarray, " n"], second: Float[ndarray, " m"], caliper: float
+) -> tuple[Int[ndarray, " pairs"], Int[ndarray, " pairs"]]:
     """Optimal caliper matching: as many disjoint pairs as possible, with the least total distance.
 
     The assignment is exact: greedy nearest-neighbor matching would leave fewer pairs (Rosenbaum

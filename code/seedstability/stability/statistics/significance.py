@@ -13,7 +13,7 @@ from scipy import optimize, stats
 _ROUNDING = 1e-9
 
 
-def p_value_against_chance(observed: float, draws: Float[ndarray, "draws"]) -> float:
+def p_value_against_chance(observed: float, draws: Float[ndarray, " draws"]) -> float:
     """One-sided p-value (1 + draws that reach `observed`) / (1 + draws), never 0.
 
     Raises:
@@ -27,8 +27,8 @@ def p_value_against_chance(observed: float, draws: Float[ndarray, "draws"]) -> f
 
 
 def permute_seeds(
-    values: Float[ndarray, "S"] | Float[ndarray, "S S"],
-    in_first: Bool[ndarray, "S"],
+    values: Float[ndarray, " S"] | Float[ndarray, "S S"],
+    in_first: Bool[ndarray, " S"],
     generator: Generator,
     n_draws: int = 9_999,
 ) -> float:
@@ -61,7 +61,7 @@ def permute_seeds(
 
 
 def flip_signs(
-    differences: Float[ndarray, "S"], generator: Generator, n_draws: int = 9_999
+    differences: Float[ndarray, " S"], generator: Generator, n_draws: int = 9_999
 ) -> float:
     """Two-sided sign-flip p-value that paired differences are symmetric about 0.
 
@@ -86,13 +86,13 @@ def flip_signs(
     return _share_reaching(observed, signs @ differences / size, drawn_extra=1)
 
 
-def disjoint_pairs(matrix: Float[ndarray, "S S"]) -> Float[ndarray, "half_S"]:
+def disjoint_pairs(matrix: Float[ndarray, "S S"]) -> Float[ndarray, " half_S"]:
     """Values of the pairs (0, 1), (2, 3), …: no two share a seed, so they are independent."""
     first = np.arange(0, len(matrix) - 1, 2)
     return np.asarray(matrix)[first, first + 1]
 
 
-def holm(p_values: Float[ndarray, "tests"]) -> Float[ndarray, "tests"]:
+def holm(p_values: Float[ndarray, " tests"]) -> Float[ndarray, " tests"]:
     """Holm-adjusted p-values (Holm 1979), in the order given.
 
     Rejecting those below α keeps the probability of any false rejection ≤ α.

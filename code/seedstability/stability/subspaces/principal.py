@@ -15,11 +15,11 @@ _ROWS_AT_ONCE = 8192
 class PrincipalBasis(NamedTuple):
     """Principal components of samples, largest variance first, in double precision."""
 
-    mean: Float[Tensor, "d"]
+    mean: Float[Tensor, " d"]
     """What was subtracted from the samples: their mean, or zeros."""
     directions: Float[Tensor, "d d"]
     """One component per row, orthonormal."""
-    variances: Float[Tensor, "d"]
+    variances: Float[Tensor, " d"]
     """Variance along each component, in squared units of the samples."""
     floor: float
     """Variance up to which a component is only rounding of single precision."""
@@ -64,7 +64,7 @@ def principal_basis(x: Float[Tensor, "samples d"], center: bool = True) -> Princ
 
 
 def principal_basis_from_moments(
-    mean: Float[Tensor, "d"], covariance: Float[Tensor, "d d"], mean_square: float
+    mean: Float[Tensor, " d"], covariance: Float[Tensor, "d d"], mean_square: float
 ) -> PrincipalBasis:
     """As `principal_basis`, from moments of streamed samples in double precision.
 
@@ -144,7 +144,7 @@ def second_moments(W: Float[Tensor, "n d"]) -> Float[Tensor, "d d"]:
     return total
 
 
-def principal_angles(A: Float[Tensor, "k_a d"], B: Float[Tensor, "k_b d"]) -> Float[Tensor, "k"]:
+def principal_angles(A: Float[Tensor, "k_a d"], B: Float[Tensor, "k_b d"]) -> Float[Tensor, " k"]:
     """Principal angles in radians between the row spans of `A` and `B`, smallest first.
 
     There are as many as the smaller span has dimensions. Small angles are accurate too, unlike with
