@@ -1,9 +1,12 @@
 """Compilation of the loops in `kernels`, and the cache of their machine code."""
 
 import hashlib
+import signal
 import tempfile
-from collections.abc import Callable
-from functools import cache
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache, wraps
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +30,44 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     options: dict[str, Any] = {"nogil": True, "fastmath": _REORDER, "error_model": "numpy"}
     folder, usual = _folder(), _settings.CACHE_DIR
     if folder is None:
-        return njit(**options)(function)
+        return _compiles_whole(njit(**options)(function))
     _settings.CACHE_DIR = str(folder)
     try:
-        return njit(cache=True, **options)(function)
+        return _compiles_whole(njit(cache=True, **options)(function))
     finally:
         _settings.CACHE_DIR = usual
+
+
+def _compiles_whole(dispatcher: Any) -> Any:
+    """Have Ctrl-C wait until a function is compiled, or read from the cache.
+
+    Both happen in callbacks from C, which swallow exceptions: the program would go on as if nobody
+    had interrupted it.
+    """
+    compile_one = dispatcher.compile
+
+    @wraps(compile_one)
+    def compile_whole(signature: Any) -> Any:
+        with _interrupts_wait():
+            return compile_one(signature)
+
+    dispatcher.compile = compile_whole
+    return dispatcher
+
+
+@contextmanager
+def _interrupts_wait() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came = []
+    usual = signal.signal(signal.SIGINT, lambda *_: came.append(True))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual or signal.SIG_DFL)
+        if came:
+            signal.raise_signal(signal.SIGINT)
 
 
 @cache

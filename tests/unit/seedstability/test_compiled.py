@@ -16,9 +16,9 @@ print(latents[0, 0], sum(keep_largest.stats.cache_hits.values()))
 """
 
 
-def run(code: Path, **environment: str) -> list[str]:
+def run(code: Path, script: str = SCRIPT, **environment: str) -> list[str]:
     ran = subprocess.run(
-        [sys.executable, "-c", SCRIPT],
+        [sys.executable, "-c", script],
         env={**os.environ, "PYTHONPATH": str(code), "PYTHONDONTWRITEBYTECODE": "1", **environment},
         capture_output=True,
         text=True,
@@ -61,3 +61,29 @@ def test_kernels_run_without_a_writable_folder(tmp_path):
     (code / "seedstability" / "__pycache__").write_text("likewise")
     settings = {"NUMBA_CACHE_DIR": str(blocked / "x"), "HOME": str(blocked)}
     assert run(code, **settings) == ["8", "0"]
+
+
+INTERRUPTED = """
+import signal
+import numpy as np
+from numba.core import event
+from seedstability.dictionaries.kernels.selection import keep_largest
+
+class Interrupt(event.Listener):
+    def on_start(self, event):
+        signal.raise_signal(signal.SIGINT)
+    on_end = on_start
+
+event.register("numba:compile", Interrupt())
+latents, values = np.empty((1, 1), np.int32), np.empty((1, 1), np.float32)
+try:
+    keep_largest(np.arange(9, dtype=np.float32)[None], 1, latents, values)
+except KeyboardInterrupt:
+    print("interrupted", len(keep_largest.signatures))
+assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+"""
+
+
+def test_an_interrupt_while_a_kernel_is_compiled_comes_after_it(tmp_path):
+    settings = {"NUMBA_CACHE_DIR": str(tmp_path / "kept")}
+    assert run(copied(tmp_path), INTERRUPTED, **settings) == ["interrupted", "1"]
