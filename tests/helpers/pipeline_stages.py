@@ -16,6 +16,7 @@ class Settings:
     seconds: float = 0.0
     journal: str = ""
     tells: bool = True
+    remark: str = ""
 
 
 def count(config: Settings) -> dict:

@@ -1,8 +1,8 @@
 """The process that runs stages: it imports heavy libraries once and forks for every stage.
 
 Started by `workers` as `python -m audit.pipeline.execution.worker COMMANDS EVENTS`, two numbers
-of sockets. A command is a pickled pair: libraries to have ready, and a pickled `Job`. Events
-are dictionaries as JSON; each carries the stage's key and a `kind`.
+of file descriptors. A command is pickled: libraries to have ready, the key's digest, and a pickled
+`Job`. Events are dictionaries as JSON; each carries the stage's key and a `kind`.
 
 Its parent may be killed at any point: then the commands end, this process with them,
 and its children by the signal they asked for.
@@ -23,6 +23,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from audit.pipeline.execution.job import Job, perform
@@ -31,11 +32,11 @@ from seedstability.errors import UserError
 from seedstability.numerics import pinning
 
 Send = Callable[..., None]
-LARGEST_MESSAGE = 1 << 16
+LARGEST_EVENT = 1 << 16
 _PARENT_DIED = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 
-def serve(commands: socket.socket, events: socket.socket) -> None:
+def serve(commands: Connection, events: socket.socket) -> None:
     """Fork a child for each command, until the commands end."""
     children: dict[int, tuple[int, str]] = {}
     with selectors.DefaultSelector() as ready:
@@ -46,10 +47,10 @@ def serve(commands: socket.socket, events: socket.socket) -> None:
                     ready.unregister(found.fileobj)
                     _reap(found.fd, *children.pop(found.fd), events)
                     continue
-                message = commands.recv(LARGEST_MESSAGE)
-                if not message:
+                try:
+                    libraries, key, job = commands.recv()
+                except EOFError:
                     return
-                libraries, key, job = pickle.loads(message)
                 _have_ready(libraries)
                 pid = os.fork()
                 if pid == 0:
@@ -101,7 +102,7 @@ def _child(pickled: bytes, key: str, events: socket.socket) -> None:
         send("failed", text=str(error), mistake=True)
     except Exception:
         # Nothing is swallowed: the parent stops the run and shows this traceback.
-        send("failed", text=traceback.format_exc()[-LARGEST_MESSAGE // 4 :], mistake=False)
+        send("failed", text=traceback.format_exc()[-LARGEST_EVENT // 4 :], mistake=False)
     except BaseException:
         os._exit(1)
     finally:
@@ -143,4 +144,4 @@ def _throttled(send: Send) -> Callable[[float], None]:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    serve(*(socket.socket(fileno=int(number)) for number in sys.argv[1:]))
+    serve(Connection(int(sys.argv[1])), socket.socket(fileno=int(sys.argv[2])))

@@ -8,11 +8,13 @@ import signal
 import socket
 import subprocess
 import sys
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 from audit.pipeline.execution.job import Job
-from audit.pipeline.execution.worker import LARGEST_MESSAGE
+from audit.pipeline.execution.worker import LARGEST_EVENT
 from seedstability.numerics import pinning
 
 # Slow to import, and safe to have imported before a fork. The worker loads of these what the
@@ -43,7 +45,7 @@ class Workers:
         self.compiled = compiled
         self.activations = activations
         self._process: subprocess.Popen | None = None
-        self._commands: socket.socket | None = None
+        self._commands: Connection | None = None
         self._events: socket.socket | None = None
 
     def __enter__(self) -> "Workers":
@@ -62,16 +64,17 @@ class Workers:
         if self._commands is None:
             self._launch()
         libraries = tuple(sorted(n for n in imports if n.partition(".")[0] in _WORTH_SHARING))
-        message = pickle.dumps((libraries, job.key.digest, pickle.dumps(job)))
         assert self._commands is not None
-        self._commands.send(message)
+        # If the worker has died, its events say so.
+        with contextlib.suppress(BrokenPipeError):
+            self._commands.send((libraries, job.key.digest, pickle.dumps(job)))
 
     def event(self, timeout: float) -> dict[str, Any] | None:
         """What some child has to say next, or nothing for `timeout` seconds."""
         assert self._events is not None
         self._events.settimeout(timeout)
         try:
-            message = self._events.recv(LARGEST_MESSAGE)
+            message = self._events.recv(LARGEST_EVENT)
         except TimeoutError:
             return None
         if not message:
@@ -92,8 +95,9 @@ class Workers:
         self._process = self._commands = self._events = None
 
     def _launch(self) -> None:
-        self._commands, theirs = _pair()
-        self._events, their_events = _pair()
+        theirs, self._commands = Pipe(duplex=False)
+        # Keeps messages whole, however many children send at once.
+        self._events, their_events = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ends = (theirs.fileno(), their_events.fileno())
         self._process = subprocess.Popen(
             [sys.executable, "-m", "audit.pipeline.execution.worker", *map(str, ends)],
@@ -117,8 +121,3 @@ class Workers:
         # Otherwise importing torch may touch the driver, after which no child could use the card.
         ours["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"
         return {**os.environ, **pinning.environment(self.threads), **ours}
-
-
-def _pair() -> tuple[socket.socket, socket.socket]:
-    """Two ends that keep messages whole, however many children send at once."""
-    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)

@@ -67,6 +67,12 @@ def test_nested_inputs_arrive_as_they_were_asked_for(bench):
     assert results["all"] == {"sum": 1.0 + 3.0 + 6.0}
 
 
+def test_settings_of_a_stage_may_be_large(bench):
+    """Larger than a message between processes: cut off, they looked like a lack of memory."""
+    results = bench.run([bench.stage("quick", size=2, remark="long " * 60_000)])
+    np.testing.assert_array_equal(results["quick"]["numbers"], [0, 1])
+
+
 def test_lines_say_what_ran_and_how_far_it_is(bench, monkeypatch):
     heard = workers.Workers.event
 
