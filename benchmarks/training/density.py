@@ -3,7 +3,7 @@
     python benchmarks/training/density.py
 
 Both use the same batches and dictionary, interleaved, on one core. The encoder bias sets how many
-latents fire. Medians are printed. `_DENSE_FROM` in `training/gradients.py` comes from here.
+latents fire. Medians are printed. `_DENSE_FROM` in `architectures/relu.py` comes from here.
 """
 
 import os
@@ -13,7 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
-sys.path.append(str(Path(__file__).resolve().parents[2] / "code"))
+ROOT = Path(__file__).resolve().parents[2]
+sys.path += [str(ROOT / "code"), str(ROOT / "tests")]
 
 from seedstability.numerics import pinning
 
@@ -22,10 +23,10 @@ BIASES, STEPS = (0.5, 0.0, -0.5, -0.8, -1.0, -1.2, -1.5, -2.0), 40
 
 def milliseconds(sae, x, dense: bool) -> float:
     """Time loss and gradients of one batch, without an update."""
-    batch._DENSE_FROM = 0.0 if dense else 1.0
+    relu._DENSE_FROM = 0.0 if dense else 1.0
     start = time.perf_counter()
-    found = batch.loss_and_gradients(sae, x)
-    batch.gradients(sae, found)
+    found = loss_and_gradients(sae, x)
+    gradients(sae, found)
     return 1000 * (time.perf_counter() - start)
 
 
@@ -55,8 +56,10 @@ if __name__ == "__main__":
     pinning.fix_after_torch()
     import shapes
 
+    from helpers.dense_gradients import gradients
+    from seedstability.dictionaries.architectures import relu
     from seedstability.dictionaries.config import RELU
     from seedstability.dictionaries.sae import initialize
-    from seedstability.dictionaries.training import gradients as batch
+    from seedstability.dictionaries.training.gradients import loss_and_gradients
 
     main()

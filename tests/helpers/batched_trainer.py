@@ -29,7 +29,6 @@ CONFIGS = {
     "husai_topk": replace(HUSAI_TOPK, **SMALL),
     "husai_relu": replace(HUSAI_RELU, **SMALL),
 }
-PARTS = ("encoder", "encoder_bias", "decoder", "decoder_bias", "threshold")
 
 
 def initial_saes(config: DictionaryConfig, seeds: int = 3) -> list[SAE]:

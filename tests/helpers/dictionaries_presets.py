@@ -15,6 +15,7 @@ from seedstability.dictionaries.config import (
     RELU,
     TOPK,
 )
+from seedstability.dictionaries.sae import PARTS
 from seedstability.dictionaries.training.initialization import ActivationScaling
 
 X = samples(m=600, d=24)
@@ -36,8 +37,8 @@ UNSCALED = ActivationScaling(X.mean(0), 1.0)
 
 
 def same(a, b) -> bool:
-    return all(np.array_equal(a[name], b[name]) for name in (*stages.PARTS, stages.INITIAL))
+    return all(np.array_equal(a[name], b[name]) for name in (*PARTS, stages.INITIAL))
 
 
 def identical(first, second) -> bool:
-    return all(torch.equal(getattr(first, part), getattr(second, part)) for part in stages.PARTS)
+    return all(torch.equal(getattr(first, part), getattr(second, part)) for part in PARTS)

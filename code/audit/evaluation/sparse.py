@@ -16,9 +16,9 @@ from torch import Tensor
 from audit.evaluation.config import EvaluationConfig
 from audit.evaluation.reconstruction import metrics_of_each
 from audit.training.stages import saes, tensor
+from seedstability.dictionaries.architectures.registry import architecture_of
 from seedstability.dictionaries.metrics import whole_sum
 from seedstability.dictionaries.sae import SAE
-from seedstability.dictionaries.sparse_latents import topk
 from seedstability.errors import UserError
 
 _SAMPLES_AT_ONCE = 2048
@@ -36,7 +36,7 @@ def evaluate_topk(
     Raises:
         UserError: the architecture is not TopK.
     """
-    if config.dictionary.architecture != "topk":
+    if not architecture_of(config.dictionary).exactly_k:
         raise UserError(
             f"architecture is {config.dictionary.architecture!r}; evaluate_topk needs 'topk'"
         )
@@ -56,9 +56,7 @@ def _metrics(sae: SAE, x: Float[Tensor, "m d"]) -> dict[str, Any]:
     squares = total = 0.0
     firings = np.zeros(n)
     for batch in x.split(_SAMPLES_AT_ONCE):
-        starts, latents, values = topk(
-            sae.encoder, sae.encoder_bias, sae.centered(batch), sae.config.k
-        )
+        starts, latents, values = architecture_of(sae.config).active(sae, sae.centered(batch))
         if sae.config.rectify:
             values = np.maximum(values, 0.0)
         codes = sparse.csr_array((values, latents, starts), shape=(len(batch), n))

@@ -28,15 +28,13 @@ from seedstability.dictionaries.config import (
     TrainingConfig,
 )
 from seedstability.dictionaries.metrics import quality
-from seedstability.dictionaries.sae import SAE
+from seedstability.dictionaries.sae import PARTS, SAE
 from seedstability.dictionaries.training.coupled import train_group
 from seedstability.dictionaries.training.coupling_terms import consistency
 from seedstability.dictionaries.training.train import RunOptions, Snapshot, train_all
 from seedstability.progress import report
 from seedstability.stability.chance.closed_form import chance_level
 
-PARTS = ("encoder", "encoder_bias", "decoder", "decoder_bias", "threshold")
-"""Names of the tensors of an SAE."""
 INITIAL = "initial_decoder"
 """Name of the decoder before the first step."""
 TRACED = ("explained_variance", "explained_variance_scalar_mean", "mse", "l0", "dead_fraction")

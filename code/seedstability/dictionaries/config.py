@@ -9,7 +9,6 @@ papers that introduced them.
 from dataclasses import dataclass, replace
 from typing import Literal
 
-Architecture = Literal["topk", "batch_topk", "relu", "jumprelu"]
 DecoderInit = Literal["unit_gaussian", "kaiming_uniform"]
 BiasInit = Literal["mean", "geometric_median", "zero"]
 Order = Literal["shared", "own"]
@@ -25,10 +24,11 @@ class DictionaryConfig:
     computes this loss in plain torch.
     """
 
-    architecture: Architecture = "topk"
-    """Activation function. `topk` keeps the k largest pre-activations of a sample, `batch_topk` the
-    k·b largest of a batch of b samples (Bussmann et al., 2412.06410), `relu` all positive ones, and
-    `jumprelu` those above a learned threshold per latent (Rajamanoharan et al., 2407.14435)."""
+    architecture: str = "topk"
+    """Activation function, one of `architectures/registry.py`. `topk` keeps the k largest
+    pre-activations of a sample, `batch_topk` the k·b largest of a batch of b samples (Bussmann et
+    al., 2412.06410), `relu` all positive ones, and `jumprelu` those above a learned threshold per
+    latent (Rajamanoharan et al., 2407.14435)."""
     n_latents: int = 1024
     """Number of latents: rows of the decoder."""
     k: int = 32

@@ -1,12 +1,13 @@
 """Reconstruction metrics of one SAE, in one pass over the samples."""
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from seedstability.dictionaries.sae import SAE
+if TYPE_CHECKING:
+    from seedstability.dictionaries.sae import SAE
 
 _BATCH = 1024
 
@@ -31,7 +32,7 @@ class Quality(NamedTuple):
         return (self.firing_rate == 0).double().mean().item()
 
 
-def quality(sae: SAE, x: Float[Tensor, "m d"]) -> Quality:
+def quality(sae: "SAE", x: Float[Tensor, "m d"]) -> Quality:
     """Measure the reconstruction metrics of `sae` on the samples `x`."""
     m, d = x.shape
     squares, total = 0.0, 0.0
@@ -54,7 +55,7 @@ def quality(sae: SAE, x: Float[Tensor, "m d"]) -> Quality:
     )
 
 
-def best_gain(sae: SAE, x: Float[Tensor, "m d"]) -> float:
+def best_gain(sae: "SAE", x: Float[Tensor, "m d"]) -> float:
     """Least-squares factor on all latents: minimizes the squared error of reconstructions."""
     along, square = 0.0, 0.0
     for batch in x.split(_BATCH):

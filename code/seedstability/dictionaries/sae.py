@@ -2,16 +2,25 @@
 
 import math
 from dataclasses import dataclass, replace
-from typing import get_args
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from seedstability.dictionaries.config import Architecture, DictionaryConfig
-from seedstability.dictionaries.kernels.selection import keep_largest
+from seedstability.dictionaries.architectures.registry import architecture_of
+from seedstability.dictionaries.config import DictionaryConfig
 from seedstability.errors import UserError
+
+PARTS = {
+    "encoder": ("n", "d"),
+    "encoder_bias": ("n",),
+    "decoder": ("n", "d"),
+    "decoder_bias": ("d",),
+    "threshold": ("n",),
+}
+"""The tensors of an SAE with n latents on R^d, and the shape of each."""
+PER_LATENT = ("encoder", "encoder_bias", "decoder")
+"""Those that training updates row by row, one row a latent."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +46,10 @@ class SAE:
     config: DictionaryConfig
     """Settings: activation function, conventions and training."""
 
+    def parts(self) -> dict[str, Tensor]:
+        """The tensors by name."""
+        return {name: getattr(self, name) for name in PARTS}
+
     def pre_activations(self, x: Float[Tensor, "b d"]) -> Float[Tensor, "b n"]:
         """Compute the inputs of the activation function."""
         return torch.addmm(self.encoder_bias, self.centered(x), self.encoder.t())
@@ -47,13 +60,7 @@ class SAE:
 
     def encode(self, x: Float[Tensor, "b d"]) -> Float[Tensor, "b n"]:
         """Compute the latents of each sample."""
-        pre = self.pre_activations(x)
-        if self.config.architecture == "topk":
-            kept = _keep_largest(pre, self.config.k)
-            return kept.relu_() if self.config.rectify else kept
-        if self.config.architecture == "relu":
-            return pre.relu_()
-        return pre.masked_fill_(pre <= self.threshold, 0.0)
+        return architecture_of(self.config).encode(self.pre_activations(x), self)
 
     def decode(self, latents: Float[Tensor, "b n"]) -> Float[Tensor, "b d"]:
         """Map latents to activations."""
@@ -97,10 +104,8 @@ def initialize(config: DictionaryConfig, d: int, seed: int) -> SAE:
         decoder = torch.randn(n, d, generator=generator)
     decoder /= decoder.norm(dim=1, keepdim=True)
     encoder = decoder.clone() if encoder is None else encoder
-    threshold = config.threshold_init if config.architecture == "jumprelu" else 0.0
-    return SAE(
-        encoder, torch.zeros(n), decoder, torch.zeros(d), torch.full((n,), threshold), config
-    )
+    threshold = torch.full((n,), architecture_of(config).initial_threshold(config))
+    return SAE(encoder, torch.zeros(n), decoder, torch.zeros(d), threshold, config)
 
 
 def check(config: DictionaryConfig, d: int) -> None:
@@ -109,21 +114,13 @@ def check(config: DictionaryConfig, d: int) -> None:
     Raises:
         UserError: an invalid setting; the message gives its valid range.
     """
-    n, k = config.n_latents, config.k
-    if config.architecture not in get_args(Architecture):
-        known = ", ".join(get_args(Architecture))
-        raise UserError(f"architecture is {config.architecture!r}; it must be one of {known}")
+    n = config.n_latents
+    architecture = architecture_of(config)
     if n < 1 or d < 2:
         raise UserError(
             f"no dictionary has {n} latents in {d} dimensions; need n_latents ≥ 1 and d ≥ 2"
         )
-    if config.architecture in ("topk", "batch_topk") and not 1 <= k <= n:
-        raise UserError(f"k is {k} with {n} latents; it must lie in 1…{n}")
-    if config.suppression and (config.architecture != "topk" or k == n):
-        raise UserError(
-            f"suppression is {config.suppression:g}; only topk has that term, and it needs "
-            f"inactive latents (k is {k} of {n})"
-        )
+    architecture.check(config)
     if config.suppression and config.auxk:
         raise UserError(
             "suppression and auxk are set; set one to 0: suppression shrinks what AuxK revives"
@@ -147,14 +144,6 @@ def _valid_ranges(config: DictionaryConfig) -> dict[str, tuple[bool, str]]:
         "dead_after": (config.dead_after >= 1, "at least 1"),
         "resample_every": (config.resample_every >= 0, "at least 0"),
     }
-
-
-def _keep_largest(pre: Float[Tensor, "b n"], k: int) -> Float[Tensor, "b n"]:
-    """Set all but the k largest entries of each row to zero."""
-    latents, values = np.empty((len(pre), k), np.int32), np.empty((len(pre), k), np.float32)
-    keep_largest(pre.float().numpy(), k, latents, values)
-    columns = torch.from_numpy(latents).long()
-    return torch.zeros_like(pre).scatter_(1, columns, pre.gather(1, columns))
 
 
 def _kaiming_uniform(shape: tuple[int, int], fan_in: int, generator: torch.Generator) -> Tensor:

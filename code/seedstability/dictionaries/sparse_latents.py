@@ -1,7 +1,7 @@
 """Active latents of a batch as sparse entries."""
 
 import threading
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -14,7 +14,9 @@ from seedstability.dictionaries.kernels.selection import (
     keep_largest,
     keep_largest_excluding,
 )
-from seedstability.dictionaries.sae import SAE
+
+if TYPE_CHECKING:
+    from seedstability.dictionaries.sae import SAE
 
 _MAX_PRE_ACTIVATIONS = 1 << 24
 """64 MB. The size changes the time by up to a fifth at 32,768 latents; larger is no faster."""
@@ -90,7 +92,7 @@ def topk(
 
 
 def topk_and_inactive(
-    sae: SAE, centered: Float[Tensor, "b d"], k: int
+    sae: "SAE", centered: Float[Tensor, "b d"], k: int
 ) -> tuple[ActiveEntries, InactiveTopK]:
     """Select the k largest pre-activations of each sample and the k largest other magnitudes."""
     b, n, rows = len(centered), len(sae.encoder), rows_at_once(len(sae.encoder))
@@ -109,7 +111,7 @@ def topk_and_inactive(
     return fired, InactiveTopK(inactive, signs, totals)
 
 
-def batch_topk(sae: SAE, centered: Float[Tensor, "b d"], k: int) -> ActiveEntries:
+def batch_topk(sae: "SAE", centered: Float[Tensor, "b d"], k: int) -> ActiveEntries:
     """Select the positive ones among the k·b largest pre-activations of the batch."""
     pre = pre_activations(sae.encoder, sae.encoder_bias, centered)
     b, n = pre.shape

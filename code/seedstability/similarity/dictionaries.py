@@ -17,7 +17,6 @@ from seedstability.similarity.pairs import Weights
 
 SAESource = str | Path | SAE
 
-_PARTS = ("encoder", "encoder_bias", "decoder", "decoder_bias", "threshold")
 _MAX_LABEL_LENGTH = 12
 _BYTES_AT_ONCE = 1 << 22
 
@@ -113,7 +112,7 @@ def sha256(path: Path) -> str:
 
 def _read(given: SAESource, place: int) -> LoadedSAE:
     if isinstance(given, SAE):
-        files = {name: _digest(getattr(given, name)) for name in _PARTS}
+        files = {name: _digest(part) for name, part in given.parts().items()}
         loaded = LoadedSAE(given, _named(given, place), "memory", files)
     else:
         found = recognize(Path(given))
@@ -160,7 +159,7 @@ def _refuse_other_shapes(inputs: Sequence[LoadedSAE]) -> None:
 
 def _refuse_same_weights(inputs: Sequence[LoadedSAE]) -> None:
     for one, other in combinations(inputs, 2):
-        if all(_equal(getattr(one.sae, part), getattr(other.sae, part)) for part in _PARTS):
+        if all(map(_equal, one.sae.parts().values(), other.sae.parts().values())):
             raise UserError(
                 f"{other.folder} has the same weights as {one.folder}; "
                 "give dictionaries of different seeds"

@@ -20,7 +20,10 @@ ran = set()
 def called(frame, event, arg):
     """Note a call. Asking for no events within the frame keeps this cheap."""
     ran.add(frame.f_code)
-    return finished if frame.f_code.co_name == "_call" and "job" in frame.f_locals else None
+    if frame.f_code.co_name == "_call" and "job" in frame.f_locals:
+        ran.clear()  # what prepares a stage is none of its code
+        return finished
+    return None
 
 
 def is_class_body(code):

@@ -19,8 +19,8 @@ from audit.evaluation.explanation.detection import (
 from audit.evaluation.explanation.learner import learn
 from audit.evaluation.explanation.rules import Rule
 from audit.evaluation.explanation.windows import LENGTH, Activity, Vocabulary, Windows, activity
+from seedstability.dictionaries.architectures.registry import architecture_of
 from seedstability.dictionaries.sae import SAE
-from seedstability.dictionaries.sparse_latents import above, pre_activations, topk
 from seedstability.errors import UserError
 
 _AT_ONCE = 8192
@@ -207,11 +207,7 @@ def _fired(
     sae: SAE, x: Float[torch.Tensor, "b d"], start: int
 ) -> tuple[Int[ndarray, " f"], Int[ndarray, " f"], Float[ndarray, " f"]]:
     """Return sample, latent and value of each firing, for samples numbered from `start`."""
-    encoder, bias, centered = sae.encoder, sae.encoder_bias, sae.centered(x)
-    if sae.config.architecture == "topk":
-        fired = topk(encoder, bias, centered, sae.config.k)
-    else:
-        fired = above(pre_activations(encoder, bias, centered), sae.threshold.numpy())
+    fired = architecture_of(sae.config).active(sae, sae.centered(x))
     rows = np.repeat(np.arange(start, start + len(x)), np.diff(fired.offsets))
     kept = fired.values > 0 if sae.config.rectify else fired.values != 0
     return rows[kept], fired.latents[kept], fired.values[kept]

@@ -17,17 +17,18 @@ from torch import Tensor
 from audit.training.variants.config import VariantConfig
 from audit.training.variants.data_init import initial_rows, sae_from_rows
 from audit.training.variants.reparametrized import ReparametrizedTrainer, Selection
+from seedstability.dictionaries.architectures.registry import architecture_of
 from seedstability.dictionaries.config import DictionaryConfig, PairedConfig
 from seedstability.dictionaries.sae import SAE
 from seedstability.dictionaries.samples import Samples
 from seedstability.dictionaries.training.coupled import train_group
-from seedstability.dictionaries.training.gradients import DenseGradients
 from seedstability.dictionaries.training.initialization import (
     ActivationScaling,
     activation_scaling,
     initial_sae,
 )
 from seedstability.dictionaries.training.sae_trainer import SAETrainer
+from seedstability.dictionaries.training.sparse_gradients import DenseGradients
 from seedstability.dictionaries.training.threaded import ThreadedTrainer
 from seedstability.dictionaries.training.train import feed
 from seedstability.errors import UserError
@@ -118,7 +119,7 @@ def _annealed(config: VariantConfig, step: int, total: int) -> float:
 
 
 def _check(config: VariantConfig) -> None:
-    topk = config.dictionary.architecture == "topk"
+    topk = architecture_of(config.dictionary).exactly_k
     archetypal = config.form == "archetypal"
     problems = {
         "initial_k and temperature need architecture topk": not topk

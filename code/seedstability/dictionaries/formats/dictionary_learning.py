@@ -9,12 +9,12 @@ threshold; it is negative if training never set it, and all positive latents are
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from seedstability.dictionaries.config import Architecture
 from seedstability.dictionaries.formats.format import Format, of_unknown_training, rectified
 from seedstability.dictionaries.formats.settings import Settings, read_settings
 from seedstability.dictionaries.formats.weights import Weights, read_pickled
@@ -28,7 +28,7 @@ _PLAIN = ("W_enc", "b_enc", "W_dec")
 class _Class:
     """One of the library's SAE classes."""
 
-    architecture: Architecture
+    architecture: str
     """Our architecture."""
     matrices: tuple[str, str, str]
     """Names of encoder, encoder bias and decoder."""
@@ -37,18 +37,20 @@ class _Class:
     centered: bool = True
     """Whether the decoder bias is subtracted before the encoder."""
     more: tuple[str, ...] = ()
-    """Names of further tensors."""
+    """Names of further tensors: `k`, `threshold`, or of no use to us."""
+    thresholds: Literal["none", "one", "each"] = "none"
+    """Whether `threshold` is used: one for all latents, or one for each."""
 
 
 _CLASSES = {
     "AutoEncoder": _Class("relu", _LINEAR, "bias"),
     "AutoEncoderNew": _Class("relu", _LINEAR, "decoder.bias", centered=False),
     "AutoEncoderTopK": _Class("topk", _LINEAR, "b_dec", more=("k", "threshold")),
-    "BatchTopKSAE": _Class("batch_topk", _LINEAR, "b_dec", more=("k", "threshold")),
+    "BatchTopKSAE": _Class("batch_topk", _LINEAR, "b_dec", True, ("k", "threshold"), "one"),
     "MatryoshkaBatchTopKSAE": _Class(
-        "batch_topk", _PLAIN, "b_dec", more=("k", "threshold", "group_sizes")
+        "batch_topk", _PLAIN, "b_dec", True, ("k", "threshold", "group_sizes"), "one"
     ),
-    "JumpReluAutoEncoder": _Class("jumprelu", _PLAIN, "b_dec", False, ("threshold",)),
+    "JumpReluAutoEncoder": _Class("jumprelu", _PLAIN, "b_dec", False, ("threshold",), "each"),
 }
 
 
@@ -80,13 +82,13 @@ def read(folder: Path) -> SAE:
 
 
 def _threshold(weights: Weights, spec: _Class, n: int) -> Float[Tensor, " n"]:
-    if spec.architecture == "batch_topk":
+    if spec.thresholds == "one":
         return weights.take("threshold").expand(n).clone()
-    return weights.take("threshold", n) if spec.architecture == "jumprelu" else torch.zeros(n)
+    return weights.take("threshold", n) if spec.thresholds == "each" else torch.zeros(n)
 
 
 def _kept(settings: Settings, weights: Weights, spec: _Class, n: int) -> int | None:
-    if spec.architecture not in ("topk", "batch_topk"):
+    if "k" not in spec.more:
         return None
     k = settings.whole("k")
     if k > n:

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from seedstability.dictionaries.config import Architecture, DictionaryConfig
+from seedstability.dictionaries.config import DictionaryConfig
 from seedstability.dictionaries.sae import SAE
 
 
@@ -38,7 +38,7 @@ class Format(NamedTuple):
 
 
 def of_unknown_training(
-    architecture: Architecture, n_latents: int, k: int | None = None, *, centered: bool
+    architecture: str, n_latents: int, k: int | None = None, *, centered: bool
 ) -> DictionaryConfig:
     """Settings of inference for an SAE of another library; settings of training are defaults.
 

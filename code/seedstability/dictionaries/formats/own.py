@@ -6,20 +6,14 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin
 
+from seedstability.dictionaries.architectures.registry import ARCHITECTURES, architecture_of
 from seedstability.dictionaries.config import FORMER_NAMES, DictionaryConfig
 from seedstability.dictionaries.formats.format import Files, Format
 from seedstability.dictionaries.formats.settings import Settings, read_settings
 from seedstability.dictionaries.formats.weights import read_safetensors
-from seedstability.dictionaries.sae import SAE
+from seedstability.dictionaries.sae import PARTS, SAE
 
 _VERSION = "seedstability-sae-1"
-_SHAPES = {
-    "encoder": ("n", "d"),
-    "encoder_bias": ("n",),
-    "decoder": ("n", "d"),
-    "decoder_bias": ("d",),
-    "threshold": ("n",),
-}
 # Needed for inference. Settings of training may be missing: older files lack newer settings.
 _REQUIRED = {"architecture", "n_latents", "k", "rectify", "bias_before_encoder"}
 
@@ -35,9 +29,9 @@ def read(folder: Path) -> SAE:
         raise settings.wrong("format", repr(_VERSION))
     sizes = {"n": settings.part("config").whole("n_latents"), "d": settings.whole("d")}
     config = _config(settings.part("config"))
-    weights = read_safetensors(folder / FORMAT.weights, _SHAPES)
+    weights = read_safetensors(folder / FORMAT.weights, PARTS)
     parts = {
-        name: weights.take(name, *(sizes[axis] for axis in axes)) for name, axes in _SHAPES.items()
+        name: weights.take(name, *(sizes[axis] for axis in axes)) for name, axes in PARTS.items()
     }
     return SAE(**parts, config=config)
 
@@ -45,13 +39,15 @@ def read(folder: Path) -> SAE:
 def write(sae: SAE) -> Files:
     """Contents of the files of an SAE."""
     settings = {"format": _VERSION, "d": sae.decoder.shape[1], "config": asdict(sae.config)}
-    return Files(settings, {name: getattr(sae, name) for name in _SHAPES})
+    return Files(settings, sae.parts())
 
 
 def _config(settings: Settings) -> DictionaryConfig:
     types = typing.get_type_hints(DictionaryConfig)
     for name in _REQUIRED - settings.values.keys():
         settings.word(name)
+    if settings.values["architecture"] not in [*ARCHITECTURES]:
+        raise settings.wrong("architecture", f"one of {', '.join(ARCHITECTURES)}")
     values = {}
     for name, value in settings.values.items():
         current = FORMER_NAMES.get(name, name)
@@ -63,7 +59,7 @@ def _config(settings: Settings) -> DictionaryConfig:
             raise settings.wrong(name, _wanted(types[current]))
         values[current] = value
     config = DictionaryConfig(**values)
-    if config.architecture in ("topk", "batch_topk") and not 1 <= config.k <= config.n_latents:
+    if architecture_of(config).reads_k and not 1 <= config.k <= config.n_latents:
         raise settings.wrong("k", f"in 1…{config.n_latents}")
     return config
 

@@ -20,6 +20,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from seedstability.dictionaries.architectures.registry import architecture_of
 from seedstability.dictionaries.config import DictionaryConfig
 from seedstability.dictionaries.formats.format import (
     Files,
@@ -41,6 +42,13 @@ _KINDS: dict[str, Kind] = {
     "batchtopk": "batchtopk",
     "matryoshka_batchtopk": "batchtopk",
 }
+_WRITTEN: dict[str, Kind] = {
+    "topk": "topk",
+    "batch_topk": "jumprelu",
+    "relu": "standard",
+    "jumprelu": "jumprelu",
+}
+"""By our architecture, the kind that encodes alike."""
 _TENSORS = {"W_enc", "b_enc", "W_dec", "b_dec", "scaling_factor"}
 _THRESHOLDS: dict[Kind, set[str]] = {
     "standard": set(),
@@ -90,16 +98,22 @@ def write(sae: SAE) -> Files:
         UserError: an SAE that SAELens does not support.
     """
     config = sae.config
-    if config.architecture == "topk" and not config.rectify:
+    kind = _WRITTEN.get(config.architecture)
+    if kind is None:
+        raise UserError(
+            f"architecture is {config.architecture}; SAELens has none like it: use seedstability"
+        )
+    if kind == "topk" and not config.rectify:
         raise UserError(
             "rectify is False; SAELens sets negative latents to zero: use seedstability"
         )
-    if config.architecture in ("jumprelu", "batch_topk") and (sae.threshold < 0).any():
+    if kind == "jumprelu" and (sae.threshold < 0).any():
         raise UserError(
             "threshold is negative; SAELens sets negative latents to zero: use seedstability"
         )
     metadata: dict = {"sae_lens_version": _VERSION, "sae_lens_training_version": None}
     settings = {
+        "architecture": kind,
         "d_in": sae.decoder.shape[1],
         "d_sae": sae.decoder.shape[0],
         "dtype": "float32",
@@ -115,14 +129,11 @@ def write(sae: SAE) -> Files:
         "W_dec": sae.decoder,
         "b_dec": sae.decoder_bias,
     }
-    if config.architecture == "topk":
-        settings |= {"architecture": "topk", "k": config.k, "rescale_acts_by_decoder_norm": False}
-    elif config.architecture == "relu":
-        settings |= {"architecture": "standard"}
-    else:
-        settings |= {"architecture": "jumprelu"}
+    if kind == "topk":
+        settings |= {"k": config.k, "rescale_acts_by_decoder_norm": False}
+    if kind == "jumprelu":
         weights["threshold"] = sae.threshold
-    if config.architecture == "batch_topk":
+    if architecture_of(config).reads_k and kind != "topk":
         # SAELens records the architecture of training in this way.
         metadata["training_architecture"] = "batchtopk"
         metadata["training_architecture_details"] = {"k": config.k}

@@ -16,8 +16,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.optim.adam import adam
 
+from seedstability.dictionaries.architectures.registry import architecture_of
 from seedstability.dictionaries.config import DictionaryConfig
-from seedstability.dictionaries.sae import SAE
+from seedstability.dictionaries.sae import PER_LATENT, SAE
 from seedstability.dictionaries.training.failures import refuse_dead, refuse_loss
 from seedstability.dictionaries.training.losses import Parameters, loss
 from seedstability.dictionaries.training.resampling import NewRows
@@ -32,6 +33,8 @@ checked together; the error still names the first failed step."""
 class BatchedTrainer:
     """Trainer of S dictionaries of one shape, updated together at each step."""
 
+    shares_batches = True
+    """All seeds take a shared batch in one product."""
     parameters: Parameters
     """Current parameters, on the device; updated in place."""
     steps: int
@@ -61,6 +64,7 @@ class BatchedTrainer:
             names: each seed's name in error messages; by default its index.
         """
         self.config, self.total_steps, self.frozen_decoder = config, total_steps, frozen_decoder
+        self._architecture = architecture_of(config)
         self.device, self.steps = torch.device(device), 0
         self.names = (
             list(names) if names is not None else [str(i) for i in range(len(initial_saes))]
@@ -180,7 +184,7 @@ class BatchedTrainer:
             self.parameters.decoder[at] = torch.from_numpy(new.decoder).to(self.device)
             self.parameters.encoder_bias[at] = 0.0
             for moments in (self._means, self._squares):
-                for name in moments.keys() & {"encoder", "encoder_bias", "decoder"}:
+                for name in moments.keys() & {*PER_LATENT}:
                     moments[name][at] = 0.0
             self.since_fired[at] = 0
 
@@ -258,7 +262,7 @@ class BatchedTrainer:
         self.since_fired += samples
         self.since_fired.masked_fill_(firings > 0, 0)
         self._longest_silence += samples
-        if self.config.architecture == "batch_topk":
+        if self._architecture.averages_threshold:
             self._update_smallest_kept(latents)
 
     def _update_smallest_kept(self, latents: Float[Tensor, "S b n"]) -> None:
@@ -274,9 +278,9 @@ class BatchedTrainer:
     def _thresholds(self) -> Float[Tensor, "S n"]:
         """Thresholds at inference."""
         log_threshold = self.parameters.log_threshold
-        if self.config.architecture == "jumprelu":
+        if self._architecture.learns_threshold:
             return log_threshold.exp()
-        if self.config.architecture == "batch_topk":
+        if self._architecture.averages_threshold:
             # As in Adam, the summed weights correct the bias of the initial zero.
             weight = self._smallest_kept_weight
             average = torch.where(weight > 0, self._smallest_kept / weight, 0.0)
@@ -304,13 +308,13 @@ def _stacked(
     initial_saes: Sequence[SAE], config: DictionaryConfig, device: torch.device
 ) -> Parameters:
     threshold = torch.stack([sae.threshold for sae in initial_saes])
-    jumprelu = config.architecture == "jumprelu"
+    learned = architecture_of(config).learns_threshold
     return Parameters(
         torch.stack([sae.encoder for sae in initial_saes]).to(device),
         torch.stack([sae.encoder_bias for sae in initial_saes]).to(device),
         torch.stack([sae.decoder for sae in initial_saes]).to(device),
         torch.stack([sae.decoder_bias for sae in initial_saes]).to(device),
-        (threshold.log() if jumprelu else torch.zeros_like(threshold)).to(device),
+        (threshold.log() if learned else torch.zeros_like(threshold)).to(device),
     )
 
 
@@ -318,7 +322,7 @@ def _learned_names(config: DictionaryConfig, frozen_decoder: bool) -> list[str]:
     names = ["encoder", "encoder_bias"]
     names += [] if frozen_decoder else ["decoder"]
     names += ["decoder_bias"] if config.decoder_bias else []
-    names += ["log_threshold"] if config.architecture == "jumprelu" else []
+    names += ["log_threshold"] if architecture_of(config).learns_threshold else []
     return names
 
 

@@ -4,7 +4,6 @@ import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from jaxtyping import Int64
@@ -13,22 +12,11 @@ from safetensors.numpy import save_file
 
 from seedstability.dictionaries.config import FORMER_NAMES, TrainingConfig
 from seedstability.dictionaries.sae import SAE
+from seedstability.dictionaries.training.trainer import Trainer
 from seedstability.errors import UserError
 from seedstability.files import whole_file
 
 _FIRINGS = "last_epoch_firings"
-
-
-class Trainer(Protocol):
-    """A trainer with a state: `ThreadedTrainer` or `BatchedTrainer`."""
-
-    def state(self) -> dict[str, np.ndarray]:
-        """State that the next steps depend on."""
-        ...
-
-    def load(self, state: dict[str, np.ndarray]) -> None:
-        """Restore a state."""
-        ...
 
 
 class Checkpoint:

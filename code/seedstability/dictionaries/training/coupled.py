@@ -15,9 +15,9 @@ from seedstability.dictionaries.training.coupling_terms import (
     mfr_warm_up,
     mutual_features,
 )
-from seedstability.dictionaries.training.gradients import DenseGradients
 from seedstability.dictionaries.training.initialization import activation_scaling, initial_sae
 from seedstability.dictionaries.training.sae_trainer import SAETrainer
+from seedstability.dictionaries.training.sparse_gradients import DenseGradients
 from seedstability.dictionaries.training.threaded import ThreadedTrainer
 from seedstability.dictionaries.training.train import feed
 

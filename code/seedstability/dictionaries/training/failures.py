@@ -5,6 +5,7 @@ import math
 import numpy as np
 from jaxtyping import Int64
 
+from seedstability.dictionaries.architectures.registry import architecture_of
 from seedstability.dictionaries.config import DictionaryConfig
 from seedstability.errors import UserError
 
@@ -33,7 +34,7 @@ def refuse_dead(
     """Raise UserError if no latent fired."""
     if firings.any():
         return
-    setting = {"relu": "l1", "jumprelu": "l0_weight"}.get(config.architecture, "learning_rate")
+    setting = architecture_of(config).against_death
     raise UserError(
         f"seed {name}, step {step}: no latent fired during the last epoch, all are dead; "
         f"lower {setting} ({getattr(config, setting):g})"

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
+from seedstability.dictionaries.architectures.registry import architecture_of
 from seedstability.dictionaries.config import DictionaryConfig
 from seedstability.dictionaries.metrics import best_gain, whole_sum
 from seedstability.dictionaries.sae import SAE, initialize
@@ -66,11 +67,8 @@ def initial_sae(
         sae.decoder_bias.copy_(_bias(samples, scaling, config))
     if config.scaled_init:
         head = samples.rows(torch.arange(min(samples.shape[0], _SAMPLES_FOR_GAIN))) / scaling.scale
-        # BatchTopK has no threshold yet, so its latents are computed with TopK.
-        alike = (
-            replace(config, architecture="topk") if config.architecture == "batch_topk" else config
-        )
-        sae.encoder.mul_(best_gain(replace(sae, config=alike), head))
+        untrained = replace(sae, config=architecture_of(config).before_training(config))
+        sae.encoder.mul_(best_gain(untrained, head))
     return sae
 
 

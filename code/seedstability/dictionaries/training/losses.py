@@ -3,15 +3,18 @@
 The CPU's fused gradients are tested against it; other devices train with it. It computes S
 independent seeds at once: pre-activations p, latents f, reconstructions x̂ = f D + d and errors
 ε = x̂ − x of b samples in R^d. All gradients are autograd's but for the two straight-through
-estimators at the end. No operation has an order of summation that varies on CUDA.
+estimators of `jumprelu`. No operation has an order of summation that varies on CUDA.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from seedstability.dictionaries.architectures.architecture import Forward
+from seedstability.dictionaries.architectures.registry import architecture_of
+from seedstability.dictionaries.architectures.topk import largest
 from seedstability.dictionaries.config import DictionaryConfig
 
 
@@ -62,61 +65,19 @@ def loss(
     pre = torch.baddbmm(parameters.encoder_bias[:, None], centered, parameters.encoder.mT)
     threshold = parameters.log_threshold.exp()[:, None]
 
-    selected = _selected(pre, threshold, config)
-    latents = selected if _may_be_negative(config) else selected.relu()
+    architecture = architecture_of(config)
+    selected = architecture.select(pre, threshold, config)
+    latents = selected.relu() if architecture.rectifies(config) else selected
     error = torch.baddbmm(bias, latents, parameters.decoder) - x
 
     total = error.square().mean((1, 2))
-    if config.architecture == "relu":
-        total = total + sparsity * config.l1 * latents.sum(2).mean(1)
-    if config.architecture == "jumprelu":
-        above = _Step.apply(pre, threshold, config.bandwidth)
-        total = total + sparsity * config.l0_weight * above.sum(2).mean(1)
-    if config.suppression:
-        # `pre - selected` is zero for the latents that are kept.
-        total = total + config.suppression * _suppression(pre - selected, error, config.k)
+    forward = Forward(pre, selected, latents, error, threshold, sparsity)
+    penalty = architecture.penalty(forward, config)
+    if penalty is not None:
+        total = total + penalty
     if config.auxk and dead is not None:
         total = total + config.auxk_weight * _auxk(pre, error, parameters.decoder, dead, config)
     return Loss(total, latents.detach())
-
-
-def _selected(
-    pre: Float[Tensor, "S b n"], threshold: Float[Tensor, "S 1 n"], config: DictionaryConfig
-) -> Float[Tensor, "S b n"]:
-    """Apply the selection of the architecture: pre-activations kept, zeros elsewhere."""
-    if config.architecture == "jumprelu":
-        return _JumpReLU.apply(pre, threshold, config.bandwidth)
-    if config.architecture == "topk":
-        return pre.masked_fill(~_largest(pre, config.k), 0.0)
-    if config.architecture == "batch_topk":
-        # The ReLU later sets kept values that are not positive to zero.
-        batch = pre.flatten(1)
-        return batch.masked_fill(~_largest(batch, config.k * pre.shape[1]), 0.0).view_as(pre)
-    return pre
-
-
-def _may_be_negative(config: DictionaryConfig) -> bool:
-    # A jumprelu latent is above θ > 0 or zero; a ReLU would only block the gradient of θ.
-    return config.architecture == "jumprelu" or (
-        config.architecture == "topk" and not config.rectify
-    )
-
-
-def _largest(values: Float[Tensor, "*rows n"], k: int) -> Bool[Tensor, "*rows n"]:
-    """Mask of exactly the `k` largest values of each row."""
-    columns = values.detach().topk(k, dim=-1, sorted=False).indices
-    # Scattering one scalar is deterministic on CUDA, and so is the gradient through a mask.
-    return torch.zeros_like(values, dtype=torch.bool).scatter_(-1, columns, True)
-
-
-def _suppression(
-    others: Float[Tensor, "S b n"], error: Float[Tensor, "S b d"], k: int
-) -> Float[Tensor, " S"]:
-    """HUSAI's auxiliary loss: a sample's summed squared error times the sum of the k largest
-    magnitudes among its inactive latents, averaged over samples."""
-    inactive = others.abs()
-    inactive = inactive.masked_fill(~_largest(inactive, k), 0.0)
-    return (error.square().sum(2) * inactive.sum(2)).mean(1)
 
 
 def _auxk(
@@ -131,53 +92,9 @@ def _auxk(
     target = -error.detach()
     # With fewer than `auxk` dead latents, entries of −∞ are selected too; the mask removes them.
     candidates = pre.masked_fill(~dead[:, None], -torch.inf)
-    used = _largest(candidates, min(config.auxk, pre.shape[2])) & dead[:, None]
+    used = largest(candidates, min(config.auxk, pre.shape[2])) & dead[:, None]
     reconstruction = pre.masked_fill(~used, 0.0).relu() @ decoder
     square = (target - reconstruction).square().sum((1, 2))
     variance = (target - target.mean(1, keepdim=True)).square().sum((1, 2))
     weight = torch.where(dead.any(1) & (variance > 0), 1 / variance, 0.0)
     return weight * square
-
-
-class _JumpReLU(torch.autograd.Function):
-    """JumpReLU: p where p > θ, else zero. ∂/∂p = 1[p > θ]; the straight-through estimate with a
-    rectangular kernel K of width ε is ∂/∂θ = −(θ/ε) K((p − θ)/ε) (2407.14435, equation 11)."""
-
-    @staticmethod
-    def forward(ctx: Any, pre: Tensor, threshold: Tensor, bandwidth: float) -> Tensor:
-        ctx.save_for_backward(pre, threshold)
-        ctx.bandwidth = bandwidth
-        return pre.masked_fill(pre <= threshold, 0.0)
-
-    @staticmethod
-    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, Tensor, None]:
-        pre, threshold = ctx.saved_tensors
-        (above,) = upstream
-        slope = -threshold / ctx.bandwidth * _kernel(pre, threshold, ctx.bandwidth)
-        return (
-            above.masked_fill(pre <= threshold, 0.0),
-            (above * slope).sum_to_size(threshold.shape),
-            None,
-        )
-
-
-class _Step(torch.autograd.Function):
-    """Step function: 1 where p > θ, else zero. ∂/∂p = 0; the straight-through estimate is
-    ∂/∂θ = −(1/ε) K((p − θ)/ε) (ibid., equation 12)."""
-
-    @staticmethod
-    def forward(ctx: Any, pre: Tensor, threshold: Tensor, bandwidth: float) -> Tensor:
-        ctx.save_for_backward(pre, threshold)
-        ctx.bandwidth = bandwidth
-        return (pre > threshold).to(pre.dtype)
-
-    @staticmethod
-    def backward(ctx: Any, *upstream: Tensor) -> tuple[None, Tensor, None]:
-        pre, threshold = ctx.saved_tensors
-        slope = _kernel(pre, threshold, ctx.bandwidth) / -ctx.bandwidth
-        return None, (upstream[0] * slope).sum_to_size(threshold.shape), None
-
-
-def _kernel(pre: Tensor, threshold: Tensor, bandwidth: float) -> Tensor:
-    """Rectangular kernel: 1 where |p − θ| / ε < 1/2, else zero."""
-    return (((pre - threshold) / bandwidth).abs() < 0.5).to(pre.dtype)

@@ -9,17 +9,15 @@ from torch import Tensor
 
 from seedstability.dictionaries import sparse_latents
 from seedstability.dictionaries.kernels import descent
-from seedstability.dictionaries.sae import SAE
+from seedstability.dictionaries.sae import PER_LATENT, SAE
 from seedstability.dictionaries.training.failures import refuse_loss
 from seedstability.dictionaries.training.gradients import (
-    PARTS,
-    BatchGradients,
-    DenseGradients,
     dense_arrays,
     loss_and_gradients,
     sorted_by_latent,
 )
 from seedstability.dictionaries.training.schedules import rate_share, sparsity_share
+from seedstability.dictionaries.training.sparse_gradients import BatchGradients, DenseGradients
 
 _MIN_THRESHOLD = 1e-30
 """Keeps the log-threshold finite for architectures without thresholds."""
@@ -56,7 +54,7 @@ class SAETrainer:
         """Number of samples in which each latent fired since `reset_firings`."""
         self.since_fired: Int64[np.ndarray, " n"] = np.zeros(n, np.int64)
         """Number of samples since each latent last fired."""
-        learned = [getattr(initial, part).numpy() for part in (*PARTS, "decoder_bias")]
+        learned = [getattr(initial, part).numpy() for part in (*PER_LATENT, "decoder_bias")]
         self._log_threshold = initial.threshold.clamp_min(_MIN_THRESHOLD).log().numpy()
         self._weights = (*learned, self._log_threshold)
         self._means = tuple(np.zeros_like(weight) for weight in self._weights)
@@ -123,7 +121,7 @@ class SAETrainer:
                 array[...] = state[name]
 
     def _state(self) -> dict[str, np.ndarray]:
-        names = (*PARTS, "decoder_bias", "log_threshold")
+        names = (*PER_LATENT, "decoder_bias", "log_threshold")
         groups = {"": self._weights, "mean_": self._means, "square_": self._squares}
         return {
             **{

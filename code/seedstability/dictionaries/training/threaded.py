@@ -18,13 +18,16 @@ from seedstability.dictionaries import sparse_latents
 from seedstability.dictionaries.config import DictionaryConfig
 from seedstability.dictionaries.sae import SAE
 from seedstability.dictionaries.training.failures import refuse_dead
-from seedstability.dictionaries.training.gradients import DenseGradients
 from seedstability.dictionaries.training.resampling import NewRows
 from seedstability.dictionaries.training.sae_trainer import SAETrainer
+from seedstability.dictionaries.training.sparse_gradients import DenseGradients
 
 
 class ThreadedTrainer:
     """Trainer of S SAEs; a context manager that ends its threads."""
+
+    shares_batches = False
+    """Each thread reads its own feed."""
 
     def __init__(
         self,

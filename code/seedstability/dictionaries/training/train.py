@@ -4,8 +4,7 @@ activations → scaling → one initial SAE per seed → steps → SAEs in the o
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
-from dataclasses import replace
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from seedstability.dictionaries import sparse_latents
+from seedstability.dictionaries.architectures.registry import architecture_of
 from seedstability.dictionaries.config import TOPK, DictionaryConfig, TrainingConfig
 from seedstability.dictionaries.sae import SAE
 from seedstability.dictionaries.samples import InMemory, Samples
@@ -27,6 +27,7 @@ from seedstability.dictionaries.training.initialization import (
 )
 from seedstability.dictionaries.training.resampling import SAMPLES, resample
 from seedstability.dictionaries.training.threaded import ThreadedTrainer
+from seedstability.dictionaries.training.trainer import Trainer
 from seedstability.errors import UserError
 from seedstability.progress import report
 
@@ -130,7 +131,7 @@ def train_all(
         options.checkpoint, config, samples.shape, initial
     )
 
-    def snapshot(trainer: ThreadedTrainer | BatchedTrainer, losses: list[float]) -> Snapshot:
+    def snapshot(trainer: Trainer, losses: list[float]) -> Snapshot:
         saes = [sae.rescaled(scaling.scale) for sae in trainer.saes()]
         return Snapshot(done, done / per_epoch, saes, losses)
 
@@ -206,10 +207,7 @@ def _initial_saes(
                 f"initial_saes have shapes {[list(sae.decoder.shape) for sae in given]}; "
                 f"need one of {list(shape)} for each of {wanted} seeds"
             )
-        return [
-            _copied(replace(sae.rescaled(1 / scaling.scale), config=config.dictionary))
-            for sae in given
-        ]
+        return [_copied(sae.rescaled(1 / scaling.scale), config.dictionary) for sae in given]
     init_seeds = config.seeds if config.init_seeds is None else config.init_seeds
     if len(init_seeds) != wanted:
         raise UserError(
@@ -219,15 +217,16 @@ def _initial_saes(
     return [initial_sae(samples, scaling, config.dictionary, seed) for seed in init_seeds]
 
 
-def _copied(sae: SAE) -> SAE:
-    parts = ("encoder", "encoder_bias", "decoder", "decoder_bias", "threshold")
-    return replace(sae, **{part: getattr(sae, part).float().clone() for part in parts})
+def _copied(sae: SAE, config: DictionaryConfig) -> SAE:
+    return SAE(**{name: part.float().clone() for name, part in sae.parts().items()}, config=config)
 
 
-def _trainer(initial_saes: list[SAE], config: TrainingConfig, total: int, options: RunOptions):
+def _trainer(
+    initial_saes: list[SAE], config: TrainingConfig, total: int, options: RunOptions
+) -> AbstractContextManager[Trainer]:
     """The trainer of the device, as a context manager."""
     names = [str(seed) for seed in config.seeds]
-    if options.device == "cpu":
+    if options.device == "cpu" and architecture_of(config.dictionary).has_sparse_gradients:
         return ThreadedTrainer(
             initial_saes,
             config.dictionary,
@@ -251,14 +250,14 @@ def _trainer(initial_saes: list[SAE], config: TrainingConfig, total: int, option
 
 
 def _feeds(
-    trainer: ThreadedTrainer | BatchedTrainer,
+    trainer: Trainer,
     samples: Samples,
     scaling: ActivationScaling,
     config: TrainingConfig,
     done: int,
 ) -> list[Iterator[Tensor]]:
     """One feed per seed, or one for all if they share batches in one product."""
-    one_for_all = isinstance(trainer, BatchedTrainer) and config.dictionary.order == "shared"
+    one_for_all = trainer.shares_batches and config.dictionary.order == "shared"
     seeds = config.seeds[:1] if one_for_all else config.seeds
     return [
         feed(samples, scaling, config.dictionary, config.order_seed, seed, done) for seed in seeds
@@ -282,7 +281,7 @@ def _stops(
 
 
 def _resample(
-    trainer: ThreadedTrainer | BatchedTrainer,
+    trainer: Trainer,
     samples: Samples,
     scaling: ActivationScaling,
     config: TrainingConfig,

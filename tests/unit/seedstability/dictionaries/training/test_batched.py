@@ -8,7 +8,6 @@ import torch
 
 from helpers.batched_trainer import (
     CONFIGS,
-    PARTS,
     TOTAL,
     B,
     D,
@@ -19,7 +18,7 @@ from helpers.batched_trainer import (
     trained,
 )
 from seedstability.dictionaries.config import DictionaryConfig
-from seedstability.dictionaries.sae import SAE
+from seedstability.dictionaries.sae import PARTS, SAE
 from seedstability.dictionaries.training.batched import BatchedTrainer
 from seedstability.dictionaries.training.losses import Parameters, loss
 from seedstability.dictionaries.training.resampling import NewRows

@@ -9,6 +9,7 @@ import torch
 from audit.training import stages
 from helpers.dictionaries_data import samples
 from seedstability.dictionaries.config import HUSAI_TOPK, TOPK, PairedConfig, TrainingConfig
+from seedstability.dictionaries.sae import PARTS
 from seedstability.dictionaries.training.coupled import train_group
 from seedstability.dictionaries.training.coupling_terms import (
     best_partners,
@@ -76,7 +77,7 @@ def uncoupled():
 def test_a_pair_without_weight_equals_two_seeds_trained_alone(uncoupled):
     dictionary = replace(SMALL, order="shared")
     plain = stages.train(TrainingConfig(dictionary, seeds=(1, 2, 3, 4)), ACTIVATIONS)
-    for part in (*stages.PARTS, stages.INITIAL):
+    for part in (*PARTS, stages.INITIAL):
         both = uncoupled[part].reshape(plain[part].shape)
         assert np.array_equal(both, plain[part]), part
 

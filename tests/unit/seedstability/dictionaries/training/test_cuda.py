@@ -10,6 +10,7 @@ from helpers.batched_trainer import CONFIGS, TOTAL, B, batches, initial_saes, te
 from helpers.dictionaries_data import samples
 from helpers.dictionaries_presets import ACTIVATIONS, PRESETS, X, identical
 from seedstability.dictionaries.config import RELU, TrainingConfig
+from seedstability.dictionaries.sae import PARTS
 from seedstability.dictionaries.training import batched
 from seedstability.dictionaries.training.batched import BatchedTrainer
 from seedstability.dictionaries.training.losses import Parameters, loss
@@ -41,7 +42,7 @@ def on(device: str, name: str, seeds=SEEDS, **changed) -> list[Trained]:
 
 
 def assert_close(found: Trained, expected: Trained) -> None:
-    for part in stages.PARTS:
+    for part in PARTS:
         both = getattr(found.sae, part), getattr(expected.sae, part)
         torch.testing.assert_close(*both, **CLOSE, msg=lambda text, part=part: f"{part}: {text}")
     assert torch.equal(found.last_epoch_firings, expected.last_epoch_firings)
@@ -138,7 +139,7 @@ def test_a_stage_uses_the_device_of_its_worker(monkeypatch):
     expected = stages.train(config, ACTIVATIONS)
     monkeypatch.setenv("SEEDSTABILITY_DEVICE", CARD)
     found = stages.train(config, ACTIVATIONS)
-    for name in (*stages.PARTS, stages.INITIAL):
+    for name in (*PARTS, stages.INITIAL):
         torch.testing.assert_close(*map(torch.from_numpy, (found[name], expected[name])), **CLOSE)
     for name, values in expected["trace"].items():
         assert found["trace"][name] == pytest.approx(values, rel=1e-3, nan_ok=True), name

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 import torch
 
+from helpers.dense_gradients import gradients
 from helpers.dictionaries_data import samples
+from seedstability.dictionaries.architectures import relu
 from seedstability.dictionaries.config import (
     BATCH_TOPK,
     HUSAI_RELU,
@@ -21,8 +23,7 @@ from seedstability.dictionaries.config import (
 )
 from seedstability.dictionaries.metrics import quality
 from seedstability.dictionaries.sae import SAE, initialize
-from seedstability.dictionaries.training import gradients as module
-from seedstability.dictionaries.training.gradients import gradients, loss_and_gradients
+from seedstability.dictionaries.training.gradients import loss_and_gradients
 from seedstability.dictionaries.training.losses import Parameters, loss
 from seedstability.dictionaries.training.sae_trainer import SAETrainer
 
@@ -161,7 +162,7 @@ def test_relu_gradients_are_equal_from_entries_and_from_products(name, monkeypat
     x, sae = samples(m=50, d=24), general_initial_sae(CONFIGS[name], d=24)
     both = []
     for share in (0.0, 1.0):
-        monkeypatch.setattr(module, "_DENSE_FROM", share)
+        monkeypatch.setattr(relu, "_DENSE_FROM", share)
         batch = loss_and_gradients(sae, x)
         both.append(
             (batch.loss, gradients(sae, batch), batch.firings, len(batch.encoder_entries.weights))

@@ -11,7 +11,7 @@ from helpers.dictionaries_data import samples
 from helpers.dictionaries_presets import ACTIVATIONS, PRESETS, X, identical, same
 from seedstability.dictionaries.config import TrainingConfig
 from seedstability.dictionaries.metrics import quality
-from seedstability.dictionaries.sae import initialize
+from seedstability.dictionaries.sae import PARTS, initialize
 from seedstability.dictionaries.samples import Shards, write_shards
 from seedstability.dictionaries.screening import ScreenedTopK
 from seedstability.dictionaries.training import train as training
@@ -73,7 +73,7 @@ def test_the_batched_trainer_agrees_with_the_threaded_trainer(name, order, monke
     monkeypatch.setattr(training, "_trainer", batched)
     together = train_all(X, config)
     for one, other in zip(threaded, together, strict=True):
-        for part in stages.PARTS:
+        for part in PARTS:
             found, expected = getattr(other.sae, part), getattr(one.sae, part)
             torch.testing.assert_close(found, expected, atol=2e-4, rtol=1e-3)
         assert torch.equal(one.last_epoch_firings, other.last_epoch_firings)

@@ -7,12 +7,13 @@ import pytest
 import torch
 
 from audit.training import stages
+from helpers.dense_gradients import gradients
 from helpers.dictionaries_data import samples
 from helpers.dictionaries_presets import ACTIVATIONS, PRESETS, X
 from seedstability.dictionaries.config import RELU, TOPK, TrainingConfig
 from seedstability.dictionaries.metrics import quality
 from seedstability.dictionaries.sae import initialize
-from seedstability.dictionaries.training.gradients import gradients, loss_and_gradients
+from seedstability.dictionaries.training.gradients import loss_and_gradients
 from seedstability.dictionaries.training.sae_trainer import SAETrainer
 from seedstability.dictionaries.training.schedules import rate_share, sparsity_share
 from seedstability.dictionaries.training.train import train, train_all

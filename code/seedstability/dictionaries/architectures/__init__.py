@@ -1,0 +1,1 @@
+"""Architectures of sparse autoencoders: one file each, registered by name."""

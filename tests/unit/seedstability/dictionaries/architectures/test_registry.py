@@ -1,0 +1,70 @@
+"""An architecture of one's own is one class: it trains, is saved, read, and compared."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+import seedstability
+from helpers.dictionaries_data import samples
+from seedstability.dictionaries.architectures.architecture import Architecture
+from seedstability.dictionaries.architectures.registry import ARCHITECTURES, architecture_of
+from seedstability.dictionaries.architectures.topk import largest
+from seedstability.dictionaries.config import TOPK
+from seedstability.dictionaries.formats.folder import load, save
+from seedstability.errors import UserError
+
+
+class AbsoluteTopK(Architecture):
+    """The k pre-activations of largest magnitude, with their signs."""
+
+    name = "absolute_topk"
+    reads_k = exactly_k = True
+    has_sparse_gradients = False
+
+    def encode(self, pre, sae):
+        return self.select(pre, sae.threshold, sae.config)
+
+    def select(self, pre: Float[Tensor, "*S b n"], threshold, config) -> Float[Tensor, "*S b n"]:
+        return pre.masked_fill(~largest(pre.abs(), config.k), 0.0)
+
+    def rectifies(self, config):
+        return False
+
+
+CONFIG = replace(TOPK, architecture="absolute_topk", n_latents=24, k=3, auxk=0, epochs=30)
+
+
+@pytest.fixture
+def registered(monkeypatch):
+    monkeypatch.setitem(ARCHITECTURES, "absolute_topk", AbsoluteTopK())
+
+
+def test_a_new_architecture_trains_and_is_saved_read_and_compared(registered, tmp_path):
+    x = samples(600, 12)
+    trained = seedstability.train(x, replace(CONFIG, learning_rate=0.01), seeds=(0, 1))
+    latents = trained[0].encode(x)
+    assert (latents < 0).any()
+    assert ((latents != 0).sum(1) == 3).all()
+    untrained = seedstability.train(x, replace(CONFIG, epochs=0), seeds=(0,))[0]
+    error, before = ((sae.reconstruct(x) - x).square().mean() for sae in (trained[0], untrained))
+    assert error < before / 2
+
+    save(trained[0], tmp_path / "sae")
+    again = load(tmp_path / "sae")
+    assert torch.equal(again.encode(x), latents)
+    assert seedstability.compare(trained).document["inputs"]["dictionaries"]
+
+
+def test_other_libraries_formats_refuse_what_they_do_not_know(registered, tmp_path):
+    sae = seedstability.train(samples(200, 12), replace(CONFIG, epochs=0), seeds=(0,))[0]
+    for form in ("saelens", "sparsify"):
+        with pytest.raises(UserError, match="architecture is absolute_topk"):
+            save(sae, tmp_path / form, form)
+
+
+def test_an_unknown_architecture_is_refused_with_the_known_ones():
+    with pytest.raises(UserError, match="'topkk'; it must be one of topk, batch_topk"):
+        architecture_of(replace(TOPK, architecture="topkk"))
