@@ -1,6 +1,6 @@
 """Training speed on a GPU: all seeds in one product, and a loop over the seeds.
 
-    python benchmarks/training/cuda.py --json cuda.json
+    python benchmarks/training/on_cuda.py --json cuda.json
 
 Both use the batched trainer on the same card, deterministically as in stages: all seeds together,
 and one after the other. Runs are interleaved; medians over rounds are printed. Batches come from
