@@ -44,7 +44,7 @@ def root(tmp_path):
 def without_tex(monkeypatch):
     """The paper up to the files that TeX reads, without pictures."""
 
-    def pretend(figure, values, folder):
+    def pretend(figure, values, folder, sources):
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{figure.name}.pdf"
         path.write_bytes(b"")

@@ -10,8 +10,10 @@ from dataclasses import dataclass, replace
 from audit.analyses.modes_config import ModesConfig
 from audit.evaluation.config import EvaluationConfig
 from audit.experiments.common.arms import Arm, arm, measurement_inputs
+from audit.experiments.common.declaration import Experiment, Figure
 from audit.experiments.language import experiment as language
 from audit.pipeline.graph.stage import Stage
+from audit.pipeline.results import Scalar
 from audit.subjects.language_model.config import OURS
 from seedstability.dictionaries.config import (
     BATCH_TOPK,
@@ -124,7 +126,6 @@ def parts(settings: AlignmentSettings) -> dict[str, Stage]:
         ),
         "architectures": _measure("architectures", measurement_inputs(compared), settings),
         "hub": _measure("hub", measurement_inputs(_hub(settings)), settings),
-        "settings": _measure("settings", {}, settings),
     }
 
 
@@ -279,3 +280,41 @@ def _hub(settings: AlignmentSettings) -> dict[str, Arm]:
 
 def _measure(part: str, inputs: dict[str, Stage], config: AlignmentSettings) -> Stage:
     return Stage(f"alignment/{part}", f"{MEASUREMENTS}:{part}", config, inputs)
+
+
+def printed(config: AlignmentSettings) -> dict:
+    """Settings that the text mentions."""
+    return {
+        "tokens": config.tokens,
+        "seen": config.tokens * config.epochs,
+        "compared_seen": config.tokens * config.compared_epochs,
+        "short_factor": config.short,
+        "seeds": len(config.seeds),
+        "fewest_seeds": len(config.fewest_seeds),
+        "k": config.k,
+        "batch_size": config.batch_size,
+        "learning_rate": Scalar(config.learning_rate, 4, tolerance=0.0),
+        "smallest": config.sizes[0],
+        "small": config.sizes[1],
+        "large": config.sizes[2],
+        "largest": config.sizes[3],
+        "heldout_contexts": config.heldout_contexts,
+        "batch_topk_k": config.batch_topk_k,
+        "relu_k": config.relu_k,
+    }
+
+
+EXPERIMENT = Experiment(
+    PROFILES,
+    parts,
+    printed,
+    figures=(
+        Figure("alignment", "alignment.sizes.figure", "language.alignment"),
+        Figure("alignment_modes", "alignment.modes", "language.alignment_modes"),
+        Figure("alignment_frequency", "alignment.frequency", "language.alignment_frequency"),
+    ),
+    tables=(
+        "alignment",
+        "alignment_architectures",
+    ),
+)

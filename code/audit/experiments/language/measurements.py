@@ -44,21 +44,6 @@ def _losses(found: Mapping) -> dict:
     }
 
 
-def settings(config) -> dict:
-    """Settings of the base configuration that the text mentions."""
-    return {
-        "latents": config.n_latents,
-        "k": config.k,
-        "tokens": config.tokens,
-        "epochs": config.epochs,
-        "seen": config.tokens * config.epochs,
-        "seeds": len(config.seeds),
-        "few_seeds": len(config.few_seeds),
-        "fewest_seeds": len(config.fewest_seeds),
-        "heldout_contexts": config.heldout_contexts,
-    }
-
-
 def grid(config, **inputs: Any) -> dict:
     """Similarities with chance levels, and reconstruction metrics, at each point of the grid."""
     names = sorted({name.rpartition("__")[0] for name in inputs})

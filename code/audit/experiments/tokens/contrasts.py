@@ -6,11 +6,11 @@ from dataclasses import replace
 import numpy as np
 
 from audit.experiments.common.summary import difference
+from audit.experiments.tokens.experiment import THRESHOLDS
 from audit.experiments.tokens.pair_tables import (
     FREQUENCY_MATCHED,
     SCOPES,
     STATISTICS,
-    THRESHOLDS,
     MeasuredArm,
     frequency_weights,
 )

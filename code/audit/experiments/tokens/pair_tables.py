@@ -12,10 +12,10 @@ from functools import cached_property
 
 import numpy as np
 
+from audit.experiments.tokens.experiment import THRESHOLDS
 from seedstability.similarity.comparison import Chance
 from seedstability.similarity.names import LEVELS
 
-THRESHOLDS = {"at_least_05": 0.5, "at_least_07": 0.7, "at_least_09": 0.9}
 STATISTICS = ("max_cosine", "matched_median", "matched_mean", *THRESHOLDS)
 SCOPES = ("full", "live")
 FREQUENCY_MATCHED = STATISTICS[1:]
