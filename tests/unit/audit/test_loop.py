@@ -64,7 +64,7 @@ def whole_loop(session: Session) -> None:
 
 
 def test_each_file_is_parsed_at_most_once_a_process_and_not_by_the_next(root, monkeypatch):
-    parses = counted(monkeypatch, parsed, "parse", lambda source, name, path: name)
+    parses = counted(monkeypatch, parsed, "read_module", lambda source, name, path: name)
     session = Session(root, "paper")
     session.status()
     session.verify("C02")
