@@ -207,7 +207,8 @@ def _fired(
     sae: SAE, x: Float[torch.Tensor, "b d"], start: int
 ) -> tuple[Int[ndarray, " f"], Int[ndarray, " f"], Float[ndarray, " f"]]:
     """Return sample, latent and value of each firing, for samples numbered from `start`."""
-    fired = architecture_of(sae.config).active(sae, sae.centered(x))
+    architecture = architecture_of(sae.config)
+    fired = architecture.active(sae, sae.centered(x))
     rows = np.repeat(np.arange(start, start + len(x)), np.diff(fired.offsets))
-    kept = fired.values > 0 if sae.config.rectify else fired.values != 0
+    kept = fired.values > 0 if architecture.rectifies(sae.config) else fired.values != 0
     return rows[kept], fired.latents[kept], fired.values[kept]
