@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from audit.analyses.modes_config import ModesConfig
+from audit.analyses.config import ModesConfig
 from seedstability.stability.statistics.modality import (
     beta_mixture,
     detectable_separation,

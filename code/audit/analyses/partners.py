@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from audit.analyses.partners_config import PartnersConfig
+from audit.analyses.config import PartnersConfig
 from audit.subjects.arrays import columns
 from seedstability.progress import report
 from seedstability.similarity.chance_levels import covariance_of

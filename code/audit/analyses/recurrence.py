@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from audit.analyses.partners_config import RecurrenceConfig
+from audit.analyses.config import RecurrenceConfig
 from seedstability.progress import report
 from seedstability.similarity.pairs import Weights, find_sae_partners
 from seedstability.stability.chance.null_models import GaugeBasis

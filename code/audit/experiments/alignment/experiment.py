@@ -7,7 +7,7 @@ the section measures which latents are shared. All sizes see the same number of 
 
 from dataclasses import dataclass, replace
 
-from audit.analyses.modes_config import ModesConfig
+from audit.analyses.config import ModesConfig
 from audit.evaluation.config import EvaluationConfig
 from audit.experiments.common.arms import Arm, arm, measurement_inputs
 from audit.experiments.common.declaration import Experiment, Figure

@@ -9,12 +9,12 @@ training, against independent plain dictionaries of other seeds, and against the
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from audit.analyses.reference_config import ReferenceConfig, TransportConfig
+from audit.analyses.config import ReferenceConfig, TransportConfig
 from audit.experiments.common.declaration import Experiment, Figure
 from audit.experiments.language import experiment as language
 from audit.pipeline.graph.stage import Inputs, Stage
 from audit.pipeline.results import Scalar
-from audit.subjects.synthetic.planted_config import PlantedConfig
+from audit.subjects.synthetic.config import PlantedConfig
 from audit.training.variants.config import FamilyConfig, VariantConfig
 from seedstability.dictionaries.config import JUMPRELU, DictionaryConfig, TrainingConfig
 from seedstability.similarity.config import ComparisonConfig

@@ -21,7 +21,7 @@ from audit.subjects.modular_addition.config import (
     logits_config,
     reading_config,
 )
-from audit.training.controls_config import ControlConfig
+from audit.training.config import ControlConfig
 from seedstability.dictionaries.config import (
     HUSAI_RELU,
     HUSAI_TOPK,

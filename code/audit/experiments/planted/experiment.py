@@ -14,9 +14,8 @@ from audit.experiments.common.arms import evaluated_arm, results_of
 from audit.experiments.common.declaration import Experiment, Figure
 from audit.pipeline.graph.stage import Inputs, Stage
 from audit.pipeline.results import Scalar
-from audit.subjects.synthetic.planted_config import PlantedConfig
-from audit.subjects.synthetic.song_config import SongSamplesConfig
-from audit.training.song_config import SongConfig
+from audit.subjects.synthetic.config import PlantedConfig, SongSamplesConfig
+from audit.training.config import SongConfig
 from seedstability.dictionaries.config import TOPK, DictionaryConfig, TrainingConfig
 from seedstability.similarity.config import ComparisonConfig
 

@@ -8,15 +8,15 @@ the mean of matched latents, and latents drawn from the pool at random.
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from audit.evaluation.recovery_config import RecoveryConfig
+from audit.evaluation.config import RecoveryConfig
 from audit.experiments.common.arms import Arm, arm, evaluated_arm, results_of
 from audit.experiments.common.declaration import Experiment, Figure
 from audit.experiments.language import experiment as language
 from audit.pipeline.graph.stage import Inputs, Stage
 from audit.pipeline.results import Scalar
 from audit.subjects.language_model.config import HUB, weights_sha256
-from audit.subjects.synthetic.planted_config import PlantedConfig
-from audit.training.pooling_config import FinetuneConfig, PoolingConfig
+from audit.subjects.synthetic.config import PlantedConfig
+from audit.training.config import FinetuneConfig, PoolingConfig
 from seedstability.dictionaries.config import DictionaryConfig, TrainingConfig
 from seedstability.similarity.config import ComparisonConfig
 

@@ -8,7 +8,7 @@ of our seeds and tested on all others.
 
 from dataclasses import dataclass, replace
 
-from audit.analyses.partners_config import RecurrenceConfig
+from audit.analyses.config import RecurrenceConfig
 from audit.experiments.common.declaration import Experiment, Figure
 from audit.experiments.language import experiment as language
 from audit.pipeline.graph.stage import Stage

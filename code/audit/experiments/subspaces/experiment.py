@@ -24,7 +24,7 @@ from audit.pipeline.graph.stage import Stage
 from audit.pipeline.results import Scalar
 from audit.subjects.language_model.config import weights_sha256
 from audit.subjects.modular_addition.config import reading_config
-from seedstability.stability.groups_config import CAMPS, GroupsConfig
+from seedstability.stability.config import CAMPS, GroupsConfig
 
 MEASUREMENTS = "audit.experiments.subspaces.measurements"
 CAMPS_MODULE = "audit.experiments.subspaces.camps"

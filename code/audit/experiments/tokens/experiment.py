@@ -7,8 +7,8 @@ tokens seen, where the number of steps is fixed. All arms are evaluated on the s
 
 from dataclasses import dataclass, replace
 
-from audit.analyses.partners_config import PartnersConfig
-from audit.evaluation.heldout_config import HeldoutConfig
+from audit.analyses.config import PartnersConfig
+from audit.evaluation.config import HeldoutConfig
 from audit.experiments.common.arms import arm
 from audit.experiments.common.declaration import Experiment, Figure
 from audit.experiments.language import experiment as language
