@@ -8,10 +8,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers.pair_similarities import pair_similarities
 from seedstability.stability.chance.null_models import GaugeBasis, gauge_scramble
 from seedstability.stability.cosine import cosines, max_abs_cosine, max_cosine
 from seedstability.stability.matching.match import match
-from seedstability.stability.pairs import pair_similarities
 
 # The products are small, so that a second thread costs more than it gains.
 torch.set_num_threads(1)

@@ -98,11 +98,6 @@ def verify(
     ]
 
 
-def exit_status(verified: Iterable[Verified]) -> int:
-    """0 when all is as locked, 1 when a verdict differs."""
-    return int(any(each.differs for each in verified))
-
-
 def tally(verified: Iterable[Verified], locked: bool = False) -> dict[Verdict, int]:
     """How many claims have each verdict, all verdicts in their order; notes are not counted.
 

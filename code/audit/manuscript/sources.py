@@ -2,29 +2,15 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import astuple, fields
-from pathlib import Path
 
 from audit.ledger.claims import Claim
 from audit.ledger.loading import load_claims
 from audit.ledger.verdicts import Judgement, Verdict
 from audit.ledger.verify import Ruling, Verified, verify
 from audit.manuscript.edition import Edition, StageCost
-from audit.pipeline.locking.locked import Cost, LockedRun, read_runs, read_values
+from audit.pipeline.locking.locked import Cost, LockedRun
 from audit.pipeline.locking.values import Values
 from seedstability.numerics.abi import NumericABI
-
-
-def locked_edition(folder: Path, profile: str = "paper") -> Edition:
-    """Edition of the locked values.
-
-    Args:
-        folder: `data/locked/<profile>`.
-        profile: any other than `paper` is marked on every page.
-
-    Raises:
-        UserError: a locked file or the ledger is missing or damaged.
-    """
-    return edition_of(read_values(folder), read_runs(folder), profile)
 
 
 def edition_of(

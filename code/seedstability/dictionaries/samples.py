@@ -4,7 +4,7 @@ On disk a store is a folder of shards: `*.npy` files, each float32[rows, d]. Sha
 memory-mapped, so a store may be larger than memory.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -14,7 +14,6 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from seedstability.errors import UserError
-from seedstability.files import whole_folder
 
 _ROWS_PER_PART = 8192
 
@@ -122,22 +121,6 @@ class Shards:
         for shard in self._shards:
             for first in range(0, len(shard), _ROWS_PER_PART):
                 yield torch.from_numpy(np.array(shard[first : first + _ROWS_PER_PART]))
-
-
-def write_shards(parts: Iterable[Float[Tensor, "p d"]], folder: Path) -> Shards:
-    """Write each part as one shard of a new folder, atomically.
-
-    Raises:
-        UserError: the folder exists, or there are no parts.
-    """
-    folder = Path(folder)
-    if folder.exists():
-        raise UserError(f"{folder} exists; write shards to a new folder")
-    with whole_folder(folder) as unfinished:
-        for number, part in enumerate(parts):
-            np.save(unfinished / f"{number:06d}.npy", part.to(torch.float32).contiguous().numpy())
-        Shards(unfinished)
-    return Shards(folder)
 
 
 def _first(shards: list[np.ndarray], rows: int | None, folder: Path) -> list[np.ndarray]:

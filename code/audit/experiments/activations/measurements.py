@@ -15,7 +15,7 @@ from seedstability.stability.statistics.jackknife import (
     jackknife_difference,
     jackknife_kappa,
 )
-from seedstability.stability.statistics.significance import minimum_detectable_effect
+from seedstability.stability.statistics.power import minimum_detectable_effect
 
 SHARES = ("same_partner", "both", "activations_only", "decoder_only")
 MEANS = (

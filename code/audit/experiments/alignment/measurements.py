@@ -27,7 +27,7 @@ from audit.pipeline.results import Scalar
 from seedstability.similarity.comparison import Scope, chance_levels
 from seedstability.stability.chance.closed_form import corrected_for_chance
 from seedstability.stability.statistics.jackknife import Interval, jackknife_statistic
-from seedstability.stability.statistics.significance import minimum_detectable_effect
+from seedstability.stability.statistics.power import minimum_detectable_effect
 
 PLACES = ("smallest", "small", "large", "largest")
 NAMES = ("matched_mean", "matched_median", "shared", "shared_decoder_only", "agreeing")

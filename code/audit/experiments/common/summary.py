@@ -15,7 +15,7 @@ from seedstability.similarity.estimates import (
 from seedstability.similarity.names import SHARES, SIMILARITIES
 from seedstability.stability.statistics.equivalence import equivalent
 from seedstability.stability.statistics.jackknife import Interval, jackknife, jackknife_difference
-from seedstability.stability.statistics.significance import minimum_detectable_effect
+from seedstability.stability.statistics.power import minimum_detectable_effect
 
 
 def estimate(values: np.ndarray, digits: int = 3, unit: str = "", **more) -> Scalar:

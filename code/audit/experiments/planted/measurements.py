@@ -21,7 +21,7 @@ from audit.experiments.planted.recurrence import (
 )
 from audit.pipeline.results import Array, Scalar
 from seedstability.stability.chance.closed_form import chance_level
-from seedstability.stability.statistics.significance import minimum_detectable_effect
+from seedstability.stability.statistics.power import minimum_detectable_effect
 
 
 def blocks(config: PlantedSettings, base: PlantedArmResult) -> dict:

@@ -5,7 +5,6 @@ second moments of a trained dictionary and randomizes the identity of its latent
 `untrained`, is the dictionary at initialization and needs no null model.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -14,7 +13,6 @@ from torch import Generator, Tensor
 
 from seedstability.errors import UserError
 from seedstability.stability.cosine import normalize_rows
-from seedstability.stability.pairs import PairSimilarity, pair_similarities
 from seedstability.stability.subspaces.principal import PrincipalBasis, principal_basis
 
 _ROWS_AT_ONCE = 8192
@@ -100,24 +98,6 @@ def gauge_scramble(
             coordinates[:, start:stop] = coordinates[:, start:stop] @ turn
         into.copy_(coordinates @ V)
     return scrambled
-
-
-def draw_similarities(
-    draw: Callable[[], tuple[Tensor, Tensor]], n_draws: int
-) -> dict[str, Float[Tensor, " n_draws"]]:
-    """Every similarity of `n_draws` pairs of random dictionaries, by name.
-
-    For levels without a closed form: matched cosines, and everything under `data` and `gauge`.
-
-    Args:
-        draw: returns one pair of dictionaries per call.
-        n_draws: number of pairs.
-    """
-    results = [pair_similarities(*draw()) for _ in range(n_draws)]
-    return {
-        name: torch.tensor([getattr(result, name) for result in results], dtype=torch.float64)
-        for name in PairSimilarity._fields
-    }
 
 
 def _normal(n: int, d: int, generator: Generator) -> Tensor:

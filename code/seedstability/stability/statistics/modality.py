@@ -14,8 +14,6 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy import optimize, special
 
-VERY_STRONG = 10.0
-"""Difference in BIC that is very strong evidence (Kass & Raftery 1995)."""
 _BINS = 400
 """Fits use counts in bins of 0.005, so that their cost does not grow with n."""
 _MAX_NULL_SIZE = 1024

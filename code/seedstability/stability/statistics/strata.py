@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from seedstability.stability.statistics.jackknife import Interval, t_interval, welch
-from seedstability.stability.statistics.significance import minimum_detectable_effect
+from seedstability.stability.statistics.power import minimum_detectable_effect
 
 
 def stratified_mean(groups: Sequence[Interval], seeds: Sequence[int]) -> Interval:

@@ -13,9 +13,9 @@ from audit.experiments.tokens.pair_tables import MeasuredArm, frequency_weights,
 from audit.experiments.tokens.sweeps import sweep_values
 from audit.pipeline.results import Array, Scalar, leaves
 from helpers.seeds_data import arm, planted
+from helpers.stability_data import similarity_matrices
 from seedstability.errors import UserError
 from seedstability.similarity.chance_levels import isotropic_closed_form
-from seedstability.stability.pairs import similarity_matrices
 
 torch.set_num_threads(1)
 

@@ -4,8 +4,15 @@ import pytest
 
 from audit.ledger.loading import load_claims
 from audit.ledger.verdicts import Verdict
-from audit.manuscript.sources import edition_of, locked_edition
-from audit.pipeline.locking.locked import Confirmation, Cost, LockedRun, write
+from audit.manuscript.sources import edition_of
+from audit.pipeline.locking.locked import (
+    Confirmation,
+    Cost,
+    LockedRun,
+    read_runs,
+    read_values,
+    write,
+)
 from audit.pipeline.locking.platform import Spread
 from audit.pipeline.locking.values import Values
 from audit.pipeline.results import Scalar
@@ -65,7 +72,7 @@ def test_locked_edition_has_the_locked_values(tmp_path):
     folder = tmp_path / "smoke"
     write(folder, "chance", VALUES, run("2026-01-31"))
     with pytest.raises(UserError, match="claim C22"):
-        locked_edition(folder, "smoke")
+        edition_of(read_values(folder), read_runs(folder), "smoke")
     edition = edition_of(VALUES, {"chance": run("2026-01-31")}, "smoke", claims=[])
     assert edition.values.scalar("chance.size.level").value == 0.299
     assert edition.mark == "SMOKE PROFILE"

@@ -9,10 +9,11 @@ import torch
 from audit.training import stages
 from helpers.dictionaries_data import samples
 from helpers.dictionaries_presets import ACTIVATIONS, PRESETS, X, identical, same
+from helpers.shards import write_shards
 from seedstability.dictionaries.config import TrainingConfig
 from seedstability.dictionaries.metrics import quality
 from seedstability.dictionaries.sae import PARTS, initialize
-from seedstability.dictionaries.samples import Shards, write_shards
+from seedstability.dictionaries.samples import Shards
 from seedstability.dictionaries.screening import ScreenedTopK
 from seedstability.dictionaries.training import train as training
 from seedstability.dictionaries.training.batched import BatchedTrainer

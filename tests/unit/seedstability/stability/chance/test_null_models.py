@@ -7,7 +7,6 @@ from seedstability.errors import UserError
 from seedstability.stability.chance.null_models import (
     GaugeBasis,
     data_directions,
-    draw_similarities,
     gauge_scramble,
     isotropic,
 )
@@ -137,13 +136,6 @@ def test_the_same_seed_draws_the_same_bytes():
     ):
         assert torch.equal(draw(generator(3)), draw(generator(3)))
         assert not torch.equal(draw(generator(3)), draw(generator(4)))
-
-
-def test_draw_similarities_returns_samples_by_name():
-    g = generator()
-    drawn = draw_similarities(lambda: (isotropic(9, 4, g), isotropic(7, 4, g)), n_draws=3)
-    assert drawn["max_cosine"].shape == (3,)
-    assert len(set(drawn["matched_median"].tolist())) == 3
 
 
 def test_invalid_covariances_and_widths_are_refused():

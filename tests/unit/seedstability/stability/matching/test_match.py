@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from helpers.pair_similarities import pair_similarities
 from helpers.stability_data import half_shared_with_hubs
 from seedstability.errors import UserError
 from seedstability.stability.cosine import cosines, max_abs_cosine, max_cosine, normalize_rows
 from seedstability.stability.matching import match as matching
 from seedstability.stability.matching.match import agreeing, match, shared, shared_decoder_only
-from seedstability.stability.pairs import pair_similarities, similarity_matrices
 
 # Small products: a second thread costs more than it saves.
 torch.set_num_threads(1)
@@ -136,28 +136,6 @@ def test_pair_similarities_equal_the_separate_functions():
     np.testing.assert_allclose(quantiles, np.quantile(matched, [0.05, 0.25, 0.75, 0.95]), rtol=1e-5)
     shares = similarity[9:]
     np.testing.assert_allclose(shares, [(matched >= level).mean() for level in (0.5, 0.7, 0.9)])
-
-
-def test_similarity_matrices_are_symmetric_with_nan_diagonal():
-    generator = torch.Generator().manual_seed(0)
-    decoders = torch.randn(4, 20, 6, generator=generator)
-    matrices = similarity_matrices(decoders)
-    for name, value in pair_similarities(decoders[2], decoders[3])._asdict().items():
-        assert matrices[name].shape == (4, 4)
-        assert matrices[name][2, 3] == matrices[name][3, 2] == value
-        assert np.isnan(matrices[name].diagonal()).all()
-
-
-def test_similarity_matrices_of_live_latents():
-    generator = torch.Generator().manual_seed(0)
-    decoders = torch.randn(2, 20, 6, generator=generator)
-    live = torch.arange(20) < torch.tensor([[7], [12]])
-    only = similarity_matrices(decoders, live)["max_cosine"][0, 1]
-    assert only == max_cosine(decoders[0, :7], decoders[1, :12])
-    with pytest.raises(UserError, match="dictionary 1 has no live latent"):
-        similarity_matrices(decoders, live & torch.tensor([[True], [False]]))
-    with pytest.raises(UserError, match="at least 2"):
-        similarity_matrices(decoders[:1])
 
 
 @pytest.mark.parametrize("small", [0, 1 << 40])

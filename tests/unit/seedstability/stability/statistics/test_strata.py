@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from seedstability.stability.statistics.jackknife import jackknife
-from seedstability.stability.statistics.significance import minimum_detectable_effect
+from seedstability.stability.statistics.power import minimum_detectable_effect
 from seedstability.stability.statistics.strata import minimum_detectable_mean, stratified_mean
 
 
