@@ -66,6 +66,6 @@ def _recurrence(settings: SeedsSettings) -> Stage:
         {
             "dictionaries": base.train,
             "evaluation": base.evaluate,
-            "activations": base.train.needed["activations"],
+            "activations": base.data,
         },
     )
