@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 
 from audit.analyses.partners import SeedPartners
 from audit.evaluation.results import HeldoutEvaluation
-from seedstability.similarity.comparison import Chance
+from seedstability.similarity.comparison import Chance, level_of_all
 from seedstability.similarity.names import LEVELS
 
 THRESHOLDS = {"at_least_05": 0.5, "at_least_07": 0.7, "at_least_09": 0.9}
@@ -87,9 +87,7 @@ class MeasuredArm:
 
     def chance(self, name: str, level: str, scope: Scope = "live", weights=None) -> Chance:
         """Chance level of each pair, or its mean if it was not drawn for every seed."""
-        table = self.table(name, level, scope, weights)
-        whole = not np.isnan(table).all(axis=1).any()
-        return table if whole else float(np.nanmean(table))
+        return level_of_all(self.table(name, level, scope, weights))
 
     def levels(self, name: str, scope: Scope, weights=None) -> dict[str, Chance]:
         """All chance levels of a statistic."""
