@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from audit.experiments.registry import parts
+from audit.experiments.registry import FIGURES, parts, printed
 from audit.ledger.claims import Claim
 from audit.ledger.loading import load_claims, select
 from audit.ledger.verify import Verified, parts_needed, verify
@@ -138,6 +138,7 @@ class Session:
             self._new_values = Values.from_tree(
                 {
                     experiment: {part: self.results[stage.name] for part, stage in stages.items()}
+                    | printed(self.profile, experiment)
                     for experiment, stages in self.parts.items()
                 }
             )
@@ -220,10 +221,11 @@ class Session:
 
     def _picture(self) -> None:
         """The README's picture: the main figure, from the values just locked."""
-        from audit.manuscript.figures import FIGURES, render
+        from audit.manuscript.figures import render
 
         main = next(figure for figure in FIGURES if figure.name == "headline")
-        drawn = render(main, read_values(self.locked_folder), self.build / "picture", "png")
+        folder, values = self.build / "picture", read_values(self.locked_folder)
+        drawn = render(main, values, folder, self.sources, "png")
         write_whole(self.root / "paper" / "headline.png", drawn.read_bytes())
 
     def _run_of(self, stages: Mapping[str, Stage], keys: Mapping[str, Key]) -> LockedRun:
@@ -278,17 +280,14 @@ class Session:
     def verify_anew(self, ids: str, scratch: Path, jobs: int | None = None) -> list[Verified]:
         """Run what claims need in a store of its own, and judge that."""
         claims = select(load_claims(), [ids] if ids else [])
-        wanted = {
-            address: self.parts[address[0]][address[1]]
-            for claim in claims
-            for address in sorted(parts_needed(claim))
-        }
+        needed = sorted({address for claim in claims for address in parts_needed(claim)})
+        wanted = {(e, part): self.parts[e][part] for e, part in needed if part in self.parts[e]}
         self._state_cost(claims, wanted.values())
         store = Store(scratch / "store", self.abi)
         results = self._run(wanted.values(), store, jobs)
-        tree: dict = {}
+        tree = {experiment: printed(self.profile, experiment) for experiment, _ in needed}
         for (experiment, part), stage in wanted.items():
-            tree.setdefault(experiment, {})[part] = results[stage.name]
+            tree[experiment][part] = results[stage.name]
         return verify(self.locked, Values.from_tree(tree), claims, self._costs())
 
     def _state_cost(self, claims: list[Claim], wanted: Iterable[Stage]) -> None:
@@ -308,8 +307,8 @@ class Session:
             }
             for experiment, stages in self.parts.items()
         }
-        there = {experiment: found for experiment, found in there.items() if found}
-        return Values.from_tree(there) if there else None
+        tree = {e: found | printed(self.profile, e) for e, found in there.items() if found}
+        return Values.from_tree(tree) if tree else None
 
     def _is_whole(self, key: Key) -> bool:
         return self.store.has(key.digest) and not self.store.damaged({key.digest})
@@ -354,16 +353,18 @@ class Session:
 
     def figures(self, draft: bool = False) -> None:
         """Draw the figures whose values or code changed."""
-        from audit.manuscript.figures import FIGURES, render
+        from audit.manuscript.figures import render
 
         edition = self.edition(draft)
         folder = self.build / "paper" / "figures"
         folder.mkdir(parents=True, exist_ok=True)
         for figure in FIGURES:
-            render(figure, edition.values, folder)
+            render(figure, edition.values, folder, self.sources)
 
     def paper(self, draft: bool = False) -> Path:
         """Render the PDF, or find that it is the one that would come out."""
         from audit.manuscript.compiler import build_paper
 
-        return build_paper(self.edition(draft), self.root / "paper", self.build)
+        return build_paper(
+            self.edition(draft), self.root / "paper", self.build, sources=self.sources
+        )

@@ -4,8 +4,8 @@ import numpy as np
 import torch
 
 from audit.evaluation.explanation.config import ExplanationConfig
-from audit.evaluation.explanation.detection import Example
 from audit.evaluation.explanation.heldout_text import HeldoutText
+from helpers.plain_rules import Example
 from seedstability.dictionaries.config import DictionaryConfig
 from seedstability.dictionaries.sae import SAE
 

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from audit.analyses.partners_config import PartnersConfig, RecurrenceConfig
+from audit.analyses.config import PartnersConfig, RecurrenceConfig
 
 WIDTH = 32
 

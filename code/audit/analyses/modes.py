@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from audit.analyses.alignment import Alignment, BothPartners
-from audit.analyses.modes_config import ModesConfig
+from audit.analyses.config import ModesConfig
 from audit.evaluation.results import Evaluation
 from seedstability.similarity.comparison import PairStatistics
 from seedstability.stability.statistics.modality import (

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from audit.analyses.partners_config import PartnersConfig
+from audit.analyses.config import PartnersConfig
 from audit.evaluation.results import Evaluation, HeldoutEvaluation
 from audit.subjects.arrays import columns
 from audit.training.results import Dictionaries

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from audit.analyses.partners_config import RecurrenceConfig
+from audit.analyses.config import RecurrenceConfig
 from audit.evaluation.results import Evaluation
 from audit.training.results import Dictionaries
 from seedstability.progress import report

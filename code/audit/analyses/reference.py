@@ -16,8 +16,8 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Generator, Tensor
 
+from audit.analyses.config import ReferenceConfig
 from audit.analyses.pair_tables import Change, pair_tables
-from audit.analyses.reference_config import ReferenceConfig
 from audit.evaluation.results import BriefMetrics
 from audit.subjects.synthetic.planted import PlantedSamples
 from audit.training.results import Dictionaries

@@ -8,8 +8,8 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Generator, Tensor
 
+from audit.analyses.config import TransportConfig
 from audit.analyses.partners import ring_pairs
-from audit.analyses.reference_config import TransportConfig
 from audit.training.results import Dictionaries
 from audit.training.stages import tensor
 from seedstability.progress import report

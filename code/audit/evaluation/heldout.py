@@ -6,7 +6,7 @@ from typing import cast
 
 import numpy as np
 
-from audit.evaluation.heldout_config import HeldoutConfig
+from audit.evaluation.config import HeldoutConfig
 from audit.evaluation.reconstruction import metrics, metrics_of_each
 from audit.evaluation.results import HeldoutEvaluation
 from audit.training.results import Dictionaries

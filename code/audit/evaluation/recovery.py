@@ -12,8 +12,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from audit.evaluation.config import RecoveryConfig
 from audit.evaluation.intervention import DownstreamModel
-from audit.evaluation.recovery_config import RecoveryConfig
 from audit.subjects.language_model.checkpoint import open_model
 from audit.training.results import Dictionaries
 from audit.training.stages import saes, tensor

@@ -19,6 +19,7 @@ from audit.evaluation.results import Evaluation
 from audit.training.results import Dictionaries
 from audit.training.stages import saes, tensor
 from seedstability.dictionaries.architectures.registry import architecture_of
+from seedstability.dictionaries.architectures.topk import TopK
 from seedstability.dictionaries.metrics import whole_sum
 from seedstability.dictionaries.sae import SAE
 from seedstability.errors import UserError
@@ -38,7 +39,7 @@ def evaluate_topk(
     Raises:
         UserError: the architecture is not TopK.
     """
-    if not architecture_of(config.dictionary).exactly_k:
+    if not isinstance(architecture_of(config.dictionary), TopK):
         raise UserError(
             f"architecture is {config.dictionary.architecture!r}; evaluate_topk needs 'topk'"
         )
@@ -54,12 +55,12 @@ def evaluate_topk(
 def _metrics(sae: SAE, x: Float[Tensor, "m d"]) -> dict[str, Any]:
     m, d = x.shape
     n = len(sae.decoder)
-    decoder = sae.decoder.numpy()
+    decoder, architecture = sae.decoder.numpy(), architecture_of(sae.config)
     squares = total = 0.0
     firings = np.zeros(n)
     for batch in x.split(_SAMPLES_AT_ONCE):
-        starts, latents, values = architecture_of(sae.config).active(sae, sae.centered(batch))
-        if sae.config.rectify:
+        starts, latents, values = architecture.active(sae, sae.centered(batch))
+        if architecture.rectifies(sae.config):
             values = np.maximum(values, 0.0)
         codes = sparse.csr_array((values, latents, starts), shape=(len(batch), n))
         error = (batch - torch.from_numpy(codes @ decoder) - sae.decoder_bias).double()

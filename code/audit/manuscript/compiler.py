@@ -14,11 +14,14 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from audit.experiments.common.declaration import Figure
+from audit.experiments.registry import COMMANDS, FIGURES
 from audit.manuscript import digits, figures, macros, predicates, tables, texlog
 from audit.manuscript.edition import Edition
-from audit.manuscript.figures import FIGURES, Figure
 from audit.manuscript.latex import escaped
 from audit.manuscript.macros import Source
+from audit.pipeline.graph.keys import current_sources
+from audit.pipeline.graph.sources import Sources
 from seedstability.errors import UserError
 from seedstability.files import write_whole
 
@@ -43,6 +46,7 @@ def build_paper(
     paper: Path = Path("paper"),
     build: Path = Path("build"),
     drawn: Sequence[Figure] = FIGURES,
+    sources: Sources | None = None,
 ) -> Path:
     """Render the paper, unless the existing PDF is current.
 
@@ -51,6 +55,7 @@ def build_paper(
         paper: folder with `manuscript.tex`, `sections/`, `tables/` and `references.bib`.
         build: folder for `paper.pdf`; working files go to its `paper/`.
         drawn: the figures of this paper.
+        sources: our code; as it is now by default.
 
     Returns:
         Path of the PDF.
@@ -64,7 +69,7 @@ def build_paper(
         work.mkdir(parents=True, exist_ok=True)
         # Concurrent builds would typeset each other's files.
         with _locked(work / "lock"):
-            files = assemble(edition, paper, work, drawn)
+            files = assemble(edition, paper, work, drawn, sources or current_sources(build))
             return _typeset_if_changed(files, edition, paper, build / "paper.pdf")
     except OSError as problem:
         raise UserError(
@@ -73,7 +78,9 @@ def build_paper(
         ) from None
 
 
-def assemble(edition: Edition, paper: Path, work: Path, drawn: Sequence[Figure]) -> list[Path]:
+def assemble(
+    edition: Edition, paper: Path, work: Path, drawn: Sequence[Figure], sources: Sources
+) -> list[Path]:
     """Assemble all files that TeX reads in the working folder.
 
     Returns:
@@ -95,13 +102,13 @@ def assemble(edition: Edition, paper: Path, work: Path, drawn: Sequence[Figure])
         contents[Path("tables") / f"{name}.tex"] = text
     predicates.check([*typed, *rendered], edition)
     contents[Path("values.tex")] = macros.values_tex([*typed, *rendered], edition)
-    contents[Path("edition.tex")] = _edition_tex(edition, drawn)
+    contents[Path("edition.tex")] = _edition_tex(edition)
     for bibliography in sorted(paper.glob("*.bib")):
         contents[Path(bibliography.name)] = bibliography.read_text("utf-8")
 
     _remove_stale(work, contents)
     written = [_write_if_changed(work / name, text) for name, text in contents.items()]
-    pictures = [figures.render(f, edition.values, work / "figures") for f in drawn]
+    pictures = [figures.render(f, edition.values, work / "figures", sources) for f in drawn]
     return sorted([*written, *pictures])
 
 
@@ -140,10 +147,10 @@ def _display_path(path: Path, paper: Path) -> str:
     return str(path.relative_to(paper.parent))
 
 
-def _edition_tex(edition: Edition, drawn: Sequence[Figure]) -> str:
+def _edition_tex(edition: Edition) -> str:
     """The first lines that TeX reads, in plain TeX since they precede the document class."""
     mark = rf"\def\editionmark{{{escaped(edition.mark)}}}"
-    commands = tables.COMMANDS | {figure.name: figure.command for figure in drawn}
+    commands = tables.COMMANDS | COMMANDS
     known = [
         rf"\expandafter\def\csname value:command:{name}\endcsname{{{escaped(command)}}}"
         for name, command in sorted(commands.items())

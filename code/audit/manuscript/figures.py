@@ -1,19 +1,17 @@
 """The paper's figures: the module and the values of each, and when to draw one again."""
 
 import hashlib
-import inspect
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cache
 from importlib import metadata
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
+from audit.experiments.common.declaration import Figure
 from audit.manuscript.edition import ValueSource
+from audit.pipeline.graph.sources import Sources
 from audit.pipeline.results import Array, Scalar
 from seedstability.errors import UserError
 from seedstability.files import whole_file
@@ -21,136 +19,17 @@ from seedstability.files import whole_file
 Format = Literal["pdf", "png", "svg"]
 
 
-@dataclass(frozen=True)
-class Figure:
-    """One figure of the paper."""
-
-    name: str
-    """File name without suffix, by which the text includes it."""
-    subtree: str
-    """Address of the values it draws."""
-    command: str
-    """Command that makes it again, printed beside it."""
-    module: str
-    """Module with `draw(data) -> Figure`, by its name within `audit.plots`."""
-
-    @property
-    def plots_module(self) -> str:
-        """Dotted name of the module that draws it."""
-        return f"audit.plots.{self.module}"
-
-
-FIGURES: tuple[Figure, ...] = (
-    Figure("headline", "chance.headline", "invoke experiments --only chance", "chance.headline"),
-    Figure(
-        "closed_form",
-        "chance.closed_form",
-        "invoke experiments --only chance",
-        "chance.closed_form",
-    ),
-    Figure(
-        "falling_rank",
-        "chance.falling_rank",
-        "invoke experiments --only chance",
-        "chance.falling_rank",
-    ),
-    Figure(
-        "levels", "modular.headline.figure", "invoke experiments --only modular", "addition.levels"
-    ),
-    Figure("sizes", "modular.sizes", "invoke experiments --only modular", "addition.sizes"),
-    Figure("length", "modular.length", "invoke experiments --only modular", "addition.length"),
-    Figure(
-        "consistency",
-        "consistency",
-        "invoke experiments --only consistency",
-        "addition.consistency",
-    ),
-    Figure("trace", "consistency", "invoke experiments --only consistency", "addition.trace"),
-    Figure("matching", "matching", "invoke experiments --only matching", "chance.matching"),
-    Figure(
-        "token_sizes",
-        "tokens.sizes",
-        "invoke experiments --only tokens",
-        "language.tokens",
-    ),
-    Figure(
-        "token_amounts",
-        "tokens.amounts",
-        "invoke experiments --only tokens",
-        "language.tokens",
-    ),
-    Figure("seeds", "seeds", "invoke experiments --only seeds", "language.seeds"),
-    Figure(
-        "alignment",
-        "alignment.sizes.figure",
-        "invoke experiments --only alignment",
-        "language.alignment",
-    ),
-    Figure(
-        "alignment_modes",
-        "alignment.modes",
-        "invoke experiments --only alignment",
-        "language.alignment_modes",
-    ),
-    Figure(
-        "alignment_frequency",
-        "alignment.frequency",
-        "invoke experiments --only alignment",
-        "language.alignment_frequency",
-    ),
-    Figure("domains", "domains.across", "invoke experiments --only domains", "language.domains"),
-    Figure(
-        "activations",
-        "activations",
-        "invoke experiments --only activations",
-        "language.activations",
-    ),
-    Figure(
-        "explanations",
-        "explanations.figure",
-        "invoke experiments --only explanations",
-        "language.explanations",
-    ),
-    Figure("planted", "planted", "invoke experiments --only planted", "latents.planted"),
-    Figure("pooling", "pooling", "invoke experiments --only pooling", "latents.pooling"),
-    Figure(
-        "symmetry", "symmetry.figure", "invoke experiments --only symmetry", "addition.symmetry"
-    ),
-    Figure(
-        "symmetry_example",
-        "symmetry.example",
-        "invoke experiments --only symmetry",
-        "addition.symmetry_example",
-    ),
-    Figure(
-        "interventions",
-        "interventions.rows",
-        "invoke experiments --only interventions",
-        "language.interventions",
-    ),
-    Figure(
-        "twins", "interventions.drift", "invoke experiments --only interventions", "language.twins"
-    ),
-    Figure(
-        "subspaces", "subspaces.camps", "invoke experiments --only subspaces", "latents.subspaces"
-    ),
-    Figure(
-        "unstable_spans",
-        "subspaces.spans",
-        "invoke experiments --only subspaces",
-        "latents.unstable_spans",
-    ),
-)
-# Modules that all figures share, so that an edit there draws all of them again.
-_SHARED = (
-    "seedstability.report.figures.style",
-    "audit.plots.chance.labels",
-    "seedstability.report.figures.marks",
-)
-
-
-def render(figure: Figure, values: ValueSource, folder: Path, form: Format = "pdf") -> Path:
+def render(
+    figure: Figure, values: ValueSource, folder: Path, sources: Sources, form: Format = "pdf"
+) -> Path:
     """Draw a figure into a folder, unless the existing one has the same code and values.
+
+    Args:
+        figure: what to draw.
+        values: where its values stand.
+        folder: for the file, and a note of what it was drawn from.
+        sources: our code as it is now.
+        form: of the file.
 
     Raises:
         UserError: a value that the figure needs is missing.
@@ -158,7 +37,7 @@ def render(figure: Figure, values: ValueSource, folder: Path, form: Format = "pd
     data = plain(values.subtree(figure.subtree))
     target = folder / f"{figure.name}.{form}"
     note = folder / f"{figure.name}.{form}.key"
-    key = rendering_key(figure, data)
+    key = rendering_key(figure, data, sources)
     if _is_current(target, note, key):
         return target
     folder.mkdir(parents=True, exist_ok=True)
@@ -169,19 +48,11 @@ def render(figure: Figure, values: ValueSource, folder: Path, form: Format = "pd
     return target
 
 
-def rendering_key(figure: Figure, data: Mapping[str, Any]) -> str:
-    """Hash of a figure's inputs: plot code, shared style, version of matplotlib, values."""
-    digest = hashlib.sha256()
-    for module in (figure.plots_module, *_SHARED):
-        digest.update(_source(module))
-    digest.update(_how_it_is_saved())
-    digest.update(json.dumps(data, sort_keys=True, default=_as_list).encode())
-    return digest.hexdigest()
-
-
-@cache
-def _how_it_is_saved() -> bytes:
-    return f"{inspect.getsource(_save)}{metadata.version('matplotlib')}".encode()
+def rendering_key(figure: Figure, data: Mapping[str, Any], sources: Sources) -> str:
+    """Hash of a figure's inputs: the code that drawing and saving reach, matplotlib, values."""
+    code = sources.closure([f"{figure.plots_module}:draw", f"{__name__}:_save"]).definitions
+    inputs = [sorted(code.items()), metadata.version("matplotlib"), data]
+    return hashlib.sha256(json.dumps(inputs, sort_keys=True, default=_as_list).encode()).hexdigest()
 
 
 def plain(tree: Mapping[str, Any]) -> dict[str, Any]:
@@ -202,14 +73,6 @@ def _plain_leaf(branch: Any) -> Any:
 def _as_list(leaf: Any) -> Any:
     array = np.asarray(leaf)
     return [str(array.dtype), array.shape, array.tolist()]
-
-
-@cache
-def _source(module: str) -> bytes:
-    spec = find_spec(module)
-    if spec is None or spec.origin is None:
-        raise UserError(f"no module {module}; every figure has one under plots/")
-    return Path(spec.origin).read_bytes()
 
 
 def _is_current(target: Path, note: Path, key: str) -> bool:
@@ -235,8 +98,6 @@ def _draw(figure: Figure, data: Mapping[str, Any], path: Path, form: Format) -> 
 
 
 def _save(drawn: Any, path: Path, form: Format) -> None:
-    import matplotlib
-
     from seedstability.report.figures import style
 
     # Dates and program names would make each file different.
@@ -245,5 +106,5 @@ def _save(drawn: Any, path: Path, form: Format) -> None:
         "svg": {"Date": None, "Creator": None},
         "png": {"Software": None},
     }
-    with matplotlib.rc_context(style.SETTINGS):
+    with style.in_style():
         drawn.savefig(path, format=form, metadata=undated[form], dpi=200)

@@ -26,43 +26,11 @@ from seedstability.errors import UserError
 SUFFIX = ".tex.j2"
 # Imported by the tables' templates; no table is made of it.
 MACROS = f"macros{SUFFIX}"
-# Command that makes each table again, printed beside it.
-_MODULAR, _CONSISTENCY, _MATCHING = (
-    f"invoke experiments --only {name}" for name in ("modular", "consistency", "matching")
-)
+# Command that makes each table again that comes from no experiment, printed beside it.
 COMMANDS = {
-    "headline": "invoke experiments --only chance",
     "ledger": "invoke verify",
     "ledger_rules": "invoke verify --json",
     "stages": "invoke paper",
-    "subjects": _MODULAR,
-    "centre": _MODULAR,
-    "quality": _MODULAR,
-    "architecture": _MODULAR,
-    "controls": _MODULAR,
-    "fourier": _MODULAR,
-    "consistency": _CONSISTENCY,
-    "matching": _MATCHING,
-    "language": "invoke experiments --only language",
-    "tokens": "invoke experiments --only tokens",
-    "tokens_differences": "invoke experiments --only tokens",
-    "seeds": "invoke experiments --only seeds",
-    "alignment": "invoke experiments --only alignment",
-    "alignment_architectures": "invoke experiments --only alignment",
-    "domains": "invoke experiments --only domains",
-    "activations": "invoke experiments --only activations",
-    "explanations": "invoke experiments --only explanations",
-    "rules": "invoke experiments --only explanations",
-    "planted": "invoke experiments --only planted",
-    "planted_song": "invoke experiments --only planted",
-    "pooling": "invoke experiments --only pooling",
-    "symmetry": "invoke experiments --only symmetry",
-    "interventions": "invoke experiments --only interventions",
-    "interventions_verdicts": "invoke experiments --only interventions",
-    "transport": "invoke experiments --only interventions",
-    "subspaces_worth": "invoke experiments --only subspaces",
-    "subspaces_responses": "invoke experiments --only subspaces",
-    "subspaces_spans": "invoke experiments --only subspaces",
 }
 
 

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-from audit.training.controls_config import ControlConfig
+from audit.training.config import ControlConfig
 from seedstability.dictionaries.metrics import best_gain
 from seedstability.dictionaries.sae import SAE, check
 from seedstability.errors import UserError

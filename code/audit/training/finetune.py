@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from audit.subjects.language_model.activation_store import training_samples
-from audit.training.pooling_config import FinetuneConfig
+from audit.training.config import FinetuneConfig
 from audit.training.results import Dictionaries
 from audit.training.stages import saes, stack, stacked
 from seedstability.dictionaries.training.train import RunOptions, train_all

@@ -16,7 +16,7 @@ from numpy import ndarray
 from scipy.cluster import hierarchy
 from torch import Tensor
 
-from audit.training.pooling_config import PoolingConfig
+from audit.training.config import PoolingConfig
 from audit.training.results import Dictionaries
 from audit.training.stages import saes, stacked, tensor
 from seedstability.dictionaries.sae import SAE, initialize

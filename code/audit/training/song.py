@@ -1,4 +1,4 @@
-"""SAEs of Song et al. (2025) on synthetic data, trained with the recipe of `song_config.py`.
+"""SAEs of Song et al. (2025) on synthetic data, trained with the recipe of `config.py`.
 
 With X the samples, b samples of d coordinates, and for each seed E and e the encoder, D and c the
 decoder,
@@ -19,8 +19,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from audit.training.config import SongConfig
 from audit.training.results import Dictionaries
-from audit.training.song_config import SongConfig
 from seedstability.errors import UserError
 from seedstability.progress import report
 

@@ -18,8 +18,8 @@ from torch import Tensor
 
 from audit.subjects.arrays import columns
 from audit.subjects.language_model.activation_store import training_samples
+from audit.training.config import ControlConfig
 from audit.training.controls import control as make_control
-from audit.training.controls_config import ControlConfig
 from audit.training.results import Dictionaries
 from audit.training.results import Trace as TraceArrays
 from seedstability.dictionaries.config import (

@@ -31,7 +31,7 @@ class ActiveEntries(NamedTuple):
     latents: Int32[np.ndarray, " m"]
     """Latent of each entry."""
     values: Float32[np.ndarray, " m"]
-    """Pre-activation of each entry."""
+    """Pre-activation of each entry, or latent."""
 
 
 class InactiveTopK(NamedTuple):
@@ -128,6 +128,13 @@ def above(pre: Float32[np.ndarray, "b n"], threshold: Float32[np.ndarray, " n"])
     latents, values = np.empty(offsets[-1], np.int32), np.empty(offsets[-1], np.float32)
     keep_above(pre, threshold, offsets, latents, values)
     return ActiveEntries(offsets, latents, values)
+
+
+def nonzero(latents: Float32[np.ndarray, "b n"]) -> ActiveEntries:
+    """Select the latents that are not zero."""
+    samples, at = np.nonzero(latents)
+    offsets = np.searchsorted(samples, np.arange(len(latents) + 1))
+    return ActiveEntries(offsets, at.astype(np.int32), latents[samples, at])
 
 
 def equal_offsets(k: int, b: int) -> Int64[np.ndarray, " b+1"]:

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 from seedstability.errors import UserError
-from seedstability.stability.groups_config import GroupsConfig
+from seedstability.stability.config import GroupsConfig
 from seedstability.stability.statistics.beta_binomial import (
     STABLE,
     UNSTABLE,

@@ -44,7 +44,7 @@ def root(tmp_path):
 def without_tex(monkeypatch):
     """The paper up to the files that TeX reads, without pictures."""
 
-    def pretend(figure, values, folder):
+    def pretend(figure, values, folder, sources):
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{figure.name}.pdf"
         path.write_bytes(b"")
@@ -64,7 +64,7 @@ def whole_loop(session: Session) -> None:
 
 
 def test_each_file_is_parsed_at_most_once_a_process_and_not_by_the_next(root, monkeypatch):
-    parses = counted(monkeypatch, parsed, "parse", lambda source, name, path: name)
+    parses = counted(monkeypatch, parsed, "read_module", lambda source, name, path: name)
     session = Session(root, "paper")
     session.status()
     session.verify("C02")

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from audit.subjects.synthetic.planted_config import PlantedConfig
+from audit.subjects.synthetic.config import PlantedConfig
 from seedstability.dictionaries.config import TrainingConfig
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from seedstability.dictionaries.config import DictionaryConfig
-from seedstability.stability.groups_config import CAMPS, GroupsConfig
+from seedstability.stability.config import CAMPS, GroupsConfig
 
 
 @dataclass(frozen=True)

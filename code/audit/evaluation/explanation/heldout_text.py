@@ -9,13 +9,6 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 from audit.evaluation.explanation.config import ExplanationConfig
-from audit.evaluation.explanation.detection import (
-    Example,
-    Explainer,
-    Judge,
-    balanced_accuracy,
-    detection_score,
-)
 from audit.evaluation.explanation.learner import learn
 from audit.evaluation.explanation.rules import Rule
 from audit.evaluation.explanation.windows import LENGTH, Activity, Vocabulary, Windows, activity
@@ -113,49 +106,11 @@ class LatentWindows:
         )
 
 
-def explain_and_score(
-    explainer: Explainer,
-    judge: Judge,
-    chosen: LatentWindows,
-    samples: HeldoutText,
-    rows: ndarray,
-    values: ndarray,
-) -> tuple[str, float]:
-    """Explain a latent, and compute the explanation's detection score with a judge.
-
-    Args:
-        explainer, judge: any implementations.
-        chosen: the latent's windows.
-        samples: the text.
-        rows, values: samples on which the latent fires, and its values there.
-    """
-    shown, contrast, active, inactive = (
-        examples(samples, rows, values, windows)
-        for windows in (chosen.shown, chosen.contrast, chosen.active, chosen.inactive)
-    )
-    said = explainer.explain(shown, contrast)
-    return said, detection_score(said, judge, active, inactive)
-
-
-def examples(
-    samples: HeldoutText, rows: Int[ndarray, " f"], values: Float[ndarray, " f"], which: ndarray
-) -> list[Example]:
-    """Convert windows to examples with their strengths."""
-    # The separator before each context is not a sample: its strength stays zero.
-    strengths = np.zeros(
-        (len(samples.windows) * LENGTH // (samples.length + 1), samples.length + 1)
-    )
-    strengths[rows // samples.length, rows % samples.length + 1] = values
-    texts, windows = samples.windows.vocabulary.texts, samples.windows
-    of_windows = strengths.reshape(-1, LENGTH)
-    return [
-        Example(
-            tuple(texts[token] for token in windows.tokens[w]),
-            tuple(of_windows[w].tolist()),
-            int(windows.first[w]),
-        )
-        for w in which
-    ]
+def balanced_accuracy(
+    on_active: Bool[ndarray, " active"], on_inactive: Bool[ndarray, " inactive"]
+) -> float:
+    """Average the accuracies on active and on inactive windows."""
+    return 0.5 * float(on_active.mean()) + 0.5 * float(1.0 - on_inactive.mean())
 
 
 def sample_at_most(
@@ -207,7 +162,8 @@ def _fired(
     sae: SAE, x: Float[torch.Tensor, "b d"], start: int
 ) -> tuple[Int[ndarray, " f"], Int[ndarray, " f"], Float[ndarray, " f"]]:
     """Return sample, latent and value of each firing, for samples numbered from `start`."""
-    fired = architecture_of(sae.config).active(sae, sae.centered(x))
+    architecture = architecture_of(sae.config)
+    fired = architecture.active(sae, sae.centered(x))
     rows = np.repeat(np.arange(start, start + len(x)), np.diff(fired.offsets))
-    kept = fired.values > 0 if sae.config.rectify else fired.values != 0
+    kept = fired.values > 0 if architecture.rectifies(sae.config) else fired.values != 0
     return rows[kept], fired.latents[kept], fired.values[kept]

@@ -4,29 +4,19 @@ A rule is a disjunction of conjunctions of predicates, such as
 
     token in {"·the", "·a"} or (token is digits and previous is "(")
 
-It marks the tokens at which it holds, and a window in which it marks one. Its text is complete:
-`parse(str(rule)) == rule`.
+It marks the tokens at which it holds, and a window in which it marks one. Its text is complete.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from audit.evaluation.explanation.tokens import CLASSES, quote, unquote
-from seedstability.errors import UserError
+from audit.evaluation.explanation.tokens import quote
 
 PLACES = ("token", "previous", "two before")
 """Names of the token itself and of those one and two places before it."""
 NEVER = "never"
 """The rule without predicates."""
-_FORM = re.compile(
-    r"position < (?P<below>\d+)"
-    r"|(?P<place>token|previous|two before) (?:is (?P<one>\"(?:[^\"\\]|\\.)*\")"
-    r"|in \{(?P<several>(?:\"(?:[^\"\\]|\\.)*\"(?:, )?)+)\}"
-    r"|is (?P<kind>" + "|".join(re.escape(name) for name in CLASSES) + "))"
-)
-_QUOTED = re.compile(r"\"(?:[^\"\\]|\\.)*\"")
 
 
 class Predicate(NamedTuple):
@@ -52,15 +42,6 @@ class Predicate(NamedTuple):
             return f"{place} is {quote(self.values[0])}"
         return f"{place} in {{{', '.join(map(quote, self.values))}}}"
 
-    def holds(self, tokens: Sequence[str], at: int, first: int = 0) -> bool:
-        """Test the predicate at place `at` of a window that begins at position `first`."""
-        if self.kind == "position":
-            return first + at < self.below
-        if at < self.back:
-            return False
-        token = tokens[at - self.back]
-        return CLASSES[self.values[0]](token) if self.kind == "class" else token in self.values
-
 
 @dataclass(frozen=True)
 class Rule:
@@ -75,18 +56,11 @@ class Rule:
         return sum(max(1, len(each.values)) for clause in self.clauses for each in clause)
 
     def __str__(self) -> str:
-        """Return the text of the rule, which `parse` inverts."""
+        """Return the text of the rule."""
         clauses = [" and ".join(map(str, clause)) for clause in self.clauses]
         if len(clauses) > 1:
             clauses = [f"({text})" if " and " in text else text for text in clauses]
         return " or ".join(clauses) or NEVER
-
-    def marks(self, tokens: Sequence[str], first: int = 0) -> list[bool]:
-        """Test the rule at each token of a window."""
-        return [
-            any(all(each.holds(tokens, at, first) for each in clause) for clause in self.clauses)
-            for at in range(len(tokens))
-        ]
 
 
 def merge_token_sets(clauses: Sequence[tuple[Predicate, ...]]) -> Rule:
@@ -104,47 +78,3 @@ def merge_token_sets(clauses: Sequence[tuple[Predicate, ...]]) -> Rule:
             place[first.back] = len(kept)
             kept.append(clause)
     return Rule(tuple(kept))
-
-
-def parse(text: str) -> Rule:
-    """Parse the text of a rule.
-
-    Raises:
-        UserError: the text is not a rule; names the first position that does not parse.
-    """
-    if text == NEVER:
-        return Rule()
-    clauses: list[list[Predicate]] = [[]]
-    at, expected = 0, True
-    while at < len(text):
-        if text[at] in "()":
-            at += 1
-            continue
-        joint = re.compile(r" (and|or) ").match(text, at)
-        found = _FORM.match(text, at)
-        if expected and found:
-            clauses[-1].append(_predicate(found))
-            at = found.end()
-        elif not expected and joint:
-            if joint[1] == "or":
-                clauses.append([])
-            at = joint.end()
-        else:
-            break
-        expected = not expected
-    if at < len(text) or expected:
-        raise UserError(
-            f"{text!r} is not a rule from character {at} on; a rule looks like"
-            ' token in {"·the", "·a"} or (token is digits and previous is "(")'
-        )
-    return Rule(tuple(tuple(clause) for clause in clauses))
-
-
-def _predicate(found: re.Match) -> Predicate:
-    if found["below"]:
-        return Predicate("position", 0, below=int(found["below"]))
-    back = PLACES.index(found["place"])
-    if found["kind"]:
-        return Predicate("class", back, (found["kind"],))
-    quoted = _QUOTED.findall(found["one"] or found["several"])
-    return Predicate("is", back, tuple(unquote(each) for each in quoted))

@@ -1,6 +1,5 @@
 """Texts and classes of tokens, and their quoted form."""
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
@@ -8,8 +7,6 @@ OPERATORS = frozenset("+-*/=<>%&|^~@!")
 SPACE = "·"
 """Replaces a space in a quoted token; a plain space would be lost at the end of a line."""
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r", " ": SPACE}
-_UNESCAPED = {"\\": "\\", '"': '"', "n": "\n", "t": "\t", "r": "\r"}
-_ESCAPE = re.compile(r"\\(?:u\{([0-9a-f]+)\}|(.))")
 
 
 class Tokenizer(Protocol):
@@ -36,11 +33,6 @@ def texts_of(tokenizer: Tokenizer) -> list[str]:
 def quote(text: str) -> str:
     """Quote a token, in ASCII except for the dot that replaces a space."""
     return '"' + "".join(_quote_character(character) for character in text) + '"'
-
-
-def unquote(quoted: str) -> str:
-    """Return the token of a quoted form: the inverse of `quote`."""
-    return _ESCAPE.sub(_unescape, quoted[1:-1].replace(SPACE, " "))
 
 
 def classes_of(text: str) -> list[str]:
@@ -91,10 +83,6 @@ def _quote_character(character: str) -> str:
         return _ESCAPES[character]
     plain = character.isascii() and character.isprintable()
     return character if plain else f"\\u{{{ord(character):x}}}"
-
-
-def _unescape(found: re.Match) -> str:
-    return chr(int(found[1], 16)) if found[1] else _UNESCAPED[found[2]]
 
 
 def _alphabet() -> list[str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from audit.evaluation.explanation.config import ExplanationConfig
 from audit.subjects.modular_addition.config import ReadingConfig
 from seedstability.dictionaries.config import DictionaryConfig
-from seedstability.stability.groups_config import CAMPS, GroupsConfig
+from seedstability.stability.config import CAMPS, GroupsConfig
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,10 @@ from dataclasses import dataclass, replace
 
 from audit.evaluation.behavior.config import AblationConfig, CorrelationConfig
 from audit.experiments.common.arms import Arm
+from audit.experiments.common.declaration import Experiment, Figure
 from audit.experiments.language import experiment as language
 from audit.pipeline.graph.stage import Stage
+from audit.pipeline.results import Scalar
 from audit.subjects.language_model.config import weights_sha256
 
 MEASUREMENTS = "audit.experiments.activations.measurements"
@@ -57,8 +59,6 @@ PROFILES = {
 class ActivationsMeasurementConfig:
     """Settings of the measuring stages."""
 
-    base: language.LanguageSettings
-    """Base configuration, some of which the text mentions."""
     correlation: CorrelationConfig
     """Thresholds and bins of correlations."""
     ablation: AblationConfig
@@ -67,8 +67,17 @@ class ActivationsMeasurementConfig:
 
 def parts(settings: ActivationsSettings) -> dict[str, Stage]:
     """Stages of each part of the section."""
+    arm, measured = language.base_arm(settings.base), _measurement(settings)
+    correlate = _stage("correlate", "correlation", measured.correlation, arm)
+    ablate = _stage("ablate", "ablation", measured.ablation, arm)
+    return {
+        "correlation": _measure("correlation", measured, correlate),
+        "ablation": _measure("ablation", measured, ablate),
+    }
+
+
+def _measurement(settings: ActivationsSettings) -> ActivationsMeasurementConfig:
     base = settings.base
-    arm = language.base_arm(base)
     dictionary = language.dictionary(base)
     correlation = CorrelationConfig(
         dictionary, first=settings.first, threshold=settings.threshold, unlike=settings.unlike
@@ -83,14 +92,7 @@ def parts(settings: ActivationsSettings) -> dict[str, Stage]:
         contexts=settings.contexts,
         strata=settings.strata,
     )
-    measurement = ActivationsMeasurementConfig(base, correlation, ablation)
-    return {
-        "correlation": _measure(
-            "correlation", measurement, _stage("correlate", "correlation", correlation, arm)
-        ),
-        "ablation": _measure("ablation", measurement, _stage("ablate", "ablation", ablation, arm)),
-        "settings": Stage("activations/settings", f"{MEASUREMENTS}:settings", measurement),
-    }
+    return ActivationsMeasurementConfig(correlation, ablation)
 
 
 def _stage(name: str, module: str, config: CorrelationConfig | AblationConfig, arm: Arm) -> Stage:
@@ -105,3 +107,31 @@ def _stage(name: str, module: str, config: CorrelationConfig | AblationConfig, a
 
 def _measure(part: str, config: ActivationsMeasurementConfig, stage: Stage) -> Stage:
     return Stage(f"activations/{part}", f"{MEASUREMENTS}:{part}", config, {"found": stage})
+
+
+def printed(config: ActivationsSettings) -> dict:
+    """Settings that the text mentions."""
+    base, measured = config.base, _measurement(config)
+    correlation, ablation = measured.correlation, measured.ablation
+    return {
+        "seeds": correlation.first,
+        "latents": base.n_latents,
+        "k": base.k,
+        "contexts": base.heldout_contexts,
+        "threshold": Scalar(correlation.threshold, 1),
+        "unlike": Scalar(correlation.unlike, 1),
+        "ablated_latents": ablation.latents,
+        "ablated_contexts": ablation.contexts,
+        "ablated_positions": ablation.positions,
+        "neighbours": ablation.neighbours,
+        "strata": len(ablation.strata) + 1,
+    }
+
+
+EXPERIMENT = Experiment(
+    PROFILES,
+    parts,
+    printed,
+    figures=(Figure("activations", "activations", "language.activations"),),
+    tables=("activations",),
+)

@@ -34,24 +34,6 @@ ABLATION_SIMILARITIES = ("effect", "weighted_effect", "kl_ratio")
 CHANCE = ("other", "gauge")
 
 
-def settings(config) -> dict:
-    """Settings that the text mentions."""
-    base, correlation, ablation = config.base, config.correlation, config.ablation
-    return {
-        "seeds": correlation.first,
-        "latents": base.n_latents,
-        "k": base.k,
-        "contexts": base.heldout_contexts,
-        "threshold": Scalar(correlation.threshold, 1),
-        "unlike": Scalar(correlation.unlike, 1),
-        "ablated_latents": ablation.latents,
-        "ablated_contexts": ablation.contexts,
-        "ablated_positions": ablation.positions,
-        "neighbours": ablation.neighbours,
-        "strata": len(ablation.strata) + 1,
-    }
-
-
 def correlation(config, found: Mapping[str, Any]) -> dict:
     """Correlation of activations over decoder cosine, latent by latent."""
     levels = {level: found[level] for level in ("value", *LEVELS)}

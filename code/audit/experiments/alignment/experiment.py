@@ -7,11 +7,13 @@ the section measures which latents are shared. All sizes see the same number of 
 
 from dataclasses import dataclass, replace
 
-from audit.analyses.modes_config import ModesConfig
+from audit.analyses.config import ModesConfig
 from audit.evaluation.config import EvaluationConfig
 from audit.experiments.common.arms import Arm, arm, results_of
+from audit.experiments.common.declaration import Experiment, Figure
 from audit.experiments.language import experiment as language
 from audit.pipeline.graph.stage import Inputs, Stage
+from audit.pipeline.results import Scalar
 from audit.subjects.language_model.config import OURS
 from seedstability.dictionaries.config import (
     BATCH_TOPK,
@@ -119,7 +121,6 @@ def parts(settings: AlignmentSettings) -> dict[str, Stage]:
         "frequency": _measure("frequency", {"arms": results_of(by_frequency)}, settings),
         "architectures": _measure("architectures", {"arms": results_of(compared)}, settings),
         "hub": _measure("hub", {"arms": results_of(hub)} if hub else {}, settings),
-        "settings": _measure("settings", {}, settings),
     }
 
 
@@ -275,3 +276,41 @@ def _hub(settings: AlignmentSettings) -> dict[str, Arm]:
 
 def _measure(part: str, inputs: Inputs, config: AlignmentSettings) -> Stage:
     return Stage(f"alignment/{part}", f"{MEASUREMENTS}:{part}", config, inputs)
+
+
+def printed(config: AlignmentSettings) -> dict:
+    """Settings that the text mentions."""
+    return {
+        "tokens": config.tokens,
+        "seen": config.tokens * config.epochs,
+        "compared_seen": config.tokens * config.compared_epochs,
+        "short_factor": config.short,
+        "seeds": len(config.seeds),
+        "fewest_seeds": len(config.fewest_seeds),
+        "k": config.k,
+        "batch_size": config.batch_size,
+        "learning_rate": Scalar(config.learning_rate, 4, tolerance=0.0),
+        "smallest": config.sizes[0],
+        "small": config.sizes[1],
+        "large": config.sizes[2],
+        "largest": config.sizes[3],
+        "heldout_contexts": config.heldout_contexts,
+        "batch_topk_k": config.batch_topk_k,
+        "relu_k": config.relu_k,
+    }
+
+
+EXPERIMENT = Experiment(
+    PROFILES,
+    parts,
+    printed,
+    figures=(
+        Figure("alignment", "alignment.sizes.figure", "language.alignment"),
+        Figure("alignment_modes", "alignment.modes", "language.alignment_modes"),
+        Figure("alignment_frequency", "alignment.frequency", "language.alignment_frequency"),
+    ),
+    tables=(
+        "alignment",
+        "alignment_architectures",
+    ),
+)

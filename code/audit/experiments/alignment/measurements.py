@@ -46,28 +46,6 @@ MODES = {
 }
 
 
-def settings(config) -> dict:
-    """Settings that the text mentions."""
-    return {
-        "tokens": config.tokens,
-        "seen": config.tokens * config.epochs,
-        "compared_seen": config.tokens * config.compared_epochs,
-        "short_factor": config.short,
-        "seeds": len(config.seeds),
-        "fewest_seeds": len(config.fewest_seeds),
-        "k": config.k,
-        "batch_size": config.batch_size,
-        "learning_rate": Scalar(config.learning_rate, 4, tolerance=0.0),
-        "smallest": config.sizes[0],
-        "small": config.sizes[1],
-        "large": config.sizes[2],
-        "largest": config.sizes[3],
-        "heldout_contexts": config.heldout_contexts,
-        "batch_topk_k": config.batch_topk_k,
-        "relu_k": config.relu_k,
-    }
-
-
 def sizes(config: AlignmentSettings, arms: Arms) -> dict:
     """Matching, sharing and sharing with a third seed over sizes (C41, C43, C45)."""
     tree: dict = {}

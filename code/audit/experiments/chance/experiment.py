@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from audit.experiments.common.declaration import Experiment, Figure
 from audit.folders import DATA
 from audit.pipeline.graph.stage import Stage
 from audit.pipeline.results import Array, Scalar
@@ -285,3 +286,15 @@ def _generator(seed: int):
 
 def _mean(values) -> float:
     return float(np.mean(list(values)))
+
+
+EXPERIMENT = Experiment(
+    PROFILES,
+    parts,
+    figures=(
+        Figure("headline", "chance.headline", "chance.headline"),
+        Figure("closed_form", "chance.closed_form", "chance.closed_form"),
+        Figure("falling_rank", "chance.falling_rank", "chance.falling_rank"),
+    ),
+    tables=("headline",),
+)

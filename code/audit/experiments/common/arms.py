@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from audit.evaluation.config import EvaluationConfig
 from audit.pipeline.graph.stage import Stage
 from audit.subjects.modular_addition.config import Position, Subject, activations_config
-from audit.training.controls_config import ControlConfig
+from audit.training.config import ControlConfig
 from seedstability.dictionaries.config import DictionaryConfig, TrainingConfig
 from seedstability.similarity.config import ComparisonConfig
 

@@ -8,7 +8,7 @@ from audit.evaluation.config import EvaluationConfig
 from audit.pipeline.execution.forecast import Expected
 from audit.pipeline.graph.stage import Stage
 from audit.subjects.language_model.config import HUB, SMALL, ActivationsConfig, TextConfig, shape_of
-from audit.training.pooling_config import FinetuneConfig
+from audit.training.config import FinetuneConfig
 from seedstability.dictionaries.config import TrainingConfig
 from seedstability.similarity.config import ComparisonConfig
 from seedstability.similarity.cost import estimate_cost as comparison_cost

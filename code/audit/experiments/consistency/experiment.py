@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from audit.experiments.common.arms import activations
+from audit.experiments.common.declaration import Experiment, Figure
 from audit.folders import DATA
 from audit.pipeline.graph.stage import Stage
 from audit.subjects.modular_addition.config import Subject
@@ -122,7 +123,6 @@ def parts(settings: ConsistencySettings) -> dict[str, Stage]:
         "reported_trace": Stage(
             "consistency/reported_trace", f"{MEASUREMENTS}:reported_trace", reported_trace()
         ),
-        "settings": Stage("consistency/settings", f"{MEASUREMENTS}:settings", settings),
     }
 
 
@@ -211,3 +211,27 @@ def _pairs(
         ),
         {"activations": activations(subject, 0, settings.layer)},
     )
+
+
+def printed(config: ConsistencySettings) -> dict:
+    """Settings that the text mentions."""
+    return {
+        "pairs": len(config.pairs),
+        "report_pair": " and ".join(str(seed) for seed in config.pairs[0]),
+        "latents": config.n_latents,
+        "epochs": config.epochs,
+        "few_pairs": config.few_pairs,
+        "weights": ", ".join(f"{weight:g}" for weight in config.weights),
+    }
+
+
+EXPERIMENT = Experiment(
+    PROFILES,
+    parts,
+    printed,
+    figures=(
+        Figure("consistency", "consistency", "addition.consistency"),
+        Figure("trace", "consistency", "addition.trace"),
+    ),
+    tables=("consistency",),
+)

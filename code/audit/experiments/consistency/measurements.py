@@ -19,18 +19,6 @@ HEADLINE = "max_cosine"
 """The signed similarity of the first report."""
 
 
-def settings(config) -> dict:
-    """Settings that the text mentions."""
-    return {
-        "pairs": len(config.pairs),
-        "report_pair": " and ".join(str(seed) for seed in config.pairs[0]),
-        "latents": config.n_latents,
-        "epochs": config.epochs,
-        "few_pairs": config.few_pairs,
-        "weights": ", ".join(f"{weight:g}" for weight in config.weights),
-    }
-
-
 def reported_trace(config) -> dict:
     """The trace that the report prints."""
     cosine = np.array(config.max_cosine)

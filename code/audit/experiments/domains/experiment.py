@@ -8,6 +8,7 @@ one corpus recur in the other.
 from dataclasses import dataclass
 
 from audit.experiments.common.arms import Arm, arm, results_of
+from audit.experiments.common.declaration import Experiment, Figure
 from audit.experiments.language import experiment as language
 from audit.pipeline.graph.stage import Inputs, Stage
 from audit.subjects.language_model.config import DOMAINS, Domain
@@ -36,7 +37,6 @@ def parts(settings: DomainsSettings) -> dict[str, Stage]:
     return {
         "within": _measure("within", {"arms": results_of(everything)}, settings),
         "across": _measure("across", {"pairs": _across(alone)}, settings),
-        "settings": _measure("settings", {}, settings),
     }
 
 
@@ -70,3 +70,23 @@ def _across(alone: dict[Domain, Arm]) -> Stage:
 
 def _measure(part: str, inputs: Inputs, config: DomainsSettings) -> Stage:
     return Stage(f"domains/{part}", f"{MEASUREMENTS}:{part}", config, inputs)
+
+
+def printed(config: DomainsSettings) -> dict:
+    """Settings that the text mentions."""
+    base = config.base
+    return {
+        "seeds": len(base.few_seeds),
+        "latents": base.n_latents,
+        "tokens": base.tokens,
+        "epochs": base.epochs,
+    }
+
+
+EXPERIMENT = Experiment(
+    PROFILES,
+    parts,
+    printed,
+    figures=(Figure("domains", "domains.across", "language.domains"),),
+    tables=("domains",),
+)

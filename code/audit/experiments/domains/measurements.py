@@ -29,17 +29,6 @@ ACROSS = ("max_cosine", "matched_mean", "shared", "shared_decoder_only", "agreei
 SHARES = ("shared", "shared_decoder_only", "agreeing")
 
 
-def settings(config) -> dict:
-    """Settings that the text mentions."""
-    base = config.base
-    return {
-        "seeds": len(base.few_seeds),
-        "latents": base.n_latents,
-        "tokens": base.tokens,
-        "epochs": base.epochs,
-    }
-
-
 def within(config: DomainsSettings, arms: Mapping[str, ArmResults]) -> dict:
     """Similarities of dictionaries of one domain, and of those trained on both."""
     arms = {name: of_seeds(arm, config.base.few_seeds) for name, arm in arms.items()}

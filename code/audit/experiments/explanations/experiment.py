@@ -8,7 +8,9 @@ Hook point and dictionaries are those of the section on alignment at one size.
 from dataclasses import dataclass, replace
 
 from audit.evaluation.explanation.config import AlignmentConfig, ExplanationConfig
+from audit.evaluation.explanation.windows import LENGTH
 from audit.experiments.alignment import experiment as alignment
+from audit.experiments.common.declaration import Experiment, Figure
 from audit.experiments.language import experiment as language
 from audit.pipeline.graph.stage import Stage
 from audit.subjects.language_model.config import weights_sha256
@@ -44,14 +46,6 @@ class ExplanationsMeasurementConfig:
 
     n_latents: int
     """Latents per dictionary."""
-    heldout_contexts: int
-    """Held-out contexts."""
-    latents: int
-    """Most explained latents per dictionary."""
-    scored: int
-    """Active and inactive windows per scored latent."""
-    seeds: int
-    """Number of dictionaries."""
     threshold: float = 0.7
     """Alignment above which a latent is shared, the report's."""
     bins: int = 10
@@ -74,14 +68,8 @@ PROFILES = {
 
 def parts(settings: ExplanationsSettings) -> dict[str, Stage]:
     """Stages of each part of the section."""
-    train = alignment.size_arm(settings.aligned, settings.n_latents).train
-    measured = ExplanationsMeasurementConfig(
-        settings.n_latents,
-        settings.heldout_contexts,
-        settings.latents,
-        settings.scored,
-        len(train.config.seeds),
-    )
+    train = _train(settings)
+    measured = ExplanationsMeasurementConfig(settings.n_latents)
     explained = {"explained": _explained(settings, train)}
     both = explained | {"aligned": _aligned(train)}
     inputs = {
@@ -90,12 +78,15 @@ def parts(settings: ExplanationsSettings) -> dict[str, Stage]:
         "frequency": explained,
         "rules": both,
         "figure": both,
-        "settings": {},
     }
     return {
         part: Stage(f"explanations/{part}", f"{MEASUREMENTS}:{part}", measured, needed)
         for part, needed in inputs.items()
     }
+
+
+def _train(settings: ExplanationsSettings) -> Stage:
+    return alignment.size_arm(settings.aligned, settings.n_latents).train
 
 
 def _explained(settings: ExplanationsSettings, train: Stage) -> Stage:
@@ -125,3 +116,30 @@ def _aligned(train: Stage) -> Stage:
     return Stage(
         "explanations/align", f"{STAGES}:align", AlignmentConfig(), {"dictionaries": train}
     )
+
+
+def printed(config: ExplanationsSettings) -> dict:
+    """Settings that the text mentions."""
+    train = _train(config)
+    return {
+        "seeds": len(train.config.seeds),
+        "latents": config.n_latents,
+        "contexts": config.heldout_contexts,
+        "drawn": config.latents,
+        "scored": config.scored,
+        "contrast": _explained(config, train).config.contrast,
+        "window": LENGTH,
+        "bins": ExplanationsMeasurementConfig.bins,
+    }
+
+
+EXPERIMENT = Experiment(
+    PROFILES,
+    parts,
+    printed,
+    figures=(Figure("explanations", "explanations.figure", "language.explanations"),),
+    tables=(
+        "explanations",
+        "rules",
+    ),
+)

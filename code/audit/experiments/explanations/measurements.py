@@ -31,20 +31,6 @@ PLACES = {"worst": 0.05, "poor": 0.35, "good": 0.65, "best": 0.95}
 _EDGES = np.linspace(0.4, 1.0, 13)
 
 
-def settings(config) -> dict:
-    """Settings that the text mentions."""
-    return {
-        "seeds": config.seeds,
-        "latents": config.n_latents,
-        "contexts": config.heldout_contexts,
-        "drawn": config.latents,
-        "scored": config.scored,
-        "contrast": 4 * config.scored,
-        "window": 32,
-        "bins": config.bins,
-    }
-
-
 def scores(config, explained: dict) -> dict:
     """Detection scores of rules (C46), beside chance and controls."""
     drawn = explained_latents(explained)

@@ -7,6 +7,7 @@ report calls for. Profile `smoke` has the small model alone, so that every commi
 from dataclasses import dataclass, replace
 
 from audit.experiments.common.arms import Arm, arm, results_of
+from audit.experiments.common.declaration import Experiment
 from audit.experiments.language.experiment import read
 from audit.pipeline.graph.stage import Stage
 from audit.subjects.language_model.config import OURS, shape_of
@@ -108,3 +109,9 @@ def _arm(config: GridConfig, model: str, hook: str, size: int) -> Arm:
 
 def _name(model: str) -> str:
     return model.replace("-", "_")
+
+
+EXPERIMENT = Experiment(
+    PROFILES,
+    parts,
+)

@@ -9,10 +9,12 @@ training, against independent plain dictionaries of other seeds, and against the
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from audit.analyses.reference_config import ReferenceConfig, TransportConfig
+from audit.analyses.config import ReferenceConfig, TransportConfig
+from audit.experiments.common.declaration import Experiment, Figure
 from audit.experiments.language import experiment as language
 from audit.pipeline.graph.stage import Inputs, Stage
-from audit.subjects.synthetic.planted_config import PlantedConfig
+from audit.pipeline.results import Scalar
+from audit.subjects.synthetic.config import PlantedConfig
 from audit.training.variants.config import FamilyConfig, VariantConfig
 from seedstability.dictionaries.config import JUMPRELU, DictionaryConfig, TrainingConfig
 from seedstability.similarity.config import ComparisonConfig
@@ -171,7 +173,6 @@ def parts(settings: InterventionSettings) -> dict[str, Stage]:
         "rows": _rows(settings),
         "drift": _drift(settings),
         "transport": _transport(settings),
-        "settings": Stage("interventions/settings", f"{HERE}:settings", settings),
     }
 
 
@@ -354,3 +355,52 @@ def _transport(settings: InterventionSettings) -> Stage:
         },
     )
     return Stage("interventions/transport", f"{HERE}:transport", settings, {"alignments": aligned})
+
+
+def printed(config: InterventionSettings) -> dict:
+    """The settings that the text mentions."""
+    language, planted = config.language, config.planted
+    steps = config.epochs * -(-config.tokens // dictionary(config, "language").batch_size)
+    return {
+        "seeds": len(config.seeds),
+        "judges": len(config.references),
+        "latents": config.base.n_latents,
+        "k": config.base.k,
+        "tokens": config.tokens,
+        "epochs": config.epochs,
+        "steps": steps,
+        "longer": config.longer,
+        "soft_k": config.soft_k,
+        "decay_share": Scalar(100 * config.decay, 0, "%"),
+        "warm_up_share": Scalar(100 * config.warm_up, 0, "%"),
+        "dead_share": f"{config.dead_share:g}",
+        "planted_latents": config.planted_latents,
+        "planted_k": config.planted_k,
+        "width": planted.d,
+        "singles": planted.singles,
+        "blocks": planted.blocks,
+        "rank": planted.rank,
+        "lowest_frequency": f"{planted.frequencies[0]:g}",
+        "highest_frequency": f"{planted.frequencies[1]:g}",
+        "orthogonality": f"{language.orthogonality:g}",
+        "consistency": f"{language.consistency:g}",
+        "mfr": f"{language.mfr:g}",
+        "twin_tokens": config.twin_tokens,
+        "epsilons": ", ".join(f"{epsilon:g}" for epsilon in config.epsilons),
+    }
+
+
+EXPERIMENT = Experiment(
+    PROFILES,
+    parts,
+    printed,
+    figures=(
+        Figure("interventions", "interventions.rows", "language.interventions"),
+        Figure("twins", "interventions.drift", "language.twins"),
+    ),
+    tables=(
+        "interventions",
+        "interventions_verdicts",
+        "transport",
+    ),
+)

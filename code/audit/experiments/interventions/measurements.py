@@ -79,39 +79,6 @@ class Scores:
         return {level: tables[level][statistic] for level in LEVELS}
 
 
-def settings(config: InterventionSettings) -> dict:
-    """The settings that the text mentions."""
-    language, planted = config.language, config.planted
-    steps = config.epochs * -(-config.tokens // 256)
-    return {
-        "seeds": len(config.seeds),
-        "judges": len(config.references),
-        "latents": config.base.n_latents,
-        "k": config.base.k,
-        "tokens": config.tokens,
-        "epochs": config.epochs,
-        "steps": steps,
-        "longer": config.longer,
-        "soft_k": config.soft_k,
-        "decay_share": Scalar(100 * config.decay, 0, "%"),
-        "warm_up_share": Scalar(100 * config.warm_up, 0, "%"),
-        "dead_share": f"{config.dead_share:g}",
-        "planted_latents": config.planted_latents,
-        "planted_k": config.planted_k,
-        "width": planted.d,
-        "singles": planted.singles,
-        "blocks": planted.blocks,
-        "rank": planted.rank,
-        "lowest_frequency": f"{planted.frequencies[0]:g}",
-        "highest_frequency": f"{planted.frequencies[1]:g}",
-        "orthogonality": f"{language.orthogonality:g}",
-        "consistency": f"{language.consistency:g}",
-        "mfr": f"{language.mfr:g}",
-        "twin_tokens": config.twin_tokens,
-        "epsilons": ", ".join(f"{epsilon:g}" for epsilon in config.epsilons),
-    }
-
-
 def rows(
     config: ArmsConfig,
     language: Mapping[str, ReferenceScores],

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from audit.experiments.common.arms import Arm, arm
+from audit.experiments.common.declaration import Experiment
 from audit.pipeline.graph.stage import Stage
 from audit.subjects.language_model.config import (
     DOMAINS,
@@ -143,7 +144,6 @@ def parts(settings: LanguageSettings) -> dict[str, Stage]:
             SMALL.corpus,
             {"text": text(), "statistics": statistics()},
         ),
-        "settings": Stage("language/settings", f"{MEASUREMENTS}:settings", settings),
     }
 
 
@@ -151,3 +151,26 @@ def statistics() -> Stage:
     """Losses of the small model and of n-gram models."""
     config = StatisticsConfig(weights_sha256(OURS))
     return Stage("text/statistics", f"{STAGES}:statistics", config, {"text": text()})
+
+
+def printed(config: LanguageSettings) -> dict:
+    """Settings of the base configuration that the text mentions."""
+    return {
+        "latents": config.n_latents,
+        "k": config.k,
+        "tokens": config.tokens,
+        "epochs": config.epochs,
+        "seen": config.tokens * config.epochs,
+        "seeds": len(config.seeds),
+        "few_seeds": len(config.few_seeds),
+        "fewest_seeds": len(config.fewest_seeds),
+        "heldout_contexts": config.heldout_contexts,
+    }
+
+
+EXPERIMENT = Experiment(
+    PROFILES,
+    parts,
+    printed,
+    tables=("language",),
+)

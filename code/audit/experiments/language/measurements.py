@@ -39,18 +39,3 @@ def _losses(found: Losses) -> dict:
         "model": Scalar(float(found["model"]), 3),
         "gain": Scalar(best - float(found["model"]), 3),
     }
-
-
-def settings(config) -> dict:
-    """Settings of the base configuration that the text mentions."""
-    return {
-        "latents": config.n_latents,
-        "k": config.k,
-        "tokens": config.tokens,
-        "epochs": config.epochs,
-        "seen": config.tokens * config.epochs,
-        "seeds": len(config.seeds),
-        "few_seeds": len(config.few_seeds),
-        "fewest_seeds": len(config.fewest_seeds),
-        "heldout_contexts": config.heldout_contexts,
-    }

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import get_args
 
 from audit.analyses.matching.config import Kind, SolverConfig
+from audit.experiments.common.declaration import Experiment, Figure
 from audit.folders import DATA
 from audit.pipeline.graph.stage import Stage
 from seedstability.errors import UserError
@@ -194,3 +195,11 @@ def _require_whole(measured: BenchmarkResults) -> None:
 def sizes(measured: BenchmarkResults, solver: str, kind: str) -> list[int]:
     """Numbers of latents at which a solver ran on a kind, ascending."""
     return sorted(run.n for run in measured.runs if (run.solver, run.kind) == (solver, kind))
+
+
+EXPERIMENT = Experiment(
+    PROFILES,
+    parts,
+    figures=(Figure("matching", "matching", "chance.matching"),),
+    tables=("matching",),
+)

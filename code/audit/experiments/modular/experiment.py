@@ -11,14 +11,17 @@ from dataclasses import dataclass, replace
 
 from audit.evaluation.config import FourierConfig
 from audit.experiments.common.arms import Arm, NoSettings, activations, arm, results_of
+from audit.experiments.common.declaration import Experiment, Figure
 from audit.pipeline.graph.stage import Inputs, Stage
+from audit.pipeline.results import Scalar
 from audit.subjects.modular_addition.config import (
+    CLEAN,
     Subject,
     first_epochs,
     logits_config,
     reading_config,
 )
-from audit.training.controls_config import ControlConfig
+from audit.training.config import ControlConfig
 from seedstability.dictionaries.config import (
     HUSAI_RELU,
     HUSAI_TOPK,
@@ -126,7 +129,6 @@ def parts(settings: ModularSettings) -> dict[str, Stage]:
         "fourier": _fourier(settings, base),
         "controls": _measure("controls", {"topk_clean": base["topk_clean"]} | _controls(settings)),
         "subject_seeds": _measure("subject_seeds", base | _subject_seeds(settings), settings),
-        "settings": Stage("modular/settings", f"{MEASUREMENTS}:settings", settings),
     }
 
 
@@ -359,3 +361,43 @@ def _arm(
         TrainingConfig(dictionary, seeds or settings.few_seeds),
         ComparisonConfig(permutations=permutations),
     )
+
+
+def printed(config: ModularSettings) -> dict:
+    """Settings that the text mentions."""
+    return {
+        "seeds": len(config.seeds),
+        "clean_seeds": len(config.clean_seeds),
+        "few_seeds": len(config.few_seeds),
+        "fewest_seeds": len(config.fewest_seeds),
+        "report_seeds": ", ".join(str(seed) for seed in REPORT_SEEDS),
+        "latents": config.n_latents,
+        "epochs": config.epochs,
+        "longest": max(config.lengths),
+        "shortest": min(config.lengths),
+        "smallest": min(config.sizes),
+        "largest": config.large,
+        "train_share": Scalar(100 * CLEAN.train_share, 0, "%"),
+        "p": CLEAN.p,
+        "width": CLEAN.d_model,
+    }
+
+
+EXPERIMENT = Experiment(
+    PROFILES,
+    parts,
+    printed,
+    figures=(
+        Figure("levels", "modular.headline.figure", "addition.levels"),
+        Figure("sizes", "modular.sizes", "addition.sizes"),
+        Figure("length", "modular.length", "addition.length"),
+    ),
+    tables=(
+        "subjects",
+        "centre",
+        "quality",
+        "architecture",
+        "controls",
+        "fourier",
+    ),
+)

@@ -30,26 +30,6 @@ Arms = Mapping[str, ArmResults]
 STATISTICS = ("max_cosine", "max_abs_cosine", "matched_mean", "matched_median")
 
 
-def settings(config) -> dict:
-    """Settings that the text mentions."""
-    return {
-        "seeds": len(config.seeds),
-        "clean_seeds": len(config.clean_seeds),
-        "few_seeds": len(config.few_seeds),
-        "fewest_seeds": len(config.fewest_seeds),
-        "report_seeds": ", ".join(str(seed) for seed in REPORT_SEEDS),
-        "latents": config.n_latents,
-        "epochs": config.epochs,
-        "longest": max(config.lengths),
-        "shortest": min(config.lengths),
-        "smallest": min(config.sizes),
-        "largest": config.large,
-        "train_share": Scalar(100 * 0.8, 0, "%"),
-        "p": 113,
-        "width": 128,
-    }
-
-
 def subjects(
     config: NoSettings,
     trained: Mapping[str, Mapping[str, dict]],

@@ -7,12 +7,15 @@ whether recurrence can be predicted. It also puts published figures on synthetic
 
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from audit.analyses.planted.config import PlantedArmConfig
 from audit.experiments.common.arms import evaluated_arm, results_of
+from audit.experiments.common.declaration import Experiment, Figure
 from audit.pipeline.graph.stage import Inputs, Stage
-from audit.subjects.synthetic.planted_config import PlantedConfig
-from audit.subjects.synthetic.song_config import SongSamplesConfig
-from audit.training.song_config import SongConfig
+from audit.pipeline.results import Scalar
+from audit.subjects.synthetic.config import PlantedConfig, SongSamplesConfig
+from audit.training.config import SongConfig
 from seedstability.dictionaries.config import TOPK, DictionaryConfig, TrainingConfig
 from seedstability.similarity.config import ComparisonConfig
 
@@ -31,6 +34,10 @@ _COMPARISON = ComparisonConfig(chance_draws=200, gauge_draws=20, permutations=0)
 _TRUTH = PlantedConfig()
 _SONG_SAMPLES = SongSamplesConfig(samples=2048)
 _SONG = SongConfig(learning_rate=1e-3, steps=3000)
+
+
+THRESHOLD, STRICT = 0.7, 0.9
+"""Cosines from which a latent recurs."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +129,6 @@ def parts(settings: PlantedSettings) -> dict[str, Stage]:
             settings,
             _song(settings),
         ),
-        "settings": _measure("settings", {}, settings),
     }
 
 
@@ -215,3 +221,47 @@ def _song(settings: PlantedSettings) -> dict[str, Stage | Inputs]:
 
 def _measure(part: str, inputs: Inputs, config: PlantedSettings) -> Stage:
     return Stage(f"planted/{part}", f"{MEASUREMENTS}:{part}", config, inputs)
+
+
+def printed(config: PlantedSettings) -> dict:
+    """Settings that the text mentions."""
+    truth, song = config.truth, config.song
+    low, high = truth.frequencies
+    spaced = [np.geomspace(low, high, count) for count in (truth.singles, truth.blocks)]
+    return {
+        "d": truth.d,
+        "singles": truth.singles,
+        "blocks": truth.blocks,
+        "rank": truth.rank,
+        "dimensions": truth.singles + truth.blocks * truth.rank,
+        "frequency_low": Scalar(100 * low, 1, "%", tolerance=0.0),
+        "frequency_high": Scalar(100 * high, 0, "%", tolerance=0.0),
+        "active": Scalar(float(np.concatenate(spaced).sum()), 2),
+        "noise": Scalar(truth.noise, 2, tolerance=0.0),
+        "samples": truth.samples,
+        "seeds": len(config.seeds),
+        "few": config.few,
+        "k": config.k,
+        "epochs": config.epochs,
+        "threshold": Scalar(THRESHOLD, 1, tolerance=0.0),
+        "strict": Scalar(STRICT, 1, tolerance=0.0),
+        "song_latents": song.n_latents,
+        "song_d": config.song_samples.d,
+        "song_active": config.song_samples.active,
+        "song_double": 2 * song.k,
+        "song_samples": config.song_samples.samples,
+        "song_steps": song.steps,
+        "song_seeds": len(song.seeds),
+    }
+
+
+EXPERIMENT = Experiment(
+    PROFILES,
+    parts,
+    printed,
+    figures=(Figure("planted", "planted", "latents.planted"),),
+    tables=(
+        "planted",
+        "planted_song",
+    ),
+)

@@ -10,12 +10,10 @@ from audit.analyses.planted.stages import PlantedArmResult
 from audit.experiments.common.arrays import with_ends
 from audit.experiments.common.summary import estimate, scalar
 from audit.experiments.common.tolerance import with_platform_tolerance
-from audit.experiments.planted.experiment import PlantedSettings, values
+from audit.experiments.planted.experiment import STRICT, THRESHOLD, PlantedSettings, values
 from audit.experiments.planted.prediction import fit_logistic, mean_squared_error, owned_latents
 from audit.experiments.planted.recurrence import (
     KINDS,
-    STRICT,
-    THRESHOLD,
     Kind,
     Measure,
     PlantedArm,
@@ -24,38 +22,6 @@ from audit.experiments.planted.recurrence import (
 from audit.pipeline.results import Array, Scalar
 from seedstability.stability.chance.closed_form import chance_level
 from seedstability.stability.statistics.significance import minimum_detectable_effect
-
-
-def settings(config: PlantedSettings) -> dict:
-    """Settings that the text mentions."""
-    truth, song = config.truth, config.song
-    low, high = truth.frequencies
-    spaced = [np.geomspace(low, high, count) for count in (truth.singles, truth.blocks)]
-    return {
-        "d": truth.d,
-        "singles": truth.singles,
-        "blocks": truth.blocks,
-        "rank": truth.rank,
-        "dimensions": truth.singles + truth.blocks * truth.rank,
-        "frequency_low": Scalar(100 * low, 1, "%", tolerance=0.0),
-        "frequency_high": Scalar(100 * high, 0, "%", tolerance=0.0),
-        "active": Scalar(float(np.concatenate(spaced).sum()), 2),
-        "noise": Scalar(truth.noise, 2, tolerance=0.0),
-        "samples": truth.samples,
-        "seeds": len(config.seeds),
-        "few": config.few,
-        "k": config.k,
-        "epochs": config.epochs,
-        "threshold": Scalar(THRESHOLD, 1, tolerance=0.0),
-        "strict": Scalar(STRICT, 1, tolerance=0.0),
-        "song_latents": song.n_latents,
-        "song_d": config.song_samples.d,
-        "song_active": config.song_samples.active,
-        "song_double": 2 * song.k,
-        "song_samples": config.song_samples.samples,
-        "song_steps": song.steps,
-        "song_seeds": len(song.seeds),
-    }
 
 
 def blocks(config: PlantedSettings, base: PlantedArmResult) -> dict:

@@ -7,7 +7,8 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy import optimize, special
 
-from audit.experiments.planted.recurrence import THRESHOLD, PlantedArm
+from audit.experiments.planted.experiment import THRESHOLD
+from audit.experiments.planted.recurrence import PlantedArm
 
 _PENALTY = 1e-5
 

@@ -10,6 +10,7 @@ from numpy import ndarray
 
 from audit.analyses.planted.stages import PlantedArmResult
 from audit.experiments.common.summary import scalar
+from audit.experiments.planted.experiment import THRESHOLD
 from audit.pipeline.results import Scalar
 from seedstability.stability.statistics.jackknife import Interval, jackknife_statistic
 
@@ -21,8 +22,6 @@ Measure = Literal["overlap", "angle"]
 """Tables of spans."""
 Statistic = Callable[[ndarray], float]
 """A number computed from the seeds with these indices."""
-THRESHOLD, STRICT = 0.7, 0.9
-"""Cosines from which a latent recurs."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,13 +8,15 @@ the mean of matched latents, and latents drawn from the pool at random.
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from audit.evaluation.recovery_config import RecoveryConfig
+from audit.evaluation.config import RecoveryConfig
 from audit.experiments.common.arms import Arm, arm, evaluated_arm, results_of
+from audit.experiments.common.declaration import Experiment, Figure
 from audit.experiments.language import experiment as language
 from audit.pipeline.graph.stage import Inputs, Stage
+from audit.pipeline.results import Scalar
 from audit.subjects.language_model.config import HUB, weights_sha256
-from audit.subjects.synthetic.planted_config import PlantedConfig
-from audit.training.pooling_config import FinetuneConfig, PoolingConfig
+from audit.subjects.synthetic.config import PlantedConfig
+from audit.training.config import FinetuneConfig, PoolingConfig
 from seedstability.dictionaries.config import DictionaryConfig, TrainingConfig
 from seedstability.similarity.config import ComparisonConfig
 
@@ -70,7 +72,6 @@ def parts(settings: PoolingSettings) -> dict[str, Stage]:
     return {
         "language": _measure("language", _language(settings), settings),
         "planted": _measure("planted", _planted(settings), settings),
-        "settings": _measure("settings", {}, settings),
     }
 
 
@@ -166,3 +167,29 @@ def _arms(
 
 def _measure(part: str, inputs: Inputs, config: PoolingSettings) -> Stage:
     return Stage(f"pooling/{part}", f"{MEASUREMENTS}:{part}", config, inputs)
+
+
+def printed(config: PoolingSettings) -> dict:
+    """Settings that the text mentions."""
+    base = config.base
+    pools = len(config.seeds) // config.group_size
+    return {
+        "seeds": len(config.seeds),
+        "group_size": config.group_size,
+        "pools": pools,
+        "epochs": config.epochs,
+        "long_epochs": config.group_size * base.epochs + config.epochs,
+        "cosine": Scalar(config.cosine, 1, tolerance=0.0),
+        "latents": base.n_latents,
+        "contexts": config.contexts,
+        "planted_latents": config.planted_latents,
+    }
+
+
+EXPERIMENT = Experiment(
+    PROFILES,
+    parts,
+    printed,
+    figures=(Figure("pooling", "pooling", "latents.pooling"),),
+    tables=("pooling",),
+)

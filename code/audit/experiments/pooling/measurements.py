@@ -31,23 +31,6 @@ _KAPPA_STATISTIC = "matched_mean"
 of a dictionary do not count twice."""
 
 
-def settings(config: PoolingSettings) -> dict:
-    """Settings that the text mentions."""
-    base = config.base
-    pools = len(config.seeds) // config.group_size
-    return {
-        "seeds": len(config.seeds),
-        "group_size": config.group_size,
-        "pools": pools,
-        "epochs": config.epochs,
-        "long_epochs": config.group_size * base.epochs + config.epochs,
-        "cosine": Scalar(config.cosine, 1, tolerance=0.0),
-        "latents": base.n_latents,
-        "contexts": config.contexts,
-        "planted_latents": config.planted_latents,
-    }
-
-
 def language(
     config: PoolingSettings,
     pool: PooledDictionaries,

@@ -8,9 +8,11 @@ of our seeds and tested on all others.
 
 from dataclasses import dataclass, replace
 
-from audit.analyses.partners_config import RecurrenceConfig
+from audit.analyses.config import RecurrenceConfig
+from audit.experiments.common.declaration import Experiment, Figure
 from audit.experiments.language import experiment as language
 from audit.pipeline.graph.stage import Stage
+from audit.pipeline.results import Scalar
 
 MEASUREMENTS = "audit.experiments.seeds.measurements"
 
@@ -53,7 +55,6 @@ def parts(settings: SeedsSettings) -> dict[str, Stage]:
         for part in ("votes", "prediction")
     } | {
         "report": Stage("seeds/report", f"{MEASUREMENTS}:report", settings),
-        "settings": Stage("seeds/settings", f"{MEASUREMENTS}:settings", settings),
     }
 
 
@@ -69,3 +70,28 @@ def _recurrence(settings: SeedsSettings) -> Stage:
             "activations": base.data,
         },
     )
+
+
+def places(config: SeedsSettings) -> list[tuple[str, int]]:
+    """Names of the numbers of other seeds that the text mentions."""
+    return list(zip(("few", "more", "all"), config.others, strict=True))
+
+
+def printed(config: SeedsSettings) -> dict:
+    """Settings that the text mentions."""
+    return {
+        "seeds": len(config.base.seeds),
+        "few": config.few,
+        "threshold": Scalar(config.threshold, 1, tolerance=0.0),
+        "latents": config.base.n_latents,
+        **{f"others_{place}": count for place, count in places(config)},
+    }
+
+
+EXPERIMENT = Experiment(
+    PROFILES,
+    parts,
+    printed,
+    figures=(Figure("seeds", "seeds", "language.seeds"),),
+    tables=("seeds",),
+)

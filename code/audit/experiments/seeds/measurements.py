@@ -1,13 +1,13 @@
 """Values of section "Many seeds", one function per part."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
 
 from audit.analyses.recurrence import Recurrence
 from audit.experiments.common.summary import scalar
-from audit.experiments.seeds.experiment import SeedsSettings
+from audit.experiments.seeds.experiment import SeedsSettings, places
 from audit.experiments.seeds.recurrence import KINDS, Extrapolation, RecurrenceTable
 from audit.experiments.tokens.contrasts import with_interval_tolerance
 from audit.pipeline.results import Array, Scalar
@@ -17,20 +17,8 @@ from seedstability.stability.statistics.beta_binomial import (
     total_variation_distance,
 )
 
-PLACES = ("few", "more", "all")
 """Names of the numbers of other seeds, so that every profile has the same addresses."""
 TRAINED = KINDS[:3]
-
-
-def settings(config) -> dict:
-    """Settings that the text mentions."""
-    return {
-        "seeds": len(config.base.seeds),
-        "few": config.few,
-        "threshold": Scalar(config.threshold, 1, tolerance=0.0),
-        "latents": config.base.n_latents,
-        **{f"others_{place}": count for place, count in _places(config)},
-    }
 
 
 def report(config: SeedsSettings) -> dict:
@@ -43,7 +31,7 @@ def report(config: SeedsSettings) -> dict:
         "a": Scalar(law.a, 2),
         "b": Scalar(law.b, 2),
         "stable": Scalar(100 * law.share_above(0.95), 0, "%"),
-        **{place: Scalar(100 * law.unshared(count), 0, "%") for place, count in _places(config)},
+        **{place: Scalar(100 * law.unshared(count), 0, "%") for place, count in places(config)},
         "curve": Array(100 * np.array([law.unshared(m) for m in others]), 2),
     }
 
@@ -74,14 +62,10 @@ def prediction(config: SeedsSettings, recurrence: Recurrence) -> dict:
     for kind in TRAINED:
         extrapolation = Extrapolation(RecurrenceTable.of(recurrence, kind, config.threshold))
         tree[kind] = {
-            place: _predicted(extrapolation, count) for place, count in _places(config)
+            place: _predicted(extrapolation, count) for place, count in places(config)
         } | _band(extrapolation)
         tree[kind]["choices"] = len(extrapolation.triples)
     return with_interval_tolerance(tree)
-
-
-def _places(config: SeedsSettings) -> Iterator[tuple[str, int]]:
-    return zip(PLACES, config.others, strict=True)
 
 
 def _shares(table: RecurrenceTable, config: SeedsSettings, others: np.ndarray) -> dict:
@@ -92,7 +76,7 @@ def _shares(table: RecurrenceTable, config: SeedsSettings, others: np.ndarray) -
         "unshared": Array(100 * none, 2, tolerance=3.0),
         "unanimous": Array(100 * every, 2, tolerance=3.0),
     }
-    for place, count in _places(config):
+    for place, count in places(config):
         tree[place] = {
             "unshared": _share(table, count, 0),
             "unanimous": _share(table, count, 1),

@@ -17,12 +17,14 @@ from audit.evaluation.groups.config import (
     ResponsesConfig,
 )
 from audit.experiments.common.arms import Arm
+from audit.experiments.common.declaration import Experiment, Figure
 from audit.experiments.language import experiment as language
 from audit.experiments.modular import experiment as modular
 from audit.pipeline.graph.stage import Stage
+from audit.pipeline.results import Scalar
 from audit.subjects.language_model.config import weights_sha256
 from audit.subjects.modular_addition.config import reading_config
-from seedstability.stability.groups_config import CAMPS, GroupsConfig
+from seedstability.stability.config import CAMPS, GroupsConfig
 
 MEASUREMENTS = "audit.experiments.subspaces.measurements"
 CAMPS_MODULE = "audit.experiments.subspaces.camps"
@@ -156,7 +158,7 @@ def parts(settings: SubspacesSettings) -> dict[str, Stage]:
             f"subspaces/{part}", f"{modules.get(part, MEASUREMENTS)}:{part}", config, stages
         )
         for part, stages in inputs.items()
-    } | {"settings": Stage("subspaces/settings", f"{MEASUREMENTS}:settings", settings)}
+    }
 
 
 def _arms(settings: SubspacesSettings) -> dict[str, Arm]:
@@ -270,3 +272,44 @@ def _responses(arm: Arm, camps: Stage, settings: SubspacesSettings) -> Stage:
             "text": language.text(base.model),
         },
     )
+
+
+def printed(config: SubspacesSettings) -> dict:
+    """Settings that the text mentions."""
+    base, addition = config.base, config.addition
+    return {
+        "seeds": len(base.seeds),
+        "leaky_seeds": len(addition.seeds),
+        "clean_seeds": len(addition.clean_seeds),
+        "latents": base.n_latents,
+        "addition_latents": addition.n_latents,
+        "threshold": Scalar(config.groups.threshold, 1, tolerance=0.0),
+        "fewest": config.groups.fewest,
+        "caliper": Scalar(config.caliper, 1, tolerance=0.0),
+        "caliper_percent": Scalar(100 * (10**config.caliper - 1), 0, "%", tolerance=0.0),
+        "worth_seeds": min(config.contribution_seeds, len(base.seeds)),
+        "worth_contexts": config.contribution_contexts,
+        "response_seeds": min(config.response_seeds, len(base.seeds)),
+        "firings": config.firings,
+        "rules": config.rules,
+        "scored": config.scored,
+        "parts": config.parts,
+        "cluster_members": config.cluster_members,
+        "cluster_contexts": config.cluster_contexts,
+    }
+
+
+EXPERIMENT = Experiment(
+    PROFILES,
+    parts,
+    printed,
+    figures=(
+        Figure("subspaces", "subspaces.camps", "latents.subspaces"),
+        Figure("unstable_spans", "subspaces.spans", "latents.unstable_spans"),
+    ),
+    tables=(
+        "subspaces_worth",
+        "subspaces_responses",
+        "subspaces_spans",
+    ),
+)

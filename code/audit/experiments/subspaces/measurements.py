@@ -18,31 +18,6 @@ EIGHT = 8
 """The dimension at which reports compare spans, in the sweep of every profile."""
 
 
-def settings(config) -> dict:
-    """Settings that the text mentions."""
-    base, addition = config.base, config.addition
-    return {
-        "seeds": len(base.seeds),
-        "leaky_seeds": len(addition.seeds),
-        "clean_seeds": len(addition.clean_seeds),
-        "latents": base.n_latents,
-        "addition_latents": addition.n_latents,
-        "threshold": Scalar(config.groups.threshold, 1, tolerance=0.0),
-        "fewest": config.groups.fewest,
-        "caliper": Scalar(config.caliper, 1, tolerance=0.0),
-        "caliper_percent": Scalar(100 * (10**config.caliper - 1), 0, "%", tolerance=0.0),
-        "worth_seeds": min(config.contribution_seeds, len(base.seeds)),
-        "worth_contexts": config.contribution_contexts,
-        "response_seeds": min(config.response_seeds, len(base.seeds)),
-        "firings": config.firings,
-        "rules": config.rules,
-        "scored": config.scored,
-        "parts": config.parts,
-        "cluster_members": config.cluster_members,
-        "cluster_contexts": config.cluster_contexts,
-    }
-
-
 def spans(config, **found: Mapping) -> dict:
     """Overlap between the spans of two seeds' unstable latents, beside its levels."""
     tree: dict = {name: _spans(each) for name, each in found.items()}

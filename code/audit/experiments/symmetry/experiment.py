@@ -9,8 +9,10 @@ from dataclasses import dataclass, replace
 
 from audit.analyses.symmetry.config import InvarianceConfig, SymmetryConfig
 from audit.experiments.common.arms import activations
+from audit.experiments.common.declaration import Experiment, Figure
 from audit.experiments.modular import experiment as modular
 from audit.pipeline.graph.stage import Stage
+from audit.subjects.modular_addition.config import CLEAN
 from seedstability.dictionaries.config import RELU, DictionaryConfig, TrainingConfig
 
 MEASUREMENTS = "audit.experiments.symmetry.measurements"
@@ -88,7 +90,6 @@ def parts(settings: SymmetrySettings) -> dict[str, Stage]:
         "figure": _measure("figure", "figure", everything),
         "example": _measure("example", "example", {"search": searches["topk"]["clean0"]}),
         "invariance": _measure("invariance", "invariance", _invariance(settings)),
-        "settings": Stage("symmetry/settings", f"{MEASUREMENTS}:settings", settings),
     }
 
 
@@ -154,3 +155,33 @@ def _invariance(settings: SymmetrySettings) -> dict[str, Stage]:
         )
         for subject in (0, *settings.subjects)
     }
+
+
+def printed(config: SymmetrySettings) -> dict:
+    """Settings that the text mentions."""
+    return {
+        "modulus": CLEAN.p,
+        "inputs": CLEAN.p**2,
+        "latents": config.base.n_latents,
+        "layer": config.base.layer,
+        "subjects": 1 + len(config.subjects),
+        "centre_seeds": len(config.base.clean_seeds),
+        "seeds": len(config.seeds),
+        "queries": config.queries,
+        "candidates": config.candidates,
+        "units": config.units,
+        "fewest_firings": config.fewest_firings,
+        "draws": config.draws,
+    }
+
+
+EXPERIMENT = Experiment(
+    PROFILES,
+    parts,
+    printed,
+    figures=(
+        Figure("symmetry", "symmetry.figure", "addition.symmetry"),
+        Figure("symmetry_example", "symmetry.example", "addition.symmetry_example"),
+    ),
+    tables=("symmetry",),
+)

@@ -26,24 +26,6 @@ _DETECTABLE_TOLERANCE = 6.0
 five seeds is uncertain: another instruction set has given six times as much."""
 
 
-def settings(config) -> dict:
-    """Settings that the text mentions."""
-    return {
-        "modulus": 113,
-        "inputs": 113**2,
-        "latents": config.base.n_latents,
-        "layer": config.base.layer,
-        "subjects": 1 + len(config.subjects),
-        "centre_seeds": len(config.base.clean_seeds),
-        "seeds": len(config.seeds),
-        "queries": config.queries,
-        "candidates": config.candidates,
-        "units": config.units,
-        "fewest_firings": config.fewest_firings,
-        "draws": config.draws,
-    }
-
-
 def pooled(config, **searches: Mapping) -> dict:
     """Values of one architecture, averaged over subjects with equal weight."""
     these = [searches[name] for name in sorted(searches)]

@@ -7,11 +7,11 @@ from typing import Literal
 import numpy as np
 
 from audit.experiments.common.summary import difference
+from audit.experiments.tokens.experiment import THRESHOLDS
 from audit.experiments.tokens.pair_tables import (
     FREQUENCY_MATCHED,
     SCOPES,
     STATISTICS,
-    THRESHOLDS,
     MeasuredArm,
     Scope,
     frequency_weights,

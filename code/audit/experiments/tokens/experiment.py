@@ -8,16 +8,22 @@ tokens seen, where the number of steps is fixed. All arms are evaluated on the s
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from audit.analyses.partners_config import PartnersConfig
-from audit.evaluation.heldout_config import HeldoutConfig
+from audit.analyses.config import PartnersConfig
+from audit.evaluation.config import HeldoutConfig
 from audit.experiments.common.arms import NoSettings, arm
+from audit.experiments.common.declaration import Experiment, Figure
 from audit.experiments.language import experiment as language
 from audit.pipeline.graph.stage import Inputs, Stage
+from audit.pipeline.results import Scalar
 from seedstability.dictionaries.config import TOPK, TrainingConfig
 from seedstability.errors import UserError
 from seedstability.similarity.config import ComparisonConfig
 
 MEASUREMENTS = "audit.experiments.tokens.measurements"
+
+
+THRESHOLDS = {"at_least_05": 0.5, "at_least_07": 0.7, "at_least_09": 0.9}
+"""Cosines at which the share of matched pairs is counted, by the name of the share."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +120,6 @@ def parts(settings: TokensSettings) -> dict[str, Stage]:
         "report": _measure(
             "report", {"arms": _report(settings) | _conditions(settings)}, NoSettings()
         ),
-        "settings": _measure("settings", {}, settings),
     }
 
 
@@ -297,3 +302,52 @@ def _arm_stages(name: str, train: Stage, evaluate: Stage, data: Stage, few: bool
 
 def _measure(part: str, inputs: Inputs, config: object) -> Stage:
     return Stage(f"tokens/{part}", f"{MEASUREMENTS}:{part}", config, inputs)
+
+
+def printed(config: TokensSettings) -> dict:
+    """Settings that the text mentions."""
+    base = config.base
+    return {
+        "latents": base.n_latents,
+        "k": base.k,
+        "tokens": base.tokens,
+        "epochs": base.epochs,
+        "seen": base.tokens * base.epochs,
+        "seeds": len(base.seeds),
+        "few_seeds": len(base.few_seeds),
+        "fewest_seeds": len(base.fewest_seeds),
+        "heldout_contexts": base.heldout_contexts,
+        "smallest": min(config.sizes),
+        "large": config.large,
+        "compared_small": config.compared[0],
+        "compared_large": config.compared[1],
+        "tokens_each_latent": base.tokens // config.large,
+        "fewest_tokens": min(config.epochs_distinct),
+        "most_tokens": config.most,
+        "scaled_few": config.scaled[0],
+        "scaled_many": config.scaled[1],
+        "times": config.scaled[1] // config.scaled[0],
+        **{name: Scalar(value, 1, tolerance=0.0) for name, value in THRESHOLDS.items()},
+        "rate": Scalar(base.learning_rate, 3, tolerance=0.0),
+        "preset_rate": Scalar(config.preset_rate, 4, tolerance=0.0),
+        "report_latents": config.report_latents,
+        "report_k": config.report_k,
+        "report_tokens": config.report_tokens,
+        "report_epochs": config.report_epochs,
+        "report_steps": config.report_epochs * -(-config.report_tokens // config.report_batch),
+    }
+
+
+EXPERIMENT = Experiment(
+    PROFILES,
+    parts,
+    printed,
+    figures=(
+        Figure("token_sizes", "tokens.sizes", "language.tokens"),
+        Figure("token_amounts", "tokens.amounts", "language.tokens"),
+    ),
+    tables=(
+        "tokens",
+        "tokens_differences",
+    ),
+)

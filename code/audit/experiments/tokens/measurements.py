@@ -12,53 +12,13 @@ from audit.experiments.tokens.contrasts import (
     deflation,
     with_interval_tolerance,
 )
-from audit.experiments.tokens.experiment import TokensSettings
-from audit.experiments.tokens.pair_tables import (
-    SCOPES,
-    STATISTICS,
-    THRESHOLDS,
-    MeasuredArm,
-    TokensArm,
-)
+from audit.experiments.tokens.experiment import THRESHOLDS, TokensSettings
+from audit.experiments.tokens.pair_tables import SCOPES, STATISTICS, MeasuredArm, TokensArm
 from audit.experiments.tokens.sweeps import quality, sweep_point, sweep_values
 from audit.pipeline.results import Scalar
 from seedstability.stability.statistics.pair_effects import pair_effects
 
 Arms = Mapping[str, TokensArm]
-
-
-def settings(config) -> dict:
-    """Settings that the text mentions."""
-    base = config.base
-    return {
-        "latents": base.n_latents,
-        "k": base.k,
-        "tokens": base.tokens,
-        "epochs": base.epochs,
-        "seen": base.tokens * base.epochs,
-        "seeds": len(base.seeds),
-        "few_seeds": len(base.few_seeds),
-        "fewest_seeds": len(base.fewest_seeds),
-        "heldout_contexts": base.heldout_contexts,
-        "smallest": min(config.sizes),
-        "large": config.large,
-        "compared_small": config.compared[0],
-        "compared_large": config.compared[1],
-        "tokens_each_latent": base.tokens // config.large,
-        "fewest_tokens": min(config.epochs_distinct),
-        "most_tokens": config.most,
-        "scaled_few": config.scaled[0],
-        "scaled_many": config.scaled[1],
-        "times": config.scaled[1] // config.scaled[0],
-        **{name: Scalar(value, 1, tolerance=0.0) for name, value in THRESHOLDS.items()},
-        "rate": Scalar(base.learning_rate, 3, tolerance=0.0),
-        "preset_rate": Scalar(config.preset_rate, 4, tolerance=0.0),
-        "report_latents": config.report_latents,
-        "report_k": config.report_k,
-        "report_tokens": config.report_tokens,
-        "report_epochs": config.report_epochs,
-        "report_steps": config.report_epochs * -(-config.report_tokens // config.report_batch),
-    }
 
 
 def centre(config: NoSettings, arm: TokensArm) -> dict:

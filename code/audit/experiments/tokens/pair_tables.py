@@ -14,10 +14,10 @@ from jaxtyping import Float, Int
 
 from audit.analyses.partners import SeedPartners
 from audit.evaluation.results import HeldoutEvaluation
+from audit.experiments.tokens.experiment import THRESHOLDS
 from seedstability.similarity.comparison import Chance, level_of_all
 from seedstability.similarity.names import LEVELS
 
-THRESHOLDS = {"at_least_05": 0.5, "at_least_07": 0.7, "at_least_09": 0.9}
 STATISTICS = ("max_cosine", "matched_median", "matched_mean", *THRESHOLDS)
 Scope = Literal["full", "live"]
 SCOPES: tuple[Scope, ...] = ("full", "live")

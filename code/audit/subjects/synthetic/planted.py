@@ -1,6 +1,6 @@
 """Samples with a planted truth: directions and subspaces with known frequencies.
 
-A sample is a sum of independently active groups plus isotropic noise (`planted_config.py`). Groups
+A sample is a sum of independently active groups plus isotropic noise (`config.py`). Groups
 are single directions or whole subspaces, after the synthetic model of "Unstable features,
 reproducible subspaces" (2606.12138), where features that are low-rank blocks have no preferred
 basis.
@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from torch import Generator, Tensor
 
-from audit.subjects.synthetic.planted_config import PlantedConfig
+from audit.subjects.synthetic.config import PlantedConfig
 from seedstability.errors import UserError
 
 MAGNITUDE = (1.0, 0.25)

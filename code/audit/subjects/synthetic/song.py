@@ -5,7 +5,7 @@ from typing import TypedDict
 import numpy as np
 from jaxtyping import Float
 
-from audit.subjects.synthetic.song_config import SongSamplesConfig
+from audit.subjects.synthetic.config import SongSamplesConfig
 from seedstability.errors import UserError
 
 

@@ -18,6 +18,7 @@ from audit.training.variants.config import VariantConfig
 from audit.training.variants.data_init import initial_rows, sae_from_rows
 from audit.training.variants.reparametrized import ReparametrizedTrainer, Selection
 from seedstability.dictionaries.architectures.registry import architecture_of
+from seedstability.dictionaries.architectures.topk import TopK
 from seedstability.dictionaries.config import DictionaryConfig, PairedConfig
 from seedstability.dictionaries.sae import SAE
 from seedstability.dictionaries.samples import Samples
@@ -119,7 +120,7 @@ def _annealed(config: VariantConfig, step: int, total: int) -> float:
 
 
 def _check(config: VariantConfig) -> None:
-    topk = architecture_of(config.dictionary).exactly_k
+    topk = isinstance(architecture_of(config.dictionary), TopK)
     archetypal = config.form == "archetypal"
     problems = {
         "initial_k and temperature need architecture topk": not topk

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, NamedTuple
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -9,7 +10,7 @@ from seedstability.dictionaries.config import DictionaryConfig
 from seedstability.dictionaries.sparse_latents import (
     ActiveEntries,
     TopKSelector,
-    above,
+    nonzero,
     pre_activations,
 )
 from seedstability.dictionaries.training.sparse_gradients import BatchGradients
@@ -48,8 +49,8 @@ class Architecture:
     """`DictionaryConfig.architecture` of its dictionaries."""
     reads_k = False
     """Whether `k` sets the number of active latents."""
-    exactly_k = False
-    """Whether each sample keeps exactly k pre-activations, also at inference."""
+    has_suppression = False
+    """Whether `suppression` weighs a term of its loss."""
     learns_threshold = False
     """Whether the logarithm of each latent's threshold is a parameter."""
     averages_threshold = False
@@ -68,7 +69,7 @@ class Architecture:
         n, k = config.n_latents, config.k
         if self.reads_k and not 1 <= k <= n:
             raise UserError(f"k is {k} with {n} latents; it must lie in 1…{n}")
-        if config.suppression and (not self.exactly_k or k == n):
+        if config.suppression and (not self.has_suppression or k == n):
             raise UserError(
                 f"suppression is {config.suppression:g}; only topk has that term, and it needs "
                 f"inactive latents (k is {k} of {n})"
@@ -84,12 +85,13 @@ class Architecture:
 
     def encode(self, pre: Float[Tensor, "b n"], sae: "SAE") -> Float[Tensor, "b n"]:
         """Compute the latents at inference; may overwrite `pre`."""
-        return pre.masked_fill_(pre <= sae.threshold, 0.0)
+        selected = self.select(pre[None], sae.threshold[None, None], sae.config)[0]
+        return selected.relu_() if self.rectifies(sae.config) else selected
 
     def active(self, sae: "SAE", centered: Float[Tensor, "b d"]) -> ActiveEntries:
-        """Find the pre-activations that `encode` keeps, before any ReLU."""
-        pre = pre_activations(sae.encoder, sae.encoder_bias, centered)
-        return above(pre, sae.threshold.numpy())
+        """Find the latents of `encode` that are not zero; a ReLU may still have to follow."""
+        pre = torch.from_numpy(pre_activations(sae.encoder, sae.encoder_bias, centered))
+        return nonzero(self.encode(pre, sae).numpy())
 
     def select(
         self,
@@ -124,5 +126,10 @@ class Architecture:
             centered: inputs of the encoder.
             sparsity: share of `l1` or `l0_weight` at this step.
             select: selects the k largest pre-activations, where all of a batch are not needed.
+
+        Raises:
+            UserError: the architecture has none.
         """
-        raise NotImplementedError
+        raise UserError(
+            f"{self.name} has no sparse gradients; train each seed by itself, with uncoupled losses"
+        )

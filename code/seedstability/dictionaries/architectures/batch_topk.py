@@ -30,6 +30,10 @@ class BatchTopK(Architecture):
         """See `Architecture`; without a threshold yet, each sample keeps k."""
         return replace(config, architecture=TopK.name)
 
+    def encode(self, pre: Float[Tensor, "b n"], sae: "SAE") -> Float[Tensor, "b n"]:
+        """See `Architecture`."""
+        return pre.masked_fill_(pre <= sae.threshold, 0.0)
+
     def select(
         self,
         pre: Float[Tensor, "S b n"],

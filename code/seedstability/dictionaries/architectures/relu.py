@@ -34,10 +34,6 @@ class ReLU(Architecture):
     name = "relu"
     against_death = "l1"
 
-    def encode(self, pre: Float[Tensor, "b n"], sae: "SAE") -> Float[Tensor, "b n"]:
-        """See `Architecture`."""
-        return pre.relu_()
-
     def penalty(self, forward: Forward, config: DictionaryConfig) -> Float[Tensor, " S"]:
         """See `Architecture`."""
         return forward.sparsity * config.l1 * forward.latents.sum(2).mean(1)

@@ -26,7 +26,7 @@ class TopK(Architecture):
     """The k largest pre-activations of a sample are latents, after a ReLU if `rectify` is set."""
 
     name = "topk"
-    reads_k = exactly_k = True
+    reads_k = has_suppression = True
 
     def encode(self, pre: Float[Tensor, "b n"], sae: "SAE") -> Float[Tensor, "b n"]:
         """See `Architecture`."""

@@ -4,13 +4,11 @@ import io
 import re
 from html import escape
 
-import matplotlib
 from matplotlib.figure import Figure
 
 from seedstability.report.figures import style
 
 # Text as outlines: the reader may not have the font, and labels must not move.
-_SETTINGS = {**style.SETTINGS, "svg.fonttype": "path"}
 # Without all four, matplotlib writes metadata with a date and URLs.
 _UNDATED = {"Date": None, "Creator": None, "Format": None, "Type": None}
 # Figures use the small type of print; screens are read from farther away.
@@ -28,7 +26,7 @@ def markup(figure: Figure, name: str, description: str) -> str:
         description: text alternative for screen readers.
     """
     buffer = io.StringIO()
-    with matplotlib.rc_context({**_SETTINGS, "svg.hashsalt": name}):
+    with style.in_style(**{"svg.fonttype": "path", "svg.hashsalt": name}):
         figure.savefig(buffer, format="svg", metadata=_UNDATED)
     body = re.sub(r"^.*?<svg[^>]*>", "", buffer.getvalue(), count=1, flags=re.DOTALL)
     # matplotlib's style rule would apply to the whole page; comments repeat labels.

@@ -4,7 +4,8 @@ Colors are those of Okabe and Ito (2008), ordered so that neighbors also differ 
 Series differ in marker and line as well, so that color never carries a meaning alone.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any, NamedTuple
 
@@ -66,12 +67,22 @@ SERIES: tuple[Series, ...] = (
 CHANCE_COLOR = "#595959"
 
 
+@contextmanager
+def in_style(**more: Any) -> Iterator[None]:
+    """Draw with `SETTINGS`, these, and matplotlib's defaults: nothing from the user's matplotlibrc
+    or session, which are unchanged afterwards."""
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(SETTINGS | more)
+        yield
+
+
 def printed(draw: Callable[[Mapping[str, Any]], Figure]) -> Callable[[Mapping[str, Any]], Figure]:
-    """Decorate a `draw` function to run with these settings; the process's own are unchanged."""
+    """Decorate a `draw` function to run in this style."""
 
     @wraps(draw)
     def drawn_in_style(data: Mapping[str, Any]) -> Figure:
-        with matplotlib.rc_context(SETTINGS):
+        with in_style():
             return draw(data)
 
     return drawn_in_style

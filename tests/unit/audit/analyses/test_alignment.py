@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from audit.analyses.alignment import align
+from audit.analyses.config import ModesConfig
 from audit.analyses.domains import compare_domains
 from audit.analyses.modes import modes
-from audit.analyses.modes_config import ModesConfig
 from audit.analyses.similarity import compare
 from audit.evaluation.config import EvaluationConfig
 from audit.evaluation.sparse import evaluate_topk

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from audit.analyses.config import ReferenceConfig, TransportConfig
 from audit.analyses.reference import score_against_references
-from audit.analyses.reference_config import ReferenceConfig, TransportConfig
 from audit.analyses.transport import transport
 from audit.training.stages import stacked
 from helpers.comparison_data import normal, planted

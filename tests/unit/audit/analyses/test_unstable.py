@@ -13,8 +13,8 @@ from audit.analyses.unstable.spans import LEVELS, unstable_spans
 from audit.training.stages import stacked
 from seedstability.dictionaries.config import TOPK
 from seedstability.dictionaries.sae import SAE
+from seedstability.stability.config import GroupsConfig
 from seedstability.stability.cosine import normalize_rows
-from seedstability.stability.groups_config import GroupsConfig
 from seedstability.stability.matching.nearest import best_cosines
 
 SEEDS, D, BLOCKS, IN_BLOCK, RANK = 5, 64, 3, 10, 4

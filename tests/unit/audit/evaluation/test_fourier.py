@@ -10,7 +10,7 @@ from audit.evaluation import fourier as measures
 from audit.evaluation.config import FourierConfig
 from audit.evaluation.stages import fourier
 from audit.training import stages
-from audit.training.controls_config import ControlConfig
+from audit.training.config import ControlConfig
 from seedstability.errors import UserError
 
 P = 29

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from audit.evaluation.config import RecoveryConfig
 from audit.evaluation.intervention import DownstreamModel
 from audit.evaluation.recovery import NextTokenLoss, loss_recovered
-from audit.evaluation.recovery_config import RecoveryConfig
 from audit.subjects.language_model.checkpoint import open_model
 from audit.training.stages import stacked
 from helpers import tiny_checkpoints as tiny

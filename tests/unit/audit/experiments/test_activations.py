@@ -224,8 +224,7 @@ def test_subset_with_too_few_latents_is_left_out():
 
 
 def test_all_values_can_be_printed(correlation, ablation):
-    settings = measurements.settings(config())
-    for tree in (correlation, ablation, settings):
+    for tree in (correlation, ablation, activations.printed(activations.paper)):
         for address, leaf in leaves(tree):
             if isinstance(leaf, Scalar):
                 assert np.isfinite(leaf.value), address

@@ -18,7 +18,7 @@ from audit.pipeline.graph.stage import in_order
 from audit.pipeline.locking.values import Values
 
 SEEDS, LATENTS, N = 5, 60, 200
-CONFIG = ExplanationsMeasurementConfig(N, 100, LATENTS, 20, SEEDS)
+CONFIG = ExplanationsMeasurementConfig(N)
 
 
 def tables(slope_alignment=0.0, slope_rate=0.0, level=0.6, seed=0):

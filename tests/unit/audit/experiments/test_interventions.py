@@ -7,7 +7,7 @@ import pytest
 
 from audit.experiments.interventions import experiment as interventions
 from audit.experiments.interventions.experiment import ARMS
-from audit.experiments.interventions.measurements import drift, rows, settings, transport
+from audit.experiments.interventions.measurements import drift, rows, transport
 from audit.experiments.interventions.rules import (
     VERDICTS,
     direction,
@@ -350,7 +350,7 @@ def test_transport_is_held_against_the_assignment_over_equal_chance():
 
 
 def test_settings_are_those_of_the_profile():
-    found = settings(interventions.PROFILES["smoke"])
+    found = interventions.printed(interventions.PROFILES["smoke"])
     assert found["steps"] == 16
     assert isinstance(found["decay_share"], Scalar)
     assert replace(interventions.paper).seeds == tuple(range(found["seeds"]))

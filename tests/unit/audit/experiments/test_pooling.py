@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from audit.experiments.pooling import experiment as pooling
-from audit.experiments.pooling.measurements import ARMS, language, planted, settings
+from audit.experiments.pooling.measurements import ARMS, language, planted
 from audit.pipeline.graph.stage import in_order
 
 SEEDS, N, D = 5, 8, 6
@@ -114,7 +114,7 @@ def test_long_arm_has_the_steps_of_a_whole_pool(profile):
     single = chosen.base.epochs
     on = stages["pooling/language/votes/train"].config.training.dictionary.epochs
     assert long == chosen.group_size * single + on
-    assert settings(chosen)["long_epochs"] == long
+    assert pooling.printed(chosen)["long_epochs"] == long
 
 
 def test_groups_share_no_seed_and_each_arm_has_one_dictionary_per_group():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from audit.analyses.partners_config import RecurrenceConfig
+from audit.analyses.config import RecurrenceConfig
 from audit.analyses.recurrence import recurrence
 from audit.experiments.seeds import experiment as seeds
 from audit.experiments.seeds import measurements as measurements

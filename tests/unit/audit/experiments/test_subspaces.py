@@ -251,10 +251,8 @@ def test_every_leaf_is_finite():
 
 
 def test_settings_print_what_the_text_mentions():
-    from audit.experiments.subspaces.measurements import settings
-
-    printed = settings(subspaces.paper)
+    printed = subspaces.printed(subspaces.paper)
     assert printed["caliper_percent"].value == pytest.approx(25.9, abs=0.1)
     assert printed["response_seeds"] == 10
     small = SimpleNamespace(**{**vars(subspaces.paper), "contribution_seeds": 99})
-    assert settings(small)["worth_seeds"] == len(subspaces.paper.base.seeds)
+    assert subspaces.printed(small)["worth_seeds"] == len(subspaces.paper.base.seeds)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from audit.analyses.config import PartnersConfig
 from audit.analyses.partners import partners, ring_pairs
-from audit.analyses.partners_config import PartnersConfig
 from audit.experiments.common.arms import NoSettings
 from audit.experiments.tokens import experiment as tokens
 from audit.experiments.tokens import measurements as measurements
@@ -271,8 +271,8 @@ def test_arrays_have_the_tolerance_of_their_widest_interval(arms):
 
 
 def test_live_on_own_counts_training_tokens():
+    from audit.evaluation.config import HeldoutConfig
     from audit.evaluation.heldout import evaluate_heldout
-    from audit.evaluation.heldout_config import HeldoutConfig
     from audit.training.stages import stacked
     from helpers.comparison_data import sae
 

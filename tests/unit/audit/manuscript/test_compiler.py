@@ -9,16 +9,14 @@ from pathlib import Path
 import pytest
 from pypdf import PdfReader
 
+from audit.experiments.common.declaration import Figure
 from audit.manuscript.compiler import PROGRAMS, build_paper
-from audit.manuscript.figures import Figure
 from helpers.manuscript_values import edition
 from helpers.repository import ROOT
 from seedstability.errors import UserError
 
 PAPER = ROOT / "paper"
-DRAWN = (
-    Figure("headline", "chance.points", "invoke experiments --only chance", "chance.headline"),
-)
+DRAWN = (Figure("headline", "chance.points", "chance.headline"),)
 MISSING = [program for program in PROGRAMS if shutil.which(program) is None]
 tex = pytest.mark.skipif(bool(MISSING), reason=f"needs TeX: no {', '.join(MISSING)} on the PATH")
 

@@ -5,59 +5,62 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from audit.manuscript.figures import Figure, plain, render, rendering_key
+from audit.experiments.common.declaration import Figure
+from audit.manuscript.figures import plain, render, rendering_key
+from audit.pipeline.graph.keys import current_sources
 from audit.pipeline.locking.values import Values
 from audit.pipeline.results import Array, Scalar
 from helpers.manuscript_values import TREE, edition
 from seedstability.errors import UserError
 
-HEADLINE = Figure(
-    "headline", "chance.points", "invoke experiments --only chance", "chance.headline"
-)
+HEADLINE = Figure("headline", "chance.points", "chance.headline")
 VALUES = edition().values
+SOURCES = current_sources()
 
 
 def test_two_drawings_are_the_same_file_without_a_date(tmp_path):
-    first = render(HEADLINE, VALUES, tmp_path / "one").read_bytes()
+    first = render(HEADLINE, VALUES, tmp_path / "one", SOURCES).read_bytes()
     time.sleep(1.1)  # dates in a PDF have a resolution of one second
-    second = render(HEADLINE, VALUES, tmp_path / "two").read_bytes()
+    second = render(HEADLINE, VALUES, tmp_path / "two", SOURCES).read_bytes()
     assert first == second
     assert not re.search(rb"/(CreationDate|ModDate|Producer|Creator)", first)
 
 
 def test_text_in_a_figure_is_embedded_as_text(tmp_path):
-    content = render(HEADLINE, VALUES, tmp_path).read_bytes()
+    content = render(HEADLINE, VALUES, tmp_path, SOURCES).read_bytes()
     assert b"/FontFile2" in content
     assert b"/Subtype /Type3" not in content
 
 
 def test_figure_is_drawn_again_only_if_an_input_changed(tmp_path):
-    drawn = render(HEADLINE, VALUES, tmp_path)
+    drawn = render(HEADLINE, VALUES, tmp_path, SOURCES)
     before = drawn.stat().st_mtime_ns
-    assert render(HEADLINE, VALUES, tmp_path).stat().st_mtime_ns == before
+    assert render(HEADLINE, VALUES, tmp_path, SOURCES).stat().st_mtime_ns == before
 
     other = {"chance": {"points": {**TREE["chance"]["points"]}}}
     other["chance"]["points"]["first"] = {**TREE["chance"]["points"]["first"], "reported": 0.4}
-    render(HEADLINE, Values.from_tree(other), tmp_path)
+    render(HEADLINE, Values.from_tree(other), tmp_path, SOURCES)
     assert drawn.stat().st_mtime_ns != before
 
 
 def test_damaged_figure_is_drawn_again(tmp_path):
-    drawn = render(HEADLINE, VALUES, tmp_path)
+    drawn = render(HEADLINE, VALUES, tmp_path, SOURCES)
     whole = drawn.read_bytes()
     drawn.write_bytes(whole[:100])
-    assert render(HEADLINE, VALUES, tmp_path).read_bytes() == whole
+    assert render(HEADLINE, VALUES, tmp_path, SOURCES).read_bytes() == whole
 
 
 @pytest.mark.parametrize("form", ["png", "svg"])
 def test_png_and_svg_are_reproducible(tmp_path, form):
-    first = render(HEADLINE, VALUES, tmp_path / "one", form).read_bytes()
-    assert render(HEADLINE, VALUES, tmp_path / "two", form).read_bytes() == first
+    first = render(HEADLINE, VALUES, tmp_path / "one", SOURCES, form).read_bytes()
+    assert render(HEADLINE, VALUES, tmp_path / "two", SOURCES, form).read_bytes() == first
 
 
 def test_missing_value_of_a_figure_is_named(tmp_path):
     with pytest.raises(UserError, match=r"figure closed_form: nothing at chance\.curve\.sizes"):
-        render(Figure("closed_form", "chance.curve", "", "chance.closed_form"), VALUES, tmp_path)
+        render(
+            Figure("closed_form", "chance.curve", "chance.closed_form"), VALUES, tmp_path, SOURCES
+        )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -69,10 +72,9 @@ def test_plots_receive_plain_data():
     assert data["d"] == "text"
 
 
-def test_rendering_key_depends_on_values_and_code_and_not_on_the_command():
+def test_rendering_key_depends_on_values_and_code():
     data = {"x": np.array([1.0, 2.0]), "n": 3}
-    key = rendering_key(HEADLINE, data)
-    assert rendering_key(replace(HEADLINE, command="other"), data) == key
-    assert rendering_key(HEADLINE, {**data, "x": np.array([1.0, 2.5])}) != key
-    assert rendering_key(HEADLINE, {**data, "x": np.array([[1.0], [2.0]])}) != key
-    assert rendering_key(replace(HEADLINE, module="chance.closed_form"), data) != key
+    key = rendering_key(HEADLINE, data, SOURCES)
+    assert rendering_key(HEADLINE, {**data, "x": np.array([1.0, 2.5])}, SOURCES) != key
+    assert rendering_key(HEADLINE, {**data, "x": np.array([[1.0], [2.0]])}, SOURCES) != key
+    assert rendering_key(replace(HEADLINE, module="chance.closed_form"), data, SOURCES) != key

@@ -4,11 +4,12 @@ import pytest
 
 from audit.manuscript.compiler import assemble
 from audit.manuscript.sources import locked_edition
+from audit.pipeline.graph.keys import current_sources
 from helpers.repository import ROOT
 
 
 @pytest.mark.parametrize("profile", ["smoke", "paper"])
 def test_every_address_of_the_manuscript_is_locked(profile, tmp_path):
     edition = locked_edition(ROOT / "data" / "locked" / profile, profile)
-    written = assemble(edition, ROOT / "paper", tmp_path, ())
+    written = assemble(edition, ROOT / "paper", tmp_path, (), current_sources())
     assert tmp_path / "values.tex" in written

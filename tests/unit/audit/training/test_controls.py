@@ -6,8 +6,8 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from audit.training import stages
+from audit.training.config import ControlConfig
 from audit.training.controls import control
-from audit.training.controls_config import ControlConfig
 from helpers.dictionaries_data import samples
 from seedstability.dictionaries.metrics import quality
 from seedstability.errors import UserError

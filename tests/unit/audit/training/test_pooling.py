@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from audit.training.config import FinetuneConfig, PoolingConfig
 from audit.training.finetune import finetune
 from audit.training.pooling import average, cluster, live_latents, merge, pool, refit_decoder
-from audit.training.pooling_config import FinetuneConfig, PoolingConfig
 from audit.training.stages import saes, stacked, train
 from seedstability.dictionaries.config import TOPK, TrainingConfig
 from seedstability.dictionaries.metrics import quality

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from audit.subjects.synthetic.config import SongSamplesConfig
 from audit.subjects.synthetic.song import song_samples
-from audit.subjects.synthetic.song_config import SongSamplesConfig
+from audit.training.config import SongConfig
 from audit.training.song import Parameters, gradient, kth_largest, latents, song
-from audit.training.song_config import SongConfig
 from seedstability.errors import UserError
 from seedstability.stability.matching.match import match
 

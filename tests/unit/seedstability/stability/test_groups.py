@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from seedstability.errors import UserError
+from seedstability.stability.config import GroupsConfig
 from seedstability.stability.groups import fit_beta_law, recurrence_rates, two_groups, u_shape
-from seedstability.stability.groups_config import GroupsConfig
 
 SEEDS, N = 6, 40
 

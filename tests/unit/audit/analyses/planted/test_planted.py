@@ -20,8 +20,8 @@ from audit.analyses.planted.pairs import (
     share_in_nearest_span,
 )
 from audit.analyses.planted.stages import against_truth, planted_arm
+from audit.subjects.synthetic.config import PlantedConfig
 from audit.subjects.synthetic.planted import draw_truth, planted
-from audit.subjects.synthetic.planted_config import PlantedConfig
 from seedstability.dictionaries.config import TOPK, TrainingConfig
 from seedstability.stability.chance.null_models import GaugeBasis
 from seedstability.stability.subspaces.principal import subspace_overlap, top_subspace

@@ -5,15 +5,12 @@ import pytest
 
 from audit.evaluation.explanation import stages
 from audit.evaluation.explanation.config import AlignmentConfig
-from audit.evaluation.explanation.explainers import RuleExplainer, RuleJudge
 from audit.evaluation.explanation.heldout_text import (
     LatentWindows,
-    explain_and_score,
     firings,
     scorability,
 )
 from audit.evaluation.explanation.planted import planted
-from audit.evaluation.explanation.rules import parse
 from audit.evaluation.explanation.tokens import quote, texts_of
 from helpers.explanation_data import (
     CONFIG,
@@ -26,20 +23,24 @@ from helpers.explanation_data import (
     sae,
     samples,
 )
+from helpers.plain_rules import detection_score, examples, learned_rule
 from seedstability.errors import UserError
 
 
 @pytest.mark.parametrize("latent", [6, 9, 14])
-def test_the_fast_path_equals_explainer_and_judge(latent):
+def test_packed_windows_give_the_rule_and_score_of_plain_ones(latent):
     text, generator = samples(), np.random.default_rng(0)
     rows, values = firings(sae(), text.x).of(latent)
     active = text.activity(rows, values)
     assert scorability(active, text, CONFIG) == 0
     chosen = LatentWindows(active, text, CONFIG, generator)
-    explainer = RuleExplainer(CONFIG.rules, tuple(texts_of(Tokenizer())))
-    said, score = explain_and_score(explainer, RuleJudge(), chosen, text, rows, values)
-    assert parse(said) == chosen.rule()
-    assert score == chosen.score(chosen.rule())
+    shown, contrast, active, inactive = (
+        examples(text, rows, values, windows)
+        for windows in (chosen.shown, chosen.contrast, chosen.active, chosen.inactive)
+    )
+    rule = learned_rule(shown, contrast, CONFIG.rules, texts_of(Tokenizer()))
+    assert rule == chosen.rule()
+    assert detection_score(rule, active, inactive) == chosen.score(rule)
 
 
 def test_learning_and_scoring_use_different_halves():

@@ -22,7 +22,7 @@ from audit.training.stages import stacked
 from helpers import tiny_checkpoints as tiny
 from seedstability.dictionaries.config import DictionaryConfig
 from seedstability.dictionaries.sae import SAE
-from seedstability.stability.groups_config import GroupsConfig
+from seedstability.stability.config import GroupsConfig
 
 HOOK, CONTEXTS, LENGTH, SEEDS = "blocks.1.hook_resid_pre", 10, 12, 3
 

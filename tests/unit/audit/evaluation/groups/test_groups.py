@@ -14,8 +14,8 @@ from audit.evaluation.groups.token_statistics import entropy, log_ranks, subsamp
 from audit.training.stages import stacked
 from seedstability.dictionaries.config import TOPK
 from seedstability.dictionaries.sae import SAE
+from seedstability.stability.config import GroupsConfig
 from seedstability.stability.groups import Groups
-from seedstability.stability.groups_config import GroupsConfig
 
 N, D, M, SEEDS = 24, 24, 400, 5
 CONFIG = replace(TOPK, n_latents=N, k=4)

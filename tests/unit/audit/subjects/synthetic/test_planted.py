@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from audit.subjects.synthetic.config import PlantedConfig
 from audit.subjects.synthetic.planted import draw_sources, draw_truth, planted
-from audit.subjects.synthetic.planted_config import PlantedConfig
 from seedstability.errors import UserError
 
 CONFIG = PlantedConfig(d=24, singles=6, blocks=3, rank=4, frequencies=(0.05, 0.4), samples=20_000)

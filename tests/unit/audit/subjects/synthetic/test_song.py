@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from audit.subjects.synthetic.config import SongSamplesConfig
 from audit.subjects.synthetic.song import song_samples
-from audit.subjects.synthetic.song_config import SongSamplesConfig
 from seedstability.errors import UserError
 
 CONFIG = SongSamplesConfig(samples=300, heldout=100)

@@ -1,8 +1,29 @@
-"""Settings of the scores against independent references and of optimal transport."""
+"""Settings of partners and recurrence, of references and transport, and of the test for modes."""
 
 from dataclasses import dataclass
 
 from seedstability.dictionaries.config import DictionaryConfig
+
+
+@dataclass(frozen=True)
+class PartnersConfig:
+    """One-to-one partners among all latents and among live ones, with chance levels."""
+
+    chance_pairs: int | None = None
+    """Number of neighboring pairs with chance levels; all if omitted. With fewer, their mean is
+    used for all."""
+    seed: int = 0
+    """Seed of every chance level."""
+
+
+@dataclass(frozen=True)
+class RecurrenceConfig:
+    """Recurrence of each latent in the other dictionaries."""
+
+    threshold: float = 0.7
+    """Cosine from which decoder and encoder partners count as shared."""
+    seed: int = 0
+    """Seed of the gauge scrambles."""
 
 
 @dataclass(frozen=True)
@@ -33,3 +54,18 @@ class TransportConfig:
     """The training whose dictionaries are aligned."""
     seed: int = 0
     """Seed of the gauge scrambles."""
+
+
+@dataclass(frozen=True)
+class ModesConfig:
+    """Power analysis of the dip test.
+
+    The rule was fixed before any result: two modes if the dip exceeds that of a flat mode.
+    """
+
+    power: float = 0.8
+    """Power at the minimum detectable separation."""
+    draws: int = 100
+    """Samples at each separation."""
+    seed: int = 0
+    """Seed of the samples."""
