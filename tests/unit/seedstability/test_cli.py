@@ -306,7 +306,11 @@ def test_a_notebooks_backend_for_matplotlib_does_not_matter(folders, tmp_path):
             "--out",
             str(tmp_path / "out"),
         ),
-        env={**os.environ, "PYTHONPATH": str(CODE), "MPLBACKEND": "module://nowhere.inline"},
+        env={
+            **os.environ,
+            "PYTHONPATH": str(CODE),
+            "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        },
         capture_output=True,
         text=True,
     )
