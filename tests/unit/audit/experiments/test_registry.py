@@ -5,8 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from audit.experiments.registry import COMMANDS, EXPERIMENTS, FIGURES, PROFILES, declared, printed
+from audit.experiments.registry import (
+    COMMANDS,
+    EXPERIMENTS,
+    FIGURES,
+    PROFILES,
+    declared,
+    parts,
+    printed,
+)
 from audit.manuscript import tables
+from audit.pipeline.graph.keys import current_sources, portable_keys
 from audit.pipeline.results import leaves
 from helpers.repository import CODE, ROOT
 
@@ -82,3 +91,19 @@ def test_settings_that_the_text_prints_need_no_stage(experiment):
         assert not EXPERIMENTS[experiment].printed or dict(leaves(tree)), profile
         made = EXPERIMENTS[experiment].parts(EXPERIMENTS[experiment].profiles[profile])
         assert "settings" not in made
+
+
+def test_no_stages_key_depends_on_what_is_declared_or_drawn():
+    """An edit of a figure, a table or a printed setting runs nothing again."""
+    sources = current_sources()
+    for profile in PROFILES:
+        ends = [stage for part in parts(profile).values() for stage in part.values()]
+        for name, key in portable_keys(ends, sources).items():
+            assert not list(filter(is_of_a_declaration, key.definitions)), name
+
+
+def is_of_a_declaration(definition: str) -> bool:
+    file, _, name = definition.partition(":")
+    if file.endswith("/experiment.py"):
+        return name in ("EXPERIMENT", "parts", "printed")
+    return file.endswith("/declaration.py") or file.startswith(("audit/plots/", "audit/manuscript/"))
