@@ -32,6 +32,7 @@ def planted(seeds: int = 5, n: int = 40, shared: int = 24, dead: int = 4):
         "decoder": decoder.numpy(),
         "encoder": (decoder + 0.2 * normal(*decoder.shape)).numpy(),
         "initial_decoder": normal(*decoder.shape).numpy(),
+        "seeds": np.arange(seeds),
     }
     rates = rate.numpy()
     heldout = {
@@ -50,12 +51,9 @@ def recurrence_of(seeds: int = 5, **how) -> dict:
     return recurrence(RecurrenceConfig(), *planted(seeds, **how))
 
 
-def arm(name: str, seeds: int = 5, **how) -> dict[str, dict]:
-    """Evaluation and partners of an arm, as inputs of a measurement stage."""
+def arm(seeds: int = 5, **how) -> dict[str, dict]:
+    """Evaluation and partners of an arm, as a measuring stage receives them."""
     from audit.analyses.partners import partners
 
     made = planted(seeds, **how)
-    return {
-        f"{name}__evaluation": made[1],
-        f"{name}__partners": partners(PartnersConfig(complete=seeds), *made),
-    }
+    return {"evaluation": made[1], "partners": partners(PartnersConfig(), *made)}

@@ -6,15 +6,18 @@ of single latents.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict, cast
 
 import numpy as np
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float, Int
 from torch import Generator, Tensor
 
+from audit.evaluation.results import Evaluation
+from audit.training.results import Dictionaries
 from seedstability.progress import report
 from seedstability.similarity.chance_levels import covariance_of, mean_statistics
+from seedstability.similarity.comparison import PairStatistics, Similarities
 from seedstability.similarity.config import ComparisonConfig
 from seedstability.similarity.inputs import Moments
 from seedstability.similarity.names import ENCODER, SHARES
@@ -46,27 +49,42 @@ class TwoMatchings(NamedTuple):
     encoders: Matching
 
 
+class BothPartners(TypedDict):
+    """Partners of the latents of the first dictionary of each of P pairs, by both assignments."""
+
+    pair: Int[np.ndarray, "P 2"]
+    """Indices of the seeds."""
+    decoder_partner: Int[np.ndarray, "P n"]
+    decoder_cosine: Float[np.ndarray, "P n"]
+    encoder_partner: Int[np.ndarray, "P n"]
+    encoder_cosine: Float[np.ndarray, "P n"]
+
+
+class Alignment(Similarities):
+    """Similarities by assignments alone, and the partners of single latents.
+
+    Live statistics are of the same assignments, restricted to pairs in which both fire, over the
+    mean number of live latents. Those within the span project encoders. The untrained level is
+    computed for few latents only.
+    """
+
+    seeds: Int[np.ndarray, " S"]
+    rank: int
+    """Dimensions of the span of the data."""
+    partners: BothPartners
+    gauge_partners: BothPartners
+    """The same with the second dictionary scrambled."""
+
+
 def align(
-    config: ComparisonConfig, dictionaries: dict, evaluation: dict, activations: dict
-) -> dict:
+    config: ComparisonConfig,
+    dictionaries: Dictionaries,
+    evaluation: Evaluation,
+    activations: Mapping[str, np.ndarray],
+) -> Alignment:
     """Match dictionaries by decoders and by encoders, with chance levels and partners.
 
-    Args:
-        config: which pairs; `gauge_pairs` of them are scrambled too, all if omitted.
-        dictionaries: `decoder`, `encoder`, `initial_decoder` [S, n, d]; encoders are initialized as
-            copies of decoders.
-        evaluation: `live` [S, n].
-        activations: `train` [samples, d].
-
-    Returns:
-        [S, S] matrices by statistic, as `analyses.similarity:compare` names them, under `full`,
-        `live` (the same assignments, restricted to pairs in which both fire, over the mean number
-        of live latents), `span` (encoders projected on the span of the data), `untrained` (for few
-        latents only), `gauge` and `gauge_live`; one number a statistic under `isotropic` and
-        `data`; `rank` of that span; `cosine_with_start` [S], the cosine to initialization. Under
-        `partners`, for each pair, `pair` [P, 2] and for the first one's latents `decoder_partner`,
-        `decoder_cosine`, `encoder_partner`, `encoder_cosine` [P, n]; `gauge_partners` likewise,
-        with the second one scrambled.
+    Encoders are taken to be initialized as copies of decoders.
     """
     return _Comparison(config, dictionaries, evaluation, activations).result()
 
@@ -74,8 +92,15 @@ def align(
 class _Comparison:
     """Weights, moments and pairs of one alignment stage."""
 
-    def __init__(self, config: ComparisonConfig, dictionaries: dict, evaluation: dict, data: dict):
+    def __init__(
+        self,
+        config: ComparisonConfig,
+        dictionaries: Dictionaries,
+        evaluation: Evaluation,
+        data: Mapping[str, np.ndarray],
+    ):
         self.config = config
+        self.seeds = dictionaries["seeds"]
         self.ours = [
             Weights(torch.from_numpy(decoder), torch.from_numpy(encoder))
             for decoder, encoder in zip(
@@ -92,12 +117,12 @@ class _Comparison:
         self.pairs = matched_pairs(len(self.ours), config)
         self.generator = Generator().manual_seed(config.seed)
 
-    def result(self) -> dict:
-        """See `align`."""
+    def result(self) -> Alignment:
+        """Match all pairs, as `align`."""
         matchings = {pair: self._trained(pair) for pair in self._reported(self.pairs)}
         gauge = {pair: self._scrambled(pair) for pair in self.pairs[: self.config.gauge_pairs]}
         draws = max(1, min(self.config.chance_draws, -(-_LATENTS_DRAWN // self.n)))
-        tables = {
+        tables: dict = {
             "full": self._table(matchings, self._full),
             "live": self._table(matchings, self._live),
             "span": self._table(matchings, self._within_span),
@@ -107,7 +132,8 @@ class _Comparison:
         if self.n <= _MAX_LATENTS_UNTRAINED:
             starts = {pair: self._start(pair) for pair in self.pairs}
             tables["untrained"] = self._table(starts, self._full)
-        return tables | {
+        tables |= {
+            "seeds": self.seeds,
             "isotropic": self._level(lambda: isotropic(self.n, self.d, self.generator), draws),
             "data": self._level(self._data, draws),
             "rank": self.rank,
@@ -120,6 +146,7 @@ class _Comparison:
             "partners": _arrays(matchings),
             "gauge_partners": _arrays(gauge),
         }
+        return cast(Alignment, tables)
 
     def _trained(self, pair: tuple[int, int]) -> TwoMatchings:
         return match_both(self.ours[pair[0]], self.ours[pair[1]])
@@ -130,7 +157,6 @@ class _Comparison:
 
     def _start(self, pair: tuple[int, int]) -> TwoMatchings:
         matching = match(self.starts[pair[0]], self.starts[pair[1]], certify=False)
-        # The encoder is initialized as a copy of the decoder.
         return TwoMatchings(matching, matching)
 
     def _data(self) -> Tensor:
@@ -172,8 +198,8 @@ class _Comparison:
         self,
         matchings: Mapping[tuple[int, int], TwoMatchings],
         of: Callable[[tuple[int, int], TwoMatchings], Statistics],
-    ) -> dict[str, np.ndarray]:
-        """Return symmetric [S, S] matrices by statistic, NaN for pairs that were not compared."""
+    ) -> PairStatistics:
+        """Return symmetric matrices over pairs of seeds."""
         matrices: dict[str, np.ndarray] = {}
         for (i, j), matched in matchings.items():
             for name, value in of((i, j), matched).items():
@@ -232,15 +258,12 @@ def _cosines(cosine: Tensor, name: str) -> Statistics:
     }
 
 
-def _arrays(matchings: Mapping[tuple[int, int], TwoMatchings]) -> dict[str, np.ndarray]:
-    columns = {
-        f"{kind}_{what}": np.stack(
-            [getattr(getattr(matched, f"{kind}s"), what) for matched in found]
-        )
-        for found in [list(matchings.values())]
-        for kind in ("decoder", "encoder")
-        for what in ("partner", "cosine")
+def _arrays(matchings: Mapping[tuple[int, int], TwoMatchings]) -> BothPartners:
+    decoders, encoders = zip(*matchings.values(), strict=True)
+    return {
+        "pair": np.array(list(matchings), dtype=np.int32),
+        "decoder_partner": np.stack([each.partner for each in decoders]).astype(np.int32),
+        "decoder_cosine": np.stack([each.cosine for each in decoders]),
+        "encoder_partner": np.stack([each.partner for each in encoders]).astype(np.int32),
+        "encoder_cosine": np.stack([each.cosine for each in encoders]),
     }
-    for name in ("decoder_partner", "encoder_partner"):
-        columns[name] = columns[name].astype(np.int32)
-    return {"pair": np.array(list(matchings), dtype=np.int32), **columns}

@@ -9,8 +9,6 @@ from seedstability.dictionaries.config import DictionaryConfig
 class PartnersConfig:
     """One-to-one partners among all latents and among live ones, with chance levels."""
 
-    complete: int = 5
-    """Number of seeds, from the first on, whose pairs are all matched."""
     chance_pairs: int | None = None
     """Number of neighboring pairs with chance levels; all if omitted. With fewer, their mean is
     used for all."""

@@ -1,10 +1,15 @@
 """Stage: dip tests and mixtures of the cosines of matched live latents, with chance."""
 
 from collections.abc import Mapping
+from typing import Literal, TypedDict, get_args
 
 import numpy as np
+from jaxtyping import Bool, Float
 
+from audit.analyses.alignment import Alignment, BothPartners
 from audit.analyses.config import ModesConfig
+from audit.evaluation.results import Evaluation
+from seedstability.similarity.comparison import PairStatistics
 from seedstability.stability.statistics.modality import (
     beta_mixture,
     detectable_separation,
@@ -12,45 +17,64 @@ from seedstability.stability.statistics.modality import (
     dip_p_value,
 )
 
-KINDS = ("decoder", "encoder", "mean")
+Kind = Literal["decoder", "encoder", "mean"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 """Cosines that are tested: of decoders, of encoders, or 004's mean of the two."""
+Cosines = Mapping[tuple[int, int], Float[np.ndarray, " latents"]]
+"""Cosines by pair of seeds."""
 
 
-def modes(config: ModesConfig, alignment: Mapping, evaluation: Mapping) -> dict:
-    """Test each pair's matched cosines for bimodality, and fit a mixture.
+class ModesHistogram(TypedDict):
+    """Percentages of latents by the cosine of their decoders, in B bins."""
 
-    Args:
-        config: power and draws of the minimum detectable separation.
-        alignment: as `analyses.alignment:align` returns it.
-        evaluation: `live` [S, n].
+    edges: Float[np.ndarray, " B+1"]
+    trained: Float[np.ndarray, " B"]
+    gauge: Float[np.ndarray, " B"]
+    mixture: Float[np.ndarray, " B"]
+    """Of the mixture fitted to trained decoders."""
 
-    Returns:
-        For each of `KINDS`, and for decoders under `gauge`, [S, S] matrices, NaN for pairs that
-        were not compared: `dip_excess` above the 95% quantile of a flat mode, `dip_p`; for decoders
-        also `bic_gain` of two components over one, their `mean_low`, `mean_high` and `share_high`,
-        and the `valley` between them. `smallest_separation`, the minimum detectable separation of
-        two normal components at this number of latents, in their standard deviations. And
-        `histogram`: `edges` [41] and the percentages of latents of `trained` and `gauge` decoders,
-        and of the fitted `mixture`, [40].
+
+class Modes(TypedDict):
+    """Tests of matched cosines for two modes.
+
+    All have `dip_excess`, the dip above the 95% quantile of a flat mode, and `dip_p`. Those of
+    decoders also have the `bic_gain` of two components over one, their `mean_low`, `mean_high` and
+    `share_high`, and the `valley` between them.
     """
+
+    decoder: PairStatistics
+    encoder: PairStatistics
+    mean: PairStatistics
+    gauge: PairStatistics
+    """Of decoders, with the second dictionary scrambled."""
+    smallest_separation: float
+    """Minimum detectable separation of two normal components at this number of latents, in their
+    standard deviations."""
+    histogram: ModesHistogram
+
+
+def modes(config: ModesConfig, alignment: Alignment, evaluation: Evaluation) -> Modes:
+    """Test each pair's matched cosines for bimodality, and fit a mixture."""
     live = evaluation["live"]
-    partners, gauge = alignment["partners"], alignment["gauge_partners"]
-    cosines = {kind: _live_cosines(partners, live, kind) for kind in KINDS}
-    cosines["gauge"] = _live_cosines(gauge, live, "decoder")
-    counts = [len(each) for each in cosines["decoder"].values()]
+    partners, n_seeds = alignment["partners"], len(live)
+    decoders = _live_cosines(partners, live, "decoder")
+    gauge = _live_cosines(alignment["gauge_partners"], live, "decoder")
     return {
-        **{
-            name: _tested(found, len(live), fitted=name in ("decoder", "gauge"))
-            for name, found in cosines.items()
-        },
+        "decoder": _tested(decoders, n_seeds, fitted=True),
+        "encoder": _tested(_live_cosines(partners, live, "encoder"), n_seeds),
+        "mean": _tested(_live_cosines(partners, live, "mean"), n_seeds),
+        "gauge": _tested(gauge, n_seeds, fitted=True),
         "smallest_separation": detectable_separation(
-            int(np.median(counts)), config.power, config.draws, config.seed
+            int(np.median([len(each) for each in decoders.values()])),
+            config.power,
+            config.draws,
+            config.seed,
         ),
-        "histogram": _histogram(cosines["decoder"], cosines["gauge"]),
+        "histogram": _histogram(decoders, gauge),
     }
 
 
-def _histogram(trained: Mapping, gauge: Mapping) -> dict[str, np.ndarray]:
+def _histogram(trained: Cosines, gauge: Cosines) -> ModesHistogram:
     edges = np.linspace(-0.2, 1.0, 41)
     # Rounding may give a cosine slightly above one.
     both = [
@@ -62,25 +86,22 @@ def _histogram(trained: Mapping, gauge: Mapping) -> dict[str, np.ndarray]:
     return {"edges": edges, "trained": shares[0], "gauge": shares[1], "mixture": mixture}
 
 
-def _live_cosines(
-    partners: Mapping, live: np.ndarray, kind: str
-) -> dict[tuple[int, int], np.ndarray]:
-    """Collect for each pair of seeds the cosines of live latents with live partners."""
-    found = {}
-    for p, (i, j) in enumerate(partners["pair"].tolist()):
-        by = "encoder" if kind == "encoder" else "decoder"
-        both = live[i] & live[j][partners[f"{by}_partner"][p]]
-        cosine = partners[f"{by}_cosine"][p]
-        if kind == "mean":
-            cosine = 0.5 * (cosine + partners["encoder_cosine"][p])
-        found[i, j] = cosine[both].astype(float)
-    return found
+def _live_cosines(partners: BothPartners, live: Bool[np.ndarray, "S n"], kind: Kind) -> Cosines:
+    """Collect the cosines of live latents with live partners."""
+    partner = partners["encoder_partner" if kind == "encoder" else "decoder_partner"]
+    cosines = {
+        "decoder": partners["decoder_cosine"],
+        "encoder": partners["encoder_cosine"],
+        "mean": 0.5 * (partners["decoder_cosine"] + partners["encoder_cosine"]),
+    }[kind]
+    return {
+        (i, j): cosines[p][live[i] & live[j][partner[p]]].astype(float)
+        for p, (i, j) in enumerate(partners["pair"].tolist())
+    }
 
 
-def _tested(
-    cosines: Mapping[tuple[int, int], np.ndarray], n_seeds: int, fitted: bool
-) -> dict[str, np.ndarray]:
-    matrices: dict[str, np.ndarray] = {}
+def _tested(cosines: Cosines, n_seeds: int, fitted: bool = False) -> PairStatistics:
+    matrices: PairStatistics = {}
     for (i, j), values in cosines.items():
         found = {"dip_excess": dip_excess(values), "dip_p": dip_p_value(values)}
         for name, value in (found | (_fit(values) if fitted else {})).items():

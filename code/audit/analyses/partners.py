@@ -4,14 +4,18 @@
 (dead, rare, above a threshold) and figures at fixed firing rate need the cosine of each latent.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import TypedDict
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from audit.analyses.config import PartnersConfig
+from audit.evaluation.results import Evaluation, HeldoutEvaluation
 from audit.subjects.arrays import columns
+from audit.training.results import Dictionaries
 from seedstability.progress import report
 from seedstability.similarity.chance_levels import covariance_of
 from seedstability.similarity.names import BEST
@@ -29,40 +33,60 @@ Pair = tuple[int, int]
 Rows = Callable[[int, int], tuple[Tensor, Tensor]]
 
 
+class LatentPartners(TypedDict):
+    """Partners of the latents of the first dictionary of each of P pairs."""
+
+    cosine: Float[np.ndarray, "P n"]
+    """NaN without partner."""
+    partner: Int[np.ndarray, "P n"]
+    """−1 without partner."""
+    max_cosine: Float[np.ndarray, " P"]
+    max_abs_cosine: Float[np.ndarray, " P"]
+
+
+class SeedPartners(TypedDict):
+    """Partners between the dictionaries of S seeds, and between unrelated ones."""
+
+    seeds: Int[np.ndarray, " S"]
+    pairs: Int[np.ndarray, "P 2"]
+    """Indices of the seeds of each pair."""
+    chance_pairs: Int[np.ndarray, "Q 2"]
+    """The same of the pairs that have chance levels."""
+    full: dict[str, LatentPartners]
+    """Among all latents: `trained` over `pairs`, chance levels over `chance_pairs`."""
+    live: dict[str, LatentPartners]
+    """The same among live latents."""
+    cosine_with_start: Float[np.ndarray, " S"]
+    """Mean cosine of latents to their initialization."""
+
+
 def partners(
-    config: PartnersConfig, dictionaries: dict, evaluation: dict, activations: dict
-) -> dict:
-    """Match latents by decoder cosine, for trained dictionaries and at chance.
-
-    Args:
-        config: which pairs.
-        dictionaries: `decoder`, `initial_decoder` [S, n, d].
-        evaluation: `live` [S, n].
-        activations: `train` [samples, d].
-
-    Returns:
-        `pairs` [P, 2] and `chance_pairs` [Q, 2] of seeds; under `full` and `live`, for `trained`
-        over the former and for each chance level over the latter: `cosine` and `partner` of each
-        latent of the first seed [·, n], NaN and −1 without partner, and `max_cosine`,
-        `max_abs_cosine` [·]; and `cosine_with_start` [S], the cosine to initialization.
-    """
+    config: PartnersConfig,
+    dictionaries: Dictionaries,
+    evaluation: Evaluation | HeldoutEvaluation,
+    activations: Mapping[str, np.ndarray],
+) -> SeedPartners:
+    """Match latents by decoder cosine, for trained dictionaries and at chance."""
     decoders = torch.from_numpy(dictionaries["decoder"])
     initial = torch.from_numpy(dictionaries["initial_decoder"])
     live = torch.from_numpy(evaluation["live"])
-    pairs = all_pairs(min(config.complete, len(decoders)))
-    chance_pairs = ring_pairs(min(config.complete, len(decoders)))[: config.chance_pairs]
+    pairs = all_pairs(len(decoders))
+    chance_pairs = ring_pairs(len(decoders))[: config.chance_pairs]
     levels = _levels(config, decoders, initial, torch.from_numpy(activations["train"]))
-    result: dict = {"full": {}, "live": {}}
+    tables: dict = {"full": {}, "live": {}}
     for done, (level, rows) in enumerate(levels.items()):
         matched = [_both(rows, pair, live) for pair in (chance_pairs if done else pairs)]
-        for scope, found in zip(("full", "live"), zip(*matched, strict=True), strict=True):
-            result[scope][level] = columns(found)
+        for scope, found in zip(tables, zip(*matched, strict=True), strict=True):
+            tables[scope][level] = columns(found)
         if level == "isotropic":
-            _exact(result, live, chance_pairs, decoders.shape[2])
+            _exact(tables, live, chance_pairs, decoders.shape[2])
         report(done + 1, len(levels))
-    return result | {
+    return {
+        "seeds": dictionaries["seeds"],
         "pairs": np.array(pairs),
         "chance_pairs": np.array(chance_pairs),
+        "full": tables["full"],
+        "live": tables["live"],
         "cosine_with_start": cosine_to_initialization(decoders, initial).numpy(),
     }
 
@@ -118,13 +142,13 @@ def _partners(A: Tensor, B: Tensor, of_a: Tensor, of_b: Tensor) -> dict:
     return {"cosine": cosine, "partner": partner} | best
 
 
-def _exact(result: dict, live: Tensor, pairs: list[Pair], d: int) -> None:
+def _exact(tables: dict, live: Tensor, pairs: list[Pair], d: int) -> None:
     """Replace drawn isotropic levels of best partners by their closed form."""
     counts = live.sum(dim=1).tolist()
     n = live.shape[1]
     for kind in BEST:
-        result["full"]["isotropic"][kind][:] = chance_level_pair(n, n, d, kind)
+        tables["full"]["isotropic"][kind][:] = chance_level_pair(n, n, d, kind)
         for at, (i, j) in enumerate(pairs):
             if counts[i] and counts[j]:
                 level = chance_level_pair(counts[i], counts[j], d, kind)
-                result["live"]["isotropic"][kind][at] = level
+                tables["live"]["isotropic"][kind][at] = level

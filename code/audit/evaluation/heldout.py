@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import cast
 
 import numpy as np
 
 from audit.evaluation.config import HeldoutConfig
 from audit.evaluation.reconstruction import metrics, metrics_of_each
+from audit.evaluation.results import HeldoutEvaluation
+from audit.training.results import Dictionaries
 from audit.training.stages import saes, tensor
 
 _NUMBERS = ("explained_variance", "l0", "dead_fraction")
@@ -15,17 +17,12 @@ _NUMBERS = ("explained_variance", "l0", "dead_fraction")
 
 def evaluate_heldout(
     config: HeldoutConfig,
-    dictionaries: Mapping[str, np.ndarray],
+    dictionaries: Dictionaries,
     activations: Mapping[str, np.ndarray],
-) -> dict[str, Any]:
+) -> HeldoutEvaluation:
     """Evaluate dictionaries as `evaluation.stages:evaluate` does, without training samples.
 
     Sweeps of many arms use it.
-
-    Returns:
-        Under `heldout`, and under `own` if training samples are requested: `explained_variance`,
-        `l0`, `dead_fraction` [S], `firing_rate` [S, n]. And `live` bool [S, n], fires at least
-        once.
     """
     trained = saes(dictionaries, config.dictionary)
     parts = {"heldout": tensor(activations["heldout"])}
@@ -33,4 +30,4 @@ def evaluate_heldout(
         parts["own"] = tensor(activations["train"][: config.own_samples])
     result = metrics_of_each(trained, parts, partial(metrics, names=_NUMBERS))
     part = "own" if config.live_on_own else "heldout"
-    return {**result, "live": result[part]["firing_rate"] > 0}
+    return cast(HeldoutEvaluation, {**result, "live": result[part]["firing_rate"] > 0})

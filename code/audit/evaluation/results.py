@@ -14,12 +14,17 @@ class BriefMetrics(TypedDict):
     dead_fraction: Float[np.ndarray, " S"]
 
 
-class ReconstructionMetrics(BriefMetrics):
+class FiringMetrics(BriefMetrics):
+    """Reconstruction and sparsity of S dictionaries, with the firing rate of each latent."""
+
+    firing_rate: Float[np.ndarray, "S n"]
+
+
+class ReconstructionMetrics(FiringMetrics):
     """Reconstruction and sparsity of S dictionaries on one set of samples."""
 
     explained_variance_scalar_mean: Float[np.ndarray, " S"]
     mse: Float[np.ndarray, " S"]
-    firing_rate: Float[np.ndarray, "S n"]
 
 
 class Evaluation(TypedDict):
@@ -33,6 +38,16 @@ class Evaluation(TypedDict):
     """Share of dead latents as 001 counts them; of trained dictionaries."""
     seeds: NotRequired[Int[np.ndarray, " S"]]
     """Seed of each, where each has one of its own."""
+
+
+class HeldoutEvaluation(TypedDict):
+    """Reconstruction metrics of the dictionaries of S seeds on held-out samples."""
+
+    heldout: FiringMetrics
+    own: NotRequired[FiringMetrics]
+    """On some of the training samples, where they were asked for."""
+    live: Bool[np.ndarray, "S n"]
+    """Latents that fire at least once."""
 
 
 class FourierMeasure(TypedDict):

@@ -5,7 +5,7 @@ are not zero. At 16,384 latents that is most of its time.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -15,6 +15,8 @@ from torch import Tensor
 
 from audit.evaluation.config import EvaluationConfig
 from audit.evaluation.reconstruction import metrics_of_each
+from audit.evaluation.results import Evaluation
+from audit.training.results import Dictionaries
 from audit.training.stages import saes, tensor
 from seedstability.dictionaries.architectures.registry import architecture_of
 from seedstability.dictionaries.architectures.topk import TopK
@@ -29,9 +31,9 @@ TRAIN_SAMPLES = 4096
 
 def evaluate_topk(
     config: EvaluationConfig,
-    dictionaries: Mapping[str, np.ndarray],
+    dictionaries: Dictionaries,
     activations: Mapping[str, np.ndarray],
-) -> dict[str, Any]:
+) -> Evaluation:
     """Evaluate TopK dictionaries as `evaluation.stages:evaluate` does, on fewer training samples.
 
     Raises:
@@ -47,7 +49,7 @@ def evaluate_topk(
     }
     trained = saes(dictionaries, config.dictionary)
     result = metrics_of_each(trained, x, _metrics)
-    return {**result, "live": result["heldout"]["firing_rate"] > 0}
+    return cast(Evaluation, {**result, "live": result["heldout"]["firing_rate"] > 0})
 
 
 def _metrics(sae: SAE, x: Float[Tensor, "m d"]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ Chance = float | np.ndarray
 """One number, or one per pair [S, S]."""
 
 
-class Comparison(TypedDict):
+class Similarities(TypedDict):
     """Similarities of the dictionaries of S seeds, and their chance levels."""
 
     full: PairStatistics
@@ -30,10 +30,15 @@ class Comparison(TypedDict):
     data: NotRequired[dict[str, float]]
     p_gauge: NotRequired[dict[str, float]]
     """p-value under gauge scrambles by statistic."""
-    rank: NotRequired[dict[str, float]]
-    """Effective ranks of the data."""
     cosine_with_start: NotRequired[Float[np.ndarray, " S"]]
     """Mean cosine of latents to their initialization."""
+
+
+class Comparison(Similarities):
+    """All that `measures.measure` finds."""
+
+    rank: NotRequired[dict[str, float]]
+    """Effective ranks of the data."""
     best: NotRequired[Float[Tensor, "S S n"]]
     """Best signed cosine of each latent of s with any of t; NaN where s = t."""
 
@@ -45,7 +50,7 @@ _LEVELS: dict[Scope, dict[str, str]] = {
 }
 
 
-def chance_levels(comparison: Comparison, name: str, scope: Scope = "full") -> dict[str, Chance]:
+def chance_levels(comparison: Similarities, name: str, scope: Scope = "full") -> dict[str, Chance]:
     """Chance levels of a statistic by name, for the same latents and seeds."""
     tables: Mapping = comparison
     return {
@@ -53,3 +58,10 @@ def chance_levels(comparison: Comparison, name: str, scope: Scope = "full") -> d
         for level, table in _LEVELS[scope].items()
         if name in tables.get(table, {})
     }
+
+
+def level_of_all(drawn: Chance) -> Chance:
+    """A chance level of each pair, or its mean if it was not drawn for every seed."""
+    if isinstance(drawn, np.ndarray) and np.isnan(drawn).all(axis=1).any():
+        return float(np.nanmean(drawn))
+    return drawn

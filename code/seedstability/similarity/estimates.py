@@ -9,7 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from seedstability.similarity.comparison import Chance, Comparison, Scope, chance_levels
+from seedstability.similarity.comparison import (
+    Chance,
+    Scope,
+    Similarities,
+    chance_levels,
+    level_of_all,
+)
 from seedstability.stability.statistics.jackknife import Interval, jackknife, jackknife_kappa
 
 CORRECTED = ("isotropic", "data", "gauge")
@@ -70,7 +76,7 @@ def estimate_similarity(
 
 
 def estimate_statistic(
-    comparison: Comparison, name: str, scope: Scope = "full", some_seeds: bool = False
+    comparison: Similarities, name: str, scope: Scope = "full", some_seeds: bool = False
 ) -> SimilarityEstimate | None:
     """Estimate a statistic of a comparison, with all chance levels that it has there.
 
@@ -103,5 +109,4 @@ def compared_seeds(values: Float[np.ndarray, "S S"]) -> np.ndarray:
 def _of_seeds(chance: Chance, used: np.ndarray) -> Chance:
     if not isinstance(chance, np.ndarray):
         return chance
-    kept = chance[np.ix_(used, used)]
-    return kept if len(compared_seeds(kept)) == len(used) else float(np.nanmean(kept))
+    return level_of_all(chance[np.ix_(used, used)])

@@ -1,9 +1,11 @@
 """Arrays of the figures of section "Same data, different features"."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
+from audit.analyses.modes import ModesHistogram
 from audit.experiments.alignment.latents import Latents, deciles
 from audit.pipeline.results import Array
 
@@ -33,9 +35,10 @@ def curves(numbers: tuple[int, ...], nodes: list[dict]) -> dict:
     return found
 
 
-def histogram(found: Mapping) -> dict:
+def histogram(found: ModesHistogram) -> dict:
     """Histograms of latents by cosine, in percent per bin."""
-    return {name: Array(column, 2, tolerance=2.0) for name, column in found.items()}
+    columns: Mapping[str, Any] = found
+    return {name: Array(column, 2, tolerance=2.0) for name, column in columns.items()}
 
 
 def curve_over_frequency(latents: Latents) -> dict:

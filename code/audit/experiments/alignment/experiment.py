@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 
 from audit.analyses.config import ModesConfig
 from audit.evaluation.config import EvaluationConfig
-from audit.experiments.common.arms import Arm, arm, measurement_inputs
+from audit.experiments.common.arms import Arm, arm, results_of
 from audit.experiments.common.declaration import Experiment, Figure
 from audit.experiments.language import experiment as language
-from audit.pipeline.graph.stage import Stage
+from audit.pipeline.graph.stage import Inputs, Stage
 from audit.pipeline.results import Scalar
 from audit.subjects.language_model.config import OURS
 from seedstability.dictionaries.config import (
@@ -113,19 +113,14 @@ PROFILES = {
 def parts(settings: AlignmentSettings) -> dict[str, Stage]:
     """Stages of each part of the section."""
     sizes = {place: size_arm(settings, n) for place, n in zip(PLACES, settings.sizes, strict=True)}
-    compared = _compared(settings)
+    compared, hub = _compared(settings), _hub(settings)
+    by_frequency = {"long": compared["topk"], "short": _short(settings), "wide": sizes["small"]}
     return {
-        "sizes": _measure("sizes", measurement_inputs(sizes), settings),
+        "sizes": _measure("sizes", {"arms": results_of(sizes)}, settings),
         "modes": _modes(settings, sizes | {"long": compared["topk"]}),
-        "frequency": _measure(
-            "frequency",
-            measurement_inputs(
-                {"long": compared["topk"], "short": _short(settings), "wide": sizes["small"]}
-            ),
-            settings,
-        ),
-        "architectures": _measure("architectures", measurement_inputs(compared), settings),
-        "hub": _measure("hub", measurement_inputs(_hub(settings)), settings),
+        "frequency": _measure("frequency", {"arms": results_of(by_frequency)}, settings),
+        "architectures": _measure("architectures", {"arms": results_of(compared)}, settings),
+        "hub": _measure("hub", {"arms": results_of(hub)} if hub else {}, settings),
     }
 
 
@@ -218,19 +213,20 @@ def _arm(
     training = TrainingConfig(preset, seeds, samples=samples or settings.tokens)
     comparison = _comparison(preset.n_latents)
     made = arm(f"alignment/{name}", data(settings), training, comparison)
+    trained = {"dictionaries": made.train, "activations": made.data}
     evaluate = made.evaluate
     if preset.architecture == "topk":
         evaluate = Stage(
             f"alignment/{name}/evaluate",
             "audit.evaluation.sparse:evaluate_topk",
             EvaluationConfig(preset),
-            made.evaluate.inputs,
+            trained,
         )
     align = Stage(
         f"alignment/{name}/align",
         "audit.analyses.alignment:align",
         comparison,
-        {"dictionaries": made.train, "evaluation": evaluate, "activations": data(settings)},
+        {**trained, "evaluation": evaluate},
     )
     return Arm(made.data, made.train, evaluate, align)
 
@@ -257,7 +253,7 @@ def _modes(settings: AlignmentSettings, arms: dict[str, Arm]) -> Stage:
         )
         for place, each in arms.items()
     }
-    return _measure("modes", tested, settings)
+    return _measure("modes", {"tested": tested}, settings)
 
 
 def _hub(settings: AlignmentSettings) -> dict[str, Arm]:
@@ -278,7 +274,7 @@ def _hub(settings: AlignmentSettings) -> dict[str, Arm]:
     return arms
 
 
-def _measure(part: str, inputs: dict[str, Stage], config: AlignmentSettings) -> Stage:
+def _measure(part: str, inputs: Inputs, config: AlignmentSettings) -> Stage:
     return Stage(f"alignment/{part}", f"{MEASUREMENTS}:{part}", config, inputs)
 
 

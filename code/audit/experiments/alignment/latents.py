@@ -4,15 +4,18 @@ All tables are over ordered pairs of seeds, [s, t, i] for latent i of seed s in 
 jackknife can leave out a seed with all its pairs.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from itertools import combinations
+from typing import Literal, TypedDict
 
 import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
 from scipy import stats
 
+from audit.analyses.alignment import Alignment
+from audit.evaluation.results import Evaluation
 from seedstability.stability.statistics.jackknife import (
     MIN_SEEDS,
     Interval,
@@ -24,11 +27,23 @@ THRESHOLD = 0.7
 """Cosine that both partners of a shared latent exceed, as in 004."""
 
 
+Assignment = tuple[ndarray, ndarray]
+"""Partner of each latent, and the cosine with it."""
+
+
+class AlignedArm(TypedDict):
+    """Results of an arm's stages, as a measuring stage receives them."""
+
+    evaluation: Evaluation
+    comparison: Alignment
+
+
 class Latents:
     """The latents of all seeds of one arm."""
 
-    def __init__(self, evaluation: Mapping, comparison: Mapping, table: str = "partners"):
+    def __init__(self, arm: AlignedArm, table: Literal["partners", "gauge_partners"] = "partners"):
         """Read `partners`, or `gauge_partners`, which has one direction of each pair only."""
+        evaluation, found = arm["evaluation"], arm["comparison"][table]
         self.frequency: Float[ndarray, "S n"] = evaluation["heldout"]["firing_rate"]
         """Share of held-out tokens on which each latent fires."""
         self.live: Bool[ndarray, "S n"] = evaluation["live"]
@@ -40,20 +55,21 @@ class Latents:
         """1 where both assignments have the same partner, else 0."""
         self.shared: Float[ndarray, "S S n"] = np.full(shape, np.nan)
         """1 where both cosines exceed `THRESHOLD` as well, else 0."""
-        for p, (s, t) in enumerate(comparison[table]["pair"].tolist()):
-            columns = {name: column[p] for name, column in comparison[table].items()}
-            self._enter(s, t, columns)
+        for p, (s, t) in enumerate(found["pair"].tolist()):
+            decoders = found["decoder_partner"][p], found["decoder_cosine"][p]
+            encoders = found["encoder_partner"][p], found["encoder_cosine"][p]
+            self._enter(s, t, decoders, encoders)
             if both_ways:
-                self._enter(t, s, _reversed(columns))
+                self._enter(t, s, _reversed(*decoders), _reversed(*encoders))
 
     @property
     def compared(self) -> Bool[ndarray, "S S"]:
         """Which ordered pairs were compared."""
         return ~np.isnan(self.agreeing).all(axis=2)
 
-    def _enter(self, s: int, t: int, columns: Mapping[str, ndarray]) -> None:
-        decoders, encoders = columns["decoder_cosine"], columns["encoder_cosine"]
-        agreeing = columns["decoder_partner"] == columns["encoder_partner"]
+    def _enter(self, s: int, t: int, by_decoder: Assignment, by_encoder: Assignment) -> None:
+        (decoder_partner, decoders), (encoder_partner, encoders) = by_decoder, by_encoder
+        agreeing = decoder_partner == encoder_partner
         self.cosine[s, t] = 0.5 * (decoders + encoders)
         self.agreeing[s, t] = agreeing
         self.shared[s, t] = agreeing & (decoders > THRESHOLD) & (encoders > THRESHOLD)
@@ -77,14 +93,10 @@ class Latents:
         return 0.5 * (matrix + matrix.T) if self.compared[1, 0] else matrix
 
 
-def _reversed(columns: Mapping[str, ndarray]) -> dict[str, ndarray]:
-    """The same pair with its dictionaries exchanged."""
-    turned = {}
-    for kind in ("decoder", "encoder"):
-        partner = columns[f"{kind}_partner"]
-        turned[f"{kind}_partner"] = np.argsort(partner)
-        turned[f"{kind}_cosine"] = columns[f"{kind}_cosine"][turned[f"{kind}_partner"]]
-    return turned
+def _reversed(partner: ndarray, cosine: ndarray) -> Assignment:
+    """The same assignment with its dictionaries exchanged."""
+    turned = np.argsort(partner)
+    return turned, cosine[turned]
 
 
 def third_seed(latents: Latents, only_live: bool) -> dict[str, Interval]:

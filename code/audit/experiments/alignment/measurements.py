@@ -1,14 +1,18 @@
 """Values of section "Same data, different features", one function per part."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from functools import reduce
 
 import numpy as np
 
+from audit.analyses.alignment import Alignment
+from audit.analyses.modes import KINDS, Modes
 from audit.experiments.alignment.curves import curve_over_frequency, curves, histogram
+from audit.experiments.alignment.experiment import PLACES, AlignmentSettings
 from audit.experiments.alignment.latents import (
     THRESHOLD,
+    AlignedArm,
     Latents,
     at_equal,
     frequent_and_unshared,
@@ -24,12 +28,12 @@ from audit.experiments.common.summary import (
     similarities,
 )
 from audit.pipeline.results import Scalar
-from seedstability.similarity.comparison import Scope, chance_levels
+from seedstability.similarity.comparison import Chance, Scope, chance_levels, level_of_all
 from seedstability.stability.chance.closed_form import corrected_for_chance
 from seedstability.stability.statistics.jackknife import Interval, jackknife_statistic
 from seedstability.stability.statistics.power import minimum_detectable_effect
 
-PLACES = ("smallest", "small", "large", "largest")
+Arms = Mapping[str, AlignedArm]
 NAMES = ("matched_mean", "matched_median", "shared", "shared_decoder_only", "agreeing")
 TRENDS = ("shared", "shared_decoder_only", "agreeing", "matched_mean")
 MODES = {
@@ -42,24 +46,24 @@ MODES = {
 }
 
 
-def sizes(config, **inputs: Any) -> dict:
+def sizes(config: AlignmentSettings, arms: Arms) -> dict:
     """Matching, sharing and sharing with a third seed over sizes (C41, C43, C45)."""
     tree: dict = {}
     for place, n in zip(PLACES, config.sizes, strict=True):
-        evaluation, comparison = _arm(inputs, place)
+        latents = Latents(arms[place])
         firings = config.tokens * config.epochs * config.k / n
         tree[place] = {
             "latents": n,
-            "seeds": len(evaluation["live"]),
+            "seeds": len(latents.live),
             # Arithmetic, so the same on any machine.
             "firings": Scalar(firings, 0, tolerance=0.0),
-            **_arm_values(evaluation, comparison),
-            "where": _where(Latents(evaluation, comparison)),
-            "where_gauge": _where_by_chance(Latents(evaluation, comparison, "gauge_partners")),
-            "overlap": _overlap(Latents(evaluation, comparison), only_live=False),
-            "overlap_live": _overlap(Latents(evaluation, comparison), only_live=True),
+            **_arm_values(arms[place]),
+            "where": _where(latents),
+            "where_gauge": _where_by_chance(Latents(arms[place], "gauge_partners")),
+            "overlap": _overlap(latents, only_live=False),
+            "overlap_live": _overlap(latents, only_live=True),
         }
-    comparisons = [_arm(inputs, place)[1] for place in PLACES]
+    comparisons = [arms[place]["comparison"] for place in PLACES]
     return tree | {
         "trend": {name: _trend(config.sizes, comparisons, name, "full") for name in TRENDS},
         "trend_live": {name: _trend(config.sizes, comparisons, name, "live") for name in TRENDS},
@@ -67,25 +71,24 @@ def sizes(config, **inputs: Any) -> dict:
     }
 
 
-def modes(config, **tested: dict) -> dict:
+def modes(config: AlignmentSettings, tested: Mapping[str, Modes]) -> dict:
     """Dip test and two-component mixture of matched cosines of live latents (C42)."""
     tree: dict = {}
-    for place in (*PLACES, "long"):
+    for place, found in tested.items():
         node: dict = {
             # One or two steps of the grid, since few samples are drawn at each distance.
-            "smallest_separation": Scalar(tested[place]["smallest_separation"], 1, tolerance=0.3)
+            "smallest_separation": Scalar(found["smallest_separation"], 1, tolerance=0.3)
         }
-        for kind in ("decoder", "encoder", "mean"):
-            found = tested[place][kind]
+        for kind in KINDS:
+            tables = found[kind]
             node[kind] = {
-                name: estimate(found[name], digits, unit)
+                name: estimate(tables[name], digits, unit)
                 for name, (digits, unit) in MODES.items()
-                if name in found
+                if name in tables
             }
             # Near the middle of the null distribution p changes fast with the dip.
-            mean_p = float(np.nanmean(found["dip_p"]))
-            node[kind]["dip_p"] = Scalar(mean_p, 3, tolerance=0.4)
-        gauge = tested[place]["gauge"]
+            node[kind]["dip_p"] = Scalar(_mean(tables["dip_p"]), 3, tolerance=0.4)
+        gauge = found["gauge"]
         node["gauge"] = {
             "dip_excess": Scalar(_mean(gauge["dip_excess"]), 3, tolerance=0.2),
             # Over one or a few scrambled pairs: its size is not informative, and its sign hardly.
@@ -95,39 +98,37 @@ def modes(config, **tested: dict) -> dict:
     return tree | {"histogram": {place: histogram(tested[place]["histogram"]) for place in PLACES}}
 
 
-def frequency(config, **inputs: Any) -> dict:
+def frequency(config: AlignmentSettings, arms: Arms) -> dict:
     """Alignment and sharing over firing rate, separated from updates (C44, C49)."""
     tree: dict = {}
-    arms = {}
-    for name in ("long", "short", "wide"):
-        evaluation, comparison = _arm(inputs, name)
-        arms[name] = Latents(evaluation, comparison)
-        chance = rank_correlation_by_chance(Latents(evaluation, comparison, "gauge_partners"))
-        unshared = frequent_and_unshared(arms[name])
+    latents = {name: Latents(arm) for name, arm in arms.items()}
+    for name, arm in arms.items():
+        comparison = arm["comparison"]
+        chance = rank_correlation_by_chance(Latents(arm, "gauge_partners"))
+        unshared = frequent_and_unshared(latents[name])
         tree[name] = {
-            "rank_correlation": scalar(rank_correlation(arms[name]), 3),
+            "rank_correlation": scalar(rank_correlation(latents[name]), 3),
             # One dictionary of each pair is scrambled, with a few hundred latents.
             "rank_correlation_gauge": Scalar(chance, 3, tolerance=0.1),
             "unshared": {part: estimate(table, 1, "%") for part, table in unshared.items()},
             "top_less_all": estimate(unshared["top"] - unshared["all"], 1, "%"),
             "shared": estimate(comparison["full"]["shared"], 1, "%"),
-            "quality": quality(evaluation),
+            "quality": quality(arm["evaluation"]),
             "cosine_with_start": estimate(comparison["cosine_with_start"], 3),
-            "curve": curve_over_frequency(arms[name]),
+            "curve": curve_over_frequency(latents[name]),
         }
-    times = float(config.short)
-    equal = at_equal(arms["long"], arms["short"], times)
+    equal = at_equal(latents["long"], latents["short"], times=float(config.short))
     return tree | {
         "updates_effect": scalar(equal["frequency"], 3),
         "frequency_effect": scalar(equal["updates"], 3),
         "more_tokens": {
-            name: _kappa_difference(inputs, "long", "short", name, "full")
+            name: _kappa_difference(arms["long"], arms["short"], name, "full")
             for name in ("shared", "matched_mean")
         },
     }
 
 
-def architectures(config, **inputs: Any) -> dict:
+def architectures(config: AlignmentSettings, arms: Arms) -> dict:
     """Four architectures at equal L0 and at equal explained variance (C48)."""
     pairings = {
         "batch_topk": ("batch_topk", "topk"),
@@ -136,52 +137,37 @@ def architectures(config, **inputs: Any) -> dict:
         "relu_equal_variance": ("relu", "topk"),
         "relu_equal_l0": ("relu", "topk_as_relu"),
     }
-    arms = ("topk", "topk_as_relu", "batch_topk", "relu", "jumprelu", "jumprelu_as_good")
+    scopes: tuple[Scope, ...] = ("full", "live", "span")
     return {
-        **{name: _arm_values(*_arm(inputs, name)) for name in arms},
+        **{name: _arm_values(arm) for name, arm in arms.items()},
         "less": {
             name: {
                 scope: {
-                    statistic: _kappa_difference(inputs, first, second, statistic, scope)
+                    statistic: _kappa_difference(arms[first], arms[second], statistic, scope)
                     for statistic in ("shared", "agreeing", "matched_mean")
                 }
-                for scope in ("full", "live", "span")
+                for scope in scopes
             }
             for name, (first, second) in pairings.items()
         },
     }
 
 
-def hub(config, **inputs: Any) -> dict:
+def hub(config: AlignmentSettings, arms: Arms | None = None) -> dict:
     """The report's model, if the profile has it (C40, C41)."""
-    names = [key.partition("__")[0] for key in inputs if key.endswith("__comparison")]
-    tree: dict = {"models": len(names)}
-    for name in names:
-        evaluation, comparison = _arm(inputs, name)
-        latents = Latents(evaluation, comparison)
-        tree[name] = _arm_values(evaluation, comparison) | {
+    arms = arms or {}
+    tree: dict = {"models": len(arms)}
+    for name, arm in arms.items():
+        latents = Latents(arm)
+        tree[name] = _arm_values(arm) | {
             "where": _where(latents),
             "overlap": _overlap(latents, only_live=False),
         }
     return tree
 
 
-def _arm(inputs: Mapping[str, Any], name: str) -> tuple[Any, Any]:
-    """Evaluation and comparison of an arm; a gauge level of some pairs stands for all."""
-    evaluation, comparison = inputs[f"{name}__evaluation"], inputs[f"{name}__comparison"]
-    gauge = {
-        table: {name: _level(values) for name, values in comparison[table].items()}
-        for table in ("gauge", "gauge_live")
-    }
-    return evaluation, comparison | gauge
-
-
-def _level(matrix: np.ndarray) -> np.ndarray | float:
-    some_seed_without = np.isnan(matrix).all(axis=1).any()
-    return float(np.nanmean(matrix)) if some_seed_without else matrix
-
-
-def _arm_values(evaluation: Any, comparison: Any) -> dict:
+def _arm_values(arm: AlignedArm) -> dict:
+    comparison = arm["comparison"]
     full, span = comparison["full"], comparison["span"]
     return {
         **_similarities(comparison, "full"),
@@ -194,13 +180,13 @@ def _arm_values(evaluation: Any, comparison: Any) -> dict:
             "span_shared": estimate(span["shared"], 2, "%"),
         },
         "rank": int(comparison["rank"]),
-        "quality": quality(evaluation),
+        "quality": quality(arm["evaluation"]),
         "cosine_with_start": estimate(comparison["cosine_with_start"], 3),
     }
 
 
-def _similarities(comparison: Any, scope: Scope) -> dict:
-    nodes = similarities(comparison, scope, NAMES)
+def _similarities(comparison: Alignment, scope: Scope) -> dict:
+    nodes = similarities(comparison, scope, NAMES, some_seeds=True)
     for node in nodes.values():
         level = node["gauge"]
         # One scramble of one or two pairs, which depends on the dictionaries and on signs drawn.
@@ -246,41 +232,48 @@ def _overlap(latents: Latents, only_live: bool) -> dict:
     return {name: scalar(interval, 2, "%") for name, interval in found.items()}
 
 
-def _trend(numbers: tuple[int, ...], comparisons: list[dict], name: str, scope: Scope) -> dict:
-    """Slope of κ over log2 of the number of latents, over the sizes with all seeds."""
-    most = max(len(each["full"][name]) for each in comparisons)
-    whole = [p for p, each in enumerate(comparisons) if len(each["full"][name]) == most]
+def _trend(
+    numbers: tuple[int, ...], comparisons: Sequence[Alignment], name: str, scope: Scope
+) -> dict:
+    """Slope of κ over log2 of the number of latents.
 
-    def slope(seeds: np.ndarray, places: list[int]) -> float:
+    Once over the sizes that have all seeds, and once over all sizes with the seeds that all have.
+    """
+    there = [each["seeds"] for each in comparisons]
+    every, common = reduce(np.union1d, there), reduce(np.intersect1d, there)
+    whole = [p for p, seeds in enumerate(there) if np.isin(every, seeds).all()]
+
+    def slope(seeds: np.ndarray, places: Sequence[int]) -> float:
         kappas = [_kappa(comparisons[p], name, scope, seeds) for p in places]
         return float(np.polyfit(np.log2([numbers[p] for p in places]), kappas, 1)[0])
 
-    found = jackknife_statistic(lambda seeds: slope(seeds, whole), most, group=2)
-    few = min(len(each["full"][name]) for each in comparisons)
+    found = jackknife_statistic(lambda at: slope(every[at], whole), len(every), group=2)
     everywhere = jackknife_statistic(
-        lambda seeds: slope(seeds, list(range(len(numbers)))), few, group=2
+        lambda at: slope(common[at], range(len(numbers))), len(common), group=2
     )
     return {
         "slope": scalar(found, 4),
         "sizes": len(whole),
         "slope_all": scalar(everywhere, 4),
-        **_minimum_detectable_effect(found, most),
+        **_minimum_detectable_effect(found, len(every)),
     }
 
 
-def _kappa(comparison: Any, name: str, scope: Scope, seeds: np.ndarray) -> float:
+def _kappa(comparison: Alignment, name: str, scope: Scope, seeds: np.ndarray) -> float:
+    at = np.flatnonzero(np.isin(comparison["seeds"], seeds))
     values, level = comparison[scope][name], _gauge_level(comparison, name, scope)
-    return corrected_for_chance(_mean(values[np.ix_(seeds, seeds)]), _mean(level))
+    return corrected_for_chance(_mean(values[np.ix_(at, at)]), _mean(level))
 
 
-def _gauge_level(comparison: Any, name: str, scope: Scope = "full") -> np.ndarray | float:
+def _gauge_level(comparison: Alignment, name: str, scope: Scope) -> Chance:
     # A gauge scramble keeps the principal components, so the span has the level of the whole.
-    return chance_levels(comparison, name, scope="live" if scope == "live" else "full")["gauge"]
+    levels = chance_levels(comparison, name, scope="live" if scope == "live" else "full")
+    return level_of_all(levels["gauge"])
 
 
-def _kappa_difference(inputs: Mapping, first: str, second: str, name: str, scope: Scope) -> dict:
+def _kappa_difference(first: AlignedArm, second: AlignedArm, name: str, scope: Scope) -> dict:
     """First minus second arm in κ against the gauge level, with the same seeds and batches."""
-    one, other = (_arm(inputs, arm)[1] for arm in (first, second))
+    one, other = first["comparison"], second["comparison"]
     node = difference(
         one[scope][name],
         other[scope][name],
@@ -310,5 +303,5 @@ def _minimum_detectable_effect(found: Interval, n_seeds: int) -> dict:
     }
 
 
-def _mean(values: np.ndarray | float) -> float:
+def _mean(values: Chance) -> float:
     return float(np.nanmean(values))

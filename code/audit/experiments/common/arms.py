@@ -84,15 +84,6 @@ def evaluated_arm(
     return Arm(data, train, evaluate, compare)
 
 
-def measurement_inputs(arms: Mapping[str, Arm]) -> dict[str, Stage]:
-    """Inputs of a measuring stage: each arm's evaluation and comparison, under the arm's name."""
-    return {
-        f"{name}__{what}": stage
-        for name, each in arms.items()
-        for what, stage in each.results.items()
-    }
-
-
 def results_of(arms: Mapping[str, Arm]) -> dict[str, dict[str, Stage]]:
     """Inputs of a measuring stage: the `ArmResults` of each arm by its name."""
     return {name: each.results for name, each in arms.items()}

@@ -6,7 +6,7 @@ import numpy as np
 
 from audit.evaluation.results import Evaluation
 from audit.pipeline.results import Scalar
-from seedstability.similarity.comparison import Chance, Comparison, Scope
+from seedstability.similarity.comparison import Chance, Scope, Similarities
 from seedstability.similarity.estimates import (
     SimilarityEstimate,
     estimate_similarity,
@@ -66,13 +66,17 @@ def similarity(
 
 
 def similarities(
-    comparison: Comparison, scope: Scope = "full", names: Iterable[str] = SIMILARITIES
+    comparison: Similarities,
+    scope: Scope = "full",
+    names: Iterable[str] = SIMILARITIES,
+    some_seeds: bool = False,
 ) -> dict:
-    """Similarities of a comparison by name."""
+    """Similarities of a comparison by name; `some_seeds` as in `estimate_statistic`."""
     return {
         name: _printed(found, name in SHARES)
         for name in names
-        if name in comparison[scope] and (found := estimate_statistic(comparison, name, scope))
+        if name in comparison[scope]
+        and (found := estimate_statistic(comparison, name, scope, some_seeds))
     }
 
 

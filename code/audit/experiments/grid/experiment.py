@@ -6,9 +6,9 @@ report calls for. Profile `smoke` has the small model alone, so that every commi
 
 from dataclasses import dataclass, replace
 
-from audit.experiments.common.arms import Arm, arm, measurement_inputs
+from audit.experiments.common.arms import Arm, arm, results_of
 from audit.experiments.common.declaration import Experiment
-from audit.experiments.language.experiment import MEASUREMENTS, read
+from audit.experiments.language.experiment import read
 from audit.pipeline.graph.stage import Stage
 from audit.subjects.language_model.config import OURS, shape_of
 from seedstability.dictionaries.config import TOPK, TrainingConfig
@@ -62,7 +62,10 @@ def parts(config: GridConfig) -> dict[str, Stage]:
         return {}
     return {
         "points": Stage(
-            "grid/points", f"{MEASUREMENTS}:grid", config, measurement_inputs(arms(config))
+            "grid/points",
+            "audit.experiments.grid.measurements:points",
+            config,
+            {"arms": results_of(arms(config))},
         )
     }
 

@@ -1,15 +1,11 @@
-"""Values of section "A language model": the model, its text, and the grid in profile `full`."""
+"""Values of section "A language model": the model and its text."""
 
-from collections.abc import Mapping
-from typing import Any
-
-from audit.experiments.common.summary import quality, similarities
 from audit.pipeline.results import Scalar
+from audit.subjects.language_model.config import DOMAINS, CorpusConfig, Split
+from audit.subjects.language_model.results import Losses, ModelStatistics, TextResult
 
-_NAMED = ("max_cosine", "matched_mean", "matched_median")
 
-
-def subject(config, text: Mapping, statistics: Mapping) -> dict:
+def subject(config: CorpusConfig, text: TextResult, statistics: ModelStatistics) -> dict:
     """Size of the corpus, and losses of the small model beside those of n-gram models."""
     tree: dict = {
         "parameters": Scalar(statistics["parameters"] / 1e6, 2),
@@ -22,7 +18,8 @@ def subject(config, text: Mapping, statistics: Mapping) -> dict:
         "duplicate_share": Scalar(100 * config.duplicate_share, 0, "%"),
         "shingle_words": config.shingle_words,
     }
-    for split in ("train", "heldout"):
+    splits: tuple[Split, ...] = ("train", "heldout")
+    for split in splits:
         tree[split] = {"files": int(text["files"][split])} | {
             domain: {
                 "tokens": Scalar(contexts[:, 1:].size / 1e6, 2),
@@ -30,25 +27,15 @@ def subject(config, text: Mapping, statistics: Mapping) -> dict:
             }
             for domain, contexts in text[split].items()
         }
-    tree["loss"] = {domain: _losses(statistics[domain]) for domain in ("code", "prose")}
+    tree["loss"] = {domain: _losses(statistics[domain]) for domain in DOMAINS}
     return tree
 
 
-def _losses(found: Mapping) -> dict:
+def _losses(found: Losses) -> dict:
     # The model and the n-gram counts are files; another processor changes only the last digits.
     ngrams = {f"ngram{order}": float(loss) for order, loss in found["ngram"].items()}
     best = min(ngrams.values())
     return {name: Scalar(loss, 3) for name, loss in ngrams.items()} | {
         "model": Scalar(float(found["model"]), 3),
         "gain": Scalar(best - float(found["model"]), 3),
-    }
-
-
-def grid(config, **inputs: Any) -> dict:
-    """Similarities with chance levels, and reconstruction metrics, at each point of the grid."""
-    names = sorted({name.rpartition("__")[0] for name in inputs})
-    return {
-        name: similarities(inputs[f"{name}__comparison"], names=_NAMED)
-        | quality(inputs[f"{name}__evaluation"])
-        for name in names
     }

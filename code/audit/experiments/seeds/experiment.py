@@ -67,7 +67,7 @@ def _recurrence(settings: SeedsSettings) -> Stage:
         {
             "dictionaries": base.train,
             "evaluation": base.evaluate,
-            "activations": base.train.needed["activations"],
+            "activations": base.data,
         },
     )
 

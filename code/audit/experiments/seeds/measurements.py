@@ -5,8 +5,9 @@ from functools import cache
 
 import numpy as np
 
+from audit.analyses.recurrence import Recurrence
 from audit.experiments.common.summary import scalar
-from audit.experiments.seeds.experiment import places
+from audit.experiments.seeds.experiment import SeedsSettings, places
 from audit.experiments.seeds.recurrence import KINDS, Extrapolation, RecurrenceTable
 from audit.experiments.tokens.contrasts import with_interval_tolerance
 from audit.pipeline.results import Array, Scalar
@@ -20,10 +21,10 @@ from seedstability.stability.statistics.beta_binomial import (
 TRAINED = KINDS[:3]
 
 
-def report(config) -> dict:
+def report(config: SeedsSettings) -> dict:
     """Extrapolate from the fifth report's two shares, assuming exchangeable seeds."""
     law = law_from_unshared(*config.reported_unshared)
-    others = np.arange(1, config.others[-1] + 1)
+    others = range(1, config.others[-1] + 1)
     return {
         "unshared_one": Scalar(100 * config.reported_unshared[0], 0, "%"),
         "unshared_two": Scalar(100 * config.reported_unshared[1], 0, "%"),
@@ -35,7 +36,7 @@ def report(config) -> dict:
     }
 
 
-def votes(config, recurrence: dict) -> dict:
+def votes(config: SeedsSettings, recurrence: Recurrence) -> dict:
     """Unshared and unanimous shares over the number of other seeds, with the fitted law."""
     others = np.arange(1, len(recurrence["live"]))
     tree: dict = {"others": Array(others, 0)}
@@ -46,8 +47,8 @@ def votes(config, recurrence: dict) -> dict:
             tree[kind] |= _law(table, config)
     tree["thresholds"] = {
         f"t{round(10 * threshold):02d}": {
-            kind: _stable(RecurrenceTable.of(recurrence, kind, threshold))
-            for kind in ("found_live", "found")
+            "found_live": _stable(RecurrenceTable.of(recurrence, "found_live", threshold)),
+            "found": _stable(RecurrenceTable.of(recurrence, "found", threshold)),
         }
         for threshold in config.thresholds
     }
@@ -55,7 +56,7 @@ def votes(config, recurrence: dict) -> dict:
     return with_interval_tolerance(tree)
 
 
-def prediction(config, recurrence: dict) -> dict:
+def prediction(config: SeedsSettings, recurrence: Recurrence) -> dict:
     """Predict the unshared share from three seeds, and compare it with all seeds."""
     tree: dict = {"others": Array(np.arange(1, len(recurrence["live"])), 0)}
     for kind in TRAINED:
@@ -67,7 +68,7 @@ def prediction(config, recurrence: dict) -> dict:
     return with_interval_tolerance(tree)
 
 
-def _shares(table: RecurrenceTable, config, others: np.ndarray) -> dict:
+def _shares(table: RecurrenceTable, config: SeedsSettings, others: np.ndarray) -> dict:
     """Raw shares: curves over the number of other seeds, and values with intervals for the text."""
     all_seeds = np.arange(table.n_seeds)
     none, every = np.array([table.shares(all_seeds, m) for m in others]).T
@@ -87,7 +88,7 @@ def _share(table: RecurrenceTable, others: int, which: int) -> Scalar:
     return scalar(table.interval(lambda s: table.shares(s, others)[which]), 1, "%")
 
 
-def _law(table: RecurrenceTable, config) -> dict:
+def _law(table: RecurrenceTable, config: SeedsSettings) -> dict:
     """Law fitted to all recurrence counts, its stable share, and its goodness of fit."""
     all_seeds = np.arange(table.n_seeds)
     law, found = table.law(all_seeds), table.counts(all_seeds)
@@ -118,7 +119,7 @@ def _fitted(table: RecurrenceTable) -> Callable[[np.ndarray], BetaLaw]:
     return lambda seeds: fit(*seeds.tolist())
 
 
-def _expected_misfit(law: BetaLaw, trials: int, latents: int, config) -> float:
+def _expected_misfit(law: BetaLaw, trials: int, latents: int, config: SeedsSettings) -> float:
     """Mean misfit of as many latents drawn from the law itself."""
     generator, expected = np.random.default_rng(config.seed), law.counts_pmf(trials)
     drawn = generator.multinomial(latents, expected / expected.sum(), size=config.draws) / latents

@@ -1,12 +1,14 @@
 """Recurrence of latents in other seeds, and beta-binomial laws fitted to it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from itertools import combinations
+from typing import Literal, get_args
 
 import numpy as np
 
+from audit.analyses.recurrence import Recurrence
 from seedstability.errors import UserError
 from seedstability.stability.statistics.beta_binomial import (
     BetaLaw,
@@ -16,11 +18,11 @@ from seedstability.stability.statistics.beta_binomial import (
 )
 from seedstability.stability.statistics.jackknife import Interval, jackknife_statistic
 
-KINDS = ("found", "found_live", "shared", "gauge", "gauge_live")
+Kind = Literal["found", "found_live", "shared", "gauge", "gauge_live"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 """Criteria of recurrence. `found`: a decoder row of the other seed is close, matched or not.
 `found_live`: the same among live latents. `shared`: as the fifth report counts. `gauge`,
 `gauge_live`: found after a gauge scramble of the other seed."""
-_TABLES = {"found": "best", "found_live": "best_live"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,14 +35,20 @@ class RecurrenceTable:
     """[s, i]: latents that count."""
 
     @classmethod
-    def of(cls, recurrence: Mapping, kind: str, threshold: float) -> "RecurrenceTable":
+    def of(cls, recurrence: Recurrence, kind: Kind, threshold: float) -> "RecurrenceTable":
         """Apply one criterion of `KINDS` to the result of the recurrence stage."""
         live = recurrence["live"]
         counted = live if kind.endswith("live") else np.ones_like(live)
         if kind == "shared":
             return cls(recurrence["shared"], counted)
+        cosines = {
+            "found": recurrence["best"],
+            "found_live": recurrence["best_live"],
+            "gauge": recurrence["gauge"],
+            "gauge_live": recurrence["gauge_live"],
+        }
         # The diagonal is NaN, which is above no threshold.
-        return cls(recurrence[_TABLES.get(kind, kind)] >= threshold, counted)
+        return cls(cosines[kind] >= threshold, counted)
 
     @property
     def n_seeds(self) -> int:

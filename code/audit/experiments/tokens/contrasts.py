@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from audit.experiments.tokens.pair_tables import (
     SCOPES,
     STATISTICS,
     MeasuredArm,
+    Scope,
     frequency_weights,
 )
 from audit.pipeline.results import RANGE, Scalar
@@ -72,12 +74,12 @@ def _with_tolerance(leaf):
 
 def over_common_seeds(first: MeasuredArm, second: MeasuredArm) -> tuple[MeasuredArm, MeasuredArm]:
     """Restrict both arms to the seeds that both have."""
-    seeds = min(first.seeds, second.seeds)
-    return first.first(seeds), second.first(seeds)
+    common = set(first.seeds) & set(second.seeds)
+    return MeasuredArm(first.found, common), MeasuredArm(second.found, common)
 
 
 def paired_difference(
-    first: MeasuredArm, second: MeasuredArm, name: str, scope: str, ours=None, theirs=None
+    first: MeasuredArm, second: MeasuredArm, name: str, scope: Scope, ours=None, theirs=None
 ) -> dict:
     """First minus second, paired by seed, raw and in κ against the gauge level."""
     tables = (
@@ -106,5 +108,5 @@ def _percent(first: np.ndarray, second: np.ndarray) -> Scalar:
     return _in_percent(difference(first, second, paired=True)["value"])
 
 
-def _dead(arm: MeasuredArm, samples: str = "heldout") -> np.ndarray:
-    return arm.evaluation[samples]["dead_fraction"][arm.slice]
+def _dead(arm: MeasuredArm, samples: Literal["heldout", "own"] = "heldout") -> np.ndarray:
+    return arm.evaluation[samples]["dead_fraction"][arm.at]

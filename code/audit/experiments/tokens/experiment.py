@@ -6,15 +6,16 @@ tokens seen, where the number of steps is fixed. All arms are evaluated on the s
 """
 
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from audit.analyses.config import PartnersConfig
 from audit.evaluation.config import HeldoutConfig
-from audit.experiments.common.arms import arm
+from audit.experiments.common.arms import NoSettings, arm
 from audit.experiments.common.declaration import Experiment, Figure
 from audit.experiments.language import experiment as language
-from audit.pipeline.graph.stage import Stage
+from audit.pipeline.graph.stage import Inputs, Stage
 from audit.pipeline.results import Scalar
-from seedstability.dictionaries.config import TOPK
+from seedstability.dictionaries.config import TOPK, TrainingConfig
 from seedstability.errors import UserError
 from seedstability.similarity.config import ComparisonConfig
 
@@ -72,30 +73,6 @@ class TokensSettings:
     """The report's own model, on which its four conditions are trained too; none if empty."""
 
 
-@dataclass(frozen=True)
-class Sweep:
-    """Arms along one factor, as the measuring stage reads them."""
-
-    name: str
-    """What is held equal."""
-    values: tuple[int, ...]
-    """The factor's value at each arm, ascending."""
-    arms: tuple[str, ...]
-    """Names of the arms among the inputs."""
-    compared: tuple[int, int]
-    """The two values that the report compares."""
-
-
-@dataclass(frozen=True)
-class Sweeps:
-    """The sweeps of one part."""
-
-    sweeps: tuple[Sweep, ...] = ()
-    """The sweeps, each with its arms."""
-    seeds: int = 5
-    """Seeds of an arm, the first of the base configuration's."""
-
-
 paper = TokensSettings()
 PROFILES = {
     "paper": paper,
@@ -124,85 +101,76 @@ PROFILES = {
 }
 
 
-@dataclass(frozen=True)
-class ArmStages:
-    """Stages of one arm that the measuring stages read."""
-
-    evaluation: Stage
-    """Reconstruction metrics of each dictionary."""
-    partners: Stage
-    """Partners of each latent in other seeds."""
-
-
 def parts(settings: TokensSettings) -> dict[str, Stage]:
     """Stages of each part of the section."""
-    few = len(settings.base.few_seeds)
-    base_stages = base_arm(settings.base)
+    base = base_arm(settings.base)
     layers = {
-        name: _arm(f"layers/{name}", settings, hook=hook)
-        for name, hook in (("first", settings.first_hook), ("last", settings.last_hook))
+        "centre": base,
+        "first": _arm("layers/first", settings, hook=settings.first_hook),
+        "last": _arm("layers/last", settings, hook=settings.last_hook),
+        "slow": _arm("layers/slow", settings, rate=settings.preset_rate),
     }
-    layers["slow"] = _arm("layers/slow", settings, rate=settings.preset_rate)
     return {
-        "centre": _measure("centre", {"centre": base_stages}),
-        "layers": _measure("layers", {"centre": base_stages, **layers}, Sweeps(seeds=few)),
-        "sizes": _sizes(settings, base_stages),
-        "amounts": _amounts(settings, base_stages),
-        "report": _measure("report", {**_report(settings), **_conditions(settings)}),
+        "centre": _measure("centre", {"arm": base}, NoSettings()),
+        "layers": _measure("layers", {"arms": layers}, settings),
+        "sizes": _measure("sizes", {"base": base, "sweeps": _sizes(settings, base)}, settings),
+        "amounts": _measure(
+            "amounts", {"base": base, "sweeps": _amounts(settings, base)}, settings
+        ),
+        "report": _measure(
+            "report", {"arms": _report(settings) | _conditions(settings)}, NoSettings()
+        ),
     }
 
 
-def base_arm(base: language.LanguageSettings) -> ArmStages:
+def base_arm(base: language.LanguageSettings) -> Inputs:
     """The base configuration, with the partners of all its pairs of seeds."""
     each = language.base_arm(base)
-    data = each.train.needed["activations"]
-    return ArmStages(each.evaluate, _partners("centre", each.train, each.evaluate, data))
+    return _arm_stages("centre", each.train, each.evaluate, each.data)
 
 
-def _sizes(settings: TokensSettings, base_stages: ArmStages) -> Stage:
+Sweep: TypeAlias = dict[str, Inputs]
+"""Arms by the value of their factor."""
+
+
+def _sizes(settings: TokensSettings, base: Inputs) -> dict[str, Sweep]:
     """Sweeps over size at equal tokens and at equal updates per latent.
 
     The largest dictionary is the same in both.
     """
-    base, each_latent = settings.base, settings.base.tokens // settings.large
-    arms = {
-        "centre": base_stages,
-        "large": _arm("sizes/large", settings, n=settings.large, few=True),
+    n_latents, each_latent = settings.base.n_latents, settings.base.tokens // settings.large
+    large = {str(settings.large): _arm("sizes/large", settings, n=settings.large, few=True)}
+    equal_tokens = {str(n): _arm(f"sizes/tokens{n}", settings, n=n) for n in settings.sizes}
+    equal_updates = {
+        str(n): _arm(f"sizes/updates{n}", settings, n=n, distinct=n * each_latent)
+        for n in (*settings.sizes, n_latents)
     }
-    points: dict[str, dict[int, str]] = {
-        "equal_tokens": {base.n_latents: "centre", settings.large: "large"},
-        "equal_updates": {settings.large: "large"},
+    return {
+        "equal_tokens": equal_tokens | {str(n_latents): base} | large,
+        "equal_updates": equal_updates | large,
     }
-    for n in settings.sizes:
-        points["equal_tokens"][n] = f"tokens{n}"
-        arms[f"tokens{n}"] = _arm(f"sizes/tokens{n}", settings, n=n)
-    for n in (*settings.sizes, base.n_latents):
-        points["equal_updates"][n] = f"updates{n}"
-        arms[f"updates{n}"] = _arm(f"sizes/updates{n}", settings, n=n, distinct=n * each_latent)
-    return _measure("sizes", arms, _sweeps(points, settings.compared, settings))
 
 
-def _amounts(settings: TokensSettings, base_stages: ArmStages) -> Stage:
+def _amounts(settings: TokensSettings, base: Inputs) -> dict[str, Sweep]:
     """Sweeps over distinct tokens at equal epochs and at equal tokens seen."""
-    base = settings.base
-    most = _arm("amounts/most", settings, distinct=settings.most, few=True)
-    arms = {"centre": base_stages, "most": most}
-    points = {
-        "equal_epochs": {base.tokens: "centre", settings.most: "most"},
-        "equal_seen": {base.tokens: "centre"},
+    tokens, seen = settings.base.tokens, settings.base.tokens * settings.base.epochs
+    equal_epochs = {
+        str(distinct): _arm(f"amounts/epochs{distinct}", settings, distinct=distinct)
+        for distinct in settings.epochs_distinct
     }
-    for distinct in settings.epochs_distinct:
-        points["equal_epochs"][distinct] = f"epochs{distinct}"
-        arms[f"epochs{distinct}"] = _arm(f"amounts/epochs{distinct}", settings, distinct=distinct)
-    for distinct in settings.seen_distinct:
-        points["equal_seen"][distinct] = f"seen{distinct}"
-        arms[f"seen{distinct}"] = _arm(
-            f"amounts/seen{distinct}",
-            settings,
-            distinct=distinct,
-            epochs=_epochs(base.tokens * base.epochs, distinct),
+    equal_epochs[str(settings.most)] = _arm(
+        "amounts/most", settings, distinct=settings.most, few=True
+    )
+    equal_seen = {
+        str(distinct): _arm(
+            f"amounts/seen{distinct}", settings, distinct=distinct, epochs=_epochs(seen, distinct)
         )
-    return _measure("amounts", arms, _sweeps(points, settings.scaled, settings))
+        for distinct in settings.seen_distinct
+    }
+    return {
+        "equal_epochs": equal_epochs | {str(tokens): base},
+        "equal_seen": equal_seen | {str(tokens): base},
+    }
 
 
 def _epochs(seen: int, distinct: int) -> int:
@@ -214,17 +182,7 @@ def _epochs(seen: int, distinct: int) -> int:
     return seen // distinct
 
 
-def _sweeps(
-    points: dict[str, dict[int, str]], compared: tuple[int, int], settings: TokensSettings
-) -> Sweeps:
-    sweeps = (
-        Sweep(name, tuple(sorted(found)), tuple(found[at] for at in sorted(found)), compared)
-        for name, found in points.items()
-    )
-    return Sweeps(tuple(sweeps), len(settings.base.few_seeds))
-
-
-def _report(settings: TokensSettings) -> dict[str, ArmStages]:
+def _report(settings: TokensSettings) -> dict[str, Inputs]:
     """The report's own setting on our model, as far as the report states it.
 
     It names no learning rate: one arm has the preset's, another the base configuration's.
@@ -257,7 +215,7 @@ CONDITIONS = {
 epochs. The report used other text; these arms read the corpus of all sections."""
 
 
-def _conditions(settings: TokensSettings) -> dict[str, ArmStages]:
+def _conditions(settings: TokensSettings) -> dict[str, Inputs]:
     """The report's conditions on its own model, if the profile has it."""
     if not settings.report_model:
         return {}
@@ -291,17 +249,16 @@ def _arm(
     rate: float = 0.0,
     few: bool = False,
     live_on_own: bool = False,
-) -> ArmStages:
+) -> Inputs:
     """An arm that differs from the base configuration in what is given."""
     base = settings.base
-    base_training = language.base_arm(base).train.config
     n, distinct = n or base.n_latents, distinct or base.tokens
-    dictionary = replace(
-        base_training.dictionary,
+    dictionary = language.dictionary(
+        base,
         n_latents=n,
         k=k or min(base.k, n // settings.smallest_share),
         epochs=epochs or base.epochs,
-        batch_size=batch or base_training.dictionary.batch_size,
+        batch_size=batch or TOPK.batch_size,
         learning_rate=rate or base.learning_rate,
     )
     hook = hook or base.hook
@@ -309,11 +266,17 @@ def _arm(
     # No more tokens than in the base configuration are the front of the same store.
     data = evaluation_text if distinct <= base.tokens else _read(base, hook, settings.most)
     seeds = base.fewest_seeds if few else base.few_seeds
-    training = replace(base_training, dictionary=dictionary, seeds=seeds, samples=distinct)
+    training = TrainingConfig(dictionary, seeds, samples=distinct)
     train = arm(f"tokens/{name}", data, training, ComparisonConfig(permutations=0)).train
     own_samples = distinct if distinct <= settings.own_samples else 0
-    quality = HeldoutConfig(dictionary, own_samples, live_on_own)
-    return _evaluated(name, train, evaluation_text, quality, few)
+    # All arms are evaluated on the base configuration's text, whatever they were trained on.
+    evaluate = Stage(
+        f"tokens/{name}/evaluate",
+        "audit.evaluation.heldout:evaluate_heldout",
+        HeldoutConfig(dictionary, own_samples, live_on_own),
+        {"dictionaries": train, "activations": evaluation_text},
+    )
+    return _arm_stages(name, train, evaluate, evaluation_text, few)
 
 
 def _read(base: language.LanguageSettings, hook: str, tokens: int) -> Stage:
@@ -325,42 +288,20 @@ def _read(base: language.LanguageSettings, hook: str, tokens: int) -> Stage:
     )
 
 
-def _evaluated(
-    name: str, train: Stage, data: Stage, quality: HeldoutConfig, few: bool
-) -> ArmStages:
-    """Evaluate and compare on the base configuration's text, whatever the arm was trained on."""
-    evaluate = Stage(
-        f"tokens/{name}/evaluate",
-        "audit.evaluation.heldout:evaluate_heldout",
-        quality,
-        {"dictionaries": train, "activations": data},
-    )
-    return ArmStages(evaluate, _partners(name, train, evaluate, data, few))
-
-
-def _partners(name: str, train: Stage, evaluate: Stage, data: Stage, few: bool = False) -> Stage:
-    # Arms of few seeds have many latents, so that one scramble fixes the third decimal.
-    config = PartnersConfig(len(train.config.seeds), chance_pairs=1 if few else None)
-    return Stage(
+def _arm_stages(name: str, train: Stage, evaluate: Stage, data: Stage, few: bool = False) -> Inputs:
+    """The stages that give `pair_tables.TokensArm`."""
+    partners = Stage(
         f"tokens/{name}/partners",
         "audit.analyses.partners:partners",
-        config,
+        # Arms of few seeds have many latents, so that one scramble fixes the third decimal.
+        PartnersConfig(chance_pairs=1 if few else None),
         {"dictionaries": train, "evaluation": evaluate, "activations": data},
     )
+    return {"evaluation": evaluate, "partners": partners}
 
 
-@dataclass(frozen=True)
-class _NoSettings:
-    """No settings: the measuring stage has none of its own."""
-
-
-def _measure(part: str, arms: dict[str, ArmStages], config: object = None) -> Stage:
-    inputs = {
-        f"{name}__{what}": stage
-        for name, each in arms.items()
-        for what, stage in (("evaluation", each.evaluation), ("partners", each.partners))
-    }
-    return Stage(f"tokens/{part}", f"{MEASUREMENTS}:{part}", config or _NoSettings(), inputs)
+def _measure(part: str, inputs: Inputs, config: object) -> Stage:
+    return Stage(f"tokens/{part}", f"{MEASUREMENTS}:{part}", config, inputs)
 
 
 def printed(config: TokensSettings) -> dict:

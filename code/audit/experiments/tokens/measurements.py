@@ -1,7 +1,10 @@
 """Values of section "Layers, sizes and tokens", one function per part."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
+from audit.experiments.common.arms import NoSettings
 from audit.experiments.common.summary import estimate, similarity
 from audit.experiments.tokens.contrasts import (
     HEADLINE,
@@ -9,56 +12,70 @@ from audit.experiments.tokens.contrasts import (
     deflation,
     with_interval_tolerance,
 )
-from audit.experiments.tokens.experiment import THRESHOLDS
-from audit.experiments.tokens.pair_tables import SCOPES, STATISTICS, MeasuredArm
+from audit.experiments.tokens.experiment import THRESHOLDS, TokensSettings
+from audit.experiments.tokens.pair_tables import SCOPES, STATISTICS, MeasuredArm, TokensArm
 from audit.experiments.tokens.sweeps import quality, sweep_point, sweep_values
 from audit.pipeline.results import Scalar
 from seedstability.stability.statistics.pair_effects import pair_effects
 
+Arms = Mapping[str, TokensArm]
 
-def centre(config, **inputs: dict) -> dict:
+
+def centre(config: NoSettings, arm: TokensArm) -> dict:
     """The base configuration over all its seeds, with effects of pairs and seeds (C21, C23)."""
-    arm = MeasuredArm.of(inputs, "centre")
-    tree = arm_values(arm) | {"seeds": arm.seeds, "deflation": deflation(arm)}
+    measured = MeasuredArm(arm)
+    tree = arm_values(measured) | {
+        "seeds": len(measured.seeds),
+        "deflation": deflation(measured),
+    }
     for scope in SCOPES:
-        tree[f"pairs_{scope}"] = _pairs(arm.table(HEADLINE, scope=scope))
+        tree[f"pairs_{scope}"] = _pairs(measured.table(HEADLINE, scope=scope))
     return with_interval_tolerance(tree)
 
 
-def layers(config, **inputs: dict) -> dict:
+def layers(config: TokensSettings, arms: Arms) -> dict:
     """First and last layer, and the preset's learning rate, minus the base configuration (C24)."""
-    names = ("first", "centre", "last", "slow")
-    arms = {name: MeasuredArm.of(inputs, name, config.seeds) for name in names}
-    tree: dict = {name: arm_values(arm) for name, arm in arms.items()}
-    tree["points"] = {name: sweep_point(arm) for name, arm in arms.items()}
+    measured = {name: MeasuredArm(arm, config.base.few_seeds) for name, arm in arms.items()}
+    tree: dict = {name: arm_values(arm) for name, arm in measured.items()}
+    tree["points"] = {name: sweep_point(arm) for name, arm in measured.items()}
     for name in ("first", "last", "slow"):
-        tree[f"{name}_less_centre"] = contrast(arms[name], arms["centre"])
+        tree[f"{name}_less_centre"] = contrast(measured[name], measured["centre"])
     return with_interval_tolerance(tree)
 
 
-def report(config, **inputs: dict) -> dict:
+def report(config: NoSettings, arms: Arms) -> dict:
     """The report's own setting, imitated on our model and, in `full`, on its own (C20 to C23)."""
     tree: dict = {}
-    for key in inputs:
-        name, _, what = key.partition("__")
-        if what == "partners":
-            arm = MeasuredArm.of(inputs, name)
-            tree[name] = arm_values(arm) | {
-                "deflation": deflation(arm),
-                "pairs": _pairs(arm.table(HEADLINE, scope="full")),
-            }
+    for name, found in arms.items():
+        arm = MeasuredArm(found)
+        tree[name] = arm_values(arm) | {
+            "deflation": deflation(arm),
+            "pairs": _pairs(arm.table(HEADLINE, scope="full")),
+        }
     own = tree.pop("report")
     return with_interval_tolerance(own | tree)
 
 
-def sizes(config, **inputs: dict) -> dict:
+def sizes(config: TokensSettings, base: TokensArm, sweeps: Mapping[str, Arms]) -> dict:
     """Sizes at equal tokens and at equal updates per latent (C25)."""
-    return with_interval_tolerance(sweep_values(config, inputs))
+    return _sweeps(config, base, sweeps, config.compared)
 
 
-def amounts(config, **inputs: dict) -> dict:
+def amounts(config: TokensSettings, base: TokensArm, sweeps: Mapping[str, Arms]) -> dict:
     """Distinct tokens at equal epochs and at equal tokens seen (C26)."""
-    return with_interval_tolerance(sweep_values(config, inputs))
+    return _sweeps(config, base, sweeps, config.scaled)
+
+
+def _sweeps(
+    config: TokensSettings,
+    base: TokensArm,
+    sweeps: Mapping[str, Arms],
+    compared: tuple[int, int],
+) -> dict:
+    seeds = config.base.few_seeds
+    return with_interval_tolerance(
+        {name: sweep_values(sweep, base, compared, seeds) for name, sweep in sweeps.items()}
+    )
 
 
 def arm_values(arm: MeasuredArm) -> dict:
@@ -77,7 +94,7 @@ def arm_values(arm: MeasuredArm) -> dict:
     return tree | {
         "best": Scalar(_highest(arm), 3, tolerance=0.1),
         "quality": quality(arm),
-        "cosine_with_start": estimate(arm.partners["cosine_with_start"][arm.slice], 3),
+        "cosine_with_start": estimate(arm.partners["cosine_with_start"][arm.at], 3),
     }
 
 
@@ -98,5 +115,5 @@ def _pairs(table: np.ndarray) -> dict:
 
 
 def _highest(arm: MeasuredArm) -> float:
-    pairs = arm.partners["pairs"].max(axis=1) < arm.seeds
+    pairs = np.isin(arm.partners["pairs"], arm.at).all(axis=1)
     return float(np.nanmax(arm.partners["full"]["trained"]["cosine"][pairs]))

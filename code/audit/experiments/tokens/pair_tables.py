@@ -6,18 +6,21 @@ distributed as in a reference arm (direct standardization). Only bins of firing 
 enough latents of both arms count, and the reference is read on those bins alone.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Collection
+from typing import Literal, TypedDict
 
 import numpy as np
+from jaxtyping import Float, Int
 
+from audit.analyses.partners import SeedPartners
+from audit.evaluation.results import HeldoutEvaluation
 from audit.experiments.tokens.experiment import THRESHOLDS
-from seedstability.similarity.comparison import Chance
+from seedstability.similarity.comparison import Chance, level_of_all
 from seedstability.similarity.names import LEVELS
 
 STATISTICS = ("max_cosine", "matched_median", "matched_mean", *THRESHOLDS)
-SCOPES = ("full", "live")
+Scope = Literal["full", "live"]
+SCOPES: tuple[Scope, ...] = ("full", "live")
 FREQUENCY_MATCHED = STATISTICS[1:]
 """Statistics of one-to-one matching; nearest partners repeat, so their rates are not matched."""
 
@@ -27,42 +30,40 @@ _MIN_LATENTS_PER_BIN = 10
 """Latents, over all seeds, that a bin needs in both arms."""
 
 
-@dataclass(frozen=True)
+class TokensArm(TypedDict):
+    """Results of an arm's stages, as a measuring stage receives them."""
+
+    evaluation: HeldoutEvaluation
+    partners: SeedPartners
+
+
 class MeasuredArm:
-    """Results of an arm's stages, over its first seeds."""
+    """Results of an arm's stages, over some of its seeds."""
 
-    evaluation: Mapping
-    """Result of the evaluation stage."""
-    partners: Mapping
-    """Result of `analyses.partners:partners`."""
-    seeds: int
-    """Number of seeds read, from the first on."""
-
-    @classmethod
-    def of(cls, inputs: Mapping[str, dict], name: str, seeds: int | None = None) -> "MeasuredArm":
-        """Take the arm of this name from the inputs of a measuring stage."""
-        evaluation, partners = inputs[f"{name}__evaluation"], inputs[f"{name}__partners"]
-        there = len(evaluation["live"])
-        return cls(evaluation, partners, min(seeds or there, there))
-
-    def first(self, seeds: int) -> "MeasuredArm":
-        """Restrict the arm to its first seeds."""
-        return MeasuredArm(self.evaluation, self.partners, min(seeds, self.seeds))
+    def __init__(self, found: TokensArm, seeds: Collection[int] | None = None):
+        """Read the given seeds, or those of them that the arm has; all if None."""
+        self.found = found
+        self.evaluation, self.partners = found["evaluation"], found["partners"]
+        there = self.partners["seeds"]
+        self.at: Int[np.ndarray, " read"] = np.flatnonzero(
+            np.isin(there, there if seeds is None else list(seeds))
+        )
+        """Indices of the seeds that are read."""
 
     @property
-    def slice(self) -> slice:
+    def seeds(self) -> list[int]:
         """The seeds that are read."""
-        return slice(0, self.seeds)
+        return self.partners["seeds"][self.at].tolist()
 
-    @cached_property
-    def rates(self) -> np.ndarray:
-        """Share of held-out tokens on which each latent fires, [S, n]."""
+    @property
+    def rates(self) -> Float[np.ndarray, "S n"]:
+        """Share of held-out tokens on which each latent of every seed fires."""
         return self.evaluation["heldout"]["firing_rate"]
 
     def table(
-        self, name: str, level: str = "trained", scope: str = "live", weights=None
+        self, name: str, level: str = "trained", scope: Scope = "live", weights=None
     ) -> np.ndarray:
-        """Compute a statistic for each pair of seeds, [S, S]; NaN where none was compared.
+        """Compute a statistic for each pair of the seeds; NaN where none was compared.
 
         Args:
             name: one of `STATISTICS`.
@@ -72,32 +73,29 @@ class MeasuredArm:
         """
         found = self.partners[scope][level]
         pairs = self.partners["pairs" if level == "trained" else "chance_pairs"]
-        table = np.full((self.seeds, self.seeds), np.nan)
-        for at, (i, j) in enumerate(pairs):
-            if max(i, j) >= self.seeds:
-                continue
+        table = np.full((len(self.partners["seeds"]),) * 2, np.nan)
+        for at in np.flatnonzero(np.isin(pairs, self.at).all(axis=1)):
+            i, j = pairs[at]
             if name == "max_cosine":
-                value = found[name][at]
+                value = found["max_cosine"][at]
             else:
                 value = self._pair_statistic(
                     name, found["cosine"][at], found["partner"][at], i, j, weights
                 )
             table[i, j] = table[j, i] = value
-        return table
+        return table[np.ix_(self.at, self.at)]
 
-    def chance(self, name: str, level: str, scope: str = "live", weights=None) -> Chance:
+    def chance(self, name: str, level: str, scope: Scope = "live", weights=None) -> Chance:
         """Chance level of each pair, or its mean if it was not drawn for every seed."""
-        table = self.table(name, level, scope, weights)
-        whole = not np.isnan(table).all(axis=1).any()
-        return table if whole else float(np.nanmean(table))
+        return level_of_all(self.table(name, level, scope, weights))
 
-    def levels(self, name: str, scope: str, weights=None) -> dict[str, Chance]:
+    def levels(self, name: str, scope: Scope, weights=None) -> dict[str, Chance]:
         """All chance levels of a statistic."""
         return {level: self.chance(name, level, scope, weights) for level in LEVELS}
 
     def bins(self) -> np.ndarray:
         """Live latents of all seeds in each bin of firing rate."""
-        rates = self.rates[self.slice]
+        rates = self.rates[self.at]
         return np.bincount(_bin(rates[rates > 0]), minlength=len(_EDGES))
 
     def _pair_statistic(self, name: str, cosine, partner, i: int, j: int, weights) -> float:

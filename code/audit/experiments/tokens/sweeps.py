@@ -5,8 +5,9 @@ paired step to the next point, in κ against the gauge level, reaches below 0.02
 reaches below as well, so each step has its minimum detectable effect beside it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
+from typing import Literal
 
 import numpy as np
 
@@ -23,6 +24,8 @@ from audit.experiments.tokens.pair_tables import (
     STATISTICS,
     THRESHOLDS,
     MeasuredArm,
+    Scope,
+    TokensArm,
     frequency_weights,
 )
 from audit.pipeline.results import Array, Scalar
@@ -31,44 +34,53 @@ from seedstability.stability.statistics.equivalence import EQUIVALENCE_MARGIN
 from seedstability.stability.statistics.jackknife import jackknife, jackknife_kappa
 
 
-def sweep_values(config, inputs: dict[str, dict]) -> dict:
-    """Values of every sweep of a part, from its `Sweeps` and the results of its arms."""
-    reference = MeasuredArm.of(inputs, "centre", config.seeds)
-    tree: dict = {}
-    for sweep in config.sweeps:
-        arms = [MeasuredArm.of(inputs, name, config.seeds) for name in sweep.arms]
-        small, large = (arms[sweep.values.index(value)] for value in sweep.compared)
-        points = {f"p{at}": sweep_point(arm) for at, arm in enumerate(arms)}
-        for at, value in enumerate(sweep.values):
-            points[f"p{at}"]["at"] = value
-        tree[sweep.name] = {
-            "at": Array(np.array(sweep.values, float), 0),
-            "points": points,
-            "curves": {
-                scope: {name: _curve(arms, name, scope) for name in STATISTICS} for scope in SCOPES
-            },
-            "frequency_matched": _frequency_matched(arms, reference),
-            "steps": {
-                scope: {name: _steps(arms, sweep.values, name, scope) for name in STEP_STATISTICS}
-                for scope in SCOPES
-            },
-            "explained_variance": _of_seeds(arms, "explained_variance"),
-            "dead_fraction": _of_seeds(arms, "dead_fraction"),
-            "cosine_with_start": Array(
-                np.array([arm.partners["cosine_with_start"].mean() for arm in arms]),
-                3,
-                tolerance=0.03,
-            ),
-            "second_less_first": contrast(large, small),
-            "last_less_first": {
-                scope: {
-                    name: paired_difference(*over_common_seeds(arms[-1], arms[0]), name, scope)
-                    for name in STEP_STATISTICS
-                }
-                for scope in SCOPES
-            },
-        }
-    return tree
+def sweep_values(
+    sweep: Mapping[str, TokensArm],
+    base: TokensArm,
+    compared: tuple[int, int],
+    seeds: Collection[int],
+) -> dict:
+    """Values of one sweep.
+
+    Args:
+        sweep: arms by the value of the sweep's factor.
+        base: the base configuration, whose firing rates are the reference.
+        compared: the two values that the report compares.
+        seeds: that are read of each arm, where it has them.
+    """
+    values = sorted(map(int, sweep))
+    arms = [MeasuredArm(sweep[str(value)], seeds) for value in values]
+    small, large = (arms[values.index(value)] for value in compared)
+    return {
+        "at": Array(np.array(values, float), 0),
+        "points": {
+            f"p{at}": sweep_point(arm) | {"at": value}
+            for at, (value, arm) in enumerate(zip(values, arms, strict=True))
+        },
+        "curves": {
+            scope: {name: _curve(arms, name, scope) for name in STATISTICS} for scope in SCOPES
+        },
+        "frequency_matched": _frequency_matched(arms, MeasuredArm(base, seeds)),
+        "steps": {
+            scope: {name: _steps(arms, values, name, scope) for name in STEP_STATISTICS}
+            for scope in SCOPES
+        },
+        "explained_variance": _of_seeds(arms, "explained_variance"),
+        "dead_fraction": _of_seeds(arms, "dead_fraction"),
+        "cosine_with_start": Array(
+            np.array([arm.partners["cosine_with_start"].mean() for arm in arms]),
+            3,
+            tolerance=0.03,
+        ),
+        "second_less_first": contrast(large, small),
+        "last_less_first": {
+            scope: {
+                name: paired_difference(*over_common_seeds(arms[-1], arms[0]), name, scope)
+                for name in STEP_STATISTICS
+            }
+            for scope in SCOPES
+        },
+    }
 
 
 def sweep_point(arm: MeasuredArm) -> dict:
@@ -79,7 +91,7 @@ def sweep_point(arm: MeasuredArm) -> dict:
     }
     for name in THRESHOLDS:
         node[name] = estimate(arm.table(name), 1, "%")
-    return node | quality(arm) | {"seeds": arm.seeds}
+    return node | quality(arm) | {"seeds": len(arm.seeds)}
 
 
 def quality(arm: MeasuredArm) -> dict[str, Scalar]:
@@ -87,14 +99,14 @@ def quality(arm: MeasuredArm) -> dict[str, Scalar]:
     heldout = arm.evaluation["heldout"]
     own = arm.evaluation.get("own")
     return {
-        **({"dead_on_own": estimate(own["dead_fraction"][arm.slice], 1, "%")} if own else {}),
-        "explained_variance": estimate(heldout["explained_variance"][arm.slice], 3),
-        "l0": estimate(heldout["l0"][arm.slice], 1),
-        "dead_fraction": estimate(heldout["dead_fraction"][arm.slice], 1, "%"),
+        **({"dead_on_own": estimate(own["dead_fraction"][arm.at], 1, "%")} if own else {}),
+        "explained_variance": estimate(heldout["explained_variance"][arm.at], 3),
+        "l0": estimate(heldout["l0"][arm.at], 1),
+        "dead_fraction": estimate(heldout["dead_fraction"][arm.at], 1, "%"),
     }
 
 
-def _curve(arms: list[MeasuredArm], name: str, scope: str) -> dict[str, Array]:
+def _curve(arms: list[MeasuredArm], name: str, scope: Scope) -> dict[str, Array]:
     """Arrays of a figure: value, interval, chance levels, κ with its interval."""
     values = [arm.table(name, scope=scope) for arm in arms]
     levels = [arm.levels(name, scope) for arm in arms]
@@ -122,7 +134,7 @@ def _frequency_matched(arms: list[MeasuredArm], reference: MeasuredArm) -> dict[
     return _arrays(columns) | {"covered": Array(np.array(covered), 2, tolerance=0.15)}
 
 
-def _steps(arms: list[MeasuredArm], values: tuple[int, ...], name: str, scope: str) -> dict:
+def _steps(arms: list[MeasuredArm], values: Sequence[int], name: str, scope: Scope) -> dict:
     """Gain in κ from each point to the next, and where the gains level off."""
     found = [
         paired_difference(*over_common_seeds(after, before), name, scope)
@@ -149,13 +161,15 @@ def _steps(arms: list[MeasuredArm], values: tuple[int, ...], name: str, scope: s
     }
 
 
-def _kappa(arm: MeasuredArm, name: str, scope: str, weights=None):
+def _kappa(arm: MeasuredArm, name: str, scope: Scope, weights=None):
     table = arm.table(name, scope=scope, weights=weights)
     return jackknife_kappa(table, arm.chance(name, "gauge", scope, weights))
 
 
-def _of_seeds(arms: list[MeasuredArm], name: str) -> Array:
-    means = [arm.evaluation["heldout"][name][arm.slice].mean() for arm in arms]
+def _of_seeds(
+    arms: list[MeasuredArm], name: Literal["explained_variance", "dead_fraction"]
+) -> Array:
+    means = [arm.evaluation["heldout"][name][arm.at].mean() for arm in arms]
     return Array(np.array(means), 3, tolerance=0.05)
 
 

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,10 +17,17 @@ from audit.subjects.language_model.config import (
     SMALL,
     ActivationsConfig,
     Domain,
+    Split,
     StatisticsConfig,
     TextConfig,
 )
-from audit.subjects.language_model.corpus import read_corpus
+from audit.subjects.language_model.corpus import Document, read_corpus
+from audit.subjects.language_model.results import (
+    Losses,
+    ModelStatistics,
+    TextActivations,
+    TextResult,
+)
 from audit.subjects.language_model.text import Contexts, TokenizedText, split_documents, tokenize
 from audit.subjects.language_model.training import heldout_loss
 from seedstability.errors import UserError
@@ -30,12 +36,8 @@ SAMPLE = 32_768
 """Rows of the shuffled training tokens in a stage's result; the activation store has all."""
 
 
-def text(config: TextConfig) -> dict[str, Any]:
+def text(config: TextConfig) -> TextResult:
     """Tokenize the corpus with the tokenizer of one model.
-
-    Returns:
-        `train` and `heldout`, each with `code` and `prose`, int32 [contexts, length]: a separator,
-        then text. `files` and `characters` give the amount of text by split.
 
     Raises:
         UserError: a package of the corpus is missing or has another version, or the model is
@@ -59,10 +61,13 @@ def text(config: TextConfig) -> dict[str, Any]:
     tokens = tokenize(
         documents, open_tokenizer(config.model, config.allow_download), config.corpus.context
     )
-    parts = {"train": documents.train, "heldout": documents.heldout}
+    parts: dict[Split, tuple[Document, ...]] = {
+        "train": documents.train,
+        "heldout": documents.heldout,
+    }
     return {
-        "train": dict(tokens.train),
-        "heldout": dict(tokens.heldout),
+        "train": tokens.train,
+        "heldout": tokens.heldout,
         "files": {split: len({each.file for each in part}) for split, part in parts.items()},
         "characters": {
             split: {
@@ -74,16 +79,8 @@ def text(config: TextConfig) -> dict[str, Any]:
     }
 
 
-def activations(config: ActivationsConfig, text: Mapping[str, Any]) -> dict[str, Any]:
+def activations(config: ActivationsConfig, text: TextResult) -> TextActivations:
     """Read activations at one hook point.
-
-    Returns:
-        `train` float32 [min(tokens, 32,768), d], the first rows of the shuffled tokens;
-        `train_contexts` int32 [c, length] and `request`, from which
-        `activation_store.training_samples` reads all of them; `heldout` float32
-        [h · (length − 1), d] in the order of the text, row r from context r // (length − 1) at
-        position r % (length − 1) + 1; `heldout_contexts` int32 [h, length]; `heldout_domain`
-        int8 [h], the domain's index in `DOMAINS`.
 
     Raises:
         UserError: there are too few tokens, or the model or hook point does not exist.
@@ -106,33 +103,31 @@ def activations(config: ActivationsConfig, text: Mapping[str, Any]) -> dict[str,
     }
 
 
-def statistics(config: StatisticsConfig, text: Mapping[str, Any]) -> dict[str, Any]:
-    """Compute held-out losses of the small model and of n-gram models, in nats a token.
-
-    Returns:
-        By domain: `model`, the model's mean cross-entropy; `ngram` by order, that of n-gram models
-        of the same training text. And `parameters`, the model's number of weights.
-    """
+def statistics(config: StatisticsConfig, text: TextResult) -> ModelStatistics:
+    """Compute held-out losses of the small model and of n-gram models."""
     recipe = small.verified_recipe()
     if recipe["sha256"] != config.weights_sha256:
         raise UserError(f"the weights in {FOLDER} are not those this stage was planned with")
     found = TokenizedText(text["train"], text["heldout"])
     train = found.of("train")
     model = small.load()
+
+    def losses(domain: Domain) -> Losses:
+        heldout = found.heldout[domain]
+        return {
+            "model": heldout_loss(model, heldout),
+            "ngram": {
+                str(order): ngrams.heldout_loss(train, heldout, order, SMALL.corpus.n_tokens)
+                for order in config.orders
+            },
+        }
+
     return {
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "blocks": SMALL.n_layers,
         "training_tokens": SMALL.steps * SMALL.batch_size * SMALL.corpus.context,
-        **{
-            domain: {
-                "model": heldout_loss(model, heldout),
-                "ngram": {
-                    str(order): ngrams.heldout_loss(train, heldout, order, SMALL.corpus.n_tokens)
-                    for order in config.orders
-                },
-            }
-            for domain, heldout in found.heldout.items()
-        },
+        "code": losses("code"),
+        "prose": losses("prose"),
     }
 
 

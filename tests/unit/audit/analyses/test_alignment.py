@@ -25,7 +25,12 @@ PLAIN = ComparisonConfig(permutations=0)
 def dictionaries(n_seeds=3, n=N, shared=SHARED) -> dict:
     decoder = np.stack([sae.decoder.numpy() for sae in planted(n_seeds, n, D, shared)])
     start = np.stack([normal(n, D, seed=50 + s).numpy() for s in range(n_seeds)])
-    return {"decoder": decoder, "encoder": decoder.copy(), "initial_decoder": start}
+    return {
+        "decoder": decoder,
+        "encoder": decoder.copy(),
+        "initial_decoder": start,
+        "seeds": np.arange(n_seeds),
+    }
 
 
 def aligned(given=None, live=None, config=PLAIN) -> dict:
@@ -91,8 +96,10 @@ def test_dead_latents_are_excluded_from_live_statistics():
 def test_encoders_are_projected_on_the_span_of_the_data(variance):
     given = dictionaries()
     outside = np.zeros((3, N, 4), np.float32)
-    wide = {name: np.concatenate([rows, outside], axis=2) for name, rows in given.items()}
-    wide["encoder"] = wide["encoder"].copy()
+    wide = given | {
+        name: np.concatenate([given[name], outside], axis=2)
+        for name in ("decoder", "encoder", "initial_decoder")
+    }
     wide["encoder"][..., D:] = np.random.default_rng(0).standard_normal((3, N, 4)) * 5
     data = torch.cat([activations(500, D), variance**0.5 * normal(500, 4, seed=3)], dim=1).numpy()
     live = np.ones((3, N), bool)

@@ -37,7 +37,11 @@ def test_tolerance_of_interval_ends_is_the_interval_width():
 def latents(shared, frequency=None, cosine=0.9) -> Latents:
     seeds = {3: 3, 6: 4, 10: 5}[len(shared)]
     frequency = np.full((seeds, len(shared[0])), 0.1) if frequency is None else frequency
-    return Latents(evaluation(frequency), {"partners": partners(shared, cosine)})
+    return latents_of(evaluation(frequency), partners(shared, cosine))
+
+
+def latents_of(evaluation, partners) -> Latents:
+    return Latents({"evaluation": evaluation, "comparison": {"partners": partners}})
 
 
 def with_cosines(cosines: np.ndarray, frequency: np.ndarray) -> Latents:
@@ -55,7 +59,7 @@ def test_pair_is_symmetric():
     given["encoder_partner"] = np.array([[2, 0, 1, 3]])
     given["decoder_cosine"] = np.array([[0.9, 0.8, 0.75, 0.4]])
     given["encoder_cosine"] = np.array([[0.8, 0.6, 0.75, 0.4]])
-    found = Latents(evaluation(np.full((2, 4), 0.1)), {"partners": given})
+    found = latents_of(evaluation(np.full((2, 4), 0.1)), given)
     assert found.shared[0, 1].tolist() == [1, 0, 0, 0]
     assert found.shared[1, 0].tolist() == [0, 0, 1, 0]
     assert found.agreeing[1, 0].tolist() == [1, 0, 1, 0]
@@ -135,24 +139,40 @@ def test_mean_cosine_is_split_by_agreement_of_assignments():
     assert node["left_out"].value == pytest.approx(100.0)
 
 
-def tables(kappas: list[float], seeds: list[int]) -> list[dict]:
+def tables(kappas: list[float], seeds: list[range]) -> list[dict]:
     def full(value: float, n_seeds: int) -> np.ndarray:
         return np.where(np.eye(n_seeds, dtype=bool), np.nan, value)
 
     return [
-        {"full": {"shared": full(0.1 + 0.9 * k, s)}, "gauge": {"shared": full(0.1, s)}}
+        {
+            "seeds": np.array(s),
+            "full": {"shared": full(0.1 + 0.9 * k, len(s))},
+            "gauge": {"shared": full(0.1, len(s))},
+        }
         for k, s in zip(kappas, seeds, strict=True)
     ]
 
 
+SIZES = (512, 2048, 8192, 16384)
+
+
 def test_trend_is_the_slope_of_kappa_per_doubling_over_sizes_with_all_seeds():
-    node = _trend(
-        (512, 2048, 8192, 16384), tables([0.8, 0.6, 0.4, 0.9], [5, 5, 5, 3]), "shared", "full"
-    )
+    seeds = [range(5), range(5), range(5), range(3)]
+    node = _trend(SIZES, tables([0.8, 0.6, 0.4, 0.9], seeds), "shared", "full")
     assert node["slope"].value == pytest.approx(-0.1)
     assert node["sizes"] == 3
     assert node["slope_all"].interval == "range of 3 seeds"
     assert node["slope_all"].value > -0.1
+
+
+def test_trend_over_all_sizes_reads_the_seeds_that_all_have():
+    found = tables([0.8, 0.6, 0.4, 0.9], [range(5), range(5), range(5), range(2, 5)])
+    for each in found[:3]:
+        each["full"]["shared"][[0, 1], [1, 0]] = 1.0  # of the two seeds that one size lacks
+    node = _trend(SIZES, found, "shared", "full")
+    slope = np.polyfit(np.log2(SIZES), [0.8, 0.6, 0.4, 0.9], 1)[0]
+    assert node["slope_all"].value == pytest.approx(slope)
+    assert node["slope_all"].high == pytest.approx(slope)
 
 
 @pytest.mark.parametrize("profile", alignment.PROFILES)

@@ -55,8 +55,7 @@ def test_estimate_grows_with_size():
     small, large = (estimate(arms[f"gpt2_2_n{n}"].train) for n in (512, 16384))
     assert large.seconds > 20 * small.seconds
     assert large.memory > small.memory
-    data = arms["gpt2_2_n512"].train.needed["activations"]
-    assert estimate(data).disk == 4 * 1_048_576 * 768
+    assert estimate(arms["gpt2_2_n512"].data).disk == 4 * 1_048_576 * 768
 
 
 def test_base_configuration_is_a_shared_stage():

@@ -6,6 +6,7 @@ import torch
 
 from audit.analyses.config import PartnersConfig
 from audit.analyses.partners import partners, ring_pairs
+from audit.experiments.common.arms import NoSettings
 from audit.experiments.tokens import experiment as tokens
 from audit.experiments.tokens import measurements as measurements
 from audit.experiments.tokens.contrasts import contrast, with_interval_tolerance
@@ -21,14 +22,14 @@ torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="module")
-def inputs():
+def arms():
     """The base configuration, and an arm that shares less."""
-    return arm("centre") | arm("less", shared=12)
+    return {"centre": arm(), "less": arm(shared=12)}
 
 
 @pytest.fixture(scope="module")
-def base(inputs):
-    return MeasuredArm.of(inputs, "centre")
+def base(arms):
+    return MeasuredArm(arms["centre"])
 
 
 @pytest.mark.parametrize("scope", ["full", "live"])
@@ -81,8 +82,8 @@ def test_every_seed_has_a_neighbor_and_no_pair_repeats():
 
 def test_with_few_chance_pairs_their_mean_stands_for_all():
     made = planted(seeds=3)
-    found = partners(PartnersConfig(complete=3, chance_pairs=1), *made)
-    few = MeasuredArm(made[1], found, 3)
+    found = partners(PartnersConfig(chance_pairs=1), *made)
+    few = MeasuredArm({"evaluation": made[1], "partners": found})
     assert isinstance(few.chance("matched_mean", "gauge"), float)
     assert (
         measurements.arm_values(few)["live"]["matched_mean"]["kappa_gauge"].interval
@@ -116,8 +117,12 @@ def rated(rates, cosines):
         "heldout": {"firing_rate": np.array([rates, rates])},
         "live": np.ones((2, n), bool),
     }
-    found = {"live": {"trained": rows}, "pairs": np.array([[0, 1]])}
-    return MeasuredArm(evaluation, found, 2)
+    found = {
+        "live": {"trained": rows},
+        "pairs": np.array([[0, 1]]),
+        "seeds": np.arange(2),
+    }
+    return MeasuredArm({"evaluation": evaluation, "partners": found})
 
 
 def test_frequency_matching_removes_differences_in_firing_rate():
@@ -149,43 +154,57 @@ def test_arm_minus_itself_is_zero(base):
 
 
 def test_dead_latents_deflate_the_full_median():
-    tree = measurements.report(None, **arm("report", shared=18, dead=22))
+    tree = measurements.report(NoSettings(), {"report": arm(shared=18, dead=22)})
     assert tree["deflation"]["matched_median"].low > 0
     assert {"highest", "lowest", "p_pair", "smallest_pair"} <= set(tree["pairs"])
 
 
-def sweep(inputs, *arms):
-    values = tuple(range(1, len(arms) + 1))
-    each = tokens.Sweep("equal_seen", values, arms, (1, 2))
-    return sweep_values(tokens.Sweeps((each,)), inputs)["equal_seen"]
+def sweep(arms, *names):
+    by_value = {str(value): arms[name] for value, name in enumerate(names, start=1)}
+    return sweep_values(by_value, arms["centre"], (1, 2), range(5))
 
 
-def test_a_sweep_rises_where_more_is_shared_and_then_levels_off(inputs):
-    steps = sweep(inputs, "less", "centre", "centre")["steps"]["live"]["matched_mean"]
+def test_a_sweep_rises_where_more_is_shared_and_then_levels_off(arms):
+    steps = sweep(arms, "less", "centre", "centre")["steps"]["live"]["matched_mean"]
     assert steps["first"].low > 0.02
     assert steps["last"].value == 0.0
     assert steps["levels_off"].value == 2
 
 
-def test_a_sweep_that_rises_to_its_end_levels_off_nowhere_before(inputs):
-    assert sweep(inputs, "less", "centre")["steps"]["live"]["matched_mean"]["levels_off"].value == 2
-    flat = sweep(inputs, "centre", "centre")["steps"]["live"]["matched_mean"]
+def test_a_sweep_that_rises_to_its_end_levels_off_nowhere_before(arms):
+    assert sweep(arms, "less", "centre")["steps"]["live"]["matched_mean"]["levels_off"].value == 2
+    flat = sweep(arms, "centre", "centre")["steps"]["live"]["matched_mean"]
     assert flat["levels_off"].value == 1
 
 
-def test_arms_are_compared_over_common_seeds(inputs):
-    few = arm("few", seeds=3)
-    tree = sweep(inputs | few, "centre", "few")
+def test_a_sweep_is_read_in_the_order_of_its_values(arms):
+    by_value = {"10": arms["centre"], "9": arms["less"]}
+    tree = sweep_values(by_value, arms["centre"], (9, 10), range(5))
+    assert tree["at"].values.tolist() == [9, 10]
+    assert tree["steps"]["live"]["matched_mean"]["first"].value > 0
+
+
+def test_seeds_are_read_by_value(base, arms):
+    found = arms["centre"]
+    named = MeasuredArm({**found, "partners": found["partners"] | {"seeds": np.arange(10, 15)}})
+    some = MeasuredArm(named.found, (99, 14, 11))
+    assert some.seeds == [11, 14]
+    assert some.table("matched_mean")[0, 1] == named.table("matched_mean")[1, 4]
+    assert (some.bins() < base.bins()).any()
+
+
+def test_arms_are_compared_over_common_seeds(arms):
+    tree = sweep(arms | {"few": arm(seeds=3)}, "centre", "few")
     assert tree["steps"]["live"]["matched_mean"]["last"].interval == "range of 3 seeds"
     assert tree["points"]["p1"]["seeds"] == 3
 
 
-def test_every_value_can_be_printed(inputs):
+def test_every_value_can_be_printed(arms):
     from audit.pipeline.locking.values import Values
 
-    base = {name: each for name, each in inputs.items() if name.startswith("centre")}
-    sizes = sweep(inputs, "less", "centre")
-    tree = {"tokens": {"sizes": sizes, "centre": measurements.centre(None, **base)}}
+    sizes = sweep(arms, "less", "centre")
+    centre = measurements.centre(NoSettings(), arms["centre"])
+    tree = {"tokens": {"sizes": sizes, "centre": centre}}
     values = Values.from_tree(tree)
     assert len(values) == len(list(leaves(tree)))
 
@@ -207,17 +226,15 @@ def test_platform_tolerance_is_the_interval_width():
 def test_sweeps_hold_one_thing_equal(profile):
     settings = tokens.PROFILES[profile]
     parts = tokens.parts(settings)
-    for part in ("sizes", "amounts"):
-        stage = parts[part]
-        for each in stage.config.sweeps:
-            assert list(each.values) == sorted(set(each.values))
-            assert set(each.compared) <= set(each.values)
-            held = {_held(stage, name, each.name) for name in each.arms}
-            assert len(held) == 1, (part, each.name, held)
+    for part, compared in (("sizes", settings.compared), ("amounts", settings.scaled)):
+        for name, arms in parts[part].inputs["sweeps"].items():
+            assert {str(value) for value in compared} <= set(arms)
+            held = {_held(each, name) for each in arms.values()}
+            assert len(held) == 1, (part, name, held)
 
 
-def _held(stage, name, sweep):
-    training = stage.needed[f"{name}__partners"].needed["dictionaries"].config
+def _held(arm, sweep):
+    training = arm["partners"].needed["dictionaries"].config
     seen = training.samples * training.dictionary.epochs
     return {
         "equal_tokens": (training.samples, training.dictionary.epochs),
@@ -232,7 +249,7 @@ def test_all_arms_of_a_layer_are_evaluated_on_the_same_text(profile):
     texts = {}
     for part in tokens.parts(tokens.PROFILES[profile]).values():
         for name, stage in part.needed.items():
-            if name.endswith("__evaluation"):
+            if name.endswith("evaluation"):
                 data = stage.needed["activations"]
                 layer = data.config.model, data.config.hook
                 texts.setdefault(layer, set()).add(data.name)
@@ -245,8 +262,8 @@ def test_tokens_seen_must_be_whole_passes():
         tokens._epochs(4096, 1000)
 
 
-def test_arrays_have_the_tolerance_of_their_widest_interval(inputs):
-    curve = sweep(inputs, "less", "centre")["curves"]["live"]["matched_mean"]
+def test_arrays_have_the_tolerance_of_their_widest_interval(arms):
+    curve = sweep(arms, "less", "centre")["curves"]["live"]["matched_mean"]
     assert isinstance(curve["value"], Array)
     widest = max((curve["high"].values - curve["low"].values).max(),
                  (curve["kappa_high"].values - curve["kappa_low"].values).max())  # fmt: skip
@@ -279,5 +296,5 @@ def test_claims_on_gpt2_read_arms_of_the_full_profile():
     asked = {address.split(".")[2] for address in claim.addresses}
     assert asked == set(tokens.CONDITIONS)
     trained = tokens.parts(tokens.PROFILES["full"])["report"].needed
-    assert {f"{name}__partners" for name in asked} <= set(trained)
+    assert {f"arms/{name}/partners" for name in asked} <= set(trained)
     assert not any("gpt2" in name for name in tokens.parts(tokens.paper)["report"].needed)
