@@ -106,4 +106,5 @@ def is_of_a_declaration(definition: str) -> bool:
     file, _, name = definition.partition(":")
     if file.endswith("/experiment.py"):
         return name in ("EXPERIMENT", "parts", "printed")
-    return file.endswith("/declaration.py") or file.startswith(("audit/plots/", "audit/manuscript/"))
+    drawn = file.startswith(("audit/plots/", "audit/manuscript/"))
+    return drawn or file.endswith("/declaration.py")
