@@ -75,6 +75,12 @@ def test_every_figure_and_table_of_the_paper_is_declared_once():
     assert COMMANDS.keys() == {*names, *declared_tables}
 
 
+def test_the_paper_includes_a_section_for_every_experiment():
+    text = (ROOT / "paper" / "manuscript.tex").read_text("utf-8")
+    missing = [name for name in parts("paper") if rf"\input{{sections/{name}}}" not in text]
+    assert not missing
+
+
 def test_every_module_of_plots_draws_a_declared_figure():
     drawing = {
         ".".join(path.relative_to(CODE / "audit" / "plots").with_suffix("").parts)
