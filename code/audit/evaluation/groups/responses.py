@@ -19,6 +19,7 @@ from audit.evaluation.explanation.tokens import texts_of
 from audit.evaluation.groups.config import ResponsesConfig
 from audit.evaluation.groups.token_statistics import log_ranks, subsampled_entropy
 from audit.subjects.arrays import columns
+from audit.subjects.language_model.results import TextActivations
 from audit.training.stages import saes
 from seedstability.progress import report
 from seedstability.stability.chance.null_models import data_directions
@@ -31,7 +32,7 @@ MEASURES = ("token_rank", "entropy", "rule")
 def responses(
     config: ResponsesConfig,
     dictionaries: Mapping,
-    activations: Mapping,
+    activations: TextActivations,
     camps: Mapping,
     text: Mapping,
 ) -> dict[str, Any]:
@@ -40,7 +41,6 @@ def responses(
     Args:
         config: groups and settings of the measures.
         dictionaries: as `training.stages:train` returns them.
-        activations: `heldout` [c · (length − 1), d], `heldout_contexts` [c, length].
         camps: as `analyses.unstable.camps:camps` returns it.
         text: as `language_model.stages:text` returns it; token frequencies are those of its
             training part.
