@@ -27,6 +27,10 @@ class JumpReLU(Architecture):
         """See `Architecture`."""
         return config.threshold_init
 
+    def encode(self, pre: Float[Tensor, "b n"], sae: "SAE") -> Float[Tensor, "b n"]:
+        """See `Architecture`. In place, which takes two thirds of the time of `select`."""
+        return pre.masked_fill_(pre <= sae.threshold, 0.0)
+
     def select(
         self,
         pre: Float[Tensor, "S b n"],
