@@ -1,6 +1,5 @@
 """Stages: reconstruction metrics and Fourier measures of single dictionaries."""
 
-from collections.abc import Mapping
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -12,6 +11,8 @@ from audit.evaluation.config import EvaluationConfig, FourierConfig
 from audit.evaluation.reconstruction import metrics_of_each
 from audit.evaluation.results import Evaluation, FourierMeasure, FourierMeasures
 from audit.subjects.arrays import columns
+from audit.subjects.modular_addition.results import Logits, PairActivations, over_all_pairs
+from audit.subjects.results import Activations
 from audit.training.results import Dictionaries
 from audit.training.stages import saes, tensor
 from seedstability.dictionaries.sae import SAE
@@ -26,7 +27,7 @@ brightlikethelight/HUSAI)."""
 def evaluate(
     config: EvaluationConfig,
     dictionaries: Dictionaries,
-    activations: Mapping[str, np.ndarray],
+    activations: Activations,
 ) -> Evaluation:
     """Evaluate reconstruction and sparsity of each dictionary."""
     trained = saes(dictionaries, config.dictionary)
@@ -44,16 +45,16 @@ def evaluate(
 def fourier(
     config: FourierConfig,
     dictionaries: Dictionaries,
-    activations: Mapping[str, np.ndarray],
-    logits: Mapping[str, np.ndarray],
+    activations: PairActivations,
+    logits: Logits,
 ) -> FourierMeasures:
     """Compute the three Fourier measures of each dictionary over all pairs, with chance levels.
 
     Args:
         config: modulus, draws, and architecture of the dictionaries.
         dictionaries: trained on these activations.
-        activations: as `subjects.modular_addition.stages:activations` returns them.
-        logits: as `subjects.modular_addition.stages:logits` returns them, the positive control.
+        activations: of all pairs.
+        logits: the positive control.
 
     Raises:
         UserError: the pairs do not fit the modulus.
@@ -98,11 +99,8 @@ class _Samples(NamedTuple):
     """The modulus."""
 
     @classmethod
-    def of(cls, activations: Mapping[str, np.ndarray], p: int) -> "_Samples":
-        x, pairs = (
-            torch.cat([tensor(activations[f"train{kind}"]), tensor(activations[f"heldout{kind}"])])
-            for kind in ("", "_pairs")
-        )
+    def of(cls, activations: PairActivations, p: int) -> "_Samples":
+        x, pairs = map(tensor, over_all_pairs(activations))
         sums = measures.sum_mod_p(pairs, p)
         return cls(x, sums, measures.frequency_planes(x, sums, p), p)
 

@@ -1,13 +1,11 @@
 """Stage: fine-tune given dictionaries."""
 
 import os
-from collections.abc import Mapping
 
-import numpy as np
-
-from audit.subjects.language_model.activation_store import training_samples
+from audit.subjects.results import Activations
 from audit.training.config import FinetuneConfig
 from audit.training.results import Dictionaries
+from audit.training.samples import training_samples
 from audit.training.stages import saes, stack, stacked
 from seedstability.dictionaries.training.train import RunOptions, train_all
 
@@ -15,7 +13,7 @@ from seedstability.dictionaries.training.train import RunOptions, train_all
 def finetune(
     config: FinetuneConfig,
     dictionaries: Dictionaries,
-    activations: Mapping[str, np.ndarray],
+    activations: Activations,
 ) -> Dictionaries:
     """Fine-tune several dictionaries.
 

@@ -1,5 +1,6 @@
 """What training stages hand on."""
 
+from collections.abc import Collection
 from typing import NotRequired, TypedDict
 
 import numpy as np
@@ -47,3 +48,15 @@ class TracedDecoders(TypedDict):
 
     initial_decoder: Float[np.ndarray, "S n d"]
     trace: Trace
+
+
+def positions_of(seeds: Collection[int], there: Int[np.ndarray, " S"]) -> Int[np.ndarray, " seeds"]:
+    """Positions of some seeds among those that are there, in the order of the latter.
+
+    Raises:
+        ValueError: a seed is not there.
+    """
+    missing = set(seeds) - set(there.tolist())
+    if missing:
+        raise ValueError(f"seeds {sorted(missing)} are not among {there.tolist()}")
+    return np.flatnonzero(np.isin(there, list(seeds)))

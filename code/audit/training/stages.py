@@ -1,12 +1,10 @@
 """Training stages: settings and activations in, arrays out.
 
-`activations` are the result of a subject's activations stage: `train` and `heldout`, each
-float32[samples, d]. Dictionaries are trained on `train`, or on the store that it is a part of;
-traces are measured on `heldout`.
+Dictionaries are trained on the training samples of a subject; traces are measured on held-out ones.
 """
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 from typing import Any, cast
@@ -17,11 +15,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from audit.subjects.arrays import columns
-from audit.subjects.language_model.activation_store import training_samples
+from audit.subjects.results import Activations
 from audit.training.config import ControlConfig
 from audit.training.controls import control as make_control
-from audit.training.results import Dictionaries
+from audit.training.results import Dictionaries, positions_of
 from audit.training.results import Trace as TraceArrays
+from audit.training.samples import training_samples
 from seedstability.dictionaries.config import (
     DictionaryConfig,
     PairedConfig,
@@ -41,7 +40,7 @@ TRACED = ("explained_variance", "explained_variance_scalar_mean", "mse", "l0", "
 """Reconstruction metrics in traces."""
 
 
-def train(config: TrainingConfig, activations: Mapping[str, np.ndarray]) -> Dictionaries:
+def train(config: TrainingConfig, activations: Activations) -> Dictionaries:
     """Train one SAE per seed; the trace is measured on held-out samples."""
     x = training_samples(activations, config.samples)
     trace = Trace(tensor(activations["heldout"]), config.trace_decoders)
@@ -55,7 +54,7 @@ def train(config: TrainingConfig, activations: Mapping[str, np.ndarray]) -> Dict
     }
 
 
-def train_pairs(config: PairedConfig, activations: Mapping[str, np.ndarray]) -> dict[str, Any]:
+def train_pairs(config: PairedConfig, activations: Activations) -> dict[str, Any]:
     """Train pairs of SAEs with a coupling term.
 
     Returns:
@@ -101,7 +100,7 @@ def _train_pair(
     }
 
 
-def control(config: ControlConfig, activations: Mapping[str, np.ndarray]) -> Dictionaries:
+def control(config: ControlConfig, activations: Activations) -> Dictionaries:
     """Make one control dictionary per seed."""
     x = tensor(activations["train"])
     made = []
@@ -147,11 +146,18 @@ class Trace:
 
 
 def saes(
-    dictionaries: Dictionaries | Mapping[str, np.ndarray], config: DictionaryConfig
+    dictionaries: Dictionaries | Mapping[str, np.ndarray],
+    config: DictionaryConfig,
+    seeds: Collection[int] | None = None,
 ) -> list[SAE]:
-    """SAEs of a stage's result, one per seed."""
+    """SAEs of a stage's result, one per seed; of the given seeds only, if any.
+
+    Raises:
+        ValueError: a seed is not among those of the dictionaries.
+    """
     arrays: Mapping[str, Any] = dictionaries
-    stacks = [tensor(arrays[name]) for name in PARTS]
+    at = slice(None) if seeds is None else positions_of(seeds, arrays["seeds"])
+    stacks = [tensor(arrays[name][at]) for name in PARTS]
     n = stacks[0].shape[1]
     # ICA has fewer latents than set if the data have too few dimensions.
     config = replace(config, n_latents=n, k=min(config.k, n))

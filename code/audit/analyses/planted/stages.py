@@ -54,9 +54,8 @@ class PlantedArmResult(TruthComparison):
 def planted_arm(config: PlantedArmConfig) -> PlantedArmResult:
     """Draw samples, train dictionaries on them, and compare these with the truth."""
     data, truth = planted(config.truth), draw_truth(config.truth)
-    activations = {"train": data["train"], "heldout": data["heldout"]}
-    trained = train(config.training, activations)
-    evaluation = evaluate(EvaluationConfig(config.training.dictionary), trained, activations)
+    trained = train(config.training, data)
+    evaluation = evaluate(EvaluationConfig(config.training.dictionary), trained, data)
     heldout = evaluation["heldout"]
     return {
         **against_truth(

@@ -1,12 +1,11 @@
 """Stages: similarity of dictionaries, and invariance of activations, under translations."""
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypedDict, cast, get_args
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Generator, Tensor
 
 from audit.analyses.symmetry import translations
@@ -15,40 +14,93 @@ from audit.analyses.symmetry.invariance import translation_share, variance_share
 from audit.analyses.symmetry.multiplications import search_multipliers
 from audit.analyses.symmetry.translations import SearchResult, Spectra
 from audit.subjects.arrays import columns
+from audit.subjects.modular_addition.results import PairActivations, over_all_pairs
+from audit.training.results import Dictionaries
 from audit.training.stages import saes, tensor
 from seedstability.dictionaries.sae import SAE
 from seedstability.errors import UserError
 from seedstability.progress import report
 from seedstability.stability.chance.null_models import GaugeBasis, gauge_scramble
 
-KINDS = ("value", "gauge", "phase", "planted")
+Kind = Literal["value", "gauge", "phase", "planted"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 """The other dictionary unchanged; after a random symmetry of second moments; with random phases;
 and, as a positive control for the first pair, the first dictionary with each latent translated by a
 random shift."""
 
 
+class ShiftMeasures(TypedDict):
+    """Means over queries, for P pairs; of the best correlation unless said otherwise."""
+
+    plain: Float[np.ndarray, " P"]
+    """Without a shift."""
+    random_shift: Float[np.ndarray, " P"]
+    """After a random shift of each."""
+    global_shift: Float[np.ndarray, " P"]
+    """After one shift of all."""
+    latent_shift: Float[np.ndarray, " P"]
+    """After a shift of each."""
+    unit_shift: Float[np.ndarray, " P"]
+    """With a multiplication in addition."""
+    covered: Float[np.ndarray, " P"]
+    """Share of sums that the other dictionary's latents cover."""
+    certified: Float[np.ndarray, " P"]
+    """Share of queries with a proven best."""
+    entropy: Float[np.ndarray, " P"]
+    """Of the chosen shifts, over its maximum."""
+    common: Float[np.ndarray, " P"]
+    """Share of queries that chose the most frequent shift."""
+    nearly: Float[np.ndarray, " P"]
+    """Share of shifts about as good."""
+    lines: Float[np.ndarray, "P 4"]
+    moved: Float[np.ndarray, " P"]
+    """Whether the best common shift was not the identity."""
+
+
+class Example(TypedDict):
+    """Maps and numbers of one query of the first pair."""
+
+    latent: Float[np.ndarray, "side side"]
+    plain: Float[np.ndarray, "side side"]
+    """Its best partner without a shift."""
+    shifted: Float[np.ndarray, "side side"]
+    """Its best partner after a shift."""
+    plain_correlation: float
+    shifted_correlation: float
+    shift: Int[np.ndarray, "2"]
+
+
+class SymmetrySearch(TypedDict):
+    """Partners in the other dictionary of each pair, one pair for `planted`."""
+
+    pairs: Int[np.ndarray, "P 2"]
+    seeds: int
+    """Number of dictionaries."""
+    example: Example
+    value: ShiftMeasures
+    gauge: ShiftMeasures
+    phase: ShiftMeasures
+    planted: ShiftMeasures
+
+
+class Invariance(TypedDict):
+    """Translation-invariant share of the activations' kernel, and shares of variance."""
+
+    share: float
+    relabelled: Float[np.ndarray, " draws"]
+    """After permuting the numbers at random, in the same way in both summands."""
+    permuted: Float[np.ndarray, " draws"]
+    """After permuting all p² pairs at random."""
+    variance: dict[str, float]
+    """Shares that depend on the sum, the difference, one summand, or more than one of these."""
+
+
 def search(
     config: SymmetryConfig,
-    dictionaries: Mapping[str, np.ndarray],
-    activations: Mapping[str, np.ndarray],
-) -> dict[str, Any]:
+    dictionaries: Dictionaries,
+    activations: PairActivations,
+) -> SymmetrySearch:
     """Search partners of drawn latents of each dictionary in the next one, in a ring.
-
-    Args:
-        config: sizes of the search.
-        dictionaries: as `training.stages:train` returns them.
-        activations: as `modular_addition.stages:activations` returns them, of all p² pairs.
-
-    Returns:
-        `pairs` [P, 2]; for each of `KINDS` a tree of [P], or [1] for `planted`: means over queries
-        of the best correlation, `plain` without a shift, `global_shift` after one shift of all,
-        `latent_shift` after a shift of each, `unit_shift` with a multiplication in addition, and
-        `random_shift`, after a random shift of each; `covered`, the share of sums that the other
-        dictionary's latents cover; `certified`, the share of queries with a proven best; `entropy`
-        of the chosen shifts over its maximum; `common`, the share of queries that chose the most
-        frequent shift; `nearly`, the share of shifts about as good; `lines` [P, 4]; and `moved`,
-        whether the best common shift was not the identity. And `example`: maps and numbers of one
-        query of the first pair.
 
     Raises:
         UserError: the activations are not of all p² pairs, or too few latents fire.
@@ -59,33 +111,24 @@ def search(
     trained = saes(dictionaries, config.dictionary)
     pairs = ordered_ring_pairs(len(trained))
     maps = Maps(trained, x, config.p)
-    rows: dict[str, list[dict]] = {kind: [] for kind in KINDS}
-    example: dict[str, Any] = {}
+    rows: dict[Kind, list[dict[str, Any]]] = {kind: [] for kind in KINDS}
+    example: Example | None = None
     for done, (s, t) in enumerate(pairs):
         queries = _queries(maps.of(s), maps.firings(s), config, generator)
         for kind in KINDS if done == 0 else KINDS[:-1]:
             other = _other(kind, maps, (s, t), gauge, generator)
             found = translations.search(queries, other, config.candidates)
             rows[kind].append(_measured(queries, other, found, config, generator))
-            if not example:
+            if example is None:
                 example = _example(queries, other, found, config)
         report(done + 1, len(pairs))
-    return {
-        "pairs": np.array(pairs),
-        "seeds": len(trained),
-        "example": example,
-        **{kind: columns(measured) for kind, measured in rows.items()},
-    }
+    measured = {kind: columns(of_pairs) for kind, of_pairs in rows.items()}
+    about = {"pairs": np.array(pairs), "seeds": len(trained), "example": example}
+    return cast(SymmetrySearch, about | measured)
 
 
-def invariance(config: InvarianceConfig, activations: Mapping[str, np.ndarray]) -> dict[str, Any]:
+def invariance(config: InvarianceConfig, activations: PairActivations) -> Invariance:
     """Measure the translation invariance of the activations' kernel, and decompose variance.
-
-    Returns:
-        `share`; its chance levels under `relabelled` [draws], the numbers permuted at random in the
-        same way in both summands, and `permuted` [draws], all p² pairs permuted at random; and
-        `variance`, shares that depend on the sum, the difference, one summand, or more than one of
-        these.
 
     Raises:
         UserError: the activations are not of all p² pairs.
@@ -107,16 +150,13 @@ def invariance(config: InvarianceConfig, activations: Mapping[str, np.ndarray]) 
     }
 
 
-def on_grid(activations: Mapping[str, np.ndarray], p: int) -> Float[Tensor, "p p d"]:
+def on_grid(activations: PairActivations, p: int) -> Float[Tensor, "p p d"]:
     """Arrange training and held-out activations on the grid of pairs.
 
     Raises:
         UserError: a pair is missing or occurs twice.
     """
-    x, pairs = (
-        torch.cat([tensor(activations[f"train{kind}"]), tensor(activations[f"heldout{kind}"])])
-        for kind in ("", "_pairs")
-    )
+    x, pairs = map(tensor, over_all_pairs(activations))
     places = pairs[:, 0] * p + pairs[:, 1]
     if not torch.equal(places.sort().values, torch.arange(p * p)):
         raise UserError(f"{len(places)} pairs were given; need each of the {p * p} once")
@@ -191,7 +231,7 @@ def _queries(A: Spectra, firings: Tensor, config: SymmetryConfig, generator: Gen
 
 
 def _other(
-    kind: str, maps: Maps, pair: tuple[int, int], gauge: Gauge, generator: Generator
+    kind: Kind, maps: Maps, pair: tuple[int, int], gauge: Gauge, generator: Generator
 ) -> Spectra:
     """Return the spectra that the queries of a pair's first dictionary are compared with."""
     if kind == "gauge":
@@ -233,17 +273,22 @@ def _best_mean(A: Spectra, B: Spectra) -> float:
     return translations.correlations(A, B).amax(dim=1).double().mean().item()
 
 
-def _example(A: Spectra, B: Spectra, found: SearchResult, config: SymmetryConfig) -> dict[str, Any]:
+def _example(A: Spectra, B: Spectra, found: SearchResult, config: SymmetryConfig) -> Example:
     """Return the query with median correlation, its plain partner, and its shifted partner."""
     i = int(found.best.argsort(stable=True)[len(A) // 2])
     plain = translations.correlations(A[i : i + 1], B)[0]
     partner = int(found.partner[i])
     back = translations.translated(B[partner : partner + 1], -found.shift[i : i + 1])
-    shown = {"latent": A[i : i + 1], "plain": B[plain.argmax()][None], "shifted": back}
     side = config.example_side
-    maps = {name: translations.maps_of(each)[0, :side, :side] for name, each in shown.items()}
+
+    def shown(of: Spectra) -> np.ndarray:
+        values = translations.maps_of(of)[0, :side, :side]
+        return (values / values.abs().max()).numpy()
+
     return {
-        **{name: (values / values.abs().max()).numpy() for name, values in maps.items()},
+        "latent": shown(A[i : i + 1]),
+        "plain": shown(B[plain.argmax()][None]),
+        "shifted": shown(back),
         "plain_correlation": plain.max().item(),
         "shifted_correlation": found.best[i].item(),
         "shift": found.shift[i].numpy(),

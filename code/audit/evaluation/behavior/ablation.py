@@ -10,8 +10,7 @@ along a latent of the second seed that fires about as often as the partner, `gau
 partner's direction after a random symmetry of the data's second moments.
 """
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypedDict, cast, get_args
 
 import numpy as np
 import torch
@@ -24,33 +23,52 @@ from audit.evaluation.behavior.correlation import Codes, latent_similarities, sp
 from audit.evaluation.intervention import DownstreamModel, Effect, compare_effects, kl_divergence
 from audit.subjects.arrays import columns
 from audit.subjects.language_model.checkpoint import open_model
+from audit.subjects.language_model.results import TextActivations
+from audit.training.results import Dictionaries
 from audit.training.stages import saes, tensor
 from seedstability.dictionaries.sae import SAE
 from seedstability.progress import report
 from seedstability.stability.chance.null_models import GaugeBasis, gauge_scramble
 from seedstability.stability.matching.match import match_cosines
 
-COMPARED = ("partner", "other", "gauge")
+Compared = Literal["partner", "other", "gauge"]
+COMPARED: tuple[Compared, ...] = get_args(Compared)
 """Interventions that the latent's ablation is compared with."""
+
+
+class EffectTables(TypedDict):
+    """The fields of `Effect`."""
+
+    effect: Float[ndarray, "P L"]
+    weighted_effect: Float[ndarray, "P L"]
+    kl_ratio: Float[ndarray, "P L"]
+
+
+class Ablations(TypedDict):
+    """Ablations over pairs P of neighboring seeds in a ring and latents L of the first.
+
+    Pairs with fewer latents are padded with NaN.
+    """
+
+    cosine: Float[ndarray, "P L"]
+    """With the partner by decoder."""
+    correlation: Float[ndarray, "P L"]
+    """Of activations, with the same partner."""
+    partner: EffectTables
+    other: EffectTables
+    gauge: EffectTables
+    kl: Float[ndarray, "P L"]
+    """Of ablating the latent itself."""
+    population: Float[ndarray, "P strata"]
+    """Share of live latents in each stratum."""
 
 
 def ablate(
     config: AblationConfig,
-    dictionaries: Mapping[str, np.ndarray],
-    activations: Mapping[str, np.ndarray],
-) -> dict[str, Any]:
+    dictionaries: Dictionaries,
+    activations: TextActivations,
+) -> Ablations:
     """Ablate latents and their partners, and compare the effects on the next token.
-
-    Args:
-        config: model, hook, number of latents, contexts and positions.
-        dictionaries: as `training.stages:train` returns them.
-        activations: `train` and `heldout` [m, d] at the hook, and `heldout_contexts` [c, length].
-
-    Returns:
-        Over pairs P of neighboring seeds in a ring and latents L of the first, padded with NaN:
-        `cosine` and `correlation` with the partner by decoder, and for each of `partner`, `other`,
-        `gauge` a mapping with the fields of `Effect`, all [P, L]; `kl` [P, L] of ablating the
-        latent itself; `population` [P, strata], the share of live latents in each.
 
     Raises:
         UserError: the model is not available, or has no such hook point.
@@ -61,7 +79,7 @@ def ablate(
     for s in range(seeds):
         rows.append(run.pair(s, (s + 1) % seeds))
         report(s + 1, seeds)
-    return columns(rows, pad=True)
+    return cast(Ablations, columns(rows, pad=True))
 
 
 class ChosenLatents(NamedTuple):
@@ -82,9 +100,11 @@ class ChosenLatents(NamedTuple):
 class _Ablation:
     """Dictionaries, codes and model of one ablation stage."""
 
-    def __init__(self, config: AblationConfig, dictionaries: Mapping, activations: Mapping):
+    def __init__(
+        self, config: AblationConfig, dictionaries: Dictionaries, activations: TextActivations
+    ):
         self.config = config
-        self.trained = saes(dictionaries, config.dictionary)[: config.first]
+        self.trained = saes(dictionaries, config.dictionary, config.seeds)
         x = tensor(activations["heldout"])
         self.codes = [sparse_codes(sae, x) for sae in self.trained]
         self.gauge = GaugeBasis.from_activations(tensor(activations["train"]))

@@ -11,8 +11,8 @@ class CorrelationConfig:
 
     dictionary: DictionaryConfig
     """Architecture of the dictionaries."""
-    first: int = 5
-    """Number of dictionaries compared pairwise, from the first on."""
+    seeds: tuple[int, ...]
+    """Seeds of the dictionaries that are compared pairwise."""
     threshold: float = 0.7
     """Cosine, and correlation, from which two latents count as the same."""
     unlike: float = 0.3
@@ -35,8 +35,8 @@ class AblationConfig:
     """Hash of the weights, so that other weights change the stage's key."""
     hook: str
     """The hook point where activations were read and latents are ablated."""
-    first: int = 5
-    """Dictionaries, from the first on; each is compared with the next, the last with the first."""
+    seeds: tuple[int, ...]
+    """Seeds of the dictionaries; each is compared with the next, the last with the first."""
     latents: int = 75
     """Latents of each pair, spread over the strata as evenly as the strata allow."""
     strata: tuple[float, ...] = (0.3, 0.5, 0.7, 0.9)

@@ -12,8 +12,7 @@ chance level used throughout the paper; `shuffled` is the part of a correlation 
 on the text.
 """
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypedDict
 
 import numpy as np
 import torch
@@ -24,6 +23,8 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from audit.evaluation.behavior.config import CorrelationConfig
+from audit.subjects.language_model.results import TextActivations
+from audit.training.results import Dictionaries
 from audit.training.stages import saes, tensor
 from seedstability.dictionaries.sae import SAE
 from seedstability.progress import report
@@ -69,25 +70,29 @@ class LatentSimilarities(NamedTuple):
     """Correlation of activations."""
 
 
+Level = Literal["value", "gauge", "shuffled"]
+AgreementTables = dict[str, Float[ndarray, "S S *bins"]]
+"""Each of `agreement_statistics`; NaN on the diagonal and where no latents qualify."""
+
+
+class Correlations(TypedDict):
+    """Agreement of decoders and activations over pairs of S seeds, with both reference levels."""
+
+    value: AgreementTables
+    gauge: AgreementTables
+    shuffled: AgreementTables
+    live: Int[ndarray, " S"]
+    """Number of live latents."""
+
+
 def correlate(
     config: CorrelationConfig,
-    dictionaries: Mapping[str, np.ndarray],
-    activations: Mapping[str, np.ndarray],
-) -> dict[str, Any]:
-    """Correlate activations between seeds, with both reference levels.
-
-    Args:
-        config: thresholds and bins.
-        dictionaries: as `training.stages:train` returns them.
-        activations: `train` and `heldout` [m, d], and `heldout_domain` [c] of the contexts of
-            `heldout`, all of one length.
-
-    Returns:
-        Under `value`, `gauge` and `shuffled` each statistic of `agreement_statistics` as [S, S], or
-        [S, S, bins]; NaN on the diagonal and where no latents qualify. And `live` [S].
-    """
+    dictionaries: Dictionaries,
+    activations: TextActivations,
+) -> Correlations:
+    """Correlate activations between seeds, with both reference levels."""
     generator = torch.Generator().manual_seed(config.seed)
-    trained = saes(dictionaries, config.dictionary)[: config.first]
+    trained = saes(dictionaries, config.dictionary, config.seeds)
     x = tensor(activations["heldout"])
     basis = principal_basis(tensor(activations["train"]))
     gauge = GaugeBasis.from_basis(basis, len(activations["train"]))
@@ -98,11 +103,11 @@ def correlate(
         sparse_codes(sae, rotated_about(x, basis.mean, turn))
         for sae, turn in zip(trained, turns, strict=True)
     ]
-    tables: dict[str, dict[str, ndarray]] = {"value": {}, "gauge": {}, "shuffled": {}}
+    tables: dict[Level, AgreementTables] = {"value": {}, "gauge": {}, "shuffled": {}}
     pairs = all_pairs(len(trained))
     for done, (s, t) in enumerate(pairs):
         A, B = trained[s].decoder, trained[t].decoder
-        found = {
+        found: dict[Level, LatentSimilarities] = {
             "value": latent_similarities(A, B, codes[s], codes[t]),
             "shuffled": latent_similarities(A, B, codes[s], codes[t].reordered(order)),
             # A dictionary that reads x M has decoder directions times the transpose of M.
@@ -114,7 +119,12 @@ def correlate(
                 table = tables[level].setdefault(name, np.full(shape, np.nan))
                 table[s, t] = table[t, s] = value
         report(done + 1, len(pairs))
-    return {**tables, "live": np.array([each.live.sum() for each in codes])}
+    return {
+        "value": tables["value"],
+        "gauge": tables["gauge"],
+        "shuffled": tables["shuffled"],
+        "live": np.array([each.live.sum() for each in codes]),
+    }
 
 
 def sparse_codes(sae: SAE, x: Float[Tensor, "m d"]) -> Codes:

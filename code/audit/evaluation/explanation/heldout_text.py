@@ -1,6 +1,5 @@
 """Held-out text with activations, and the windows that a latent is explained and scored on."""
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +11,7 @@ from audit.evaluation.explanation.config import ExplanationConfig
 from audit.evaluation.explanation.learner import learn
 from audit.evaluation.explanation.rules import Rule
 from audit.evaluation.explanation.windows import LENGTH, Activity, Vocabulary, Windows, activity
+from audit.subjects.language_model.results import TextActivations
 from seedstability.dictionaries.architectures.registry import architecture_of
 from seedstability.dictionaries.sae import SAE
 from seedstability.errors import UserError
@@ -34,9 +34,9 @@ class HeldoutText(NamedTuple):
 
     @classmethod
     def of(
-        cls, config: ExplanationConfig, activations: Mapping[str, ndarray], texts: list[str]
+        cls, config: ExplanationConfig, activations: TextActivations, texts: list[str]
     ) -> "HeldoutText":
-        """Build from results of `language_model.stages` and the texts of the model's tokens.
+        """Build from activations and the texts of the model's tokens.
 
         Raises:
             UserError: the contexts cannot be cut into windows, or the samples do not fit them.

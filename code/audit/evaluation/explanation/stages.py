@@ -1,7 +1,6 @@
 """Stages: rules for latents of all seeds with detection scores, and alignment of partners."""
 
-from collections.abc import Mapping
-from typing import Any
+from typing import Literal, TypedDict
 
 import numpy as np
 import torch
@@ -18,6 +17,8 @@ from audit.evaluation.explanation.heldout_text import (
 )
 from audit.evaluation.explanation.planted import planted
 from audit.evaluation.explanation.tokens import texts_of
+from audit.subjects.language_model.results import TextActivations
+from audit.training.results import Dictionaries
 from audit.training.stages import saes, tensor
 from seedstability.dictionaries.sae import SAE
 from seedstability.errors import UserError
@@ -27,34 +28,80 @@ from seedstability.stability.matching.match import match
 from seedstability.stability.pairs import all_pairs
 
 _STRATA = 10
-_TABLES = (
-    *("latent", "rate", "predicates"),
-    *("score", "random", "swapped"),
-    *("strong", "strong_random"),
-)
-_COUNTS = ("live", "rare", "common")
+
+
+class Controls(TypedDict):
+    """Scores of planted latents, which fire on a known token or pair of tokens."""
+
+    tokens: Float[ndarray, " controls"]
+    pairs: Float[ndarray, " controls"]
+
+
+class Explained(TypedDict):
+    """Rules of the drawn latents of S dictionaries, and their detection scores.
+
+    Tables are padded with NaN, or with −1 if they hold integers.
+    """
+
+    latent: Int[ndarray, "S latents"]
+    rate: Float[ndarray, "S latents"]
+    """Share of tokens on which the latent fires."""
+    predicates: Int[ndarray, "S latents"]
+    """Number of predicates in its rule."""
+    score: Float[ndarray, "S latents"]
+    random: Float[ndarray, "S latents"]
+    """Of a direction with the data's covariance and the same firing rate; NaN if it fires in too
+    few windows."""
+    swapped: Float[ndarray, "S latents"]
+    """Of another latent's rule."""
+    strong: Float[ndarray, "S latents"]
+    """On the strongest active windows instead of random ones."""
+    strong_random: Float[ndarray, "S latents"]
+    live: Int[ndarray, " S"]
+    """Number of live latents."""
+    rare: Int[ndarray, " S"]
+    """Number of those that fire too rarely to be scored."""
+    common: Int[ndarray, " S"]
+    """Number of those that fire too often."""
+    control: Controls
+    rules: dict[str, str]
+    """Texts of the rules, one a line, for each `seed0` …."""
+
+
+class AlignedPartners(TypedDict):
+    """Alignment of the latents of S dictionaries with their partners."""
+
+    alignment: Float[ndarray, "S S n"]
+    """Of latent i of seed s: the mean of decoder and encoder cosine with its partner in seed t by
+    the assignment of decoders; NaN where s = t."""
+
+
+class _ExplainedSeed(TypedDict):
+    latent: ndarray
+    rate: ndarray
+    predicates: list[int]
+    score: list[float]
+    random: ndarray
+    swapped: list[float]
+    strong: list[float]
+    strong_random: ndarray
+    live: int
+    rare: int
+    common: int
+    rules: list[str]
+
+
+_Table = Literal[
+    "latent", "rate", "predicates", "score", "random", "swapped", "strong", "strong_random"
+]
 
 
 def explain(
     config: ExplanationConfig,
-    dictionaries: Mapping[str, np.ndarray],
-    activations: Mapping[str, np.ndarray],
-) -> dict[str, Any]:
+    dictionaries: Dictionaries,
+    activations: TextActivations,
+) -> Explained:
     """Learn a rule for latents of each dictionary, and compute detection scores and chance.
-
-    Args:
-        config: settings of drawing, learning and scoring.
-        dictionaries: as `training.stages:train` returns them.
-        activations: `heldout` [c·(length − 1), d], `heldout_contexts` [c, length], the tokens.
-
-    Returns:
-        [S, latents] tables, padded with NaN, or with −1 if they hold integers: `latent`; its firing
-        `rate`; `score`; `random`, the score of a direction with the data's covariance and the same
-        firing rate, NaN if it fires in too few windows; `swapped`, the score of another latent's
-        rule; `strong` and `strong_random`, scores on the strongest active windows instead of random
-        ones; `predicates`, the rule's length. [S] numbers: latents that are `live`, and those of
-        them that are too `rare` or too `common` to be scored. Under `control`, scores of planted
-        `tokens` and `pairs`. Under `rules`, for each `seed0` …, the texts of the rules, one a line.
 
     Raises:
         UserError: the contexts cannot be cut into windows, or no latent can be scored.
@@ -67,23 +114,33 @@ def explain(
     for seed, sae in enumerate(trained):
         found.append(_explained(sae, samples, config, seed))
         report(seed + 1, len(trained))
-    kinds = {"tokens": False, "pairs": True}
+
+    def table(name: _Table) -> ndarray:
+        return _table([each[name] for each in found], config.latents)
+
     return {
-        **{name: _table([each[name] for each in found], config.latents) for name in _TABLES},
-        **{name: np.array([each[name] for each in found]) for name in _COUNTS},
-        "control": {kind: _of_planted(samples, config, pairs) for kind, pairs in kinds.items()},
+        "latent": table("latent"),
+        "rate": table("rate"),
+        "predicates": table("predicates"),
+        "score": table("score"),
+        "random": table("random"),
+        "swapped": table("swapped"),
+        "strong": table("strong"),
+        "strong_random": table("strong_random"),
+        "live": np.array([each["live"] for each in found]),
+        "rare": np.array([each["rare"] for each in found]),
+        "common": np.array([each["common"] for each in found]),
+        "control": {
+            "tokens": _of_planted(samples, config, pairs=False),
+            "pairs": _of_planted(samples, config, pairs=True),
+        },
         "rules": {f"seed{seed}": "\n".join(each["rules"]) for seed, each in enumerate(found)},
     }
 
 
-def align(config: AlignmentConfig, dictionaries: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Compute the alignment of each latent with its partners, as defined by 004.
-
-    Returns:
-        `alignment` [S, S, n]: for latent i of seed s the mean of decoder and encoder cosine with
-        its partner in seed t by the assignment of decoders; NaN where s = t.
-    """
-    decoders, encoders = (tensor(dictionaries[part]) for part in ("decoder", "encoder"))
+def align(config: AlignmentConfig, dictionaries: Dictionaries) -> AlignedPartners:
+    """Compute the alignment of each latent with its partners, as defined by 004."""
+    decoders, encoders = tensor(dictionaries["decoder"]), tensor(dictionaries["encoder"])
     n_seeds, n, _ = decoders.shape
     alignment = np.full((n_seeds, n_seeds, n), np.nan, np.float32)
     pairs = all_pairs(n_seeds)
@@ -98,7 +155,7 @@ def align(config: AlignmentConfig, dictionaries: Mapping[str, np.ndarray]) -> di
 
 def _explained(
     sae: SAE, samples: HeldoutText, config: ExplanationConfig, seed: int
-) -> dict[str, Any]:
+) -> _ExplainedSeed:
     """Explain and score latents of one dictionary."""
     fires = firings(sae, samples.x)
     activities = [samples.activity(*fires.of(latent)) for latent in range(len(sae.decoder))]
@@ -170,7 +227,7 @@ def _random_directions(
 
 
 def _of_planted(samples: HeldoutText, config: ExplanationConfig, pairs: bool) -> ndarray:
-    """Score planted latents, which fire on a known token or pair of tokens."""
+    """Score planted latents."""
     generator = np.random.default_rng([config.seed, 2**31 + pairs])
     scores: list[float] = []
     for active in planted(samples.windows.tokens, pairs):

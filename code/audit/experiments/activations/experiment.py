@@ -24,8 +24,8 @@ class ActivationsSettings:
 
     base: language.LanguageSettings = language.paper
     """Base configuration: the dictionaries, and the text on which they are compared."""
-    first: int = 5
-    """Number of compared seeds, from the first on: the fewest that give an interval."""
+    seeds: tuple[int, ...] = language.paper.few_seeds
+    """Compared seeds: the fewest that give an interval."""
     latents: int = 75
     """Ablated latents per pair of neighboring seeds."""
     contexts: int = 4
@@ -51,7 +51,13 @@ PROFILES = {
         unlike=0.2,
         strata=(0.15, 0.2, 0.22, 0.25),
     ),
-    "full": replace(paper, base=language.PROFILES["full"], first=20, latents=256, contexts=16),
+    "full": replace(
+        paper,
+        base=language.PROFILES["full"],
+        seeds=language.PROFILES["full"].seeds,
+        latents=256,
+        contexts=16,
+    ),
 }
 
 
@@ -80,14 +86,14 @@ def _measurement(settings: ActivationsSettings) -> ActivationsMeasurementConfig:
     base = settings.base
     dictionary = language.dictionary(base)
     correlation = CorrelationConfig(
-        dictionary, first=settings.first, threshold=settings.threshold, unlike=settings.unlike
+        dictionary, settings.seeds, threshold=settings.threshold, unlike=settings.unlike
     )
     ablation = AblationConfig(
         dictionary,
         model=base.model,
         weights_sha256=weights_sha256(base.model),
         hook=base.hook,
-        first=settings.first,
+        seeds=settings.seeds,
         latents=settings.latents,
         contexts=settings.contexts,
         strata=settings.strata,
@@ -96,12 +102,11 @@ def _measurement(settings: ActivationsSettings) -> ActivationsMeasurementConfig:
 
 
 def _stage(name: str, module: str, config: CorrelationConfig | AblationConfig, arm: Arm) -> Stage:
-    data = arm.train.needed["activations"]
     return Stage(
         f"activations/{name}",
         f"audit.evaluation.behavior.{module}:{name}",
         config,
-        {"dictionaries": arm.train, "activations": data},
+        {"dictionaries": arm.train, "activations": arm.data},
     )
 
 
@@ -114,7 +119,7 @@ def printed(config: ActivationsSettings) -> dict:
     base, measured = config.base, _measurement(config)
     correlation, ablation = measured.correlation, measured.ablation
     return {
-        "seeds": correlation.first,
+        "seeds": len(config.seeds),
         "latents": base.n_latents,
         "k": base.k,
         "contexts": base.heldout_contexts,

@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Any
+from typing import Literal, get_args
 
 import numpy as np
 from scipy import stats
 
+from audit.evaluation.behavior.ablation import COMPARED, Ablations, Compared
+from audit.evaluation.behavior.correlation import Correlations, Level
+from audit.experiments.activations.experiment import ActivationsMeasurementConfig
 from audit.experiments.common.summary import estimate, interval90, scalar, similarity
 from audit.pipeline.results import Array, Scalar
 from seedstability.stability.statistics.jackknife import (
@@ -28,18 +31,19 @@ MEANS = (
 CONDITIONAL = ("correlation_of_same", "correlation_of_unlike")
 """Means over latents in a range of cosines. A chance level is over other and fewer latents."""
 RANKS = ("spearman", "spearman_matched")
-LEVELS = ("shuffled", "gauge")
-ABLATION_SIMILARITIES = ("effect", "weighted_effect", "kl_ratio")
+LEVELS: tuple[Level, ...] = ("value", "shuffled", "gauge")
+AblationSimilarity = Literal["effect", "weighted_effect", "kl_ratio"]
+ABLATION_SIMILARITIES: tuple[AblationSimilarity, ...] = get_args(AblationSimilarity)
 """Three similarities of two ablations, 1 if their effects are the same."""
-CHANCE = ("other", "gauge")
+CHANCE: tuple[Compared, ...] = ("other", "gauge")
 
 
-def correlation(config, found: Mapping[str, Any]) -> dict:
+def correlation(config: ActivationsMeasurementConfig, found: Correlations) -> dict:
     """Correlation of activations over decoder cosine, latent by latent."""
-    levels = {level: found[level] for level in ("value", *LEVELS)}
+    levels = {level: found[level] for level in LEVELS}
     tree: dict = {"live_latents": Scalar(float(found["live"].mean()), 1, tolerance=10.0)}
     for name in (*MEANS, *SHARES):
-        tables = {level: table[name] for level, table in levels.items()}
+        tables: dict[str, np.ndarray] = {level: table[name] for level, table in levels.items()}
         if name == "matched_cosine":
             # Shuffled contexts leave decoders as they are.
             del tables["shuffled"]
@@ -49,13 +53,15 @@ def correlation(config, found: Mapping[str, Any]) -> dict:
         # Latents that a gauge scramble leaves alike lie along leading components, so that κ would
         # compare two kinds of latents.
         tree[name].pop("kappa_gauge", None)
-    same = {
-        level: found[level]["both"] + found[level]["decoder_only"] for level in ("value", "gauge")
+    same: dict[str, np.ndarray] = {
+        level: table["both"] + table["decoder_only"]
+        for level, table in levels.items()
+        if level != "shuffled"
     }
     tree["same_by_decoder"] = _beside_chance(same, share=True)
     for name in RANKS:
-        if has_interval(tables := found["value"][name]):
-            tree[name] = _rank_values(tables, found["gauge"][name])
+        if has_interval(values := found["value"][name]):
+            tree[name] = _rank_values(values, found["gauge"][name])
     edges = config.correlation.edges
     tree["curve"] = _curve(
         {level: table["binned_correlation"] for level, table in levels.items()}, edges
@@ -63,7 +69,7 @@ def correlation(config, found: Mapping[str, Any]) -> dict:
     return tree
 
 
-def ablation(config, found: Mapping[str, Any]) -> dict:
+def ablation(config: ActivationsMeasurementConfig, found: Ablations) -> dict:
     """Effects on the next token of ablating a latent, and of ablating its partner."""
     own = config.ablation
     weights = latent_weights(found, own.strata)
@@ -89,7 +95,7 @@ def ablation(config, found: Mapping[str, Any]) -> dict:
     }
 
 
-def latent_weights(found: Mapping[str, Any], strata: tuple[float, ...]) -> np.ndarray:
+def latent_weights(found: Ablations, strata: tuple[float, ...]) -> np.ndarray:
     """Weights under which the drawn latents represent all live ones, [P, L].
 
     Each stratum has its share of the population; missing latents weigh 0.
@@ -141,20 +147,22 @@ def _beside_chance(tables: Mapping[str, np.ndarray], share: bool = False) -> dic
     return node
 
 
-def _ablation_similarities(found: Mapping[str, Any], weights: np.ndarray) -> dict:
+def _ablation_similarities(found: Ablations, weights: np.ndarray) -> dict:
     """Similarities of ablations over weighted latents, where enough pairs have a value."""
     tree: dict = {}
     for name in ABLATION_SIMILARITIES:
         tables = {
-            level: ring(weighted_means(found[kind][name], weights))
-            for level, kind in (("value", "partner"), *((each, each) for each in CHANCE))
+            "value" if kind == "partner" else kind: ring(weighted_means(found[kind][name], weights))
+            for kind in COMPARED
         }
         if has_interval(tables["value"]):
             tree[name] = _beside_chance(tables)
     return tree
 
 
-def _rank_correlations(found: Mapping[str, Any], against: str) -> tuple[np.ndarray, np.ndarray]:
+def _rank_correlations(
+    found: Ablations, against: Literal["cosine", "correlation"]
+) -> tuple[np.ndarray, np.ndarray]:
     """Rank correlations over latents of similarity and similarity of effects, as rings.
 
     Returns:
@@ -183,13 +191,13 @@ def _rank_values(values: np.ndarray, gauge: np.ndarray) -> dict:
     return node
 
 
-def _strata(found: Mapping[str, Any], strata: tuple[float, ...]) -> dict:
+def _strata(found: Ablations, strata: tuple[float, ...]) -> dict:
     """Arrays of the figure: similarity of effects by stratum of cosine, with chance levels."""
     place = np.digitize(found["cosine"], strata)
     there = np.isfinite(found["cosine"])
     inside = [there & (place == i) for i in range(len(strata) + 1)]
 
-    def tables(kind: str) -> np.ndarray:
+    def tables(kind: Compared) -> np.ndarray:
         means = [weighted_means(found[kind]["effect"], mask.astype(float)) for mask in inside]
         return np.stack([ring(each) for each in means], axis=-1)
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from audit.analyses.similarity import SeedComparison
 from audit.evaluation.results import Evaluation
+from audit.training.results import positions_of
 
 _OVER_PAIRS = {"full", "live", "span", "untrained", "gauge", "gauge_live", "isotropic_live"}
 _OVER_SEEDS = {"cosine_with_start", "reproducibility", "seeds"}
@@ -25,11 +26,7 @@ def of_seeds(arm: ArmResults, seeds: Collection[int]) -> ArmResults:
     Raises:
         ValueError: a seed is not among the arm's.
     """
-    there = arm["comparison"]["seeds"]
-    missing = set(seeds) - set(there.tolist())
-    if missing:
-        raise ValueError(f"seeds {sorted(missing)} are not among {there.tolist()}")
-    at = np.flatnonzero(np.isin(there, list(seeds)))
+    at = positions_of(seeds, arm["comparison"]["seeds"])
     tables: Mapping[str, Any] = arm["comparison"]
     over_pairs = {
         name: _taken(tables[name], np.ix_(at, at)) for name in _OVER_PAIRS & tables.keys()

@@ -1,10 +1,12 @@
 """Explained latents of several seeds, and statistics over seeds and pairs of seeds."""
 
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy import ndarray
+
+from audit.evaluation.explanation.stages import Explained
 
 
 class ExplainedLatents(NamedTuple):
@@ -39,11 +41,11 @@ class AlignedLatents(NamedTuple):
     """Whether the alignment exceeds the threshold."""
 
 
-def explained_latents(explained: dict) -> list[ExplainedLatents]:
+def explained_latents(explained: Explained) -> list[ExplainedLatents]:
     """Split the tables of the `explain` stage by seed, and drop the padding."""
-    tables = [explained[name] for name in ExplainedLatents._fields]
+    tables: Mapping[str, Any] = explained
     return [
-        ExplainedLatents(*(table[seed][row >= 0] for table in tables))
+        ExplainedLatents(*(tables[name][seed][row >= 0] for name in ExplainedLatents._fields))
         for seed, row in enumerate(explained["latent"])
     ]
 

@@ -4,10 +4,14 @@ A detection score is a balanced accuracy, so an uninformed guess has one half fo
 score of a meaningless direction is that of random directions that fire as often.
 """
 
+from typing import Literal
+
 import numpy as np
 from numpy import ndarray
 
+from audit.evaluation.explanation.stages import AlignedPartners, Explained
 from audit.experiments.common.summary import difference, interval90
+from audit.experiments.explanations.experiment import ExplanationsMeasurementConfig
 from audit.experiments.explanations.latents import (
     ExplainedLatents,
     SeedPairs,
@@ -31,7 +35,7 @@ PLACES = {"worst": 0.05, "poor": 0.35, "good": 0.65, "best": 0.95}
 _EDGES = np.linspace(0.4, 1.0, 13)
 
 
-def scores(config, explained: dict) -> dict:
+def scores(config: ExplanationsMeasurementConfig, explained: Explained) -> dict:
     """Detection scores of rules (C46), beside chance and controls."""
     drawn = explained_latents(explained)
     mean, random = (
@@ -57,7 +61,9 @@ def scores(config, explained: dict) -> dict:
     }
 
 
-def alignment(config, explained: dict, aligned: dict) -> dict:
+def alignment(
+    config: ExplanationsMeasurementConfig, explained: Explained, aligned: AlignedPartners
+) -> dict:
     """Detection scores over alignment with another seed (C46)."""
     pairs = SeedPairs(explained_latents(explained), aligned["alignment"], config.threshold)
     tables = {
@@ -84,7 +90,7 @@ def alignment(config, explained: dict, aligned: dict) -> dict:
     }
 
 
-def frequency(config, explained: dict) -> dict:
+def frequency(config: ExplanationsMeasurementConfig, explained: Explained) -> dict:
     """Detection scores over firing rate (C49), beside random directions that fire as often."""
     drawn = explained_latents(explained)
     latents = per_seed(drawn, lambda d: spearman(d.score, d.rate))
@@ -101,7 +107,9 @@ def frequency(config, explained: dict) -> dict:
     }
 
 
-def rules(config, explained: dict, aligned: dict) -> dict:
+def rules(
+    config: ExplanationsMeasurementConfig, explained: Explained, aligned: AlignedPartners
+) -> dict:
     """A dozen rules of the first seed, chosen by alignment with the second and by score alone.
 
     Another machine trains other latents. Tolerances of single latents are therefore the whole
@@ -120,7 +128,9 @@ def rules(config, explained: dict, aligned: dict) -> dict:
     return tree
 
 
-def figure(config, explained: dict, aligned: dict) -> dict:
+def figure(
+    config: ExplanationsMeasurementConfig, explained: Explained, aligned: AlignedPartners
+) -> dict:
     """Arrays of the figure: scores over alignment and over firing rate, and their distribution."""
     drawn = explained_latents(explained)
     bins = min([config.bins, *(len(d.latent) for d in drawn)])
@@ -258,17 +268,17 @@ def _minimum_detectable_effect(
     return {"smallest_seen": Scalar(smallest, digits, unit, tolerance=tolerance)}
 
 
-def _control(explained: dict, kind: str) -> Scalar:
+def _control(explained: Explained, kind: Literal["tokens", "pairs"]) -> Scalar:
     """Mean score of planted latents, for which text and rules are the same on any machine."""
     return Scalar(float(explained["control"][kind].mean()), 3, tolerance=5e-3)
 
 
-def _unscored(config, explained: dict) -> dict:
+def _unscored(config: ExplanationsMeasurementConfig, explained: Explained) -> dict:
     """Shares of live latents too rare or too common to be scored, and of dead latents."""
     live = explained["live"]
-    unscored = {name: 100 * explained[name] / live for name in ("rare", "common")}
     return {
-        **{name: _estimate(share, 1, "%") for name, share in unscored.items()},
+        "rare": _estimate(100 * explained["rare"] / live, 1, "%"),
+        "common": _estimate(100 * explained["common"] / live, 1, "%"),
         "dead": _estimate(100 * (1 - live / config.n_latents), 1, "%"),
     }
 

@@ -8,10 +8,10 @@ one for each.
 from dataclasses import dataclass, replace
 
 from audit.analyses.symmetry.config import InvarianceConfig, SymmetryConfig
-from audit.experiments.common.arms import activations
+from audit.experiments.common.arms import NoSettings, activations
 from audit.experiments.common.declaration import Experiment, Figure
 from audit.experiments.modular import experiment as modular
-from audit.pipeline.graph.stage import Stage
+from audit.pipeline.graph.stage import Inputs, Stage
 from audit.subjects.modular_addition.config import CLEAN
 from seedstability.dictionaries.config import RELU, DictionaryConfig, TrainingConfig
 
@@ -75,31 +75,18 @@ def parts(settings: SymmetrySettings) -> dict[str, Stage]:
         }
         for architecture in modular.ARCHITECTURES
     }
-    moved = {"clean0": _literature(settings)}
-    everything = {
-        f"{name}__{subject}": stage
-        for name, arm in (searches | {LITERATURE: moved}).items()
-        for subject, stage in arm.items()
-    }
+    searches[LITERATURE] = {"clean0": _literature(settings)}
     return {
-        **{
-            name: _measure(name, "pooled", arm)
-            for name, arm in (searches | {LITERATURE: moved}).items()
-        },
-        "subjects": _measure("subjects", "subjects", everything),
-        "figure": _measure("figure", "figure", everything),
+        **{name: _measure(name, "pooled", {"searches": arm}) for name, arm in searches.items()},
+        "subjects": _measure("subjects", "subjects", {"arms": searches}),
+        "figure": _measure("figure", "figure", {"arms": searches}),
         "example": _measure("example", "example", {"search": searches["topk"]["clean0"]}),
-        "invariance": _measure("invariance", "invariance", _invariance(settings)),
+        "invariance": _measure("invariance", "invariance", {"subjects": _invariance(settings)}),
     }
 
 
-@dataclass(frozen=True)
-class _NoSettings:
-    """No settings: the measuring stage has none of its own."""
-
-
-def _measure(part: str, function: str, inputs: dict[str, Stage]) -> Stage:
-    return Stage(f"symmetry/{part}", f"{MEASUREMENTS}:{function}", _NoSettings(), inputs)
+def _measure(part: str, function: str, inputs: Inputs) -> Stage:
+    return Stage(f"symmetry/{part}", f"{MEASUREMENTS}:{function}", NoSettings(), inputs)
 
 
 def _search(settings: SymmetrySettings, architecture: str, subject: int) -> Stage:

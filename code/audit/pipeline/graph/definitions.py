@@ -168,6 +168,11 @@ def _chains(node: ast.AST) -> Iterator[str]:
             yield from names
         case ast.arg(annotation=ast.expr() as said) | ast.AnnAssign(annotation=said):
             yield from _chains_in_texts(said)
+            if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+                # The name of a field or variable is bound here, and not read.
+                for read in filter(None, (said, node.value)):
+                    yield from _chains(read)
+                return
         case ast.FunctionDef(returns=ast.expr() as said):
             yield from _chains_in_texts(said)
     for child in ast.iter_child_nodes(node):

@@ -11,7 +11,7 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -23,6 +23,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from audit.subjects.language_model.config import ActivationsConfig
+from audit.subjects.language_model.results import TextActivations
 from audit.subjects.language_model.text import Contexts
 from seedstability.dictionaries.samples import InMemory, Samples, Shards
 from seedstability.files import write_whole
@@ -44,16 +45,8 @@ def store_folder() -> Path:
     return Path(given) if given else Path.home() / ".cache" / "seedstability" / "activations"
 
 
-def training_samples(activations: Mapping[str, Any], samples: int | None = None) -> Samples:
-    """Open the training samples of an activations stage, or the first `samples` of them.
-
-    Args:
-        activations: a stage's result: `train` float32 [m, d] alone, or with `request` and
-            `train_contexts` if the store has more.
-        samples: number of samples; all if omitted.
-    """
-    if "request" not in activations:
-        return InMemory(torch.from_numpy(np.array(activations["train"][:samples])))
+def stored_samples(activations: TextActivations, samples: int | None = None) -> Samples:
+    """Open all training samples of a language model, or the first `samples` of them."""
     shards = open_or_create(
         ActivationsConfig(**_tuples(json.loads(activations["request"]))),
         activations["train_contexts"],

@@ -27,7 +27,7 @@ class TextActivations(TypedDict):
     """The first rows of the shuffled training tokens."""
     train_contexts: Int32[np.ndarray, "contexts length"]
     request: str
-    """With the contexts, `activation_store.training_samples` reads all training tokens from it."""
+    """With the contexts, `activation_store.stored_samples` reads all training tokens from it."""
     heldout: Float32[np.ndarray, "rows d"]
     """In the order of the text: row r is of context r // (length − 1), at position
     r % (length − 1) + 1."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-import numpy as np
 import torch
 from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
@@ -24,19 +23,16 @@ from audit.subjects.modular_addition.model import (
     sequences,
     split_pairs,
 )
+from audit.subjects.modular_addition.results import Logits, PairActivations
 from audit.subjects.modular_addition.scores import heldout_scores, scores
 from audit.subjects.modular_addition.training import Epoch, train_epochs
 from audit.subjects.modular_addition.weights import load_subject
+from audit.subjects.results import Activations
 from seedstability.errors import UserError
 
 
-def activations(config: ActivationsConfig) -> dict:
+def activations(config: ActivationsConfig) -> PairActivations:
     """Read the residual stream after one block at one position, for all pairs.
-
-    Returns:
-        `train` float32 [n_train, d_model], `heldout` float32 [n_heldout, d_model], and the pairs
-        (a, b) they belong to: `train_pairs` int64 [n_train, 2], `heldout_pairs` [n_heldout, 2].
-        With p = 113 there are 10,215 and 2,554 pairs.
 
     Raises:
         UserError: the weights are missing, damaged, or not those of the settings.
@@ -45,14 +41,15 @@ def activations(config: ActivationsConfig) -> dict:
     index = position_index(recipe, config.position)
     parts = _read(recipe, lambda tokens: read_residual(model, tokens, config.layer, index))
     pairs = split_pairs(recipe)
-    return parts | {"train_pairs": pairs.train.numpy(), "heldout_pairs": pairs.heldout.numpy()}
+    return {
+        **parts,
+        "train_pairs": pairs.train.numpy(),
+        "heldout_pairs": pairs.heldout.numpy(),
+    }
 
 
-def logits(config: LogitsConfig) -> dict:
-    """Compute logits of the answers 0 … p − 1 at one position, rows as in `activations`.
-
-    Returns:
-        `train_logits` float32 [n_train, p] and `heldout_logits` float32 [n_heldout, p].
+def logits(config: LogitsConfig) -> Logits:
+    """Compute logits of the answers at one position.
 
     Raises:
         UserError: as `activations`.
@@ -60,7 +57,7 @@ def logits(config: LogitsConfig) -> dict:
     recipe, model = _subject(config)
     index = position_index(recipe, config.position)
     parts = _read(recipe, lambda tokens: read_logits(model, tokens, [index])[:, 0, : recipe.p])
-    return {f"{part}_logits": values for part, values in parts.items()}
+    return {"train_logits": parts["train"], "heldout_logits": parts["heldout"]}
 
 
 def statistics(config: ReadingConfig) -> dict:
@@ -118,7 +115,7 @@ def _subject(config: ReadingConfig) -> tuple[ModularAdditionConfig, TransformerB
     return recipe, load_subject(config.subject, config.subject_seed)
 
 
-def _read(recipe: ModularAdditionConfig, read: Callable[[Tensor], Tensor]) -> dict[str, np.ndarray]:
+def _read(recipe: ModularAdditionConfig, read: Callable[[Tensor], Tensor]) -> Activations:
     pairs = split_pairs(recipe)
     return {
         "train": read(sequences(pairs.train, recipe)).to(torch.float32).numpy(),

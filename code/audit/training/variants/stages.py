@@ -1,11 +1,10 @@
 """Training stages of variants."""
 
-from collections.abc import Mapping
-
 import numpy as np
 
-from audit.subjects.language_model.activation_store import training_samples
+from audit.subjects.results import Activations
 from audit.training.results import Dictionaries, TracedDecoders
+from audit.training.samples import training_samples
 from audit.training.stages import stack, stacked, train
 from audit.training.variants.config import FamilyConfig, VariantConfig
 from audit.training.variants.train import train_variants
@@ -14,9 +13,7 @@ from seedstability.dictionaries.training.train import Snapshot, train_all
 from seedstability.progress import step
 
 
-def train_family(
-    config: FamilyConfig, activations: Mapping[str, np.ndarray]
-) -> dict[str, Dictionaries]:
+def train_family(config: FamilyConfig, activations: Activations) -> dict[str, Dictionaries]:
     """Train the seeds of every run of a family, by the name of the run."""
     found = {}
     members = list(zip(config.names, config.trainings, strict=True))
@@ -26,9 +23,7 @@ def train_family(
     return found
 
 
-def train_member(
-    config: TrainingConfig | VariantConfig, activations: Mapping[str, np.ndarray]
-) -> Dictionaries:
+def train_member(config: TrainingConfig | VariantConfig, activations: Activations) -> Dictionaries:
     """Train one SAE per seed, with or without variants; no trace and no firings."""
     if isinstance(config, TrainingConfig):
         plain = train(config, activations)
@@ -39,7 +34,7 @@ def train_member(
     return {**dictionaries, "seeds": np.array(config.seeds)}
 
 
-def train_traced(config: TrainingConfig, activations: Mapping[str, np.ndarray]) -> TracedDecoders:
+def train_traced(config: TrainingConfig, activations: Activations) -> TracedDecoders:
     """Train one SAE per seed and record the decoders at the traced epochs.
 
     Metrics on held-out samples, which would take longer than training, are not measured.

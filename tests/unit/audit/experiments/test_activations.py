@@ -238,5 +238,6 @@ def test_names_of_statistics_match_the_stage():
         "binned_correlation", "binned_share",
     }  # fmt: skip
     assert (
-        set(agreement_statistics(two, CorrelationConfig(config().correlation.dictionary))) == stated
+        set(agreement_statistics(two, CorrelationConfig(config().correlation.dictionary, (0, 1))))
+        == stated
     )

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from audit.experiments.common.arms import NoSettings
 from audit.experiments.modular import experiment as modular
 from audit.experiments.symmetry import experiment as symmetry
 from audit.experiments.symmetry.measurements import (
@@ -68,7 +69,7 @@ def test_equal_change_of_all_ways_is_no_jump():
 
 
 def test_subjects_have_equal_weight():
-    tree = pooled(None, clean0=search(seeds=10), clean1=search(shift=0.3))
+    tree = pooled(NoSettings(), {"clean0": search(seeds=10), "clean1": search(shift=0.3)})
     assert tree["plain"]["value"].value == pytest.approx(0.65)
     assert tree["plain"]["value"].interval == "95% jackknife over 15 seeds"
 
@@ -90,7 +91,7 @@ def test_interval90_without_a_jump_lies_within_the_margin():
 
 
 def test_shares_are_percentages_and_lines_keep_their_names():
-    tree = pooled(None, clean0=search())
+    tree = pooled(NoSettings(), {"clean0": search()})
     assert tree["shifts"]["certified"]["value"].value == 50.0
     assert tree["shifts"]["entropy"]["gauge"].value == 0.5
     assert tree["kept"]["sum"]["value"].value == pytest.approx(0.9)
@@ -99,7 +100,7 @@ def test_shares_are_percentages_and_lines_keep_their_names():
 
 
 def test_platform_tolerances_are_those_of_a_few_latents():
-    tree = pooled(None, clean0=search(noise=0.001))
+    tree = pooled(NoSettings(), {"clean0": search(noise=0.001)})
     assert tree["shifts"]["moved"]["value"].tolerance == 50.0
     assert tree["shifts"]["covered"]["value"].tolerance == 10.0
     for found in (tree["plain"]["value"], tree["jump"]["gauge"]["value"]):
@@ -107,13 +108,13 @@ def test_platform_tolerances_are_those_of_a_few_latents():
 
 
 def test_each_subject_has_its_own_node():
-    tree = subjects(None, topk__clean0=search(), topk__clean1=search(shift=0.1))
+    tree = subjects(NoSettings(), {"topk": {"clean0": search(), "clean1": search(shift=0.1)}})
     assert tree["topk"]["clean1"]["plain"]["value"].value == pytest.approx(0.6)
     assert tree["topk"]["clean0"]["plain"]["value"].value == pytest.approx(0.5)
 
 
 def test_figure_has_the_values_of_the_table_in_its_own_order():
-    drawn = figure(None, topk__clean0=search(noise=0.01))["topk"]
+    drawn = figure(NoSettings(), {"topk": {"clean0": search(noise=0.01)}})["topk"]
     tree = search_values([search(noise=0.01)])
     for place, way in enumerate(FIGURE_WAYS):
         assert drawn["value"].values[place] == tree[way]["value"].value
@@ -125,7 +126,7 @@ def test_figure_has_the_values_of_the_table_in_its_own_order():
 def test_any_other_example_is_within_tolerance():
     maps = {name: np.eye(3) for name in ("latent", "plain", "shifted")}
     shown = {**maps, "plain_correlation": 0.3, "shifted_correlation": 0.9}
-    for _, leaf in leaves(example(None, {"example": shown})):
+    for _, leaf in leaves(example(NoSettings(), {"example": shown})):
         assert leaf.allowed_difference >= 1.0
 
 
@@ -133,7 +134,7 @@ def test_invariant_share_has_the_relabeled_share_as_chance():
     variance = {"sum": 0.9, "difference": 0.0, "first": 0.0, "second": 0.0, "rest": 0.1}
     found = {"relabelled": np.array([0.01, 0.03]), "permuted": np.array([0.01])}
     kernels = [{"share": share, "variance": variance, **found} for share in (0.6, 0.8)]
-    tree = invariance(None, clean0=kernels[0], clean1=kernels[1])
+    tree = invariance(NoSettings(), {"clean0": kernels[0], "clean1": kernels[1]})
     assert tree["all"]["share"].value == pytest.approx(70.0)
     assert tree["all"]["share"].chance == pytest.approx(2.0)
     assert tree["clean1"]["share"].value == pytest.approx(80.0)

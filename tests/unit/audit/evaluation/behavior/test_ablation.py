@@ -51,7 +51,7 @@ def dictionary(seed, scale=1.0):
 
 def config(folder, **changes):
     plain = AblationConfig(
-        TOPK, str(folder), "any", "blocks.1.hook_resid_pre", latents=6, contexts=3, first=3
+        TOPK, str(folder), "any", "blocks.1.hook_resid_pre", (0, 1, 2), latents=6, contexts=3
     )
     return replace(plain, **changes)
 
@@ -62,6 +62,7 @@ def stage_inputs(folder, saes, tokens, hook="blocks.1.hook_resid_pre"):
     x = cache[hook][:, 1:].flatten(0, 1).numpy()
     parts = ("encoder", "encoder_bias", "decoder", "decoder_bias", "threshold")
     stacked = {name: torch.stack([getattr(sae, name) for sae in saes]).numpy() for name in parts}
+    stacked["seeds"] = np.arange(len(saes))
     return stacked, {"train": x, "heldout": x, "heldout_contexts": tokens.numpy()}
 
 
@@ -212,7 +213,7 @@ def test_one_latents_effect_equals_a_plain_computation(gpt2, tokens):
     """One pair of latents, computed with hooks on the whole model."""
     a, b = dictionary(0), dictionary(1)
     saes, data = stage_inputs(gpt2, [a, b], tokens)
-    settings = config(gpt2, first=2, latents=1, contexts=99, positions=9999)
+    settings = config(gpt2, seeds=(0, 1), latents=1, contexts=99, positions=9999)
     found = ablate(settings, saes, data)
     x = torch.from_numpy(data["heldout"])
     chosen = choose_latents(
@@ -249,7 +250,7 @@ def test_contexts_and_positions_are_drawn_where_one_latent_fires(gpt2, tokens, m
 
     monkeypatch.setattr(DownstreamModel, "final_residual", watched)
     saes, data = stage_inputs(gpt2, [dictionary(0), dictionary(1)], tokens)
-    ablate(config(gpt2, first=2, contexts=2, positions=3), saes, data)
+    ablate(config(gpt2, seeds=(0, 1), contexts=2, positions=3), saes, data)
     assert seen
     for rows, fires in seen:
         assert rows in (4, 8)
@@ -272,7 +273,7 @@ def test_pairs_with_fewer_latents_are_padded(gpt2, tokens):
 
 def test_the_same_settings_give_the_same_numbers(gpt2, tokens):
     inputs = stage_inputs(gpt2, [dictionary(0), dictionary(1)], tokens)
-    one, other = (ablate(config(gpt2, first=2), *inputs) for _ in range(2))
+    one, other = (ablate(config(gpt2, seeds=(0, 1)), *inputs) for _ in range(2))
     np.testing.assert_array_equal(one["other"]["effect"], other["other"]["effect"])
     np.testing.assert_array_equal(one["gauge"]["effect"], other["gauge"]["effect"])
 
@@ -280,4 +281,4 @@ def test_the_same_settings_give_the_same_numbers(gpt2, tokens):
 def test_a_missing_hook_point_is_refused(gpt2, tokens):
     inputs = stage_inputs(gpt2, [dictionary(0), dictionary(1)], tokens)
     with pytest.raises(UserError, match="the model has blocks 0 to 1"):
-        ablate(config(gpt2, hook="blocks.7.hook_resid_pre", first=2), *inputs)
+        ablate(config(gpt2, hook="blocks.7.hook_resid_pre", seeds=(0, 1)), *inputs)

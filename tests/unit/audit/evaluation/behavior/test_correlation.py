@@ -41,6 +41,7 @@ def samples(seed=0, m=CONTEXTS * LENGTH):
 def stage_inputs(saes):
     parts = ("encoder", "encoder_bias", "decoder", "decoder_bias", "threshold")
     stacked = {name: torch.stack([getattr(sae, name) for sae in saes]).numpy() for name in parts}
+    stacked["seeds"] = np.arange(len(saes))
     data = {
         "train": samples(1).numpy(),
         "heldout": samples().numpy(),
@@ -96,7 +97,7 @@ def test_permuted_latents_are_all_matched():
         latent_similarities(
             sae.decoder, other.decoder, sparse_codes(sae, x), sparse_codes(other, x)
         ),
-        CorrelationConfig(TOPK),
+        CorrelationConfig(TOPK, (0, 1, 2)),
     )
     for name in ("matched_cosine", "matched_correlation", "partner_correlation", "same_partner"):
         assert found[name] == pytest.approx(1.0)
@@ -109,7 +110,9 @@ def test_latents_are_counted_by_decoder_and_by_activation_similarity():
     correlation = np.full((4, 4), -0.1)
     correlation[[0, 1, 2, 3], [0, 2, 1, 3]] = [0.8, 0.4, 0.75, 0.3]
     correlation[1, 1] = 0.2
-    found = agreement_statistics(LatentSimilarities(cosine, correlation), CorrelationConfig(TOPK))
+    found = agreement_statistics(
+        LatentSimilarities(cosine, correlation), CorrelationConfig(TOPK, (0, 1, 2))
+    )
     assert found["same_partner"] == 0.5
     assert found["both"] == 0.25
     assert found["decoder_only"] == 0.25
@@ -130,7 +133,9 @@ def test_the_second_dictionary_may_have_fewer_live_latents():
     cosine, correlation = np.full((6, 4), -0.5), np.full((6, 4), -0.5)
     cosine[[0, 1, 2, 3], [0, 1, 2, 3]] = 0.9
     correlation[[2, 3, 4, 5], [2, 3, 0, 1]] = [0.8, 0.4, 0.6, 0.6]
-    found = agreement_statistics(LatentSimilarities(cosine, correlation), CorrelationConfig(TOPK))
+    found = agreement_statistics(
+        LatentSimilarities(cosine, correlation), CorrelationConfig(TOPK, (0, 1, 2))
+    )
     assert found["same_partner"] == 1.0
     assert found["matched_correlation"] == pytest.approx(0.6)
     assert found["both"] == found["decoder_only"] == 0.5
@@ -162,7 +167,7 @@ def test_a_gauge_scrambled_dictionary_reads_rotated_samples(monkeypatch):
     monkeypatch.setattr("audit.evaluation.behavior.correlation.latent_similarities", remember)
     plain = [dictionary(seed) for seed in (0, 1)]
     saes, data = stage_inputs(plain)
-    correlate(CorrelationConfig(TOPK), saes, data)
+    correlate(CorrelationConfig(TOPK, (0, 1)), saes, data)
     decoder, codes = seen[2]
     mean = samples(1).mean(0)
     turned = plain[1].encode((samples() - mean) @ turn + mean)
@@ -173,8 +178,9 @@ def test_a_gauge_scrambled_dictionary_reads_rotated_samples(monkeypatch):
 
 
 def test_a_copy_is_far_above_both_chance_levels():
-    saes, data = stage_inputs([dictionary(0), dictionary(0), dictionary(1)])
-    found = correlate(CorrelationConfig(TOPK, first=2), saes, data)
+    saes, data = stage_inputs([dictionary(1), dictionary(0), dictionary(0)])
+    saes["seeds"] = np.array([4, 7, 2])
+    found = correlate(CorrelationConfig(TOPK, (2, 7)), saes, data)
     value, gauge, shuffled = (
         found[level]["matched_correlation"][0, 1] for level in ("value", "gauge", "shuffled")
     )
@@ -185,7 +191,7 @@ def test_a_copy_is_far_above_both_chance_levels():
 
 def test_all_pairs_except_the_diagonal_are_compared():
     saes, data = stage_inputs([dictionary(seed) for seed in (0, 1, 2)])
-    found = correlate(CorrelationConfig(TOPK), saes, data)
+    found = correlate(CorrelationConfig(TOPK, (0, 1, 2)), saes, data)
     for level in ("value", "gauge", "shuffled"):
         table = found[level]["matched_correlation"]
         assert np.isnan(table.diagonal()).all()

@@ -238,6 +238,24 @@ def test_ways_to_reach_a_definition(code, file, old, new, reached):
 
 
 @pytest.mark.parametrize(
+    ("field", "reached"),
+    [
+        ("another: int", set()),
+        ("helper: int = 1", set()),
+        ("field: int = another(1)", {"toy/room/stages.py:another"}),
+        ("helper: 'helper.unused'", {"toy/room/helper.py:unused", "toy/maths/cosine.py:worst"}),
+        ("another: another = 1", {"toy/room/stages.py:another"}),
+        ("another: int; other = another", {"toy/room/stages.py:another"}),
+    ],
+)
+def test_the_name_of_a_field_is_no_use_but_its_type_and_default_are(code, field, reached):
+    root = "toy.room.stages:Settings"
+    before = set(closure(code, root))
+    edit(code, "room/stages.py", "class Settings: ...", f"class Settings:\n    {field}")
+    assert set(closure(code, root)) - before == reached
+
+
+@pytest.mark.parametrize(
     "file", ["room/unused.py", "errors.py", "progress.py", "pipeline/store.py", "__init__.py"]
 )
 def test_what_no_number_depends_on_changes_nothing(code, file):

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from audit.subjects.language_model import activation_store as store
-from audit.subjects.language_model.activation_store import open_or_create, read, training_samples
+from audit.subjects.language_model.activation_store import open_or_create, read, stored_samples
 from audit.subjects.language_model.config import ActivationsConfig
 from helpers.tiny_checkpoints import save
 from seedstability.errors import UserError
@@ -100,7 +100,7 @@ def test_deleted_shards_are_recreated_for_training(config, contexts):
             file.unlink()
     for folder in store.store_folder().glob("*"):
         folder.rmdir()
-    samples = training_samples(result, 100)
+    samples = stored_samples(result, 100)
     assert samples.shape[0] == 100
     assert np.array_equal(samples.rows(torch.arange(30)).numpy(), result["train"])
 
@@ -111,20 +111,13 @@ def test_large_sets_stay_on_disk(config, contexts, monkeypatch):
         "train_contexts": contexts,
         "request": json.dumps(asdict(config)),
     }
-    in_memory = training_samples(result)
+    in_memory = stored_samples(result)
     monkeypatch.setattr(store, "_IN_MEMORY", 100)
-    mapped = training_samples(result)
+    mapped = stored_samples(result)
     assert type(in_memory).__name__ == "InMemory"
     assert type(mapped).__name__ == "Shards"
     rows = torch.tensor([3, 119, 60])
     assert torch.equal(mapped.rows(rows), in_memory.rows(rows))
-
-
-def test_activations_without_a_store_stay_in_memory():
-    x = np.random.default_rng(0).normal(size=(9, 3)).astype(np.float32)
-    assert training_samples({"train": x}).shape == (9, 3)
-    first = training_samples({"train": x}, 4)
-    assert np.array_equal(first.rows(torch.arange(4)).numpy(), x[:4])
 
 
 def test_a_missing_hook_point_is_named(config, contexts):

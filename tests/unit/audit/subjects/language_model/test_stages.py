@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from audit.subjects.language_model import stages
-from audit.subjects.language_model.activation_store import read, training_samples
+from audit.subjects.language_model.activation_store import read, stored_samples
 from audit.subjects.language_model.config import ActivationsConfig, TextConfig, text_config
 from helpers.tiny_checkpoints import save, tokenizer
 from seedstability.errors import UserError
@@ -58,7 +58,7 @@ def test_a_single_domain_can_be_read(config, text):
 def test_the_store_continues_where_the_sample_ends(config, text, monkeypatch):
     monkeypatch.setattr(stages, "SAMPLE", 40)
     result = stages.activations(config, text)
-    samples = training_samples(result)
+    samples = stored_samples(result)
     assert result["train"].shape[0] == 40
     assert samples.shape[0] == 100
     assert np.array_equal(samples.rows(torch.arange(40)).numpy(), result["train"])
