@@ -1,4 +1,4 @@
-"""Recurrence of single latents across seeds: recurrence rate p̂, firing rate, stable and unstable.
+"""Recurrence of single latents across seeds: recurrence rate p̂, stable and unstable.
 
 "Unstable features, reproducible subspaces" (2606.12138) calls p̂ the share of other seeds in
 which a latent recurs. From few seeds p̂ is noisy; `camps_over_seeds` estimates the distribution of
@@ -8,7 +8,7 @@ the true p from a beta-binomial fit.
 from functools import cache
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from seedstability.errors import UserError
@@ -24,17 +24,10 @@ from seedstability.stability.statistics.beta_binomial import (
 from seedstability.stability.statistics.jackknife import Interval, jackknife_statistic
 
 
-def best_cosines(
-    decoders: Float[Tensor, "S n d"], live: Bool[Tensor, "S n"] | None = None
-) -> Float[Tensor, "S S n"]:
+def best_cosines(decoders: Float[Tensor, "S n d"]) -> Float[Tensor, "S S n"]:
     """[s, t, i]: best signed cosine of latent i of seed s with any latent of seed t.
 
     NaN where s = t. Several thresholds can be applied to one result.
-
-    Args:
-        decoders: one dictionary per seed.
-        live: latents that may serve as a partner; a dead one, still at its initialization, may
-            not. Rows of dead latents are computed all the same. −1 if no latent of t is live.
 
     Raises:
         UserError: for fewer than two seeds.
@@ -44,11 +37,7 @@ def best_cosines(
     n_seeds, n = len(decoders), len(decoders[0])
     best = torch.full((n_seeds, n_seeds, n), torch.nan)
     for s, t in all_pairs(n_seeds):
-        if live is None:
-            best[s, t], best[t, s], *_ = pairwise_best(decoders[s], decoders[t])
-        else:
-            best[s, t] = _best_of_live(decoders[s], decoders[t], live[t])
-            best[t, s] = _best_of_live(decoders[t], decoders[s], live[s])
+        best[s, t], best[t, s], *_ = pairwise_best(decoders[s], decoders[t])
     return best
 
 
@@ -78,13 +67,12 @@ def reproducibility_from_cosines(
     return recurrence_counts(best, threshold).double() / (len(best) - 1)
 
 
-def camps(p: Float[Tensor, "..."], live: Bool[Tensor, "..."] | None = None) -> Camps:
-    """Shares of stable and unstable latents by p̂, among live latents if they are marked.
+def camps(p: Float[Tensor, "..."]) -> Camps:
+    """Shares of stable and unstable latents by p̂.
 
     Raises:
-        UserError: when no latent is live.
+        UserError: for no latents.
     """
-    p = p.flatten() if live is None else p[live]
     if p.numel() == 0:
         raise UserError("no latent is live; shares need at least 1 live latent")
     stable = (p >= STABLE).double().mean().item()
@@ -92,21 +80,7 @@ def camps(p: Float[Tensor, "..."], live: Bool[Tensor, "..."] | None = None) -> C
     return Camps(stable, unstable, 1.0 - stable - unstable)
 
 
-def firing(codes: Float[Tensor, "samples n"]) -> Float[Tensor, " n"]:
-    """Firing rate: share of the samples on which each latent is not zero."""
-    if codes.ndim != 2 or len(codes) == 0:
-        raise UserError(f"codes have shape {tuple(codes.shape)}; need [samples, latents], not none")
-    return (codes != 0).double().mean(dim=0)
-
-
-def live(codes: Float[Tensor, "samples n"]) -> Bool[Tensor, " n"]:
-    """Latents that fire at least once over the samples."""
-    return firing(codes) > 0
-
-
-def camps_over_seeds(
-    best: Float[Tensor, "S S n"], threshold: float = 0.7, live: Bool[Tensor, "S n"] | None = None
-) -> dict[str, Interval]:
+def camps_over_seeds(best: Float[Tensor, "S S n"], threshold: float = 0.7) -> dict[str, Interval]:
     """Fitted stable and unstable shares and the mean p, with intervals over seeds.
 
     Leaving a seed out removes its latents and its counts, so the interval describes other seeds,
@@ -115,15 +89,13 @@ def camps_over_seeds(
     Args:
         best: from `best_cosines`, three seeds or more.
         threshold: cosine from which a latent recurs.
-        live: counts only the latents marked here.
     """
 
     @cache  # three measures need the same fits
     def fit(*seeds: int) -> BetaBinomial:
         some = torch.tensor(seeds)
         counts = recurrence_counts(best[some][:, some], threshold)
-        kept = counts if live is None else counts[live[some]]
-        return beta_binomial_fit(kept.numpy(), trials=len(seeds) - 1)
+        return beta_binomial_fit(counts.numpy(), trials=len(seeds) - 1)
 
     measures = {
         "stable": lambda seeds: fit(*seeds).camps.stable,
@@ -131,8 +103,3 @@ def camps_over_seeds(
         "mean": lambda seeds: fit(*seeds).mean,
     }
     return {name: jackknife_statistic(f, len(best), group=2) for name, f in measures.items()}
-
-
-def _best_of_live(A: Tensor, B: Tensor, live: Tensor) -> Tensor:
-    # −1 if no latent is live: below every threshold.
-    return pairwise_best(A, B[live]).rows if live.any() else torch.full((len(A),), -1.0)

@@ -51,7 +51,6 @@ def interval90(interval: Interval, digits: int = 4) -> Scalar:
 def similarity(
     values: np.ndarray,
     chance: Mapping[str, Chance],
-    p_gauge: float | None = None,
     share: bool = False,
 ) -> dict:
     """One similarity: its value, its chance levels, and κ against some of these.
@@ -59,10 +58,9 @@ def similarity(
     Args:
         values: [S, S] over pairs of seeds (NaN: not compared), or one value per pair.
         chance: levels by name, one number or drawn values of the shape of `values`.
-        p_gauge: p-value under gauge scrambles, where it was computed.
         share: whether the statistic is a share of latents, printed in percent; κ never is.
     """
-    return _printed(estimate_similarity(values, chance, p_gauge), share)
+    return _printed(estimate_similarity(values, chance), share)
 
 
 def similarities(

@@ -148,31 +148,3 @@ def agreement(decoders: Matching, encoders: Matching, threshold: float = 0.7) ->
     # Comparisons with NaN are false: a latent without a partner is not shared.
     close = decoders.cosine > threshold
     return Agreement(agreeing & close & (encoders.cosine > threshold), close, agreeing)
-
-
-def shared(
-    dec_a: Float[Tensor, "n_a d"],
-    dec_b: Float[Tensor, "n_b d"],
-    enc_a: Float[Tensor, "n_a d"],
-    enc_b: Float[Tensor, "n_b d"],
-    threshold: float = 0.7,
-) -> Bool[Tensor, " n_a"]:
-    """Latents of A with the same decoder and encoder partner, both cosines > `threshold`."""
-    return agreement(match(dec_a, dec_b), match(enc_a, enc_b), threshold).shared
-
-
-def shared_decoder_only(
-    dec_a: Float[Tensor, "n_a d"], dec_b: Float[Tensor, "n_b d"], threshold: float = 0.7
-) -> Bool[Tensor, " n_a"]:
-    """Latents of A whose decoder cosine with their partner is > `threshold`."""
-    return match(dec_a, dec_b).cosine > threshold
-
-
-def agreeing(
-    dec_a: Float[Tensor, "n_a d"],
-    dec_b: Float[Tensor, "n_b d"],
-    enc_a: Float[Tensor, "n_a d"],
-    enc_b: Float[Tensor, "n_b d"],
-) -> Bool[Tensor, " n_a"]:
-    """Latents of A with the same decoder and encoder partner, at any cosine."""
-    return agreement(match(dec_a, dec_b), match(enc_a, enc_b)).agreeing

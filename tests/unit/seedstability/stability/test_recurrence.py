@@ -9,8 +9,6 @@ from seedstability.stability.recurrence import (
     best_cosines,
     camps,
     camps_over_seeds,
-    firing,
-    live,
     recurrence_counts,
     reproducibility,
 )
@@ -38,29 +36,11 @@ def test_a_cosine_equal_to_the_threshold_counts():
     assert torch.isnan(best[0, 0]).all()
 
 
-def test_dead_latents_are_no_partners():
-    decoders = torch.stack([EYE, EYE])
-    alive = torch.tensor([[True, True, True], [True, True, False]])
-    best = best_cosines(decoders, alive)
-    assert recurrence_counts(best)[0].tolist() == [1, 1, 0]
-    assert recurrence_counts(best)[1].tolist() == [1, 1, 1]
-
-
-def test_camps_of_all_and_of_live_latents():
+def test_camps_are_shares_of_latents():
     p = torch.tensor([[1.0, 0.95, 0.5, 0.05], [0.0, 0.0, 0.06, 0.94]])
     assert camps(p) == pytest.approx((0.25, 0.375, 0.375))
-    alive = torch.tensor([[True, True, False, False], [True, False, False, False]])
-    assert camps(p, alive) == pytest.approx((2 / 3, 1 / 3, 0.0))
     with pytest.raises(UserError, match="no latent is live"):
-        camps(p, torch.zeros(2, 4, dtype=torch.bool))
-
-
-def test_firing_and_live():
-    codes = torch.tensor([[0.0, 2.0, 0.0], [0.0, 1.0, -1.0]])
-    assert firing(codes).tolist() == [0.0, 1.0, 0.5]
-    assert live(codes).tolist() == [False, True, True]
-    with pytest.raises(UserError, match="samples, latents"):
-        live(torch.zeros(0, 3))
+        camps(torch.zeros(2, 0))
 
 
 def test_few_seeds_misclassify_as_the_definitions_state():
@@ -88,6 +68,4 @@ def test_planted_camps_are_recovered_with_an_interval():
     assert found["stable"].mean == pytest.approx(0.3, abs=0.01)
     assert found["unstable"].mean == pytest.approx(0.7, abs=0.01)
     assert found["mean"].label == "95% jackknife over 6 seeds"
-    only = torch.arange(100).expand(6, 100) < 30
-    assert camps_over_seeds(best, live=only)["stable"].mean > 0.99
     assert camps_over_seeds(best, threshold=-1.0)["stable"].mean > 0.99

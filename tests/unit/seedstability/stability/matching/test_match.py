@@ -11,7 +11,7 @@ from helpers.stability_data import half_shared_with_hubs
 from seedstability.errors import UserError
 from seedstability.stability.cosine import cosines, max_abs_cosine, max_cosine, normalize_rows
 from seedstability.stability.matching import match as matching
-from seedstability.stability.matching.match import agreeing, match, shared, shared_decoder_only
+from seedstability.stability.matching.match import agreement, match
 
 # Small products: a second thread costs more than it saves.
 torch.set_num_threads(1)
@@ -92,6 +92,10 @@ def test_different_widths_are_refused_in_one_line():
     assert "\n" not in str(refusal.value)
 
 
+def agreement_of(dec_a, dec_b, enc_a, enc_b, threshold=0.7):
+    return agreement(match(dec_a, dec_b), match(enc_a, enc_b), threshold)
+
+
 def test_shared_needs_the_same_partner_and_both_cosines_above_threshold():
     # Latent 0: same partner, both cosines 1. Latent 1: same partner, encoder cosine below 0.7.
     # Latents 2 and 3: the encoders swap them.
@@ -99,25 +103,28 @@ def test_shared_needs_the_same_partner_and_both_cosines_above_threshold():
     encoders = torch.eye(4)[[0, 1, 3, 2]]
     encoders[1] = torch.tensor([0.8, 0.8, 0.3, 0.0])
     four = (decoders, decoders, torch.eye(4), encoders)
-    assert shared(*four).tolist() == [True, False, False, False]
-    assert agreeing(*four).tolist() == [True, True, False, False]
-    assert shared_decoder_only(decoders, decoders).tolist() == [True] * 4
-    assert shared(*four, threshold=0.65).tolist() == [True, True, False, False]
+    found = agreement_of(*four)
+    assert found.shared.tolist() == [True, False, False, False]
+    assert found.agreeing.tolist() == [True, True, False, False]
+    assert found.shared_decoder_only.tolist() == [True] * 4
+    assert agreement_of(*four, threshold=0.65).shared.tolist() == [True, True, False, False]
 
 
 def test_shared_needs_the_decoder_cosine_above_threshold():
     decoders = torch.eye(2)
     tilted = torch.tensor([[1.0, 0.0], [1.0, 0.9]])
-    assert shared(decoders, tilted, decoders, decoders).tolist() == [True, False]
-    assert shared_decoder_only(decoders, tilted).tolist() == [True, False]
+    found = agreement_of(decoders, tilted, decoders, decoders)
+    assert found.shared.tolist() == [True, False]
+    assert found.shared_decoder_only.tolist() == [True, False]
 
 
 def test_latents_without_partner_neither_agree_nor_are_shared():
     two = EYE[:2]
-    assert agreeing(EYE, two, EYE, two).tolist() == [True, True, False]
-    assert shared(EYE, two, EYE, two).tolist() == [True, True, False]
+    found = agreement_of(EYE, two, EYE, two)
+    assert found.agreeing.tolist() == [True, True, False]
+    assert found.shared.tolist() == [True, True, False]
     with pytest.raises(UserError, match="one row per latent"):
-        agreeing(EYE, two, two, two)
+        agreement_of(EYE, two, two, two)
 
 
 def test_pair_similarities_equal_the_separate_functions():
