@@ -18,6 +18,8 @@ STARTED_IN = Path.cwd()
 HERE = Path(os.environ.pop("SEEDSTABILITY_HERE", "") or STARTED_IN)
 sys.path.insert(0, str(ROOT / "code"))
 os.chdir(ROOT)
+# A notebook names its own, without which matplotlib cannot be imported here.
+os.environ["MPLBACKEND"] = "agg"
 
 from invoke import Exit, task
 from invoke.main import program

@@ -4,6 +4,7 @@ A mistake is one line on standard error, `error: what, where, what would be righ
 """
 
 import json
+import os
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Sequence
@@ -60,6 +61,8 @@ def main(words: Sequence[str] | None = None) -> int:
     """
     if words is None:
         make_output_robust()
+        # A notebook names its own, without which matplotlib cannot be imported here.
+        os.environ["MPLBACKEND"] = "agg"
     typed = sys.argv[1:] if words is None else list(words)
     command = typer.main.get_command(app)
     try:

@@ -14,7 +14,7 @@ import math
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from seedstability.errors import UserError
@@ -182,7 +182,6 @@ def _unit(rows: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
     return torch.nn.functional.normalize(rows, dim=-1)
 
 
-def finite_mean(values: Float[Tensor, " n"], where: Bool[Tensor, " n"] | None = None) -> float:
-    """Average the entries that are not NaN, and inside `where`; NaN if there are none."""
-    keep = ~values.isnan() if where is None else ~values.isnan() & where
-    return values[keep].double().mean().item()
+def finite_mean(values: Float[Tensor, " n"]) -> float:
+    """Average the entries that are not NaN; NaN if there are none."""
+    return values[~values.isnan()].double().mean().item()

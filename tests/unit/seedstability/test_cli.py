@@ -297,6 +297,27 @@ def test_help_and_chance_load_no_torch():
         assert ran.stdout.splitlines()[-1] == "[]"
 
 
+def test_a_notebooks_backend_for_matplotlib_does_not_matter(folders, tmp_path):
+    ran = subprocess.run(
+        command(
+            "compare",
+            str(folders / "seed0"),
+            str(folders / "seed1"),
+            "--out",
+            str(tmp_path / "out"),
+        ),
+        env={
+            **os.environ,
+            "PYTHONPATH": str(CODE),
+            "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        },
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert (tmp_path / "out" / "report.html").is_file()
+
+
 def test_an_interrupt_leaves_nothing_half_written(tmp_path):
     places = []
     for seed, each in enumerate(planted(14, n=8192, d=64, shared=1000)):

@@ -35,11 +35,6 @@ def quote(text: str) -> str:
     return '"' + "".join(_quote_character(character) for character in text) + '"'
 
 
-def classes_of(text: str) -> list[str]:
-    """List the classes that a token belongs to."""
-    return [name for name, belongs in CLASSES.items() if belongs(text)]
-
-
 def _is_capitalised(text: str) -> bool:
     letters = text.strip()
     return letters[:1].isupper() and not _is_capitals(text)

@@ -19,7 +19,8 @@ from audit.evaluation.explanation.tokens import texts_of
 from audit.evaluation.groups.config import ResponsesConfig
 from audit.evaluation.groups.token_statistics import log_ranks, subsampled_entropy
 from audit.subjects.arrays import columns
-from audit.subjects.language_model.results import TextActivations
+from audit.subjects.language_model.results import TextActivations, TextResult
+from audit.training.results import Dictionaries
 from audit.training.stages import saes
 from seedstability.progress import report
 from seedstability.stability.chance.null_models import data_directions
@@ -31,19 +32,19 @@ MEASURES = ("token_rank", "entropy", "rule")
 
 def responses(
     config: ResponsesConfig,
-    dictionaries: Mapping,
+    dictionaries: Dictionaries,
     activations: TextActivations,
     camps: Mapping,
-    text: Mapping,
+    text: TextResult,
 ) -> dict[str, Any]:
     """Measure firing rate, tokens, and the score of a rule, for each latent of both groups.
 
     Args:
         config: groups and settings of the measures.
-        dictionaries: as `training.stages:train` returns them.
+        dictionaries: several seeds.
+        activations: with held-out text.
         camps: as `analyses.unstable.camps:camps` returns it.
-        text: as `language_model.stages:text` returns it; token frequencies are those of its
-            training part.
+        text: token frequencies are those of its training part.
 
     Returns:
         [S, latents] tables, padded with NaN: `stable` 1 or 0; `pair`, the number of the pair of

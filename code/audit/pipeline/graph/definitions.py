@@ -5,8 +5,9 @@ whenever the module is imported, are together one definition with an empty name.
 what a name is bound to belongs to the definitions that use it.
 
 A name counts as used wherever it occurs, as a local variable too, so that no use is missed. A
-constant's value and a decorator are taken to concern what they define and nothing else; what
-changes a module's constants later, from inside a function, is recorded as such.
+constant's value and a decorator are taken to concern what they define and nothing else; but the
+functions that they call run at every import, and are listed. What changes a module's constants
+later, from inside a function, is recorded as such.
 """
 
 import ast
@@ -61,6 +62,8 @@ class Module:
     """Names bound by top-level imports → what they are bound to."""
     loads: tuple[str, ...]
     """What importing it imports."""
+    calls: tuple[str, ...]
+    """Chains of names that importing it calls."""
 
 
 def read_module(source: bytes, name: str, path: Path) -> Module:
@@ -88,6 +91,7 @@ def read_module(source: bytes, name: str, path: Path) -> Module:
         tuple(_definition(n, found, package, imports) for n, found in statements.items()),
         tuple(imports.items()),
         tuple(_loads(_at_import(_run_at_import(tree.body)), package)),
+        tuple(sorted({call for s in _run_at_import(tree.body) for call in _called_at_import(s)})),
     )
 
 
@@ -164,6 +168,11 @@ def _chains(node: ast.AST) -> Iterator[str]:
             yield from names
         case ast.arg(annotation=ast.expr() as said) | ast.AnnAssign(annotation=said):
             yield from _chains_in_texts(said)
+            if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+                # The name of a field or variable is bound here, and not read.
+                for read in filter(None, (said, node.value)):
+                    yield from _chains(read)
+                return
         case ast.FunctionDef(returns=ast.expr() as said):
             yield from _chains_in_texts(said)
     for child in ast.iter_child_nodes(node):
@@ -230,6 +239,24 @@ def _at_import(statements: Iterable[ast.stmt]) -> Iterator[ast.AST]:
         if not isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
             yield statement
             yield from _at_import(ast.iter_child_nodes(statement))  # type: ignore[arg-type]
+
+
+def _called_at_import(node: ast.AST) -> Iterator[str]:
+    """What a top-level statement calls by itself: in values, decorators and default arguments."""
+    children = list(ast.iter_child_nodes(node))
+    match node:
+        case ast.Lambda(args=arguments):
+            children = [*arguments.defaults, *arguments.kw_defaults]  # type: ignore[list-item]
+        case ast.FunctionDef() | ast.AsyncFunctionDef():
+            defaults = [*node.args.defaults, *node.args.kw_defaults]
+            children = [*node.decorator_list, *defaults]  # type: ignore[list-item]
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        yield from (chain for each in node.decorator_list for chain in _chains(each))
+    if isinstance(node, ast.Call):
+        yield from _chains(node.func)
+    for child in children:
+        if child is not None:
+            yield from _called_at_import(child)
 
 
 def _base(node: ast.ImportFrom, package: str) -> str:

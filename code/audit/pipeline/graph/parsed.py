@@ -40,7 +40,7 @@ class ParsedModule:
                 kept.add(identity, module)
         self.definitions = {each.name: each for each in module.definitions}
         self.imports = dict(module.imports)
-        self.loads = module.loads
+        self.loads, self.calls = module.loads, module.calls
 
 
 class KeptModules:
@@ -89,8 +89,9 @@ def _read(file: Path) -> dict[str, list]:
         return {}
 
 
-def _module(found: list[list], imports: list, loads: list) -> Module:
-    return Module(tuple(Definition(*each) for each in found), tuple(imports), tuple(loads))
+def _module(found: list[list], imports: list, loads: list, calls: list) -> Module:
+    defined = tuple(Definition(*each) for each in found)
+    return Module(defined, tuple(imports), tuple(loads), tuple(calls))
 
 
 def _seal(body: str) -> str:

@@ -1,7 +1,8 @@
 """Order stages by critical path: the longest remaining chain begins first."""
 
 from collections.abc import Mapping, Sequence
-from heapq import heapify, heappop, heappush
+from graphlib import TopologicalSorter
+from heapq import heappop, heappush
 
 from audit.pipeline.graph.keys import Key
 from audit.pipeline.graph.stage import Stage
@@ -34,22 +35,17 @@ def running_order(
 ) -> list[Stage]:
     """The stages in the order in which one worker would run them; arguments as above."""
     paths = critical_path_lengths(missing, keys, costs)
-    digests = [keys[stage.name].digest for stage in missing]
-    due = set(digests)
-    needed = [due & set(keys[stage.name].inputs.values()) for stage in missing]
-    followers: dict[str, list[int]] = {digest: [] for digest in digests}
-    for place, inputs in enumerate(needed):
-        for digest in inputs:
-            followers[digest].append(place)
+    due = [keys[stage.name] for stage in missing]
+    place = {key.digest: i for i, key in enumerate(due)}
+    waits = TopologicalSorter({key.digest: place.keys() & key.inputs.values() for key in due})
+    waits.prepare()
     # Of equally long paths, the one that `missing` names first.
-    ready = [(-paths[digests[i]], i) for i, inputs in enumerate(needed) if not inputs]
-    heapify(ready)
+    ready: list[tuple[float, int]] = []
     order = []
-    while ready:
-        _, place = heappop(ready)
-        order.append(missing[place])
-        for follower in followers[digests[place]]:
-            needed[follower].discard(digests[place])
-            if not needed[follower]:
-                heappush(ready, (-paths[digests[follower]], follower))
+    while waits.is_active():
+        for digest in waits.get_ready():
+            heappush(ready, (-paths[digest], place[digest]))
+        _, i = heappop(ready)
+        order.append(missing[i])
+        waits.done(due[i].digest)
     return order

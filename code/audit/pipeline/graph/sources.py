@@ -3,9 +3,10 @@
 A stage reaches its function, the classes of its settings, and all that the code of these names, and
 so on: functions, classes and constants of ours, wherever they are imported from, at a file's top or
 inside a function. With a definition its module is loaded, and with that what it imports; the
-top-level statements of every loaded module count. Where a module is itself used as a value, or code
-asks for all names of a module, all its definitions count. A function that changes a constant in
-place is reached with the constant. Comments and docstrings are left out of the digests.
+top-level statements of every loaded module count, and the functions that loading it calls. Where a
+module is itself used as a value, or code asks for all names of a module, all its definitions count.
+A function that changes a constant in place is reached with the constant. Comments and docstrings
+are left out of the digests.
 
 What is left out, and why:
 
@@ -176,7 +177,7 @@ class Sources:
             parsed = self.parsed(module)
             definition = parsed.definitions.get(name)
             if name == AT_IMPORT:
-                found |= {*self._loaded(module, parsed.loads)}
+                found |= {*self._loaded(module, parsed.loads), *self._called(module, parsed)}
             if definition:
                 found |= {*self._uses(module, definition)}
             self._reached[reference] = frozenset(found)
@@ -192,12 +193,22 @@ class Sources:
             yield from self._whole(module)
         yield from self._loaded(module, definition.loads)
         for chain in definition.uses:
-            yield from self._resolve(module, definition, chain)
+            yield from self._resolve(module, chain, definition.imports)
 
-    def _resolve(self, module: str, definition: Definition, chain: str) -> Iterator[Reference]:
-        """What a chain of names in a definition stands for; nothing if it is none of ours."""
+    def _called(self, module: str, parsed: ParsedModule) -> Iterator[Reference]:
+        """Functions that loading a module calls; a class that it makes is left to what uses it."""
+        for chain in parsed.calls:
+            for target, name in self._resolve(module, chain):
+                definition = self.parsed(target).definitions.get(name)
+                if definition and definition.is_function:
+                    yield target, name
+
+    def _resolve(
+        self, module: str, chain: str, imports: tuple[tuple[str, str], ...] = ()
+    ) -> Iterator[Reference]:
+        """What a chain of names stands for, with imports of its own; nothing if none of ours."""
         root, _, rest = chain.partition(".")
-        bound = dict(definition.imports).get(root)
+        bound = dict(imports).get(root)
         if bound is None and root in self.parsed(module).definitions:
             yield module, root
             return
@@ -264,7 +275,7 @@ class Sources:
                 continue
             for definition in self.parsed(module).definitions.values():
                 for chain in definition.changes:
-                    for target in self._resolve(module, definition, chain):
+                    for target in self._resolve(module, chain, definition.imports):
                         changed = self.parsed(target[0]).definitions.get(target[1])
                         if changed and not changed.is_function and target[1] != AT_IMPORT:
                             found.setdefault(target, set()).add((module, definition.name))

@@ -41,8 +41,6 @@ class RetrainReport(NamedTuple):
     """Largest absolute difference of any parameter."""
     heldout_accuracy: float
     """Held-out accuracy of the subject trained just now, at the position where it is trained."""
-    recorded_heldout_accuracy: float
-    """Held-out accuracy of the one on disk, from its recipe."""
     seconds: float
     """Wall time of the training."""
     numeric_abi: str
@@ -82,7 +80,6 @@ def retrain(name: str, folder: Path = FOLDER) -> RetrainReport:
             float((weights[key] - recorded[key]).abs().max()) for key in weights
         ),
         heldout_accuracy=scores(model, config)["heldout_accuracy"],
-        recorded_heldout_accuracy=recipe["results"]["heldout_accuracy"],
         seconds=seconds,
         numeric_abi=recipe["numeric_abi"],
     )

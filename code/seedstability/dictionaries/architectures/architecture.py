@@ -37,6 +37,19 @@ class Forward(NamedTuple):
     """Share of `l1` and `l0_weight` at this step."""
 
 
+class Batch(NamedTuple):
+    """A batch of b samples on a CPU."""
+
+    x: Float[Tensor, "b d"]
+    """The samples, contiguous."""
+    centered: Float[Tensor, "b d"]
+    """Inputs of the encoder."""
+    sparsity: float
+    """Share of `l1` or `l0_weight` at this step."""
+    select: TopKSelector
+    """Selects the k largest pre-activations, where all of a batch are not needed."""
+
+
 class Architecture:
     """An activation function with the loss terms and conventions of its training.
 
@@ -110,22 +123,8 @@ class Architecture:
         """Loss term beside the squared error, averaged over samples; None if there is none."""
         return None
 
-    def sparse_gradients(
-        self,
-        sae: "SAE",
-        x: Float[Tensor, "b d"],
-        centered: Float[Tensor, "b d"],
-        sparsity: float,
-        select: TopKSelector,
-    ) -> BatchGradients:
-        """Compute loss and gradients of a batch on a CPU, without AuxK.
-
-        Args:
-            sae: float32 on the CPU.
-            x: the batch, contiguous.
-            centered: inputs of the encoder.
-            sparsity: share of `l1` or `l0_weight` at this step.
-            select: selects the k largest pre-activations, where all of a batch are not needed.
+    def sparse_gradients(self, sae: "SAE", inputs: Batch) -> BatchGradients:
+        """Compute loss and gradients of a batch, without AuxK; the SAE is float32 on the CPU.
 
         Raises:
             UserError: the architecture has none.

@@ -7,10 +7,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from seedstability.dictionaries import sparse_latents
-from seedstability.dictionaries.architectures.architecture import Architecture
+from seedstability.dictionaries.architectures.architecture import Architecture, Batch
 from seedstability.dictionaries.architectures.topk import TopK, largest
 from seedstability.dictionaries.config import DictionaryConfig
-from seedstability.dictionaries.sparse_latents import TopKSelector
 from seedstability.dictionaries.training.sparse_gradients import BatchGradients, squared_error
 
 if TYPE_CHECKING:
@@ -44,16 +43,9 @@ class BatchTopK(Architecture):
         batch = pre.flatten(1)
         return batch.masked_fill(~largest(batch, config.k * pre.shape[1]), 0.0).view_as(pre)
 
-    def sparse_gradients(
-        self,
-        sae: "SAE",
-        x: Float[Tensor, "b d"],
-        centered: Float[Tensor, "b d"],
-        sparsity: float,
-        select: TopKSelector,
-    ) -> BatchGradients:
+    def sparse_gradients(self, sae: "SAE", inputs: Batch) -> BatchGradients:
         """See `Architecture`."""
-        fired = sparse_latents.batch_topk(sae, centered, sae.config.k)
-        batch, _ = squared_error(sae, x, centered, fired, rectify=sae.config.rectify)
+        fired = sparse_latents.batch_topk(sae, inputs.centered, sae.config.k)
+        batch, _ = squared_error(sae, inputs.x, inputs.centered, fired, rectify=sae.config.rectify)
         batch.smallest_kept = fired.values.min().item() if len(fired.values) else None
         return batch

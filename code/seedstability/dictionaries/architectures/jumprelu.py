@@ -8,9 +8,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from seedstability.dictionaries import sparse_latents
-from seedstability.dictionaries.architectures.architecture import Architecture, Forward
+from seedstability.dictionaries.architectures.architecture import Architecture, Batch, Forward
 from seedstability.dictionaries.config import DictionaryConfig
-from seedstability.dictionaries.sparse_latents import TopKSelector
 from seedstability.dictionaries.training.sparse_gradients import BatchGradients, squared_error
 
 if TYPE_CHECKING:
@@ -47,19 +46,12 @@ class JumpReLU(Architecture):
         above = _Step.apply(forward.pre, forward.threshold, config.bandwidth)
         return forward.sparsity * config.l0_weight * above.sum(2).mean(1)
 
-    def sparse_gradients(
-        self,
-        sae: "SAE",
-        x: Float[Tensor, "b d"],
-        centered: Float[Tensor, "b d"],
-        sparsity: float,
-        select: TopKSelector,
-    ) -> BatchGradients:
+    def sparse_gradients(self, sae: "SAE", inputs: Batch) -> BatchGradients:
         """See `Architecture`. Entries include latents up to half a bandwidth below their threshold,
         with value zero, since they have a gradient on the threshold."""
-        config, b = sae.config, len(x)
+        config, x, centered = sae.config, inputs.x, inputs.centered
         threshold, half = sae.threshold.numpy(), np.float32(config.bandwidth / 2)
-        weight = config.l0_weight * sparsity / b
+        weight = config.l0_weight * inputs.sparsity / len(x)
         pre = sparse_latents.pre_activations(sae.encoder, sae.encoder_bias, centered)
         near = sparse_latents.above(pre, threshold - half)
         at = threshold[near.latents]

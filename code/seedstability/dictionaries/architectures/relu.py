@@ -8,11 +8,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from seedstability.dictionaries import sparse_latents
-from seedstability.dictionaries.architectures.architecture import Architecture, Forward
+from seedstability.dictionaries.architectures.architecture import Architecture, Batch, Forward
 from seedstability.dictionaries.config import DictionaryConfig
 from seedstability.dictionaries.kernels import descent
 from seedstability.dictionaries.metrics import whole_sum
-from seedstability.dictionaries.sparse_latents import TopKSelector
 from seedstability.dictionaries.training.sparse_gradients import (
     BatchGradients,
     DenseGradients,
@@ -38,18 +37,12 @@ class ReLU(Architecture):
         """See `Architecture`."""
         return forward.sparsity * config.l1 * forward.latents.sum(2).mean(1)
 
-    def sparse_gradients(
-        self,
-        sae: "SAE",
-        x: Float[Tensor, "b d"],
-        centered: Float[Tensor, "b d"],
-        sparsity: float,
-        select: TopKSelector,
-    ) -> BatchGradients:
+    def sparse_gradients(self, sae: "SAE", inputs: Batch) -> BatchGradients:
         """See `Architecture`. Where many latents fire the gradients are dense."""
+        x, centered = inputs.x, inputs.centered
         pre = sparse_latents.pre_activations(sae.encoder, sae.encoder_bias, centered)
         zeros = np.zeros(len(sae.encoder), np.float32)
-        l1 = sae.config.l1 * sparsity / len(x)
+        l1 = sae.config.l1 * inputs.sparsity / len(x)
         if sparse_latents.count_above(pre, zeros).sum() > _DENSE_FROM * pre.size:
             return _dense_gradients(sae, x, centered, torch.from_numpy(pre), l1)
         batch, _ = squared_error(sae, x, centered, sparse_latents.above(pre, zeros))

@@ -8,10 +8,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from seedstability.dictionaries import sparse_latents
-from seedstability.dictionaries.architectures.architecture import Architecture, Forward
+from seedstability.dictionaries.architectures.architecture import Architecture, Batch, Forward
 from seedstability.dictionaries.config import DictionaryConfig
 from seedstability.dictionaries.kernels.selection import keep_largest
-from seedstability.dictionaries.sparse_latents import ActiveEntries, TopKSelector
+from seedstability.dictionaries.sparse_latents import ActiveEntries
 from seedstability.dictionaries.training.sparse_gradients import (
     BatchGradients,
     Entries,
@@ -65,19 +65,12 @@ class TopK(Architecture):
         term = (forward.error.square().sum(2) * inactive.sum(2)).mean(1)
         return config.suppression * term
 
-    def sparse_gradients(
-        self,
-        sae: "SAE",
-        x: Float[Tensor, "b d"],
-        centered: Float[Tensor, "b d"],
-        sparsity: float,
-        select: TopKSelector,
-    ) -> BatchGradients:
+    def sparse_gradients(self, sae: "SAE", inputs: Batch) -> BatchGradients:
         """See `Architecture`."""
-        config = sae.config
+        config, x, centered = sae.config, inputs.x, inputs.centered
         if config.suppression:
             return _suppressed(sae, x, centered)
-        fired = select(sae.encoder, sae.encoder_bias, centered, config.k)
+        fired = inputs.select(sae.encoder, sae.encoder_bias, centered, config.k)
         return squared_error(sae, x, centered, _rectified(sae, fired), rectify=config.rectify)[0]
 
 

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from seedstability.dictionaries import sparse_latents
+from seedstability.dictionaries.architectures.architecture import Batch
 from seedstability.dictionaries.architectures.registry import architecture_of
 from seedstability.dictionaries.kernels import descent
 from seedstability.dictionaries.sae import SAE
@@ -37,8 +38,8 @@ def loss_and_gradients(
         dead: latents that AuxK uses.
         select: selects the k largest pre-activations (`topk` without suppression).
     """
-    architecture = architecture_of(sae.config)
-    batch = architecture.sparse_gradients(sae, x, sae.centered(x), sparsity, select)
+    inputs = Batch(x, sae.centered(x), sparsity, select)
+    batch = architecture_of(sae.config).sparse_gradients(sae, inputs)
     return batch if dead is None or not dead.any() else _with_auxk(batch, sae, x, dead)
 
 

@@ -9,23 +9,12 @@ from torch import Generator, Tensor
 
 from seedstability.stability.chance.null_models import GaugeBasis, gauge_scramble
 from seedstability.stability.cosine import normalize_rows
-from seedstability.stability.subspaces.principal import leading_directions, second_moments
+from seedstability.stability.subspaces.principal import second_moments
 
 
 def unit_row_moments(W: Float[Tensor, "n d"]) -> Float[Tensor, "d d"]:
     """Second moments of the rows scaled to length 1, in double precision."""
     return second_moments(normalize_rows(W))
-
-
-def span(W: Float[Tensor, "n d"], k: int) -> Float[Tensor, "k d"]:
-    """The k leading directions of the rows scaled to length 1, strongest first.
-
-    Raises:
-        ValueError: when the rows cannot span k directions.
-    """
-    if not 1 <= k <= min(W.shape):
-        raise ValueError(f"{tuple(W.shape)} rows and columns have no {k}-dimensional span")
-    return leading_directions(unit_row_moments(W), k)
 
 
 def overlap(A: Float[Tensor, "k_a d"], B: Float[Tensor, "k_b d"]) -> float:

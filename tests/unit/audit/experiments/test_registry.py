@@ -5,8 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from audit.experiments.registry import COMMANDS, EXPERIMENTS, FIGURES, PROFILES, declared, printed
+from audit.experiments.registry import (
+    COMMANDS,
+    EXPERIMENTS,
+    FIGURES,
+    PROFILES,
+    declared,
+    parts,
+    printed,
+)
 from audit.manuscript import tables
+from audit.pipeline.graph.keys import current_sources, portable_keys
 from audit.pipeline.results import leaves
 from helpers.repository import CODE, ROOT
 
@@ -66,6 +75,12 @@ def test_every_figure_and_table_of_the_paper_is_declared_once():
     assert COMMANDS.keys() == {*names, *declared_tables}
 
 
+def test_the_paper_includes_a_section_for_every_experiment():
+    text = (ROOT / "paper" / "manuscript.tex").read_text("utf-8")
+    missing = [name for name in parts("paper") if rf"\input{{sections/{name}}}" not in text]
+    assert not missing
+
+
 def test_every_module_of_plots_draws_a_declared_figure():
     drawing = {
         ".".join(path.relative_to(CODE / "audit" / "plots").with_suffix("").parts)
@@ -82,3 +97,20 @@ def test_settings_that_the_text_prints_need_no_stage(experiment):
         assert not EXPERIMENTS[experiment].printed or dict(leaves(tree)), profile
         made = EXPERIMENTS[experiment].parts(EXPERIMENTS[experiment].profiles[profile])
         assert "settings" not in made
+
+
+def test_no_stages_key_depends_on_what_is_declared_or_drawn():
+    """An edit of a figure, a table or a printed setting runs nothing again."""
+    sources = current_sources()
+    for profile in PROFILES:
+        ends = [stage for part in parts(profile).values() for stage in part.values()]
+        for name, key in portable_keys(ends, sources).items():
+            assert not list(filter(is_of_a_declaration, key.definitions)), name
+
+
+def is_of_a_declaration(definition: str) -> bool:
+    file, _, name = definition.partition(":")
+    if file.endswith("/experiment.py"):
+        return name in ("EXPERIMENT", "parts", "printed")
+    drawn = file.startswith(("audit/plots/", "audit/manuscript/"))
+    return drawn or file.endswith("/declaration.py")

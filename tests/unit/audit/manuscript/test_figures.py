@@ -2,6 +2,7 @@ import re
 import time
 from dataclasses import replace
 
+import matplotlib
 import numpy as np
 import pytest
 
@@ -54,6 +55,13 @@ def test_damaged_figure_is_drawn_again(tmp_path):
 def test_png_and_svg_are_reproducible(tmp_path, form):
     first = render(HEADLINE, VALUES, tmp_path / "one", SOURCES, form).read_bytes()
     assert render(HEADLINE, VALUES, tmp_path / "two", SOURCES, form).read_bytes() == first
+
+
+def test_settings_of_the_user_do_not_reach_a_figure(tmp_path):
+    usual = render(HEADLINE, VALUES, tmp_path / "one", SOURCES).read_bytes()
+    with matplotlib.rc_context({"axes.grid": True, "font.size": 14, "savefig.bbox": "tight"}):
+        assert render(HEADLINE, VALUES, tmp_path / "two", SOURCES).read_bytes() == usual
+        assert matplotlib.rcParams["axes.grid"]
 
 
 def test_missing_value_of_a_figure_is_named(tmp_path):

@@ -61,3 +61,4 @@ def test_no_stage_comes_before_what_it_needs(bench):
     ways = critical_path_lengths(missing, keys, costs | {"slow": 5.0})
     assert ways[keys["slow"].digest] == 6.0
     assert ways[keys["sum"].digest] == 1.0
+    assert running_order(missing, keys, costs | {"slow": 5.0})[0].name == "slow"

@@ -219,6 +219,14 @@ def test_edits_out_of_reach_change_nothing(code, file, old, new):
          "toy/room/stages.py:Settings"),
         ("room/helper.py", "class Helper(Base)", "@unused\nclass Helper(Base)",
          "toy/room/helper.py:unused"),
+        ("room/lazy.py", "TWO = 2", "def make(): return 1\nOTHER = [make()]\nTWO = 2",
+         "toy/room/lazy.py:make"),
+        ("room/lazy.py", "TWO = 2", "def mark(f): return f\n@mark\ndef g(): ...\nTWO = 2",
+         "toy/room/lazy.py:mark"),
+        ("room/lazy.py", "TWO = 2", "def make(): ...\ndef g(a, *, b=make()): ...\nTWO = 2",
+         "toy/room/lazy.py:make"),
+        ("room/lazy.py", "TWO = 2", "def make(): ...\nclass Other:\n    a = make()\nTWO = 2",
+         "toy/room/lazy.py:make"),
         ("room/constants.py", "ONE = 1\n", "from toy.room.lazy import THREE as ONE\n",
          "toy/room/lazy.py:THREE"),
     ],
@@ -227,6 +235,24 @@ def test_ways_to_reach_a_definition(code, file, old, new, reached):
     assert reached not in closure(code)
     edit(code, file, old, new)
     assert reached in closure(code)
+
+
+@pytest.mark.parametrize(
+    ("field", "reached"),
+    [
+        ("another: int", set()),
+        ("helper: int = 1", set()),
+        ("field: int = another(1)", {"toy/room/stages.py:another"}),
+        ("helper: 'helper.unused'", {"toy/room/helper.py:unused", "toy/maths/cosine.py:worst"}),
+        ("another: another = 1", {"toy/room/stages.py:another"}),
+        ("another: int; other = another", {"toy/room/stages.py:another"}),
+    ],
+)
+def test_the_name_of_a_field_is_no_use_but_its_type_and_default_are(code, field, reached):
+    root = "toy.room.stages:Settings"
+    before = set(closure(code, root))
+    edit(code, "room/stages.py", "class Settings: ...", f"class Settings:\n    {field}")
+    assert set(closure(code, root)) - before == reached
 
 
 @pytest.mark.parametrize(
