@@ -10,7 +10,8 @@ from torch import Tensor
 
 from audit.analyses.pair_tables import pair_tables
 from audit.subjects.arrays import columns
-from audit.training.results import TracedDecoders
+from audit.subjects.results import Activations
+from audit.training.results import Dictionaries, PairedDictionaries, TracedDecoders
 from seedstability.progress import report
 from seedstability.similarity.chance_levels import (
     covariance_of,
@@ -84,22 +85,32 @@ def compare_trace(
     }
 
 
-def compare_pairs(config: ComparisonConfig, pairs: dict, judges: dict, activations: dict) -> dict:
+class PairComparison(TypedDict):
+    """Similarities of P pairs that were trained together, by statistic, and their chance levels."""
+
+    pair: dict[str, Float[np.ndarray, " P"]]
+    gauge: dict[str, Float[np.ndarray, " P"]]
+    untrained: dict[str, Float[np.ndarray, " P"]]
+    judge: dict[str, Float[np.ndarray, " P"]]
+    """With the independent reference, mean of both members."""
+    judge_gauge: dict[str, Float[np.ndarray, " P"]]
+    votes: dict[str, Float[np.ndarray, " P"]]
+    """`agreed`, share of latents with a best partner above 0.7 within the pair; `confirmed`, share
+    of those that recur in the reference; and `confirmed_by_chance`."""
+    cosine_with_start: Float[np.ndarray, " P"]
+    isotropic: dict[str, float]
+    data: dict[str, float]
+
+
+def compare_pairs(
+    config: ComparisonConfig,
+    pairs: PairedDictionaries,
+    judges: Dictionaries,
+    activations: Activations,
+) -> PairComparison:
     """Compare pairs trained together, and each member with an independent reference dictionary.
 
-    Args:
-        config: number of draws of chance.
-        pairs: `decoder`, `encoder`, `initial_decoder` [P, 2, n, d].
-        judges: the references, `decoder`, `encoder` [S, n, d]; reference p is compared with pair p,
-            so S ≥ P.
-        activations: `train` [samples, d].
-
-    Returns:
-        `pair`, `gauge`, `untrained`: arrays [P] by statistic; `judge`, `judge_gauge`: means of both
-        members against the reference, [P]; under `votes`, `agreed` and `confirmed` [P]: share of
-        latents with a best partner above 0.7 within the pair, and share of those that recur in the
-        reference; `cosine_with_start` [P], the cosine to initialization; `isotropic`, `data`: one
-        number a statistic.
+    Reference p is compared with pair p, so there must be as many.
     """
     generator = torch.Generator().manual_seed(config.seed)
     x = torch.from_numpy(activations["train"])
@@ -129,7 +140,12 @@ def compare_pairs(config: ComparisonConfig, pairs: dict, judges: dict, activatio
         report(p + 1, len(initial))
     trained = torch.from_numpy(pairs["decoder"])
     return {
-        **{name: columns(table) for name, table in rows.items()},
+        "pair": columns(rows["pair"]),
+        "gauge": columns(rows["gauge"]),
+        "untrained": columns(rows["untrained"]),
+        "judge": columns(rows["judge"]),
+        "judge_gauge": columns(rows["judge_gauge"]),
+        "votes": columns(rows["votes"]),
         "cosine_with_start": cosine_to_initialization(trained, initial).mean(dim=1).numpy(),
         "isotropic": isotropic_level(n, d, config.chance_draws, generator),
         "data": data_level(covariance_of(x), n, config.chance_draws, generator),
@@ -155,7 +171,7 @@ def _confirmation(
     }
 
 
-def _members(pairs: dict) -> list[tuple[Weights, Weights]]:
+def _members(pairs: PairedDictionaries) -> list[tuple[Weights, Weights]]:
     decoder, encoder = torch.from_numpy(pairs["decoder"]), torch.from_numpy(pairs["encoder"])
     return [
         (Weights(D[0], E[0]), Weights(D[1], E[1])) for D, E in zip(decoder, encoder, strict=True)

@@ -43,6 +43,32 @@ class Dictionaries(TypedDict):
     trace: NotRequired[Trace]
 
 
+class PairTrace(TypedDict):
+    """Measurements of P pairs at T epochs, 0 before the first step."""
+
+    epoch: Int[np.ndarray, " T"]
+    max_cosine: Float[np.ndarray, "T P"]
+    """Of the decoders of each pair."""
+    explained_variance: Float[np.ndarray, "T P 2"]
+    explained_variance_scalar_mean: Float[np.ndarray, "T P 2"]
+    mse: Float[np.ndarray, "T P 2"]
+    l0: Float[np.ndarray, "T P 2"]
+    dead_fraction: Float[np.ndarray, "T P 2"]
+    decoder: NotRequired[Float[np.ndarray, "T P 2 n d"]]
+
+
+class PairedDictionaries(TypedDict):
+    """P pairs of dictionaries that were trained together."""
+
+    encoder: Float[np.ndarray, "P 2 n d"]
+    encoder_bias: Float[np.ndarray, "P 2 n"]
+    decoder: Float[np.ndarray, "P 2 n d"]
+    decoder_bias: Float[np.ndarray, "P 2 d"]
+    threshold: Float[np.ndarray, "P 2 n"]
+    initial_decoder: Float[np.ndarray, "P 2 n d"]
+    trace: PairTrace
+
+
 class TracedDecoders(TypedDict):
     """Decoders of S seeds before and during training."""
 

@@ -18,7 +18,7 @@ from audit.subjects.arrays import columns
 from audit.subjects.results import Activations
 from audit.training.config import ControlConfig
 from audit.training.controls import control as make_control
-from audit.training.results import Dictionaries, positions_of
+from audit.training.results import Dictionaries, PairedDictionaries, positions_of
 from audit.training.results import Trace as TraceArrays
 from audit.training.samples import training_samples
 from seedstability.dictionaries.config import (
@@ -54,24 +54,16 @@ def train(config: TrainingConfig, activations: Activations) -> Dictionaries:
     }
 
 
-def train_pairs(config: PairedConfig, activations: Activations) -> dict[str, Any]:
-    """Train pairs of SAEs with a coupling term.
-
-    Returns:
-        As `train`, with [P, 2] instead of [S] and without firings. `trace` has `epoch` [T], 0
-        before the first step, `max_cosine` of each pair's decoders [T, P], the metrics of `TRACED`
-        [T, P, 2], and optionally `decoder` [T, P, 2, n, d].
-    """
+def train_pairs(config: PairedConfig, activations: Activations) -> PairedDictionaries:
+    """Train pairs of SAEs with a coupling term."""
     x, heldout = tensor(activations["train"]), tensor(activations["heldout"])
     results = []
     for done, pair in enumerate(config.pairs):
         results.append(_train_pair(config, pair, x, heldout))
         report(done + 1, len(config.pairs))
     traces = [result.pop("trace") for result in results]
-    return {
-        **columns(results),
-        "trace": {"epoch": traces[0].pop("epoch"), **columns(traces, axis=1)},
-    }
+    trace = {"epoch": traces[0].pop("epoch"), **columns(traces, axis=1)}
+    return cast(PairedDictionaries, columns(results) | {"trace": trace})
 
 
 def _train_pair(

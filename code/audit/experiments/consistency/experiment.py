@@ -9,8 +9,9 @@ dictionary of a third seed.
 import tomllib
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
-from audit.experiments.common.arms import activations
+from audit.experiments.common.arms import NoSettings, activations
 from audit.experiments.common.declaration import Experiment, Figure
 from audit.folders import DATA
 from audit.pipeline.graph.stage import Stage
@@ -77,6 +78,14 @@ PROFILES = {
         mfr_weights=paper.weights[1:],
     ),
 }
+
+
+class PairedArm(NamedTuple):
+    """Pairs trained with one term, weight and design."""
+
+    name: str
+    """Beginning of the names of its stages."""
+    train: Stage
 
 
 def parts(settings: ConsistencySettings) -> dict[str, Stage]:
@@ -152,7 +161,7 @@ def _measure(
     function: str,
     settings: ConsistencySettings,
     subject: Subject,
-    arms: dict[str, Stage],
+    arms: dict[str, PairedArm],
     part: str | None = None,
 ) -> Stage:
     """Measure arms: the training of each, and its comparison with the reference dictionaries."""
@@ -166,23 +175,24 @@ def _measure(
         TrainingConfig(dictionary, settings.reference_seeds),
         {"activations": data},
     )
-    inputs = {}
-    for name, training in arms.items():
-        inputs[f"{name}__training"] = training
-        inputs[f"{name}__comparison"] = Stage(
-            training.name.replace("/train", "/compare"),
-            "audit.analyses.trace:compare_pairs",
-            ComparisonConfig(),
-            {"pairs": training, "judges": references, "activations": data},
-        )
+    inputs = {
+        name: {
+            "training": arm.train,
+            "comparison": Stage(
+                f"{arm.name}/compare",
+                "audit.analyses.trace:compare_pairs",
+                ComparisonConfig(),
+                {"pairs": arm.train, "judges": references, "activations": data},
+            ),
+        }
+        for name, arm in arms.items()
+    }
     return Stage(
-        f"consistency/{part or function}", f"{MEASUREMENTS}:{function}", _NoSettings(), inputs
+        f"consistency/{part or function}",
+        f"{MEASUREMENTS}:{function}",
+        NoSettings(),
+        {"arms": inputs},
     )
-
-
-@dataclass(frozen=True)
-class _NoSettings:
-    """No settings: the measuring stage has none of its own."""
 
 
 def _pairs(
@@ -193,13 +203,14 @@ def _pairs(
     *,
     epochs: int = 0,
     **changes,
-) -> Stage:
+) -> PairedArm:
     """Train all pairs of one arm."""
     dictionary = replace(HUSAI_TOPK, n_latents=settings.n_latents, epochs=epochs or settings.epochs)
     if arm == "cut":
         changes["gradient"] = "cut"
-    return Stage(
-        f"consistency/{subject}/{arm}/{_name(weight)}/train",
+    name = f"consistency/{subject}/{arm}/{_name(weight)}"
+    train = Stage(
+        f"{name}/train",
         "audit.training.stages:train_pairs",
         PairedConfig(
             dictionary,
@@ -211,6 +222,7 @@ def _pairs(
         ),
         {"activations": activations(subject, 0, settings.layer)},
     )
+    return PairedArm(name, train)
 
 
 def printed(config: ConsistencySettings) -> dict:

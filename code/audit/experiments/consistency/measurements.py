@@ -1,9 +1,12 @@
 """Values of section "Consistency training", from the results of its arms."""
 
 from collections.abc import Mapping
+from typing import Literal, TypedDict
 
 import numpy as np
 
+from audit.analyses.trace import PairComparison
+from audit.experiments.common.arms import NoSettings
 from audit.experiments.common.summary import (
     SHARES,
     SIMILARITIES,
@@ -12,14 +15,28 @@ from audit.experiments.common.summary import (
     interval90,
     similarity,
 )
+from audit.experiments.consistency.experiment import ReportedTrace
 from audit.pipeline.results import Array, Scalar
+from audit.training.results import PairedDictionaries
 from seedstability.stability.statistics.jackknife import jackknife
 
 HEADLINE = "max_cosine"
 """The signed similarity of the first report."""
+PairMetric = Literal["explained_variance", "explained_variance_scalar_mean", "mse", "dead_fraction"]
+_COMPARED: tuple[Literal["pair", "judge", "judge_gauge"], ...] = ("pair", "judge", "judge_gauge")
 
 
-def reported_trace(config) -> dict:
+class PairedArmResults(TypedDict):
+    """Results of an arm's stages."""
+
+    training: PairedDictionaries
+    comparison: PairComparison
+
+
+Arms = Mapping[str, PairedArmResults]
+
+
+def reported_trace(config: ReportedTrace) -> dict:
     """The trace that the report prints."""
     cosine = np.array(config.max_cosine)
     return {
@@ -31,17 +48,18 @@ def reported_trace(config) -> dict:
     }
 
 
-def report(config, w0__training: dict, w0__comparison: dict) -> dict:
+def report(config: NoSettings, arms: Arms) -> dict:
     """The report's own pair without the term, at the end and over epochs (C01, C03, C04, C07)."""
-    trace = w0__training["trace"]
+    arm = arms["w0"]
+    trace = arm["training"]["trace"]
     # [T, P]; epoch 0 is the initialization.
-    cosine, epoch = trace[HEADLINE], trace["epoch"]
+    cosine, epoch = trace["max_cosine"], trace["epoch"]
     rise = cosine[-1] - cosine[1]
     settled = np.abs(cosine.mean(axis=1) - cosine[-1].mean()) <= 0.05 * abs(rise.mean())
     late = min(3, len(epoch) - 2)
-    own_pair = Scalar(float(w0__comparison["pair"][HEADLINE][0]), 4, tolerance=5e-3)
+    own_pair = Scalar(float(arm["comparison"]["pair"][HEADLINE][0]), 4, tolerance=5e-3)
     return {
-        **_arm(w0__training, w0__comparison),
+        **_arm(arm),
         "own_pair": own_pair,
         "trace_start": estimate(cosine[0], 4),
         "trace_first": estimate(cosine[1], 4),
@@ -67,39 +85,31 @@ def report(config, w0__training: dict, w0__comparison: dict) -> dict:
     }
 
 
-def sweep(config, **inputs: dict) -> dict:
+def sweep(config: NoSettings, arms: Arms) -> dict:
     """Compare each arm with the one without the term: similarity, reconstruction, references."""
-    tree = {name: _beside_baseline(inputs, name, "w0") for name in _names(inputs)}
+    tree = {name: _beside_baseline(arms, name, "w0") for name in arms}
     return tree | {"figure": _figure(tree)}
 
 
-def design(config, **inputs: dict) -> dict:
+def design(config: NoSettings, arms: Arms) -> dict:
     """Compare own and shared initialization and order of batches, without any term.
 
     `own_shared` is the report's own combination, and the baseline of the other three.
     """
-    return {name: _beside_baseline(inputs, name, "own_shared") for name in _names(inputs)}
+    return {name: _beside_baseline(arms, name, "own_shared") for name in arms}
 
 
-def _names(inputs: Mapping[str, dict]) -> list[str]:
-    return [key.removesuffix("__training") for key in inputs if key.endswith("__training")]
-
-
-def _arm(training: dict, comparison: dict) -> dict:
+def _arm(arm: PairedArmResults) -> dict:
     """One arm: similarities of pairs and to references, chance levels, reconstruction metrics."""
-    last = {name: values[-1] for name, values in training["trace"].items()}
-    both = {
-        name: last[name].mean(axis=1)
-        for name in ("explained_variance", "explained_variance_scalar_mean", "mse", "dead_fraction")
-    }
+    comparison = arm["comparison"]
     confirmed = comparison["votes"]["confirmed"]
     node = {
         **_nodes(comparison, "pair", "gauge"),
         "judge": _nodes(comparison, "judge", "judge_gauge", untrained=False),
-        "explained_variance": estimate(both["explained_variance"], 3),
-        "explained_variance_reports": estimate(both["explained_variance_scalar_mean"], 3),
-        "mse": estimate(both["mse"], 4),
-        "dead_fraction": estimate(both["dead_fraction"], 1, "%"),
+        "explained_variance": estimate(_last(arm, "explained_variance"), 3),
+        "explained_variance_reports": estimate(_last(arm, "explained_variance_scalar_mean"), 3),
+        "mse": estimate(_last(arm, "mse"), 4),
+        "dead_fraction": estimate(_last(arm, "dead_fraction"), 1, "%"),
         "cosine_with_start": estimate(comparison["cosine_with_start"], 3),
         "agreed": estimate(comparison["votes"]["agreed"], 1, "%"),
     }
@@ -109,7 +119,12 @@ def _arm(training: dict, comparison: dict) -> dict:
     return node
 
 
-def _nodes(comparison: dict, values: str, gauge: str, untrained: bool = True) -> dict:
+def _nodes(
+    comparison: PairComparison,
+    values: Literal["pair", "judge"],
+    gauge: Literal["gauge", "judge_gauge"],
+    untrained: bool = True,
+) -> dict:
     nodes = {}
     for name in SIMILARITIES:
         if name not in comparison[values]:
@@ -125,10 +140,9 @@ def _nodes(comparison: dict, values: str, gauge: str, untrained: bool = True) ->
     return nodes
 
 
-def _beside_baseline(inputs: Mapping[str, dict], name: str, baseline: str) -> dict:
-    arm, plain = inputs[f"{name}__comparison"], inputs[f"{baseline}__comparison"]
-    training, plain_training = inputs[f"{name}__training"], inputs[f"{baseline}__training"]
-    node = _arm(training, arm)
+def _beside_baseline(arms: Arms, name: str, baseline: str) -> dict:
+    arm, plain = arms[name]["comparison"], arms[baseline]["comparison"]
+    node = _arm(arms[name])
     if name == baseline:
         return node
     # Both arms are corrected by the level of the arm without the term. If a term moves chance as
@@ -136,30 +150,30 @@ def _beside_baseline(inputs: Mapping[str, dict], name: str, baseline: str) -> di
     level = plain["isotropic"][HEADLINE]
     # Some arms have only the first pairs.
     n_pairs = len(arm["pair"][HEADLINE])
-    ours = {who: arm[who][HEADLINE] for who in ("pair", "judge", "judge_gauge")}
-    theirs = {who: plain[who][HEADLINE][:n_pairs] for who in ours}
+    ours = {who: arm[who][HEADLINE] for who in _COMPARED}
+    theirs = {who: plain[who][HEADLINE][:n_pairs] for who in _COMPARED}
     change = difference(ours["pair"], theirs["pair"], True, level, level)
     reference_change = difference(ours["judge"], theirs["judge"], True, level, level)
     above_gauge = difference(
         ours["judge"], theirs["judge"], True, ours["judge_gauge"], theirs["judge_gauge"]
     )
-    variance = _last(training, "explained_variance")
-    variance = variance - _last(plain_training, "explained_variance")[:n_pairs]
+    variance = _last(arms[name], "explained_variance")
+    variance = variance - _last(arms[baseline], "explained_variance")[:n_pairs]
     return node | {
         f"difference_from_{baseline}": change["ninety"],
         **{name: change[name] for name in ("smallest_seen", "equivalent") if name in change},
         "judged_gain": reference_change["ninety"],
         "judged_gain_above_gauge": above_gauge["ninety"],
         "explained_variance_change": interval90(jackknife(variance)),
-        "same_bits": _same_bits(training, plain_training),
+        "same_bits": _same_bits(arms[name]["training"], arms[baseline]["training"]),
     }
 
 
-def _last(training: dict, measure: str) -> np.ndarray:
-    return training["trace"][measure][-1].mean(axis=1)
+def _last(arm: PairedArmResults, measure: PairMetric) -> np.ndarray:
+    return arm["training"]["trace"][measure][-1].mean(axis=1)
 
 
-def _same_bits(first: dict, second: dict) -> str:
+def _same_bits(first: PairedDictionaries, second: PairedDictionaries) -> str:
     same = np.array_equal(first["decoder"], second["decoder"][: len(first["decoder"])])
     return "yes" if same else "no"
 
