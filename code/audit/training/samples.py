@@ -1,4 +1,4 @@
-"""Training samples of any subject."""
+"""Training samples of a subject, from memory or from a language model's store."""
 
 from typing import cast
 
@@ -11,11 +11,16 @@ from audit.subjects.results import Activations
 from seedstability.dictionaries.samples import InMemory, Samples
 
 
+def in_memory(activations: Activations, samples: int | None = None) -> InMemory:
+    """Training samples of a stage's result, or the first `samples` of them."""
+    return InMemory(torch.from_numpy(np.array(activations["train"][:samples])))
+
+
 def training_samples(activations: Activations, samples: int | None = None) -> Samples:
-    """Training samples, or the first `samples` of them.
+    """Training samples, or the first `samples` of them, of any subject.
 
     A language model's are in its store; those of other subjects are all in the stage's result.
     """
     if "request" in activations:
         return stored_samples(cast(TextActivations, activations), samples)
-    return InMemory(torch.from_numpy(np.array(activations["train"][:samples])))
+    return in_memory(activations, samples)

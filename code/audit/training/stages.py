@@ -20,7 +20,7 @@ from audit.training.config import ControlConfig
 from audit.training.controls import control as make_control
 from audit.training.results import Dictionaries, PairedDictionaries, positions_of
 from audit.training.results import Trace as TraceArrays
-from audit.training.samples import training_samples
+from audit.training.samples import in_memory, training_samples
 from seedstability.dictionaries.config import (
     DictionaryConfig,
     PairedConfig,
@@ -28,6 +28,7 @@ from seedstability.dictionaries.config import (
 )
 from seedstability.dictionaries.metrics import quality
 from seedstability.dictionaries.sae import PARTS, SAE
+from seedstability.dictionaries.samples import Samples
 from seedstability.dictionaries.training.coupled import train_group
 from seedstability.dictionaries.training.coupling_terms import consistency
 from seedstability.dictionaries.training.train import RunOptions, Snapshot, train_all
@@ -41,8 +42,16 @@ TRACED = ("explained_variance", "explained_variance_scalar_mean", "mse", "l0", "
 
 
 def train(config: TrainingConfig, activations: Activations) -> Dictionaries:
-    """Train one SAE per seed; the trace is measured on held-out samples."""
-    x = training_samples(activations, config.samples)
+    """Train one SAE per seed on samples in memory; the trace is measured on held-out ones."""
+    return _train(config, in_memory(activations, config.samples), activations)
+
+
+def train_any(config: TrainingConfig, activations: Activations) -> Dictionaries:
+    """Train one SAE per seed, as `train`; a language model's samples are read from its store."""
+    return _train(config, training_samples(activations, config.samples), activations)
+
+
+def _train(config: TrainingConfig, x: Samples, activations: Activations) -> Dictionaries:
     trace = Trace(tensor(activations["heldout"]), config.trace_decoders)
     options = RunOptions(device=os.environ.get("SEEDSTABILITY_DEVICE", "cpu"))
     runs = train_all(x, config, options, trace.watch)

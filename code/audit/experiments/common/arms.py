@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from audit.evaluation.config import EvaluationConfig
 from audit.pipeline.graph.stage import Stage
+from audit.subjects.language_model.config import ActivationsConfig as TextActivationsConfig
 from audit.subjects.modular_addition.config import Position, Subject, activations_config
 from audit.training.config import ControlConfig
 from seedstability.dictionaries.config import DictionaryConfig, TrainingConfig
@@ -51,7 +52,8 @@ def arm(
     comparison: ComparisonConfig,
 ) -> Arm:
     """Train dictionaries on `data`, evaluate them and compare the seeds."""
-    kind = "control" if isinstance(training, ControlConfig) else "train"
+    of_text = isinstance(data.config, TextActivationsConfig)
+    kind = "control" if isinstance(training, ControlConfig) else "train_any" if of_text else "train"
     train = Stage(
         f"{name}/train",
         f"audit.training.stages:{kind}",

@@ -5,7 +5,7 @@ import numpy as np
 from audit.subjects.results import Activations
 from audit.training.results import Dictionaries, TracedDecoders
 from audit.training.samples import training_samples
-from audit.training.stages import stack, stacked, train
+from audit.training.stages import stack, stacked, train_any
 from audit.training.variants.config import FamilyConfig, VariantConfig
 from audit.training.variants.train import train_variants
 from seedstability.dictionaries.config import TrainingConfig
@@ -26,7 +26,7 @@ def train_family(config: FamilyConfig, activations: Activations) -> dict[str, Di
 def train_member(config: TrainingConfig | VariantConfig, activations: Activations) -> Dictionaries:
     """Train one SAE per seed, with or without variants; no trace and no firings."""
     if isinstance(config, TrainingConfig):
-        plain = train(config, activations)
+        plain = train_any(config, activations)
         del plain["trace"], plain["last_epoch_firings"]
         return plain
     trained = train_variants(training_samples(activations, config.samples), config)
