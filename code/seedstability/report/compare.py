@@ -60,6 +60,8 @@ def compare(
     """
     if not 0.0 < threshold < 1.0:
         raise UserError(f"threshold is {threshold:g}; it must lie between 0 and 1")
+    if isinstance(saes, str | Path):
+        raise UserError(f"saes is {str(saes)!r} alone; give two or more folders, in a list")
     listener = listener or Phases()
     listener.phase("reading")
     trained = read_dictionaries(list(saes))

@@ -93,12 +93,34 @@ def read_initial_dictionaries(
 
 
 def short_labels(inputs: Sequence[LoadedSAE]) -> list[str]:
-    """Folder names if all are short and different, else `seed 0`, `seed 1`, …"""
-    own = [Path(each.folder).name for each in inputs]
-    short = all(0 < len(name) <= _MAX_LABEL_LENGTH for name in own) and len({*own}) == len(own)
-    if short and all(each.files and each.format != "memory" for each in inputs):
-        return [re.sub(r"[_\s]+", " ", name) for name in own]
-    return [f"seed {place}" for place in range(len(inputs))]
+    """Folder names, or else the part of their paths that differs; `SAE 0`, `SAE 1`, … if that is
+    long, or for SAEs in memory."""
+    if all(each.format != "memory" for each in inputs):
+        names = [re.sub(r"[_\s]+", " ", Path(each.folder).name) for each in inputs]
+        for labels in (names, _differing_parts([each.folder for each in inputs])):
+            if len({*labels}) == len(labels) and all(
+                0 < len(x) <= _MAX_LABEL_LENGTH for x in labels
+            ):
+                return labels
+    return [f"SAE {place}" for place in range(len(inputs))]
+
+
+def _differing_parts(folders: Sequence[str]) -> list[str]:
+    """The words of each path between those that all begin and those that all end with."""
+    words = [re.split(r"[/_\s-]+", folder.strip("/")) for folder in folders]
+    first, last = _in_common(words), _in_common([list(reversed(each)) for each in words])
+    parts = [each[first : len(each) - last] for each in words]
+    if first and any(part and part[0][0].isdigit() for part in parts):
+        parts = [[words[0][first - 1], *part] for part in parts]  # of `seed_7` the whole
+    return [" ".join(part) for part in parts]
+
+
+def _in_common(words: Sequence[Sequence[str]]) -> int:
+    """Number of words with which all begin."""
+    return next(
+        (k for k, column in enumerate(zip(*words, strict=False)) if len({*column}) > 1),
+        min(map(len, words)),
+    )
 
 
 def sha256(path: Path) -> str:
@@ -112,6 +134,7 @@ def sha256(path: Path) -> str:
 
 def _read(given: SAESource, place: int) -> LoadedSAE:
     if isinstance(given, SAE):
+        given = _plain(given)
         files = {name: _digest(part) for name, part in given.parts().items()}
         loaded = LoadedSAE(given, _named(given, place), "memory", files)
     else:
@@ -121,6 +144,13 @@ def _read(given: SAESource, place: int) -> LoadedSAE:
         loaded = LoadedSAE(sae, str(given), found.format, files)
     _refuse_width_one(loaded)
     return loaded
+
+
+def _plain(sae: SAE) -> SAE:
+    """The same weights as float32 tensors on the CPU, without gradients; arrays too."""
+    parts = {name: torch.as_tensor(part) for name, part in sae.parts().items()}
+    plain = {name: part.detach().to("cpu", torch.float32) for name, part in parts.items()}
+    return SAE(**plain, config=sae.config)
 
 
 def _digest(values: Tensor) -> str:

@@ -19,6 +19,9 @@ from seedstability.errors import UserError
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
+_POINTER = b"version https://git-lfs"
+
+
 @dataclass(frozen=True)
 class Weights:
     """Tensors of one file, with access by expected shape."""
@@ -84,6 +87,7 @@ def read_safetensors(path: Path, known: Collection[str]) -> Weights:
     """
     size_of(path)
     try:
+        _refuse_pointer(path)
         with safe_open(path, "pt") as file:
             names = list(file.keys())
             _refuse_unknown(path, names, known)
@@ -104,6 +108,7 @@ def read_pickled(path: Path, known: Collection[str]) -> Weights:
     """
     size = size_of(path)
     try:
+        _refuse_pointer(path)
         _refuse_compressed(path)
         # Without mmap, torch checks each claimed size against the archive.
         found: Any = torch.load(path, map_location="cpu", weights_only=True, mmap=False)
@@ -117,6 +122,16 @@ def read_pickled(path: Path, known: Collection[str]) -> Weights:
     for name, tensor in found.items():
         _refuse_unusual(path, name, tensor, size)
     return Weights(path, dict(found))
+
+
+def _refuse_pointer(path: Path) -> None:
+    with open(path, "rb") as file:
+        pointer = file.read(len(_POINTER)) == _POINTER
+    if pointer:
+        raise UserError(
+            f"{path} is a pointer of Git LFS and holds no weights; `git lfs pull` in its repository"
+            " fetches them"
+        )
 
 
 def _refuse_unknown(path: Path, names: list[str], known: Collection[str]) -> None:

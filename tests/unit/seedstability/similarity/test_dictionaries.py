@@ -5,8 +5,9 @@ import json
 import pytest
 import torch
 
-from helpers.comparison_data import normal, planted, sae
+from helpers.comparison_data import activations, normal, planted, sae
 from seedstability.dictionaries.formats.folder import save
+from seedstability.dictionaries.sae import SAE
 from seedstability.errors import UserError
 from seedstability.report.compare import compare
 from seedstability.similarity.dictionaries import read_dictionaries, short_labels
@@ -42,16 +43,22 @@ def test_folders_of_any_format_are_read_labeled_and_hashed(folders):
     assert (listed["n_latents"], listed["d"]) == (16, 8)
 
 
-def test_long_or_equal_folder_names_are_replaced_by_numbers(tmp_path):
-    for run in ("a", "b"):
-        (tmp_path / run).mkdir()
-        save(sae(normal(8, 4, seed=ord(run))), tmp_path / run / "layer_6")
-    assert short_labels(
-        read_dictionaries([tmp_path / "a" / "layer_6", tmp_path / "b" / "layer_6"])
-    ) == [
-        "seed 0",
-        "seed 1",
-    ]
+@pytest.mark.parametrize(
+    ("places", "labels"),
+    [
+        (("a/layer_6", "b/layer_6"), ["a", "b"]),
+        (("gpt2_topk_seed7", "gpt2_topk_seed3"), ["seed7", "seed3"]),
+        (("gpt2-topk-seed-7-final", "gpt2-topk-seed-13-final"), ["seed 7", "seed 13"]),
+        (("runs/seed_7/checkpoint_last", "runs/seed_3/checkpoint_last"), ["seed 7", "seed 3"]),
+        (("k32_lr3_seed0", "k64_lr3_seed1"), ["SAE 0", "SAE 1"]),
+        (("a_very_long_name", "a_very_long_name_2"), ["name", "name 2"]),
+    ],
+)
+def test_labels_show_what_differs_between_the_folders(tmp_path, places, labels):
+    for seed, place in enumerate(places):
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        save(sae(normal(8, 4, seed=seed)), tmp_path / place)
+    assert short_labels(read_dictionaries([tmp_path / place for place in places])) == labels
 
 
 def test_fewer_than_two_dictionaries_are_refused(folders):
@@ -64,6 +71,23 @@ def test_duplicate_folders_are_refused_also_through_links(folders, tmp_path):
     (tmp_path / "link").symlink_to(folders[0])
     said = refusal(folders[0], tmp_path / "link")
     assert "link is the same dictionary as" in said
+
+
+def test_saes_in_memory_may_be_parameters_halves_or_arrays():
+    plain = planted(2, n=16, d=8, shared=4)
+    expected = compare(plain, activations(64, 8)).document["measures"]
+    for change in (torch.nn.Parameter, lambda part: part.numpy()):
+        changed = [SAE(*map(change, each.parts().values()), each.config) for each in plain]
+        assert compare(changed, activations(64, 8)).document["measures"] == expected
+    half = [SAE(*(part.half() for part in each.parts().values()), each.config) for each in plain]
+    rounded = [SAE(*(part.float() for part in each.parts().values()), each.config) for each in half]
+    found, same = (compare(each, activations(64, 8)).document for each in (half, rounded))
+    assert found["measures"] == same["measures"]
+
+
+def test_one_path_alone_is_not_taken_for_a_list_of_letters(folders):
+    with pytest.raises(UserError, match="give two or more folders, in a list"):
+        compare(folders[0])
 
 
 def test_duplicate_weights_are_refused_in_any_format(tmp_path):

@@ -33,6 +33,20 @@ def refused(folder, message):
 
 
 @pytest.mark.parametrize(
+    ("write", "name"),
+    [
+        (saelens, "sae_weights.safetensors"),
+        (dictionary_learning, "ae.pt"),
+    ],
+)
+def test_pointers_of_git_lfs_say_how_to_fetch_the_weights(tmp_path, write, name):
+    folder = write(tmp_path / "sae")
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
+    (folder / name).write_text(pointer)
+    refused(folder, f"{name} is a pointer of Git LFS .* `git lfs pull`")
+
+
+@pytest.mark.parametrize(
     ("content", "message"),
     [
         (b"", "is not JSON: Expecting value"),
