@@ -23,8 +23,8 @@ class FourierConfig:
     """The modulus."""
     seed: int = 0
     """Seed of the chance levels."""
-    first: int = 5
-    """Number of dictionaries measured, from the first on; each takes about a second."""
+    seeds: tuple[int, ...] | None = None
+    """Dictionaries of these seeds are measured, or all; each takes about a second."""
     naive_draws: int = 20
     """Dictionaries drawn for the chance level of the naive overlap."""
 

@@ -61,7 +61,7 @@ def fourier(
     """
     generator = torch.Generator().manual_seed(config.seed)
     samples = _Samples.of(activations, config.p)
-    trained = saes(dictionaries, config.dictionary)[: config.first]
+    trained = saes(dictionaries, config.dictionary, config.seeds)
     latents, rows, naive = [], [], []
     for done, sae in enumerate(trained):
         latents.append(_latents(sae, samples, generator))

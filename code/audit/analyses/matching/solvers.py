@@ -1,7 +1,6 @@
 """Stage: our assignment solver, which stores no cost matrix, compared with SciPy's."""
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import torch
@@ -18,30 +17,48 @@ _ROUNDING = 1e-12
 """Bound of the rounding error of one product of unit rows and the sum of two prices."""
 
 
-def compare_solvers(config: SolverConfig) -> Mapping[str, Any]:
+class OurAnswer(TypedDict):
+    """Our solver's answer, checked."""
+
+    total: float
+    bound: float
+    passes: float
+    same_partner: float
+    """Share of rows with the same partner as by SciPy."""
+    violations: int
+    """Pairs with a cosine above the sum of their prices."""
+
+
+class BothAnswers(TypedDict):
+    """One assignment by both solvers, ours by each of `METHODS`."""
+
+    total: float
+    """By SciPy."""
+    float32: OurAnswer
+    bfloat16: OurAnswer
+
+
+def compare_solvers(config: SolverConfig) -> BothAnswers:
     """Solve one assignment with both solvers, and check our dual prices.
 
     Our solver is called directly because `match` gives small problems to SciPy, and with each
     multiplication method because `match` chooses one by speed.
-
-    Returns:
-        `total`, by SciPy. Under each of `METHODS`, by our solver: `total`, `bound`, `passes`;
-        `same_partner`, share of rows with the same partner as by SciPy; `violations`, pairs with a
-        cosine above the sum of their prices.
     """
     generator = torch.Generator().manual_seed(config.seed)
     A, B = planted_pair(config.kind, config.n_latents, config.width, generator)
     S = (A.double() @ B.double().T).numpy()
     rows, columns = linear_sum_assignment(S, maximize=True)
+    ours = {m: _compare_with_scipy(assign(A, B, method=m), S, columns) for m in METHODS}
     return {
         "total": float(S[rows, columns].sum()),
-        **{m: _compare_with_scipy(assign(A, B, method=m), S, columns) for m in METHODS},
+        "float32": ours["float32"],
+        "bfloat16": ours["bfloat16"],
     }
 
 
 def _compare_with_scipy(
     solution: Solution, S: Float64[np.ndarray, "n n"], columns: np.ndarray
-) -> dict[str, Any]:
+) -> OurAnswer:
     excess = S - solution.row_prices[:, None]
     excess -= solution.column_prices
     return {

@@ -1,10 +1,16 @@
 """Stage: best cosine of each live latent in each other seed, with chance levels."""
 
+from typing import cast
+
 import numpy as np
 import torch
 from torch import Generator, Tensor
 
 from audit.analyses.unstable.config import CampsConfig
+from audit.evaluation.groups.results import Camps, Rank
+from audit.evaluation.results import Evaluation
+from audit.subjects.results import Activations
+from audit.training.results import Dictionaries
 from seedstability.progress import report
 from seedstability.similarity.chance_levels import covariance_of
 from seedstability.stability.chance.null_models import GaugeBasis, data_directions, gauge_scramble
@@ -12,22 +18,13 @@ from seedstability.stability.matching.nearest import best_cosines
 from seedstability.stability.subspaces.principal import effective_rank
 
 
-def camps(config: CampsConfig, dictionaries: dict, evaluation: dict, activations: dict) -> dict:
-    """Compute the best signed decoder cosine of each latent of s with a live latent of t.
-
-    Args:
-        config: thresholds and number of draws of chance.
-        dictionaries: `decoder` [S, n, d].
-        evaluation: `live` [S, n] and `heldout` with `firing_rate` [S, n].
-        activations: `train` [samples, d].
-
-    Returns:
-        `best` and `gauge` [S, S, n], NaN where s = t, −1 if no latent of t is live; `gauge` after a
-        random symmetry of the data was applied to t. `data` [draws, thresholds]: share of
-        directions with the data's covariance that recur among as many others, at the mean number of
-        live latents. `live` and `firing_rate` [S, n]; `rank` of the data: `participation`,
-        `entropy`, `ninety_nine`; and their `width`.
-    """
+def camps(
+    config: CampsConfig,
+    dictionaries: Dictionaries,
+    evaluation: Evaluation,
+    activations: Activations,
+) -> Camps:
+    """Compute the best signed decoder cosine of each latent of s with a live latent of t."""
     generator = Generator().manual_seed(config.seed)
     x = torch.from_numpy(np.array(activations["train"]))
     basis, live = GaugeBasis.from_activations(x), torch.from_numpy(np.array(evaluation["live"]))
@@ -42,11 +39,12 @@ def camps(config: CampsConfig, dictionaries: dict, evaluation: dict, activations
         report(s + 1, n_seeds)
     count = round(float(live.sum(dim=1).double().mean()))
     return {
-        **tables,
+        "best": tables["best"],
+        "gauge": tables["gauge"],
         "data": _of_data(count, covariance_of(x), config, generator),
         "live": live.numpy(),
         "firing_rate": np.array(evaluation["heldout"]["firing_rate"]),
-        "rank": effective_rank(x)._asdict(),
+        "rank": cast(Rank, effective_rank(x)._asdict()),
         "width": decoders.shape[2],
     }
 

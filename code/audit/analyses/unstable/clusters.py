@@ -9,7 +9,7 @@ independent span that follows the data's covariance. Stable latents serve as a c
 """
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
@@ -19,7 +19,11 @@ from scipy import sparse
 from torch import Generator, Tensor
 
 from audit.analyses.unstable.config import ClustersConfig
+from audit.analyses.unstable.results import ClusterSpans, UnstableClusters
 from audit.evaluation.groups.codes import correlations, sparse_columns
+from audit.evaluation.groups.results import Camps
+from audit.subjects.language_model.results import TextActivations
+from audit.training.results import Dictionaries
 from audit.training.stages import saes
 from seedstability.progress import report
 from seedstability.similarity.chance_levels import covariance_of
@@ -43,33 +47,22 @@ TABLES = (
 
 
 def unstable_clusters(
-    config: ClustersConfig, dictionaries: Mapping, camps: Mapping, activations: Mapping
-) -> dict[str, Any]:
-    """Compare spans of clusters of one group of seeds with those of another.
-
-    Args:
-        config: settings of groups, clusters and chance levels.
-        dictionaries: as `training.stages:train` returns them.
-        camps: as `analyses.unstable.camps:camps` returns it.
-        activations: `train` [samples, d], `heldout` [c · (length − 1), d] and `heldout_contexts`.
-
-    Returns:
-        For `unstable` and for `stable` latents: [G, G] tables over groups of seeds, NaN on the
-        diagonal, averaged over clusters and both directions: `found`, overlap with the best cluster
-        of the other group; the same under `gauge` and `covariance`; `member`, mean best cosine of
-        the clusters' latents with a live latent of a seed of the other group, `member_gauge` after
-        a scramble, and `member_matched`, with the best latent of the partner cluster; `square` and
-        `square_gauge`, means of the best cosines squared, which are overlaps of lines. And [G]:
-        `dimension`, mean participation of the clusters; `clusters`, their number; `members`, their
-        mean size; `covered`, the share of the latents in clusters; `between`, mean cosine of two
-        members of a cluster from different seeds.
-    """
+    config: ClustersConfig,
+    dictionaries: Dictionaries,
+    camps: Camps,
+    activations: TextActivations,
+) -> UnstableClusters:
+    """Compare spans of clusters of one group of seeds with those of another."""
     run = _ClusterComparison(config, dictionaries, camps, activations)
     found = {}
     for done, kind in enumerate(KINDS):
         found[kind] = run.compared(kind)
         report(done + 1, len(KINDS))
-    return {**found, "kind": run.groups.kind}
+    return {
+        "unstable": found["unstable"],
+        "stable": found["stable"],
+        "kind": run.groups.kind,
+    }
 
 
 class _SeedGroup(NamedTuple):
@@ -86,7 +79,11 @@ class _ClusterComparison:
     """Decoders, codes and groups of one clusters stage."""
 
     def __init__(
-        self, config: ClustersConfig, dictionaries: Mapping, camps: Mapping, activations: Mapping
+        self,
+        config: ClustersConfig,
+        dictionaries: Dictionaries,
+        camps: Camps,
+        activations: TextActivations,
     ):
         self.config, self.camps = config, camps
         self.generator = Generator().manual_seed(config.seed)
@@ -100,7 +97,7 @@ class _ClusterComparison:
         self.gauge, self.covariance = GaugeBasis.from_activations(train), covariance_of(train)
         self.dealt = np.array_split(draw.permutation(len(trained)), config.parts)
 
-    def compared(self, kind: str) -> dict[str, ndarray]:
+    def compared(self, kind: str) -> ClusterSpans:
         """Compute all tables of one kind of latents."""
         chosen = self.groups.unstable if kind == "unstable" else self.groups.stable
         parts = [self._part(np.sort(seeds), chosen) for seeds in self.dealt]
@@ -111,7 +108,7 @@ class _ClusterComparison:
                 if g != h:
                     for name, value in self._pair(ours, theirs, self.dealt[h]).items():
                         one_way[name][g, h] = value
-        return {
+        found = {
             **{name: 0.5 * (table + table.T) for name, table in one_way.items()},
             "dimension": _each(parts, lambda c, _: c.participation),
             "members": _each(parts, lambda c, _: len(c.members)),
@@ -119,6 +116,7 @@ class _ClusterComparison:
             "clusters": np.array([len(part.clusters) for part in parts]),
             "covered": np.array([_covered(part) for part in parts]),
         }
+        return cast(ClusterSpans, found)
 
     def _part(self, seeds: Int[ndarray, " g"], chosen: list[ndarray]) -> _SeedGroup:
         """Pool and cluster the latents of a group of seeds."""
@@ -168,7 +166,7 @@ class _ClusterComparison:
         self, table: str, members: list[ndarray], seeds: Int[ndarray, " g"], power: int
     ) -> float:
         """Average the best cosine, or its square, of clusters' latents in single other seeds."""
-        best = np.clip(self.camps[table].astype(float), 0.0, None) ** power
+        best = np.clip(cast(Mapping, self.camps)[table].astype(float), 0.0, None) ** power
         return float(np.mean([best[own[:, :1], seeds, own[:, 1:]].mean() for own in members]))
 
 
@@ -199,7 +197,9 @@ def _covered(part: _SeedGroup) -> float:
     return sum(len(cluster.members) for cluster in part.clusters) / len(part.rows)
 
 
-def _sample_contexts(activations: Mapping, count: int, draw: np.random.Generator) -> ndarray:
+def _sample_contexts(
+    activations: TextActivations, count: int, draw: np.random.Generator
+) -> ndarray:
     """Draw the held-out activations of `count` contexts."""
     contexts = len(activations["heldout_contexts"])
     drawn = np.sort(draw.choice(contexts, min(count, contexts), replace=False))

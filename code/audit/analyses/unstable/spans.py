@@ -1,6 +1,6 @@
 """Stage: overlap of the spans of two seeds' unstable latents."""
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
@@ -8,6 +8,10 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from audit.analyses.unstable.config import SpansConfig
+from audit.analyses.unstable.results import UnstableSpans
+from audit.evaluation.groups.results import Camps
+from audit.subjects.results import Activations
+from audit.training.results import Dictionaries
 from seedstability.progress import report
 from seedstability.stability.chance.null_models import GaugeBasis, data_directions, gauge_scramble
 from seedstability.stability.cosine import normalize_rows
@@ -34,24 +38,10 @@ outside the stable spans; and of stable with stable."""
 KINDS = ("unstable", "stable", "drawn", "anybody", "leftover")
 
 
-def unstable_spans(config: SpansConfig, dictionaries: dict, camps: dict, activations: dict) -> dict:
-    """Compute overlaps of leading subspaces at matched dimension, with all reference levels.
-
-    Args:
-        config: groups of latents and dimensions.
-        dictionaries: `decoder` [S, n, d].
-        camps: as `analyses.unstable.camps:camps` returns it.
-        activations: `train` [samples, d].
-
-    Returns:
-        `dimensions` [k], the main one first; for each of `LEVELS` [k, S, S], NaN on the diagonal;
-        `random` [k], in closed form. `member` and `member_gauge` [S, S]: mean squared best cosine
-        of an unstable latent of one seed with a live latent of the other, averaged over both
-        directions, unchanged and after a gauge scramble. For each of `KINDS`, `participation` and
-        `ninety` [S], the number of dimensions that hold the share; for the data both as numbers,
-        `data_participation` and `data_ninety`. `kind` of the groups, and their sizes `n_stable` and
-        `n_unstable` [S].
-    """
+def unstable_spans(
+    config: SpansConfig, dictionaries: Dictionaries, camps: Camps, activations: Activations
+) -> UnstableSpans:
+    """Compute overlaps of leading subspaces at matched dimension, with all reference levels."""
     generator = Generator().manual_seed(config.seed)
     x = torch.from_numpy(np.array(activations["train"]))
     decoders = normalize_rows(torch.from_numpy(np.array(dictionaries["decoder"])).flatten(0, 1))
@@ -89,7 +79,7 @@ def unstable_spans(config: SpansConfig, dictionaries: dict, camps: dict, activat
     rows = [W[torch.from_numpy(some)] for W, some in zip(decoders, groups.unstable, strict=True)]
     gauge = GaugeBasis.from_basis(basis, len(x))
     spans = _Spans(top, rows, basis.directions, gauge, generator)
-    return {
+    found = {
         "dimensions": np.array(dimensions),
         **spans.tables(dimensions),
         "random": np.array(dimensions) / decoders.shape[-1],
@@ -105,6 +95,7 @@ def unstable_spans(config: SpansConfig, dictionaries: dict, camps: dict, activat
         "n_stable": np.array([len(each) for each in groups.stable]),
         "n_unstable": np.array([len(each) for each in groups.unstable]),
     }
+    return cast(UnstableSpans, found)
 
 
 def _moments(decoders: Tensor, groups: list[np.ndarray]) -> list[Float[Tensor, "d d"]]:

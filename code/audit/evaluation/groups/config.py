@@ -18,8 +18,8 @@ class ContributionConfig:
     """Which latents are unstable, and which stable."""
     caliper: float = 0.1
     """Largest difference of log10 firing rates within a matched pair: about a quarter."""
-    first: int = 10
-    """Number of dictionaries, from the first on."""
+    seeds: tuple[int, ...] = ()
+    """Dictionaries of these seeds are measured."""
     seed: int = 0
     """Seed of groups and contexts."""
 
@@ -65,8 +65,8 @@ class ResponsesConfig:
     """Which latents are unstable, and which stable."""
     caliper: float = 0.1
     """As in `ContributionConfig`."""
-    first: int = 5
-    """Number of dictionaries, from the first on."""
+    seeds: tuple[int, ...] = ()
+    """Dictionaries of these seeds are measured."""
     firings: int = 32
     """Firings of each latent from which entropy is estimated. The number is fixed because the
     estimate depends on it; rarer latents have none."""

@@ -5,8 +5,8 @@ latents fire more often. So three contributions are measured: of a whole group; 
 latents of both groups; and of pairs of one stable and one unstable latent that fire equally often.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -20,6 +20,10 @@ from audit.evaluation.groups.config import (
     ContributionConfig,
     LanguageContributionConfig,
 )
+from audit.evaluation.groups.results import Camps, Contributions
+from audit.subjects.language_model.results import TextActivations
+from audit.subjects.modular_addition.results import PairActivations
+from audit.training.results import Dictionaries, positions_of
 from audit.training.stages import saes, tensor
 from seedstability.progress import report
 from seedstability.stability.groups import Groups, two_groups
@@ -33,19 +37,12 @@ ModelScore = Callable[[Float[ndarray, "m d"]], dict[str, float]]
 
 
 def contribution_in_language_model(
-    config: LanguageContributionConfig, dictionaries: Mapping, activations: Mapping, camps: Mapping
-) -> dict[str, Any]:
+    config: LanguageContributionConfig,
+    dictionaries: Dictionaries,
+    activations: TextActivations,
+    camps: Camps,
+) -> Contributions:
     """Measure explained variance and cross-entropy without groups of latents, on held-out text.
-
-    Args:
-        config: model, hook, groups.
-        dictionaries: as `training.stages:train` returns them.
-        activations: `heldout` [c · (length − 1), d] and `heldout_contexts` [c, length].
-        camps: as `analyses.unstable.camps:camps` returns it.
-
-    Returns:
-        As `_removal_tables`, with `explained_variance` and `loss`, in nats a token. And
-        `loss_clean`, without intervention, and `loss_mean`, with the mean activation everywhere.
 
     Raises:
         UserError: the model is not available, or has no such hook point.
@@ -70,28 +67,20 @@ def contribution_in_language_model(
 
     flat = x.flatten(0, 1)
     mean = np.tile(flat.double().mean(dim=0).numpy(), (len(flat), 1))
-    return {
-        **_removal_tables(config.contribution, dictionaries, camps, flat, model_score),
-        "loss_clean": run.clean(),
-        "loss_mean": model_score(mean)["loss"],
-    }
+    found = _removal_tables(config.contribution, dictionaries, camps, flat, model_score)
+    found |= {"loss_clean": run.clean(), "loss_mean": model_score(mean)["loss"]}
+    return cast(Contributions, found)
 
 
 def contribution_in_addition(
-    config: AdditionContributionConfig, dictionaries: Mapping, activations: Mapping, camps: Mapping
-) -> dict[str, Any]:
+    config: AdditionContributionConfig,
+    dictionaries: Dictionaries,
+    activations: PairActivations,
+    camps: Camps,
+) -> Contributions:
     """Measure explained variance, accuracy and loss without groups of latents, on held-out pairs.
 
-    Args:
-        config: subject, groups.
-        dictionaries: as `training.stages:train` returns them.
-        activations: `heldout` [m, d] after the last block, `heldout_pairs` [m, 2].
-        camps: as `analyses.unstable.camps:camps` returns it.
-
-    Returns:
-        As `_removal_tables`, with `explained_variance`, `loss` in nats and `accuracy`. The last two
-        also with the suffixes `_clean`, without intervention, and `_mean`, with the mean
-        activation.
+    `activations` are read after the last block.
     """
     from audit.subjects.modular_addition.config import subject_config
     from audit.subjects.modular_addition.model import answers
@@ -111,10 +100,9 @@ def contribution_in_addition(
 
     mean = np.tile(x.double().mean(dim=0).numpy(), (len(x), 1))
     ends = {"clean": model_score(x.double().numpy()), "mean": model_score(mean)}
-    return {
-        **_removal_tables(config.contribution, dictionaries, camps, x, model_score),
-        **{f"{name}_{end}": value for end, all_ in ends.items() for name, value in all_.items()},
-    }
+    found = _removal_tables(config.contribution, dictionaries, camps, x, model_score)
+    found |= {f"{name}_{end}": value for end, all_ in ends.items() for name, value in all_.items()}
+    return cast(Contributions, found)
 
 
 class Removal(NamedTuple):
@@ -163,8 +151,8 @@ def removals(
 
 def _removal_tables(
     config: ContributionConfig,
-    dictionaries: Mapping,
-    camps: Mapping,
+    dictionaries: Dictionaries,
+    camps: Camps,
     x: Float[Tensor, "m d"],
     model_score: ModelScore,
 ) -> dict[str, Any]:
@@ -174,14 +162,15 @@ def _removal_tables(
         [S] under the name of each removal: `explained_variance` and the model's scores without the
         removed latents, their number `size` and mean firing `rate`. And the `kind` of the groups.
     """
-    trained = saes(dictionaries, config.dictionary)[: config.first]
+    trained = saes(dictionaries, config.dictionary)
+    chosen = positions_of(config.seeds, dictionaries["seeds"])
     groups = two_groups(camps["best"], camps["live"], config.groups)
     draw = np.random.default_rng([config.seed, 1])
     rows: dict[str, list[dict[str, float]]] = {}
     values = x.double().numpy()
     about_mean = np.square(values - values.mean(axis=0)).sum()
-    for s, sae in enumerate(trained):
-        codes = sparse_columns(sae, x)
+    for done, s in enumerate(chosen):
+        sae, codes = trained[s], sparse_columns(trained[s], x)
         rate = camps["firing_rate"][s]
         for name, removal in removals(groups, s, rate, config.caliper, draw).items():
             made = reconstruct_without(sae, codes, removal.latents)
@@ -193,7 +182,7 @@ def _removal_tables(
                     "rate": removal.rate,
                 }
             )
-        report(s + 1, len(trained))
+        report(done + 1, len(chosen))
     return {
         **{
             name: {what: np.array([row[what] for row in each], float) for what in each[0]}

@@ -1,7 +1,6 @@
 """Stage: firing rates, tokens and rules of stable and unstable latents on held-out text."""
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -17,10 +16,11 @@ from audit.evaluation.explanation.heldout_text import (
 )
 from audit.evaluation.explanation.tokens import texts_of
 from audit.evaluation.groups.config import ResponsesConfig
+from audit.evaluation.groups.results import Camps, Responses
 from audit.evaluation.groups.token_statistics import log_ranks, subsampled_entropy
 from audit.subjects.arrays import columns
 from audit.subjects.language_model.results import TextActivations, TextResult
-from audit.training.results import Dictionaries
+from audit.training.results import Dictionaries, positions_of
 from audit.training.stages import saes
 from seedstability.progress import report
 from seedstability.stability.chance.null_models import data_directions
@@ -34,26 +34,17 @@ def responses(
     config: ResponsesConfig,
     dictionaries: Dictionaries,
     activations: TextActivations,
-    camps: Mapping,
+    camps: Camps,
     text: TextResult,
-) -> dict[str, Any]:
+) -> Responses:
     """Measure firing rate, tokens, and the score of a rule, for each latent of both groups.
 
     Args:
         config: groups and settings of the measures.
         dictionaries: several seeds.
         activations: with held-out text.
-        camps: as `analyses.unstable.camps:camps` returns it.
+        camps: which latents recur.
         text: token frequencies are those of its training part.
-
-    Returns:
-        [S, latents] tables, padded with NaN: `stable` 1 or 0; `pair`, the number of the pair of
-        latents that fire equally often, −1 outside; `log_frequency`, log10 of the firing rate;
-        `token_rank`, mean log10 frequency rank of the tokens on which the latent fires; `entropy`
-        in bits of a fixed number of these tokens, NaN for rarer latents; `rule`, detection score of
-        a rule, NaN where none was learned. The last three also under `random`, for directions with
-        the data's covariance and the same firing rates. [S, 2] `rare`, the shares of unstable and
-        of stable latents too rare for a rule. And the `kind` of the groups.
     """
     from audit.subjects.language_model.checkpoint import open_tokenizer  # takes seconds
 
@@ -63,14 +54,15 @@ def responses(
     read = np.concatenate([np.asarray(part).ravel() for part in text["train"].values()])
     counts = np.bincount(read, minlength=len(texts))
     here = _Text(samples, heldout[:, 1:].ravel(), log_ranks(counts))
-    trained = saes(dictionaries, config.explanation.dictionary)[: config.first]
+    trained = saes(dictionaries, config.explanation.dictionary)
+    chosen = positions_of(config.seeds, dictionaries["seeds"])
     groups = two_groups(camps["best"], camps["live"], config.groups)
     found = []
-    for s, sae in enumerate(trained):
+    for done, s in enumerate(chosen.tolist()):
         both = (groups.unstable[s], groups.stable[s])
-        found.append(_of_seed(firings(sae, samples.x), both, here, config, s))
-        report(s + 1, len(trained))
-    return {**columns(found, pad=True), "kind": groups.kind}
+        found.append(_of_seed(firings(trained[s], samples.x), both, here, config, s))
+        report(done + 1, len(chosen))
+    return cast(Responses, {**columns(found, pad=True), "kind": groups.kind})
 
 
 class _Text(NamedTuple):

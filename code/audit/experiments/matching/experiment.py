@@ -132,7 +132,7 @@ def parts(settings: MatchingSettings) -> dict[str, Stage]:
         for kind in KINDS
     }
     return {
-        "exact": Stage("matching/exact", f"{MEASUREMENTS}:exact", settings, solved),
+        "exact": Stage("matching/exact", f"{MEASUREMENTS}:exact", settings, {"solved": solved}),
         "measured": Stage("matching/measured", f"{MEASUREMENTS}:measured", benchmark_results()),
         "reported": Stage("matching/reported", f"{MEASUREMENTS}:reported", reported_cost()),
     }

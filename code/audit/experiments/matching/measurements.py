@@ -1,9 +1,13 @@
 """Values of section "Matching exactly": solvers' answers, and benchmark results."""
 
+from collections.abc import Mapping
 from math import floor, log10
 
 import numpy as np
 
+from audit.analyses.matching.config import Kind
+from audit.analyses.matching.solvers import METHODS, BothAnswers, OurAnswer
+from audit.experiments.matching.experiment import BenchmarkResults, MatchingSettings, ReportedCost
 from audit.pipeline.results import Array, Scalar
 
 MEMORY = "GiB"
@@ -12,16 +16,12 @@ BILLIONTH = 1e-9
 """Relative difference up to which two totals are equal, and the unit of printed gaps and bounds."""
 
 
-def exact(config, **solved: dict) -> dict:
+def exact(config: MatchingSettings, solved: Mapping[Kind, BothAnswers]) -> dict:
     """Compare our totals, partners and dual prices with SciPy's, for each kind and product."""
     tree: dict = {"latents": config.n_latents, "width": config.width, "pairs": config.n_latents**2}
     checks: list[dict] = []
     for kind, found in solved.items():
-        by_product = {
-            product: _check(ours, found["total"])
-            for product, ours in found.items()
-            if product != "total"
-        }
+        by_product = {method: _check(found[method], found["total"]) for method in METHODS}
         checks += by_product.values()
         mean = Scalar(found["total"] / config.n_latents, 4)
         tree[kind] = {"mean_cosine": mean, **by_product}
@@ -32,7 +32,7 @@ def exact(config, **solved: dict) -> dict:
     }
 
 
-def measured(config) -> dict:
+def measured(config: BenchmarkResults) -> dict:
     """Benchmark cost over the number of latents, by solver and kind."""
     curves: dict = {"ours": {}, "scipy": {}}
     for solver, of_kinds in curves.items():
@@ -51,7 +51,7 @@ def measured(config) -> dict:
     }
 
 
-def reported(config) -> dict:
+def reported(config: ReportedCost) -> dict:
     """Cost of SciPy's solver as the report states it."""
     return {
         "latents": config.latents,
@@ -61,7 +61,7 @@ def reported(config) -> dict:
     }
 
 
-def _check(ours: dict, total: float) -> dict:
+def _check(ours: OurAnswer, total: float) -> dict:
     gap = abs(ours["total"] - total) / total
     return {
         "gap": Scalar(gap / BILLIONTH, 3, tolerance=1.0),

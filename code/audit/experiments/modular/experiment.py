@@ -270,7 +270,7 @@ def _fourier(settings: ModularSettings, base: dict[str, Arm]) -> Stage:
             arms[name] = Stage(
                 f"modular/fourier/{name}",
                 "audit.evaluation.stages:fourier",
-                FourierConfig(replace(preset, n_latents=settings.n_latents), first=5),
+                FourierConfig(replace(preset, n_latents=settings.n_latents), seeds=REPORT_SEEDS),
                 {"dictionaries": base[name].train, "activations": data, "logits": logits},
             )
     return _part("fourier", {"arms": arms})

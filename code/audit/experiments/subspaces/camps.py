@@ -5,9 +5,11 @@ from functools import cache
 
 import numpy as np
 
+from audit.evaluation.groups.results import Camps
 from audit.experiments.common.summary import estimate, scalar
 from audit.experiments.common.tolerance import FINE, with_platform_tolerance
 from audit.experiments.seeds.recurrence import RecurrenceTable
+from audit.experiments.subspaces.experiment import SubspacesMeasurementConfig
 from audit.pipeline.results import Array, Scalar
 from seedstability.stability.chance.closed_form import chance_reproducibility
 from seedstability.stability.groups import fit_beta_law, two_groups, u_shape
@@ -19,10 +21,10 @@ BINS = 40
 """Bins of the histogram of mean best cosines."""
 
 
-def camps(config, **found: Mapping) -> dict:
+def camps(config: SubspacesMeasurementConfig, arms: Mapping[str, Camps]) -> dict:
     """Test whether recurrence and cosines of latents fall into two camps."""
     return with_platform_tolerance(
-        {name: camps_of(each, config) for name, each in found.items()}, FINE
+        {name: camps_of(each, config) for name, each in arms.items()}, FINE
     )
 
 
@@ -31,7 +33,7 @@ def name_of(threshold: float) -> str:
     return f"{round(10 * threshold):02d}"
 
 
-def camps_of(found: Mapping, config) -> dict:
+def camps_of(found: Camps, config: SubspacesMeasurementConfig) -> dict:
     """All values on the camps of one arm."""
     thresholds = config.camps.thresholds
     live = found["live"]

@@ -6,8 +6,10 @@ import numpy as np
 
 from audit.evaluation.groups.contribution import CONTROLLED, WHOLE
 from audit.evaluation.groups.responses import MEASURES
+from audit.evaluation.groups.results import Contributions, Responses
 from audit.experiments.common.summary import difference, estimate
 from audit.experiments.common.tolerance import FINE, with_platform_tolerance
+from audit.experiments.subspaces.experiment import SubspacesMeasurementConfig
 from audit.pipeline.results import Scalar
 
 SIGN = {"explained_variance": -1.0, "loss": 1.0, "accuracy": -1.0}
@@ -15,15 +17,15 @@ SIGN = {"explained_variance": -1.0, "loss": 1.0, "accuracy": -1.0}
 DIGITS = {"explained_variance": 4, "loss": 4, "accuracy": 4}
 
 
-def worth(config, **found: Mapping) -> dict:
+def worth(config: SubspacesMeasurementConfig, arms: Mapping[str, Contributions]) -> dict:
     """Contribution of each group of latents: what is lost without it."""
-    tree: dict = {name: _contribution(each) for name, each in found.items()}
+    tree: dict = {name: _contribution(each) for name, each in arms.items()}
     return with_platform_tolerance(tree, FINE)
 
 
-def responses(config, **found: Mapping) -> dict:
+def responses(config: SubspacesMeasurementConfig, arms: Mapping[str, Responses]) -> dict:
     """Response measures of unstable latents minus those of stable ones."""
-    return with_platform_tolerance({name: _responses(each) for name, each in found.items()}, FINE)
+    return with_platform_tolerance({name: _responses(each) for name, each in arms.items()}, FINE)
 
 
 def _contribution(found: Mapping) -> dict:

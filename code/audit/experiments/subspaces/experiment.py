@@ -137,7 +137,7 @@ def parts(settings: SubspacesSettings) -> dict[str, Stage]:
         "language": _language_contribution(arms["language"], camps["language"], settings),
         "clean": _addition_contribution(arms["clean"], camps["clean"], settings),
     }
-    inputs = {
+    measured = {
         "camps": camps,
         "worth": contributions,
         "responses": {"language": _responses(arms["language"], camps["language"], settings)},
@@ -155,9 +155,9 @@ def parts(settings: SubspacesSettings) -> dict[str, Stage]:
     modules = {"camps": CAMPS_MODULE, "worth": EFFECTS_MODULE, "responses": EFFECTS_MODULE}
     return {
         part: Stage(
-            f"subspaces/{part}", f"{modules.get(part, MEASUREMENTS)}:{part}", config, stages
+            f"subspaces/{part}", f"{modules.get(part, MEASUREMENTS)}:{part}", config, {"arms": each}
         )
-        for part, stages in inputs.items()
+        for part, each in measured.items()
     }
 
 
@@ -168,16 +168,12 @@ def _arms(settings: SubspacesSettings) -> dict[str, Arm]:
     }
 
 
-def _data(arm: Arm) -> Stage:
-    return arm.train.needed["activations"]
-
-
 def _camps(name: str, arm: Arm, settings: SubspacesSettings) -> Stage:
     return Stage(
         f"subspaces/{name}/camps",
         "audit.analyses.unstable.camps:camps",
         settings.camps,
-        {"dictionaries": arm.train, "evaluation": arm.evaluate, "activations": _data(arm)},
+        {"dictionaries": arm.train, "evaluation": arm.evaluate, "activations": arm.data},
     )
 
 
@@ -191,7 +187,7 @@ def _spans(name: str, arm: Arm, camps: Stage, settings: SubspacesSettings) -> St
         f"subspaces/{name}/spans",
         "audit.analyses.unstable.spans:unstable_spans",
         config,
-        {"dictionaries": arm.train, "camps": camps, "activations": _data(arm)},
+        {"dictionaries": arm.train, "camps": camps, "activations": arm.data},
     )
 
 
@@ -208,13 +204,16 @@ def _clusters(arm: Arm, camps: Stage, settings: SubspacesSettings) -> Stage:
         "subspaces/language/clusters",
         "audit.analyses.unstable.clusters:unstable_clusters",
         config,
-        {"dictionaries": arm.train, "camps": camps, "activations": _data(arm)},
+        {"dictionaries": arm.train, "camps": camps, "activations": arm.data},
     )
 
 
 def _contribution(arm: Arm, settings: SubspacesSettings) -> ContributionConfig:
     return ContributionConfig(
-        arm.train.config.dictionary, settings.groups, settings.caliper, settings.contribution_seeds
+        arm.train.config.dictionary,
+        settings.groups,
+        settings.caliper,
+        arm.train.config.seeds[: settings.contribution_seeds],
     )
 
 
@@ -231,7 +230,7 @@ def _language_contribution(arm: Arm, camps: Stage, settings: SubspacesSettings) 
         "subspaces/language/worth",
         "audit.evaluation.groups.contribution:contribution_in_language_model",
         config,
-        {"dictionaries": arm.train, "activations": _data(arm), "camps": camps},
+        {"dictionaries": arm.train, "activations": arm.data, "camps": camps},
     )
 
 
@@ -240,7 +239,7 @@ def _addition_contribution(arm: Arm, camps: Stage, settings: SubspacesSettings) 
         "subspaces/clean/worth",
         "audit.evaluation.groups.contribution:contribution_in_addition",
         AdditionContributionConfig(_contribution(arm, settings), reading_config("clean", 0)),
-        {"dictionaries": arm.train, "activations": _data(arm), "camps": camps},
+        {"dictionaries": arm.train, "activations": arm.data, "camps": camps},
     )
 
 
@@ -257,7 +256,7 @@ def _responses(arm: Arm, camps: Stage, settings: SubspacesSettings) -> Stage:
         ),
         settings.groups,
         settings.caliper,
-        settings.response_seeds,
+        base.seeds[: settings.response_seeds],
         settings.firings,
         rules=settings.rules,
     )
@@ -267,7 +266,7 @@ def _responses(arm: Arm, camps: Stage, settings: SubspacesSettings) -> Stage:
         config,
         {
             "dictionaries": arm.train,
-            "activations": _data(arm),
+            "activations": arm.data,
             "camps": camps,
             "text": language.text(base.model),
         },

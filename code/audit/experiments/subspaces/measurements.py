@@ -4,9 +4,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from audit.analyses.unstable.results import UnstableClusters, UnstableSpans
 from audit.analyses.unstable.spans import LEVELS
 from audit.experiments.common.summary import difference, estimate, scalar
 from audit.experiments.common.tolerance import FINE, with_platform_tolerance
+from audit.experiments.subspaces.experiment import SubspacesMeasurementConfig
 from audit.pipeline.results import Array, Scalar
 from seedstability.stability.statistics.jackknife import jackknife_kappa, jackknife_statistic
 
@@ -18,20 +20,20 @@ EIGHT = 8
 """The dimension at which reports compare spans, in the sweep of every profile."""
 
 
-def spans(config, **found: Mapping) -> dict:
+def spans(config: SubspacesMeasurementConfig, arms: Mapping[str, UnstableSpans]) -> dict:
     """Overlap between the spans of two seeds' unstable latents, beside its levels."""
-    tree: dict = {name: _spans(each) for name, each in found.items()}
+    tree: dict = {name: _spans(each) for name, each in arms.items()}
     tree["eight_dimensions"] = EIGHT
     tree["share"] = Scalar(100 * config.share, 0, "%", tolerance=0.0)
     return with_platform_tolerance(tree, FINE)
 
 
-def clusters(config, **found: Mapping) -> dict:
+def clusters(config: SubspacesMeasurementConfig, arms: Mapping[str, UnstableClusters]) -> dict:
     """Overlap between spans of clusters of unstable latents in different seeds."""
     tree: dict = {
         name: _clusters(each["unstable"])
         | {"control": _clusters(each["stable"]), "groups": each["kind"]}
-        for name, each in found.items()
+        for name, each in arms.items()
     }
     tree["size"] = config.cluster_size
     return with_platform_tolerance(tree, FINE)

@@ -111,7 +111,7 @@ def test_sums_out_of_range_are_refused():
         measures.fourier_concentration(torch.zeros(5, 2), torch.tensor([0, 1, 2, 3, 29]), P)
 
 
-def test_the_stage_measures_the_first_dictionaries_with_chance_and_control():
+def test_the_stage_measures_the_named_dictionaries_with_chance_and_control():
     generator = torch.Generator().manual_seed(0)
     carried = torch.stack([wave(3, 0.0), wave(3, 1.5), wave(5, 0.0), wave(5, 1.5)], dim=1)
     x = torch.cat([carried, 0.3 * torch.randn(len(SUMS), 8, generator=generator)], dim=1)
@@ -121,7 +121,7 @@ def test_the_stage_measures_the_first_dictionaries_with_chance_and_control():
     answers = {"train_logits": logits[:700].numpy(), "heldout_logits": logits[700:].numpy()}
     control = ControlConfig("data_points", n_latents=40, seeds=(1, 2, 3), k=4)
     made = stages.control(control, activations)
-    config = FourierConfig(control.dictionary, first=2, p=P, naive_draws=3)
+    config = FourierConfig(control.dictionary, seeds=(1, 2), p=P, naive_draws=3)
     result = fourier(config, made, activations, answers)
     assert result["latents"]["each"].shape == (2, 40)
     assert result["latents"]["control"] == pytest.approx(1, abs=1e-4)

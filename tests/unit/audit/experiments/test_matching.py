@@ -170,7 +170,7 @@ def found(**changes) -> dict:
 
 
 def exact(**changes) -> Values:
-    tree = measurements.exact(matching.paper, random=found(), hubs=found(**changes))
+    tree = measurements.exact(matching.paper, {"random": found(), "hubs": found(**changes)})
     return Values.from_tree(tree)
 
 

@@ -107,7 +107,7 @@ CONTRIBUTIONS = {
 
 
 def test_larger_contribution_of_stable_latents_is_positive():
-    node = worth(CONFIG, language=CONTRIBUTIONS)["language"]
+    node = worth(CONFIG, {"language": CONTRIBUTIONS})["language"]
     assert node["stable"]["explained_variance"].value == pytest.approx(0.5, abs=0.01)
     assert node["stable"]["loss"].value == pytest.approx(1.5, abs=0.01)
     assert node["equal"]["explained_variance"].value == pytest.approx(0.35, abs=0.01)
@@ -139,7 +139,7 @@ def responded() -> dict:
 
 
 def test_differences_are_unstable_minus_stable_over_complete_pairs():
-    node = responses(CONFIG, language=responded())["language"]
+    node = responses(CONFIG, {"language": responded()})["language"]
     assert node["token_rank"]["difference"].value == pytest.approx(6.5 - 1.5)
     assert node["token_rank"]["matched"].value == pytest.approx(4.0 - 1.5)
     assert node["token_rank"]["random_difference"].value == 0.0
@@ -186,7 +186,7 @@ SPANS = {
 
 
 def test_excess_is_overlap_minus_each_level_at_the_same_dimension():
-    node = spans(CONFIG, clean=SPANS)["clean"]
+    node = spans(CONFIG, {"clean": SPANS})["clean"]
     for level in ("covariance", "stable", "components", "gauge", "anybody", "partners"):
         assert node[f"excess_{level}"].value == pytest.approx(0.6 - LEVEL[level], abs=0.01)
     assert node["excess_random"].value == pytest.approx(0.5, abs=0.01)
@@ -217,7 +217,7 @@ CLUSTERS = {
 
 def test_span_excess_of_clusters_is_over_the_higher_level():
     found = {"unstable": CLUSTERS, "stable": CLUSTERS, "kind": "camps"}
-    node = clusters(CONFIG, language=found)["language"]
+    node = clusters(CONFIG, {"language": found})["language"]
     assert node["span_excess"].value == pytest.approx(0.1, abs=0.01)
     assert node["span_excess_gauge"].value == pytest.approx(0.2, abs=0.01)
     assert node["span_excess_covariance"].value == pytest.approx(0.1, abs=0.01)
@@ -240,9 +240,9 @@ def test_all_dictionaries_are_trained_by_other_sections(profile):
 
 def test_every_leaf_is_finite():
     trees = (
-        worth(CONFIG, language=CONTRIBUTIONS, clean=CONTRIBUTIONS),
-        responses(CONFIG, language=responded()),
-        spans(CONFIG, clean=SPANS),
+        worth(CONFIG, {"language": CONTRIBUTIONS, "clean": CONTRIBUTIONS}),
+        responses(CONFIG, {"language": responded()}),
+        spans(CONFIG, {"clean": SPANS}),
     )
     for tree in trees:
         for address, leaf in leaves(tree):

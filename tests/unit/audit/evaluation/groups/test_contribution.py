@@ -44,7 +44,12 @@ def camps(d):
 
 
 def contribution(d):
-    return ContributionConfig(identity(d).config, GroupsConfig(fewest=d), first=1)
+    return ContributionConfig(identity(d).config, GroupsConfig(fewest=d), seeds=(7,))
+
+
+def dictionaries(d):
+    made = stacked([identity(d)] * SEEDS, [identity(d).decoder] * SEEDS)
+    return {**made, "seeds": np.arange(7, 7 + SEEDS)}
 
 
 @pytest.fixture(scope="module")
@@ -78,9 +83,7 @@ def plain_loss(model, tokens, edit):
 def test_loss_without_a_group_equals_the_loss_of_the_remaining_activations(model, text):
     d = tiny.D_MODEL
     config = LanguageContributionConfig(contribution(d), model, "any", HOOK, contexts=CONTEXTS)
-    found = contribution_in_language_model(
-        config, stacked([identity(d)] * SEEDS, [identity(d).decoder] * SEEDS), text, camps(d)
-    )
+    found = contribution_in_language_model(config, dictionaries(d), text, camps(d))
     tokens = torch.from_numpy(text["heldout_contexts"])
     clean = plain_loss(model, tokens, lambda x: x)
     assert found["loss_clean"] == pytest.approx(clean, abs=1e-5)
@@ -100,9 +103,7 @@ def test_addition_without_removal_scores_like_the_clean_subject():
     d = few["heldout"].shape[1]
     groups = replace(contribution(d), caliper=1.0)
     config = AdditionContributionConfig(groups, reading_config("clean", 0))
-    found = contribution_in_addition(
-        config, stacked([identity(d)] * SEEDS, [identity(d).decoder] * SEEDS), few, camps(d)
-    )
+    found = contribution_in_addition(config, dictionaries(d), few, camps(d))
     assert found["accuracy_clean"] == 1.0
     assert found["nothing"]["accuracy"] == [1.0]
     assert found["nothing"]["loss"] == pytest.approx([found["loss_clean"]], abs=1e-4)

@@ -94,10 +94,13 @@ def test_the_loss_of_a_removal_is_the_removed_output():
         seen.append(made)
         return {"loss": float(np.square(made - x.double().numpy()).sum())}
 
-    config = ContributionConfig(CONFIG, GroupsConfig(fewest=2), first=SEEDS)
+    config = ContributionConfig(CONFIG, GroupsConfig(fewest=2), seeds=tuple(range(SEEDS)))
     found = _removal_tables(
         config,
-        stacked([dictionary()] * SEEDS, [dictionary().decoder] * SEEDS),
+        {
+            **stacked([dictionary()] * SEEDS, [dictionary().decoder] * SEEDS),
+            "seeds": np.arange(SEEDS),
+        },
         camps(),
         x,
         model_score,
