@@ -4,6 +4,7 @@ Only a few thousand rows are in memory at a time.
 """
 
 import hashlib
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,8 @@ from seedstability.similarity.inputs import Moments
 from seedstability.stability.subspaces.principal import principal_basis_from_moments
 
 _ROWS_AT_ONCE = 8192
+_SIZES = 1e-15, 1e15
+"""Root mean squares whose squares single precision holds."""
 _READ = (torch.float32, torch.float16, torch.bfloat16)
 
 
@@ -124,6 +127,7 @@ def accumulate_moments(activations: Activations) -> StreamedMoments:
         done += len(part)
         report(done, m)
     assert shift is not None  # `open_activations` has checked that there are samples
+    _refuse_extreme(math.sqrt(square / (m * d)), activations.source)
     off = total / m
     covariance = (products - m * torch.outer(off, off)) / (m - 1)
     components = principal_basis_from_moments(shift + off, covariance, square / m)
@@ -133,6 +137,15 @@ def accumulate_moments(activations: Activations) -> StreamedMoments:
         )
     moments = Moments(components, covariance.float(), m)
     return StreamedMoments(moments, covariance.trace().item() * (m - 1))
+
+
+def _refuse_extreme(size: float, source: str) -> None:
+    smallest, largest = _SIZES
+    if size and not smallest <= size <= largest:
+        raise UserError(
+            f"{source} has values of about {size:.0e}; scale them to between {smallest:.0e} and "
+            f"{largest:.0e}"
+        )
 
 
 def _from_disk(given: str | Path, path: Path) -> Activations:

@@ -87,6 +87,10 @@ def broken(kind: str, folder):
         x[13, 2] = np.nan
     if kind == "one sample":
         x = x[:1]
+    if kind == "huge":
+        x *= 1e25
+    if kind == "tiny":
+        x *= 1e-30
     if kind == "the same":
         x[:] = x[0]
     if kind == "empty":
@@ -119,6 +123,8 @@ def broken(kind: str, folder):
         ("not finite", "sample 13 of"),
         ("one sample", "at least 2"),
         ("the same", "the same sample 20 times"),
+        ("huge", r"values of about \de\+25; scale them to between 1e-15 and 1e\+15"),
+        ("tiny", "values of about .e-30; scale them"),
         ("empty", "samples ≥ 2"),
         ("integers", "int32"),
         ("a vector", r"\[6\]"),
