@@ -309,8 +309,5 @@ EXPERIMENT = Experiment(
         Figure("alignment_modes", "alignment.modes", "language.alignment_modes"),
         Figure("alignment_frequency", "alignment.frequency", "language.alignment_frequency"),
     ),
-    tables=(
-        "alignment",
-        "alignment_architectures",
-    ),
+    tables=("alignment", "alignment_architectures"),
 )

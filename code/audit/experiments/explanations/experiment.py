@@ -138,8 +138,5 @@ EXPERIMENT = Experiment(
     parts,
     printed,
     figures=(Figure("explanations", "explanations.figure", "language.explanations"),),
-    tables=(
-        "explanations",
-        "rules",
-    ),
+    tables=("explanations", "rules"),
 )

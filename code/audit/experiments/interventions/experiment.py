@@ -359,8 +359,7 @@ def _transport(settings: InterventionSettings) -> Stage:
 
 def printed(config: InterventionSettings) -> dict:
     """The settings that the text mentions."""
-    language, planted = config.language, config.planted
-    steps = config.epochs * -(-config.tokens // dictionary(config, "language").batch_size)
+    terms, planted = config.language, config.planted
     return {
         "seeds": len(config.seeds),
         "judges": len(config.references),
@@ -368,7 +367,7 @@ def printed(config: InterventionSettings) -> dict:
         "k": config.base.k,
         "tokens": config.tokens,
         "epochs": config.epochs,
-        "steps": steps,
+        "steps": config.epochs * -(-config.tokens // dictionary(config, "language").batch_size),
         "longer": config.longer,
         "soft_k": config.soft_k,
         "decay_share": Scalar(100 * config.decay, 0, "%"),
@@ -377,14 +376,12 @@ def printed(config: InterventionSettings) -> dict:
         "planted_latents": config.planted_latents,
         "planted_k": config.planted_k,
         "width": planted.d,
-        "singles": planted.singles,
-        "blocks": planted.blocks,
-        "rank": planted.rank,
+        **{name: getattr(planted, name) for name in ("singles", "blocks", "rank")},
         "lowest_frequency": f"{planted.frequencies[0]:g}",
         "highest_frequency": f"{planted.frequencies[1]:g}",
-        "orthogonality": f"{language.orthogonality:g}",
-        "consistency": f"{language.consistency:g}",
-        "mfr": f"{language.mfr:g}",
+        "orthogonality": f"{terms.orthogonality:g}",
+        "consistency": f"{terms.consistency:g}",
+        "mfr": f"{terms.mfr:g}",
         "twin_tokens": config.twin_tokens,
         "epsilons": ", ".join(f"{epsilon:g}" for epsilon in config.epsilons),
     }
@@ -398,9 +395,5 @@ EXPERIMENT = Experiment(
         Figure("interventions", "interventions.rows", "language.interventions"),
         Figure("twins", "interventions.drift", "language.twins"),
     ),
-    tables=(
-        "interventions",
-        "interventions_verdicts",
-        "transport",
-    ),
+    tables=("interventions", "interventions_verdicts", "transport"),
 )

@@ -392,12 +392,5 @@ EXPERIMENT = Experiment(
         Figure("sizes", "modular.sizes", "addition.sizes"),
         Figure("length", "modular.length", "addition.length"),
     ),
-    tables=(
-        "subjects",
-        "centre",
-        "quality",
-        "architecture",
-        "controls",
-        "fourier",
-    ),
+    tables=("subjects", "centre", "quality", "architecture", "controls", "fourier"),
 )

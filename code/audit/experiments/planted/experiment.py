@@ -260,8 +260,5 @@ EXPERIMENT = Experiment(
     parts,
     printed,
     figures=(Figure("planted", "planted", "latents.planted"),),
-    tables=(
-        "planted",
-        "planted_song",
-    ),
+    tables=("planted", "planted_song"),
 )

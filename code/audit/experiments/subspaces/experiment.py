@@ -306,9 +306,5 @@ EXPERIMENT = Experiment(
         Figure("subspaces", "subspaces.camps", "latents.subspaces"),
         Figure("unstable_spans", "subspaces.spans", "latents.unstable_spans"),
     ),
-    tables=(
-        "subspaces_worth",
-        "subspaces_responses",
-        "subspaces_spans",
-    ),
+    tables=("subspaces_worth", "subspaces_responses", "subspaces_spans"),
 )

@@ -346,8 +346,5 @@ EXPERIMENT = Experiment(
         Figure("token_sizes", "tokens.sizes", "language.tokens"),
         Figure("token_amounts", "tokens.amounts", "language.tokens"),
     ),
-    tables=(
-        "tokens",
-        "tokens_differences",
-    ),
+    tables=("tokens", "tokens_differences"),
 )
