@@ -60,11 +60,9 @@ def compare(
     """
     if not 0.0 < threshold < 1.0:
         raise UserError(f"threshold is {threshold:g}; it must lie between 0 and 1")
-    if isinstance(saes, str | Path):
-        raise UserError(f"saes is {str(saes)!r} alone; give two or more folders, in a list")
     listener = listener or Phases()
     listener.phase("reading")
-    trained = read_dictionaries(list(saes))
+    trained = read_dictionaries(saes)
     untrained = None if initial is None else read_initial_dictionaries(list(initial), trained)
     n_seeds, (n, d) = len(trained), trained[0].sae.decoder.shape
     samples = None if activations is None else streamed.open_activations(activations, d)

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -53,13 +53,16 @@ class LoadedSAE:
         }
 
 
-def read_dictionaries(given: Sequence[SAESource]) -> list[LoadedSAE]:
+def read_dictionaries(given: Iterable[SAESource]) -> list[LoadedSAE]:
     """Read SAEs, all of one shape and no two equal.
 
     Raises:
         UserError: for fewer than two, a folder without an SAE or with a damaged one, an SAE that is
             given twice, and SAEs of different shapes.
     """
+    if isinstance(given, str | Path):
+        raise UserError(f"{str(given)!r} is given alone; give two or more folders, in a list")
+    given = list(given)
     if len(given) < 2:
         named = f" ({_named(given[0], 0)})" if given else ""
         raise UserError(
