@@ -74,6 +74,8 @@ class Interrupt(event.Listener):
         signal.raise_signal(signal.SIGINT)
     on_end = on_start
 
+# Whoever started the tests may have told them to ignore it, and children inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 event.register("numba:compile", Interrupt())
 latents, values = np.empty((1, 1), np.int32), np.empty((1, 1), np.float32)
 try:

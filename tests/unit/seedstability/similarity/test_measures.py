@@ -132,7 +132,7 @@ def test_live_statistics_exclude_dead_latents_and_dictionaries():
     assert live[3] == [None] * 4
     assert live[0][1] is not None
     assert document["dictionaries"][3]["dead_fraction"] == 1.0
-    assert any("seed 3 fires" in note for note in document["notes"])
+    assert any("SAE 3 fires" in note for note in document["notes"])
     assert document["firing"]["dead"]["count"] == (report.arrays["firing"] == 0).sum()
     assert sum(document["firing"]["count"]) == (report.arrays["firing"] > 0).sum()
 
