@@ -41,8 +41,7 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
 def _compiles_whole(dispatcher: Any) -> Any:
     """Have Ctrl-C wait until a function is compiled, or read from the cache.
 
-    Both happen in callbacks from C, which swallow exceptions: the program would go on as if nobody
-    had interrupted it.
+    Both happen in callbacks from C, which ignore exceptions: the program would go on.
     """
     compile_one = dispatcher.compile
 

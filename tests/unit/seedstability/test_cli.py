@@ -331,7 +331,7 @@ def test_an_interrupt_leaves_nothing_half_written(tmp_path):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # Whoever started the tests may have told them to ignore it, and children inherit that.
+        # A background job starts with SIGINT ignored, and its children inherit that.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert running.stderr is not None

@@ -74,7 +74,7 @@ class Interrupt(event.Listener):
         signal.raise_signal(signal.SIGINT)
     on_end = on_start
 
-# Whoever started the tests may have told them to ignore it, and children inherit that.
+# A background job starts with SIGINT ignored, and its children inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 event.register("numba:compile", Interrupt())
 latents, values = np.empty((1, 1), np.int32), np.empty((1, 1), np.float32)

@@ -17,6 +17,7 @@ class UnstableSpans(TypedDict):
     components: Float[ndarray, "k S S"]
     gauge: Float[ndarray, "k S S"]
     anybody: Float[ndarray, "k S S"]
+    """Of as many random live latents. Renaming it would move the addresses of locked values."""
     partners: Float[ndarray, "k S S"]
     leftover: Float[ndarray, "k S S"]
     among_stable: Float[ndarray, "k S S"]

@@ -233,30 +233,32 @@ def _loads(nodes: Iterable[ast.AST], package: str) -> Iterator[str]:
             yield from (f"{_base(node, package)}.{alias.name}" for alias in node.names)
 
 
-def _at_import(statements: Iterable[ast.stmt]) -> Iterator[ast.AST]:
+def _at_import(statements: Iterable[ast.AST]) -> Iterator[ast.AST]:
     """All nodes that are not inside a function."""
     for statement in statements:
         if not isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
             yield statement
-            yield from _at_import(ast.iter_child_nodes(statement))  # type: ignore[arg-type]
+            yield from _at_import(ast.iter_child_nodes(statement))
 
 
 def _called_at_import(node: ast.AST) -> Iterator[str]:
     """What a top-level statement calls by itself: in values, decorators and default arguments."""
-    children = list(ast.iter_child_nodes(node))
-    match node:
-        case ast.Lambda(args=arguments):
-            children = [*arguments.defaults, *arguments.kw_defaults]  # type: ignore[list-item]
-        case ast.FunctionDef() | ast.AsyncFunctionDef():
-            defaults = [*node.args.defaults, *node.args.kw_defaults]
-            children = [*node.decorator_list, *defaults]  # type: ignore[list-item]
+    run: Iterable[ast.AST] = ast.iter_child_nodes(node)
+    if isinstance(node, ast.Lambda):
+        run = _defaults(node.args)
+    elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        run = [*node.decorator_list, *_defaults(node.args)]
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         yield from (chain for each in node.decorator_list for chain in _chains(each))
     if isinstance(node, ast.Call):
         yield from _chains(node.func)
-    for child in children:
-        if child is not None:
-            yield from _called_at_import(child)
+    for child in run:
+        yield from _called_at_import(child)
+
+
+def _defaults(arguments: ast.arguments) -> list[ast.expr]:
+    """Default values; a keyword without one has None in its place."""
+    return [d for d in [*arguments.defaults, *arguments.kw_defaults] if d is not None]
 
 
 def _base(node: ast.ImportFrom, package: str) -> str:
