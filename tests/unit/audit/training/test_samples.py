@@ -12,6 +12,7 @@ def test_activations_without_a_store_stay_in_memory():
     data = {"train": x, "heldout": x}
     assert training_samples(data).shape == (9, 3)
     first = training_samples(data, 4)
+    assert first.shape == (4, 3)
     assert np.array_equal(first.rows(torch.arange(4)).numpy(), x[:4])
 
 
