@@ -66,7 +66,9 @@ def fix_after_torch(threads: int = 1) -> None:
     import torch
 
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True)
+    # As `use_deterministic_algorithms`, which would also import torch's compiler: a second for each
+    # stage and command, and nothing here compiles.
+    torch.set_deterministic_debug_mode("error")
     # Dead latents produce denormal numbers, which are very slow.
     torch.set_flush_denormal(True)
     torch.backends.cuda.matmul.allow_tf32 = False
