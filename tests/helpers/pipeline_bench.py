@@ -81,7 +81,7 @@ class Bench:
 
     def stage(self, name: str, function: str = "count", inputs=None, **settings) -> Stage:
         config = replace(self.settings, **settings)
-        module = "toys.torch_stage" if function == "product" else "toys.stages"
+        module = "toys.torch_stage" if function in ("product", "integrate") else "toys.stages"
         return Stage(name, f"{module}:{function}", config, inputs or {})
 
     def run(self, stages, **options) -> Results:

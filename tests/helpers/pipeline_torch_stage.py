@@ -1,4 +1,6 @@
-"""A stage that trains a little; apart from the others, which shall not wait for torch."""
+"""Stages that use libraries; apart from the others, which shall not wait for them."""
+
+import sys
 
 import torch
 
@@ -12,3 +14,10 @@ def product(config) -> dict:
         loss.backward()
         weight.data -= 0.1 * weight.grad
     return {"weight": weight.detach().numpy(), "loss": float(loss)}
+
+
+def integrate(config) -> dict:
+    had = "scipy.integrate" in sys.modules
+    from scipy.integrate import quad
+
+    return {"area": quad(lambda x: 2 * x, 0, 1)[0], "had": had}

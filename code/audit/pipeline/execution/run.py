@@ -195,7 +195,7 @@ class _Execution:
         return bool(needed & (self.waiting.keys() | self.running.keys()))
 
     def _start(self, stage: Stage, workers) -> None:
-        digest = self._digest(stage)
+        digest, code = self._digest(stage), roots(stage.function, stage.config)
         self.running[digest] = self.waiting.pop(digest)
         self.began[stage.name] = time.monotonic()
         self.display.started(stage.name)
@@ -207,12 +207,12 @@ class _Execution:
             abi=self.store.abi,
             code=self.sources.code,
             packages=self.sources.packages,
-            source_hashes=self.sources.source_hashes(roots(stage.function, stage.config)),
+            source_hashes=self.sources.source_hashes(code),
             commit=source_commit(),
             log=self._log(digest),
             threads=self.threads,
         )
-        workers.start(job, self.sources.outside_imports(stage.module))
+        workers.start(job, self.sources.outside_imports(code))
 
     def _handle(self, event: dict) -> None:
         stage = self.running[event["key"]]

@@ -39,6 +39,7 @@ _PARENT_DIED = 1  # PR_SET_PDEATHSIG of prctl(2)
 def serve(commands: Connection, events: socket.socket) -> None:
     """Fork a child for each command, until the commands end."""
     children: dict[int, tuple[int, str]] = {}
+    ready_libraries: set[str] = set()
     with selectors.DefaultSelector() as ready:
         ready.register(commands, selectors.EVENT_READ)
         while True:
@@ -51,7 +52,8 @@ def serve(commands: Connection, events: socket.socket) -> None:
                     libraries, key, job = commands.recv()
                 except EOFError:
                     return
-                _have_ready(libraries)
+                _have_ready(libraries - ready_libraries)
+                ready_libraries |= libraries
                 pid = os.fork()
                 if pid == 0:
                     ready.close()
@@ -62,13 +64,17 @@ def serve(commands: Connection, events: socket.socket) -> None:
                 ready.register(handle, selectors.EVENT_READ)
 
 
-def _have_ready(libraries: tuple[str, ...]) -> None:
-    missing = [name for name in libraries if name not in sys.modules]
-    for name in missing:
+def _have_ready(names: set[str]) -> None:
+    """Import modules, or what of a module some name stands for."""
+    for name in sorted(names):
+        module, _, part = name.rpartition(".")
         # What does not import here will say so in the stage that really needs it.
-        with contextlib.suppress(ImportError):
-            importlib.import_module(name)
-    if missing:
+        with contextlib.suppress(ImportError, AttributeError, ValueError):
+            try:
+                importlib.import_module(name)
+            except ModuleNotFoundError:
+                getattr(importlib.import_module(module), part)
+    if names:
         # Children then share these objects' memory, because their collector leaves them alone.
         gc.freeze()
 

@@ -63,7 +63,7 @@ class Workers:
         """
         if self._commands is None:
             self._launch()
-        libraries = tuple(sorted(n for n in imports if n.partition(".")[0] in _WORTH_SHARING))
+        libraries = {name for name in imports if name.partition(".")[0] in _WORTH_SHARING}
         assert self._commands is not None
         # If the worker has died, its events say so.
         with contextlib.suppress(BrokenPipeError):

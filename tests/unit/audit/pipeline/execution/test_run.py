@@ -60,6 +60,12 @@ def test_runs_what_is_needed_once_and_then_nothing(bench, monkeypatch):
     assert bench.run(counting(bench, 0.0)).ran == ()
 
 
+def test_libraries_are_loaded_once_for_all_stages(bench):
+    """Loading them takes longer than most stages."""
+    results = bench.run([bench.stage("area", "integrate")])
+    assert results["area"] == {"area": 1.0, "had": True}
+
+
 def test_nested_inputs_arrive_as_they_were_asked_for(bench):
     terms = {f"of{size}": bench.stage(f"of{size}", size=size) for size in (2, 3)}
     inputs = {"terms": terms, "more": bench.stage("of4", size=4)}
