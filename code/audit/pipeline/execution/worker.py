@@ -74,6 +74,9 @@ def _have_ready(names: set[str]) -> None:
                 importlib.import_module(name)
             except ModuleNotFoundError:
                 getattr(importlib.import_module(module), part)
+    if any(name.startswith("numba") for name in names):
+        # The first function that a process compiles or loads takes 0.3 s, for all that numba knows.
+        importlib.import_module("numba").njit(lambda: None)()
     if names:
         # Children then share these objects' memory, because their collector leaves them alone.
         gc.freeze()
