@@ -170,6 +170,13 @@ def compare(
             help="Match all pairs one to one, not each with the next beyond five.",
         ),
     ] = False,
+    allow_different: Annotated[
+        bool,
+        typer.Option(
+            "--allow-different",
+            help="Compare SAEs that differ in more than the seed, as configurations.",
+        ),
+    ] = False,
 ) -> None:
     """Measure SAEs of several seeds, each figure with its chance levels; write a report.
 
@@ -189,6 +196,7 @@ def compare(
             [folder for folder in initial.split(",") if folder] or None,
             threshold=threshold,
             all_pairs=all_pairs,
+            allow_different=allow_different,
             numeric_abi=asdict(numeric_abi()),
             listener=phases,
         )

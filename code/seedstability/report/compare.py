@@ -33,6 +33,7 @@ def compare(
     *,
     threshold: float = 0.7,
     all_pairs: bool = False,
+    allow_different: bool = False,
     numeric_abi: dict[str, str] | None = None,
     listener: Phases | None = None,
 ) -> Report:
@@ -49,6 +50,7 @@ def compare(
         threshold: cosine from which two latents count as the same.
         all_pairs: match all pairs one-to-one; otherwise, with more than five dictionaries, only the
             first five among themselves and each with the next one.
+        allow_different: compare dictionaries that differ in more than the seed, as configurations.
         numeric_abi: numeric ABI of this process, to be recorded.
         listener: receives each phase, and the cost if it is more than a minute.
 
@@ -62,7 +64,7 @@ def compare(
         raise UserError(f"threshold is {threshold:g}; it must lie between 0 and 1")
     listener = listener or Phases()
     listener.phase("reading")
-    trained = read_dictionaries(saes)
+    trained = read_dictionaries(saes, allow_different)
     untrained = None if initial is None else read_initial_dictionaries(list(initial), trained)
     n_seeds, (n, d) = len(trained), trained[0].sae.decoder.shape
     samples = None if activations is None else streamed.open_activations(activations, d)

@@ -19,7 +19,7 @@ from seedstability.report.subspaces import subspaces
 from seedstability.similarity.activations import Activations
 from seedstability.similarity.comparison import Comparison
 from seedstability.similarity.config import ComparisonConfig
-from seedstability.similarity.dictionaries import LoadedSAE, short_labels
+from seedstability.similarity.dictionaries import LoadedSAE, short_labels, what_differs
 from seedstability.similarity.pairs import matched_pairs
 from seedstability.similarity.reconstruction import ReconstructionMetrics
 from seedstability.similarity.recorder import Recorder
@@ -80,6 +80,8 @@ def document(findings: Findings, numeric_abi: dict[str, str] | None) -> dict[str
         "matchings": _matchings(recorder),
     }
     interval90 = estimates.kappa_interval90(comparison, "max_cosine")
+    if result["inputs"]["differences"]:
+        _label_over_configurations(result)
     result["summary"] = wording.summary(result, interval90)
     n_matched = len(recorder.matchings)
     result["notes"] = wording.notes(result, findings.full_config, findings.config, n_matched)
@@ -132,6 +134,9 @@ def _inputs(findings: Findings) -> dict:
         activations = findings.activations.report_entry() | {"rank": rank}
     return {
         "dictionaries": [x.report_entry(name) for x, name in zip(trained, names, strict=True)],
+        "differences": [
+            {"setting": each.setting, "values": [*each.values]} for each in what_differs(trained)
+        ],
         "activations": activations,
         "initial": [x.report_entry(name) for x, name in zip(untrained, names, strict=True)]
         if untrained
@@ -163,6 +168,15 @@ def _firing(findings: Findings) -> dict | None:
         return None
     frequency = torch.stack([each.firing for each in findings.metrics])
     return curves.firing(frequency, recurrence.mean_over_others(findings.best))
+
+
+def _label_over_configurations(part: Any) -> None:
+    """Say in every interval's label that it is over configurations, not over seeds."""
+    each = part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()
+    for inner in each:
+        _label_over_configurations(inner)
+    if isinstance(part, dict) and isinstance(part.get("interval"), str):
+        part["interval"] = part["interval"].replace("seeds", "configurations")
 
 
 def _matchings(recorder: Recorder) -> list[dict]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from seedstability.similarity.config import ComparisonConfig
 from seedstability.similarity.estimates import CORRECTED
+from seedstability.similarity.stated import Difference, listed
 from seedstability.stability.statistics.equivalence import EQUIVALENCE_MARGIN, equivalent
 from seedstability.stability.statistics.jackknife import MIN_SEEDS
 
@@ -34,6 +35,7 @@ def summary(document: Mapping[str, Any], interval90: tuple[float, float] | None)
         f" least {threshold:g} with it; the share is a mean over all pairs of the"
         f" {len(document['dictionaries'])} dictionaries{_interval(recurring)}. Chance is the"
         f" strongest level that the inputs allow, {level}: {MEANING[level]}.",
+        *_of_configurations(document["inputs"]["differences"]),
         *_at_initialization(shares["chance"]["untrained"]),
         *_of_measure(document, "max_cosine", "The cosine with the best partner"),
         *_of_measure(document, "matched_mean", "Matched one to one, the cosine with the partner"),
@@ -96,6 +98,16 @@ def _interval(estimate: Mapping[str, Any]) -> str:
         return ""
     ends = f"{percent(max(estimate['low'], 0.0))} to {percent(min(estimate['high'], 1.0))}"
     return f" ({ends}, {estimate['interval']})"
+
+
+def _of_configurations(differences: Sequence[Mapping[str, Any]]) -> list[str]:
+    if not differences:
+        return []
+    found = listed([Difference(each["setting"], tuple(each["values"])) for each in differences])
+    return [
+        f"These are configurations, not seeds: they differ in {found}. What follows says how far"
+        " configurations agree, and nothing about seeds."
+    ]
 
 
 def _at_initialization(share: float | None) -> list[str]:
@@ -196,7 +208,7 @@ def _on_seeds(n_seeds: int, matched: int) -> list[str]:
     pairs = n_seeds * (n_seeds - 1) // 2
     if n_seeds < MIN_SEEDS:
         lines.append(
-            f"{n_seeds} dictionaries are too few for an interval over seeds: low and high are the"
+            f"{n_seeds} dictionaries are too few for a jackknife interval: low and high are the"
             f" range of the pairs; a 95% interval needs at least {MIN_SEEDS}"
         )
     if matched < pairs:
@@ -210,11 +222,10 @@ def _on_seeds(n_seeds: int, matched: int) -> list[str]:
 def _on_inputs(document: Mapping[str, Any]) -> list[str]:
     dictionaries = document["inputs"]["dictionaries"]
     lines = []
-    kinds = list(dict.fromkeys(each["architecture"] for each in dictionaries))
-    if len(kinds) > 1:
+    states = {each["seed"] for each in dictionaries}
+    if len(states) == 1 and None not in states:
         lines.append(
-            f"the dictionaries have several architectures ({', '.join(kinds)}): they differ in more"
-            " than the seed"
+            f"all dictionaries state the same seed, {states.pop()}: were they trained with several?"
         )
     dead = _names_of_dead(document)
     if dead:

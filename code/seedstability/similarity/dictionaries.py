@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import combinations
 from pathlib import Path
 
@@ -14,6 +14,14 @@ from seedstability.dictionaries.formats.folder import load, recognize
 from seedstability.dictionaries.sae import SAE
 from seedstability.errors import UserError
 from seedstability.similarity.pairs import Weights
+from seedstability.similarity.stated import (
+    Difference,
+    Stated,
+    differences,
+    listed,
+    seed_of,
+    stated_in,
+)
 
 SAESource = str | Path | SAE
 
@@ -33,6 +41,8 @@ class LoadedSAE:
     """Checkpoint format, or `memory`."""
     files: dict[str, str]
     """sha256 of each file, or of each tensor."""
+    stated: Stated = field(default_factory=dict)
+    """Settings that the checkpoint states, or those of the SAE in memory."""
 
     @property
     def weights(self) -> Weights:
@@ -49,16 +59,21 @@ class LoadedSAE:
             "architecture": self.sae.config.architecture,
             "n_latents": n,
             "d": d,
+            "seed": seed_of(self.stated),
             "files": self.files,
         }
 
 
-def read_dictionaries(given: Iterable[SAESource]) -> list[LoadedSAE]:
+def read_dictionaries(given: Iterable[SAESource], allow_different: bool = False) -> list[LoadedSAE]:
     """Read SAEs, all of one shape and no two equal.
+
+    Args:
+        given: folders or SAEs.
+        allow_different: whether they may differ in more than the seed.
 
     Raises:
         UserError: for fewer than two, a folder without an SAE or with a damaged one, an SAE that is
-            given twice, and SAEs of different shapes.
+            given twice, SAEs of different shapes, and unless allowed of different settings.
     """
     if isinstance(given, str | Path):
         raise UserError(f"{str(given)!r} is given alone; give two or more folders, in a list")
@@ -72,7 +87,20 @@ def read_dictionaries(given: Iterable[SAESource]) -> list[LoadedSAE]:
     inputs = [_read(each, place) for place, each in enumerate(given)]
     _refuse_other_shapes(inputs)
     _refuse_same_weights(inputs)
+    if not allow_different:
+        _refuse_other_settings(inputs)
     return inputs
+
+
+def what_differs(inputs: Sequence[LoadedSAE]) -> list[Difference]:
+    """Settings besides the seed in which SAEs differ: those that they state, or else how they are
+    read, for checkpoints of two libraries and for those that state nothing."""
+    configs = [each.sae.config for each in inputs]
+    return (
+        differences([each.stated for each in inputs])
+        or differences([{"architecture": each.architecture} for each in configs])
+        or differences([{"k": each.k} for each in configs])
+    )
 
 
 def read_initial_dictionaries(
@@ -96,8 +124,8 @@ def read_initial_dictionaries(
 
 
 def short_labels(inputs: Sequence[LoadedSAE]) -> list[str]:
-    """Folder names, or else the part of their paths that differs; `SAE 0`, `SAE 1`, … if that is
-    long, or for SAEs in memory."""
+    """Folder names, or else the part of their paths that differs, or else the seeds that they
+    state; `SAE 0`, `SAE 1`, … without any of these, and for SAEs in memory."""
     if all(each.format != "memory" for each in inputs):
         names = [re.sub(r"[_\s]+", " ", Path(each.folder).name) for each in inputs]
         for labels in (names, _differing_parts([each.folder for each in inputs])):
@@ -105,6 +133,9 @@ def short_labels(inputs: Sequence[LoadedSAE]) -> list[str]:
                 0 < len(x) <= _MAX_LABEL_LENGTH for x in labels
             ):
                 return labels
+        seeds = [seed_of(each.stated) for each in inputs]
+        if None not in seeds and len({*seeds}) == len(seeds):
+            return [f"seed {seed}" for seed in seeds]
     return [f"SAE {place}" for place in range(len(inputs))]
 
 
@@ -139,12 +170,12 @@ def _read(given: SAESource, place: int) -> LoadedSAE:
     if isinstance(given, SAE):
         given = _plain(given)
         files = {name: _digest(part) for name, part in given.parts().items()}
-        loaded = LoadedSAE(given, _named(given, place), "memory", files)
+        loaded = LoadedSAE(given, _named(given, place), "memory", files, asdict(given.config))
     else:
         found = recognize(Path(given))
         sae = load(Path(given))
         files = {path.name: sha256(path) for path in found.files}
-        loaded = LoadedSAE(sae, str(given), found.format, files)
+        loaded = LoadedSAE(sae, str(given), found.format, files, stated_in(found.files))
     _refuse_width_one(loaded)
     return loaded
 
@@ -197,6 +228,14 @@ def _refuse_same_weights(inputs: Sequence[LoadedSAE]) -> None:
                 f"{other.folder} has the same weights as {one.folder}; "
                 "give dictionaries of different seeds"
             )
+
+
+def _refuse_other_settings(inputs: Sequence[LoadedSAE]) -> None:
+    if found := what_differs(inputs):
+        raise UserError(
+            f"the dictionaries differ in more than the seed: {listed(found)}; to compare them as "
+            "configurations, say --allow-different (allow_different=True)"
+        )
 
 
 def _equal(one: Tensor, other: Tensor) -> bool:

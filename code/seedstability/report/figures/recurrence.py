@@ -33,7 +33,7 @@ def draw(data: Mapping[str, Any]) -> Figure:
 def _counts(axes: Axes, data: Mapping[str, Any]) -> None:
     axes.bar(data["counts"], data["share"], width=0.8, color=style.SERIES[0].color)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=7, integer=True))
-    axes.set_xlabel("other seeds in which it recurs")
+    axes.set_xlabel("other dictionaries in which it recurs")
     axes.set_ylabel("share of latents")
     axes.set_title(f"at cosine ≥ {data['threshold']:g}")
 

@@ -52,10 +52,10 @@ def reproducibility(document: Document) -> PageFigure | None:
     keys = sorted(found["thresholds"], key=float)
     means = [_interval(found["thresholds"][key].get("mean")) for key in keys]
     chances = [found["thresholds"][key].get("chance") or {} for key in keys]
-    seeds, counts = found["histogram"]["votes"], found["histogram"]["count"]
+    votes, counts = found["histogram"]["votes"], found["histogram"]["count"]
     total = max(sum(counts), 1)
     data = {
-        "counts": seeds,
+        "counts": votes,
         "share": [each / total for each in counts],
         "threshold": found.get("threshold", _threshold(document)),
         "thresholds": [float(key) for key in keys],
@@ -66,10 +66,10 @@ def reproducibility(document: Document) -> PageFigure | None:
         },
     }
     caption = (
-        "Number of other seeds in which a latent recurs (left), and the mean recurrence rate by"
-        " cosine threshold, with its chance levels (right)."
+        "Number of other dictionaries in which a latent recurs (left), and the mean recurrence rate"
+        " by cosine threshold, with its chance levels (right)."
     )
-    said = ", ".join(f"{v} seeds: {number(100 * s, '%')}" for v, s in _shares(data))
+    said = ", ".join(f"{v} others: {number(100 * s, '%')}" for v, s in _shares(data))
     description = f"Share of latents that recur in {said}."
     return _drawn(recurrence_figure, data, "recurrence", caption, description)
 

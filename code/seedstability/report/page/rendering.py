@@ -35,6 +35,7 @@ def render(document: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> str
         script=Markup(script),
         document=document,
         names=names,
+        differences=tables.differences(document),
         scopes=tables.measures(document),
         glossary=tables.glossary(document),
         camps=camps,
@@ -70,8 +71,9 @@ def _title(document: Mapping[str, Any]) -> str:
     kinds = " and ".join(
         dict.fromkeys(words.architecture(each["architecture"]) for each in dictionaries)
     )
+    what = "configurations" if document["inputs"].get("differences", []) else "dictionaries"
     return (
-        f"{len(dictionaries)} {kinds} dictionaries of {first['n_latents']:,} latents"
+        f"{len(dictionaries)} {kinds} {what} of {first['n_latents']:,} latents"
         f" in {first['d']:,} dimensions"
     )
 

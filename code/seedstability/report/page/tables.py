@@ -90,6 +90,25 @@ def _measure(called: Term, found: Mapping[str, Any]) -> Measure:
     return Measure(called, estimate(found, unit), tuple(levels), tested)
 
 
+class DifferenceRow(NamedTuple):
+    """A setting in which dictionaries differ, and its value in each."""
+
+    setting: str
+    values: tuple[str, ...]
+
+
+def differences(document: Document) -> list[DifferenceRow]:
+    """One row per setting besides the seed in which the dictionaries differ."""
+    return [
+        DifferenceRow(each["setting"], tuple(_stated(value) for value in each["values"]))
+        for each in document["inputs"].get("differences", [])
+    ]
+
+
+def _stated(value: Any) -> str:
+    return "not stated" if value is None else str(value)
+
+
 def glossary(document: Document) -> list[Term]:
     """Definitions of the measures that occur, each once."""
     threshold = document["settings"].get("threshold", 0.7)
