@@ -177,6 +177,13 @@ def compare(
             help="Compare SAEs that differ in more than the seed, as configurations.",
         ),
     ] = False,
+    drop_outliers: Annotated[
+        bool,
+        typer.Option(
+            "--drop-outliers",
+            help="Leave out samples with a norm above 10 times the median.",
+        ),
+    ] = False,
 ) -> None:
     """Measure SAEs of several seeds, each figure with its chance levels; write a report.
 
@@ -197,6 +204,7 @@ def compare(
             threshold=threshold,
             all_pairs=all_pairs,
             allow_different=allow_different,
+            drop_outliers=drop_outliers,
             numeric_abi=asdict(numeric_abi()),
             listener=phases,
         )

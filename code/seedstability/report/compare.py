@@ -20,9 +20,10 @@ from seedstability.similarity.dictionaries import (
 )
 from seedstability.similarity.inputs import ComparisonInputs
 from seedstability.similarity.measures import measure
+from seedstability.similarity.outliers import levels_without
 from seedstability.similarity.pairs import matched_pairs
-from seedstability.similarity.reconstruction import reconstruction_metrics
 from seedstability.similarity.recorder import Recorder
+from seedstability.similarity.sampled import measure_activations
 from seedstability.terminal import Phases
 
 
@@ -34,6 +35,7 @@ def compare(
     threshold: float = 0.7,
     all_pairs: bool = False,
     allow_different: bool = False,
+    drop_outliers: bool = False,
     numeric_abi: dict[str, str] | None = None,
     listener: Phases | None = None,
 ) -> Report:
@@ -51,6 +53,8 @@ def compare(
         all_pairs: match all pairs one-to-one; otherwise, with more than five dictionaries, only the
             first five among themselves and each with the next one.
         allow_different: compare dictionaries that differ in more than the seed, as configurations.
+        drop_outliers: leave out samples with a norm above 10 times the median norm. If they hold a
+            tenth of the variance, the report says so in either case.
         numeric_abi: numeric ABI of this process, to be recorded.
         listener: receives each phase, and the cost if it is more than a minute.
 
@@ -77,25 +81,25 @@ def compare(
     if cost:
         listener.note(cost)
 
-    streamed_moments, metrics, live = None, None, None
+    sampled, live = None, None
     if samples:
         listener.phase("activations")
-        streamed_moments = streamed.accumulate_moments(samples)
-        metrics = reconstruction_metrics(
-            [each.sae for each in trained], samples, streamed_moments.total_sum_of_squares
-        )
-        live = [each.live for each in metrics]
+        sampled = measure_activations([each.sae for each in trained], samples, drop_outliers)
+        live = [each.live for each in sampled.metrics]
 
     listener.phase("comparing")
     inputs = ComparisonInputs(
         [each.weights for each in trained],
         live,
-        streamed_moments.moments if streamed_moments else None,
+        sampled.moments if sampled else None,
         [each.sae.decoder for each in untrained] if untrained else None,
     )
     recorder = Recorder(thresholds(threshold), live)
     comparison = measure(inputs, config, recorder.record, certify=True)
+    without = None
+    if sampled and sampled.moments_without:
+        without = levels_without(inputs.dictionaries, sampled.moments_without, config)
 
     listener.phase("summing up")
-    findings = Findings(trained, untrained, samples, full, config, comparison, recorder, metrics)
+    findings = Findings(trained, untrained, sampled, full, config, comparison, recorder, without)
     return Report(document(findings, numeric_abi), arrays(findings))

@@ -1,7 +1,7 @@
 """Content of `report.json` and `latents.npz` from the findings of a comparison."""
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any
@@ -16,13 +16,14 @@ from seedstability.report import curves, estimates, recurrence, wording
 from seedstability.report.estimates import rounded
 from seedstability.report.report import SCHEMA
 from seedstability.report.subspaces import subspaces
-from seedstability.similarity.activations import Activations
 from seedstability.similarity.comparison import Comparison
 from seedstability.similarity.config import ComparisonConfig
 from seedstability.similarity.dictionaries import LoadedSAE, short_labels, what_differs
-from seedstability.similarity.pairs import matched_pairs
+from seedstability.similarity.outliers import TIMES_THE_MEDIAN
+from seedstability.similarity.pairs import Statistics, matched_pairs
 from seedstability.similarity.reconstruction import ReconstructionMetrics
 from seedstability.similarity.recorder import Recorder
+from seedstability.similarity.sampled import Sampled
 
 _PACKAGES = ("numba", "numpy", "scipy", "torch")
 _METHOD = "exact, certified by dual prices"
@@ -36,8 +37,8 @@ class Findings:
     """The SAEs that were compared."""
     untrained: Sequence[LoadedSAE] | None
     """The same SAEs at initialization."""
-    activations: Activations | None
-    """Activations that they were measured on."""
+    sampled: Sampled | None
+    """Activations, and what was measured on them."""
     full_config: ComparisonConfig
     """Settings for 1,024 latents."""
     config: ComparisonConfig
@@ -46,8 +47,13 @@ class Findings:
     """Result of `measures.measure`."""
     recorder: Recorder
     """Partners recorded during the measurement."""
-    metrics: Sequence[ReconstructionMetrics] | None
-    """Reconstruction metrics and firing rates."""
+    levels_without: Mapping[str, Statistics] | None
+    """Chance levels without outliers, by level and statistic, where outliers matter."""
+
+    @property
+    def metrics(self) -> Sequence[ReconstructionMetrics] | None:
+        """Reconstruction metrics and firing rates."""
+        return self.sampled.metrics if self.sampled else None
 
     @property
     def best(self) -> Float[Tensor, "S S n"]:
@@ -126,12 +132,15 @@ def _inputs(findings: Findings) -> dict:
     names = short_labels(findings.trained)
     trained, untrained = findings.trained, findings.untrained
     activations = None
-    if findings.activations:
+    if findings.sampled:
         rank = {
             name: value if isinstance(value, int) else rounded(value)
             for name, value in findings.comparison["rank"].items()
         }
-        activations = findings.activations.report_entry() | {"rank": rank}
+        activations = findings.sampled.activations.report_entry() | {
+            "rank": rank,
+            "outliers": _outliers(findings.sampled, findings.levels_without),
+        }
     return {
         "dictionaries": [x.report_entry(name) for x, name in zip(trained, names, strict=True)],
         "differences": [
@@ -141,6 +150,26 @@ def _inputs(findings: Findings) -> dict:
         "initial": [x.report_entry(name) for x, name in zip(untrained, names, strict=True)]
         if untrained
         else None,
+    }
+
+
+def _outliers(sampled: Sampled, levels: Mapping[str, Statistics] | None) -> dict:
+    found, explained = sampled.outliers, sampled.explained_without
+    without = None
+    if levels and explained:
+        without = {
+            "explained_variance": [rounded(value) for value in explained],
+            "chance": {
+                level: {name: rounded(value) for name, value in statistics.items()}
+                for level, statistics in levels.items()
+            },
+        }
+    return {
+        "times_the_median_norm": TIMES_THE_MEDIAN,
+        "count": found.count,
+        "share_of_variance": rounded(found.share_of_variance),
+        "dropped": sampled.dropped,
+        "without": without,
     }
 
 

@@ -1,6 +1,6 @@
 """Wording of a report: its findings, and notes on what was not computed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from seedstability.similarity.config import ComparisonConfig
@@ -41,6 +41,7 @@ def summary(document: Mapping[str, Any], interval90: tuple[float, float] | None)
         *_of_measure(document, "matched_mean", "Matched one to one, the cosine with the partner"),
         *_shared(document, threshold),
         *_of_live(found, document, threshold),
+        *_of_outliers(document),
     ]
     if interval90 and equivalent(*interval90):
         lines.append(
@@ -152,6 +153,37 @@ def _of_live(found: Mapping[str, Any], document: Mapping[str, Any], threshold: f
         f"{dead:,} of {live + dead:,} latents never fire on the activations; of those that do,"
         f" {percent(recurring['value'])} recur among the live latents."
     ]
+
+
+def _of_outliers(document: Mapping[str, Any]) -> list[str]:
+    activations = document["inputs"]["activations"]
+    found = activations and activations["outliers"]
+    if not found or not found["count"]:
+        return []
+    count, times = found["count"], found["times_the_median_norm"]
+    who = f"with a norm above {times:g} times the median"
+    held = f"{percent(found['share_of_variance'])} of the variance"
+    if found["dropped"]:
+        return [f"{count:,} samples {who}, with {held}, were left out of everything."]
+    if not found["without"]:
+        return []
+    level = document["measures"]["full"]["max_cosine"]["chance"]["data"]
+    without = found["without"]["chance"]["data"]["max_cosine"]
+    mean = _mean(each["explained_variance"] for each in document["dictionaries"])
+    mean_without = _mean(found["without"]["explained_variance"])
+    share = percent(count / activations["samples"])
+    return [
+        f"{count:,} of {activations['samples']:,} samples ({share}) {who} hold {held}: the chance"
+        " levels data and gauge, κ against them and explained variance describe these few. Without"
+        f" them the level data of the best partner is {without:.3f} instead of {level:.3f}, and"
+        f" explained variance {mean_without:.3f} instead of {mean:.3f}; --drop-outliers"
+        " (drop_outliers=True) leaves them out of everything."
+    ]
+
+
+def _mean(values: Iterable[float]) -> float:
+    values = list(values)
+    return sum(values) / len(values)
 
 
 def _unavailable(inputs: Mapping[str, Any]) -> list[str]:
