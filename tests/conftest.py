@@ -14,6 +14,18 @@ settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
+LONGEST = ("tests/regression", "tests/container", "tests/mutation", "tests/peers")
+"""Files of these begin first, so that no process has a long one left when the others are done."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def rank(item: pytest.Item) -> int:
+        return next((k for k, place in enumerate(LONGEST) if item.nodeid.startswith(place)), 99)
+
+    items.sort(key=rank)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("force_regen", False) or config.getoption("regen_all", False):
         raise pytest.UsageError("tests write no locked values; `invoke lock` does, and shows each")

@@ -14,16 +14,22 @@ from pathlib import Path
 
 FOLDER = os.environ.get("TRACED_CALLS", "")
 CODE = str(Path(__file__).resolve().parents[3] / "code") + os.sep
-ran = set()
+ran = {}
+
+
+def before(frame, event, arg):
+    """Wait for a stage's function: what prepares a stage is none of its code."""
+    if frame.f_code.co_name == "_call" and "job" in frame.f_locals:
+        sys.settrace(called)
+        threading.settrace(called)
+        return finished
+    return None
 
 
 def called(frame, event, arg):
-    """Note a call. Asking for no events within the frame keeps this cheap."""
-    ran.add(frame.f_code)
-    if frame.f_code.co_name == "_call" and "job" in frame.f_locals:
-        ran.clear()  # what prepares a stage is none of its code
-        return finished
-    return None
+    """Note a call. Asking for no events within the frame, and hashing no code, keeps this cheap."""
+    code = frame.f_code
+    ran[id(code)] = code
 
 
 def is_class_body(code):
@@ -36,7 +42,7 @@ def finished(frame, event, arg):
     if event == "return":
         ours = {
             f"{code.co_filename.removeprefix(CODE)}:{code.co_qualname.partition('.')[0]}"
-            for code in ran
+            for code in ran.values()
             if code.co_filename.startswith(CODE) and not is_class_body(code)
         }
         stage = frame.f_locals["job"].stage
@@ -46,5 +52,5 @@ def finished(frame, event, arg):
 
 
 if FOLDER:
-    sys.settrace(called)
-    threading.settrace(called)
+    sys.settrace(before)
+    threading.settrace(before)
