@@ -1,9 +1,11 @@
 """How much of a sparse autoencoder comes back with another seed, held against chance.
 
-Names are loaded on first use, so that importing the package costs next to nothing.
+Names are loaded on first use, so that importing the package costs next to nothing. Functions run
+with the defaults of torch and NumPy, whatever the caller's session has set.
 """
 
 from importlib import import_module
+from inspect import isfunction
 
 __version__ = "0.1.0"
 
@@ -26,7 +28,13 @@ __all__ = sorted(_HOME)
 def __getattr__(name: str):
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    found = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    if isfunction(found):
+        from seedstability.numerics.neutral import neutral
+
+        found = neutral(found)
+    globals()[name] = found
+    return found
 
 
 def __dir__() -> list[str]:
