@@ -184,6 +184,10 @@ def compare(
             help="Leave out samples with a norm above 10 times the median.",
         ),
     ] = False,
+    key: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="Which tensor of a file of activations with several."),
+    ] = "",
 ) -> None:
     """Measure SAEs of several seeds, each figure with its chance levels; write a report.
 
@@ -205,6 +209,7 @@ def compare(
             all_pairs=all_pairs,
             allow_different=allow_different,
             drop_outliers=drop_outliers,
+            activations_key=key or None,
             numeric_abi=asdict(numeric_abi()),
             listener=phases,
         )

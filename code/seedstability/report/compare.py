@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 from torch import Tensor
 
 from seedstability.errors import UserError
@@ -29,13 +30,14 @@ from seedstability.terminal import Phases
 
 def compare(
     saes: Sequence[SAESource],
-    activations: str | Path | Tensor | streamed.ActivationStream | None = None,
+    activations: str | Path | Tensor | np.ndarray | streamed.ActivationStream | None = None,
     initial: Sequence[SAESource] | None = None,
     *,
     threshold: float = 0.7,
     all_pairs: bool = False,
     allow_different: bool = False,
     drop_outliers: bool = False,
+    activations_key: str | None = None,
     numeric_abi: dict[str, str] | None = None,
     listener: Phases | None = None,
 ) -> Report:
@@ -44,9 +46,10 @@ def compare(
     Args:
         saes: two or more folders (SAELens, sparsify, dictionary_learning, ours) or `SAE`s, all of
             one shape. They are held in memory, 8·n·d bytes each.
-        activations: [samples, d], from training or from the same distribution: a tensor, `Shards`,
-            a .npy file, a folder of .npy files, or a .safetensors file. They are needed for
-            live-only statistics, firing rates, and the chance levels `data` and `gauge`.
+        activations: [samples, d] or [contexts, positions, d] of any floating type, from training or
+            from the same distribution: an array, `Shards`, a .npy, .safetensors or .pt file, or a
+            folder of these. They are needed for live-only statistics, firing rates, and the chance
+            levels `data` and `gauge`.
         initial: the same SAEs at initialization, in the same order, for the chance level
             `untrained`.
         threshold: cosine from which two latents count as the same.
@@ -55,6 +58,7 @@ def compare(
         allow_different: compare dictionaries that differ in more than the seed, as configurations.
         drop_outliers: leave out samples with a norm above 10 times the median norm. If they hold a
             tenth of the variance, the report says so in either case.
+        activations_key: which tensor of a file of activations that holds several.
         numeric_abi: numeric ABI of this process, to be recorded.
         listener: receives each phase, and the cost if it is more than a minute.
 
@@ -71,7 +75,9 @@ def compare(
     trained = read_dictionaries(saes, allow_different)
     untrained = None if initial is None else read_initial_dictionaries(list(initial), trained)
     n_seeds, (n, d) = len(trained), trained[0].sae.decoder.shape
-    samples = None if activations is None else streamed.open_activations(activations, d)
+    samples = (
+        None if activations is None else streamed.open_activations(activations, d, activations_key)
+    )
 
     full = ComparisonConfig(threshold=threshold)
     full = replace(full, complete=n_seeds) if all_pairs else full

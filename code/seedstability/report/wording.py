@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from seedstability.similarity.activations import PLAIN
 from seedstability.similarity.config import ComparisonConfig
 from seedstability.similarity.estimates import CORRECTED
 from seedstability.similarity.stated import Difference, listed
@@ -259,6 +260,8 @@ def _on_inputs(document: Mapping[str, Any]) -> list[str]:
         lines.append(
             f"all dictionaries state the same seed, {states.pop()}: were they trained with several?"
         )
+    if activations := document["inputs"]["activations"]:
+        lines += _on_activations(activations)
     dead = _names_of_dead(document)
     if dead:
         lines.append(
@@ -269,6 +272,23 @@ def _on_inputs(document: Mapping[str, Any]) -> list[str]:
         lines.append(
             "numeric ABI not recorded: called from Python, which does not pin it;"
             " `seedstability compare` does"
+        )
+    return lines
+
+
+def _on_activations(activations: Mapping[str, Any]) -> list[str]:
+    lines = []
+    kinds = [each for each in activations["kinds"] if each != PLAIN]
+    if kinds:
+        lines.append(
+            f"the activations are {' and '.join(kinds)}: they were converted to float32, and all"
+            " axes but the last are samples"
+        )
+    m, d, span = activations["samples"], activations["d"], activations["rank"]["span"]
+    if span < d:
+        lines.append(
+            f"the {m:,} activations span {span:,} of {d:,} dimensions: the levels data and gauge,"
+            " and all statistics within the span, are those of this span"
         )
     return lines
 

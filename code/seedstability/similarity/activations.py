@@ -5,7 +5,7 @@ Only a few thousand rows are in memory at a time.
 
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -13,27 +13,28 @@ from typing import Protocol
 import numpy as np
 import torch
 from jaxtyping import Float
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from seedstability.dictionaries.samples import InMemory, Shards
 from seedstability.errors import UserError
 from seedstability.progress import report
+from seedstability.similarity.activation_files import as_stream, files_of, read_activations
 from seedstability.similarity.dictionaries import sha256
 from seedstability.similarity.inputs import Moments
 from seedstability.stability.subspaces.principal import principal_basis_from_moments
 
-_ROWS_AT_ONCE = 8192
 _SIZES = 1e-15, 1e15
 """Root mean squares whose squares single precision holds."""
-_READ = (torch.float32, torch.float16, torch.bfloat16)
+PLAIN = "float32 of 2 axes"
+"""What needs no conversion."""
 
 
 class ActivationStream(Protocol):
     """A stream of m activations of width d, a few thousand at a time."""
 
-    shape: tuple[int, int]
-    """m and d."""
+    @property
+    def shape(self) -> tuple[int, int]:
+        """m and d."""
+        ...
 
     def parts(self) -> Iterator[Float[Tensor, "p d"]]:
         """Iterate over all activations in order, as float32."""
@@ -50,11 +51,19 @@ class Activations:
     """File or folder as given, or `memory`."""
     digest: str | dict[str, str]
     """sha256 of the file, of each file of a folder, or of the values in memory."""
+    kinds: Sequence[str] = (PLAIN,)
+    """Types and numbers of axes of the arrays that were read."""
 
     def report_entry(self) -> dict:
         """Entry in the report's inputs."""
         m, d = self.samples.shape
-        return {"file": self.source, "samples": m, "d": d, "sha256": self.digest}
+        return {
+            "file": self.source,
+            "samples": m,
+            "d": d,
+            "sha256": self.digest,
+            "kinds": [*self.kinds],
+        }
 
 
 @dataclass(frozen=True)
@@ -67,34 +76,35 @@ class StreamedMoments:
     """Σ‖x − x̄‖² over all samples."""
 
 
-class _OneTensor:
-    """A memory-mapped tensor, read part by part."""
-
-    def __init__(self, values: Float[Tensor, "m d"]):
-        self._values = values
-        self.shape = (values.shape[0], values.shape[1])
-
-    def parts(self) -> Iterator[Float[Tensor, "p d"]]:
-        """Iterate over all rows as float32."""
-        for rows in self._values.split(_ROWS_AT_ONCE):
-            yield rows.float()
-
-
-def open_activations(given: str | Path | Tensor | ActivationStream, d: int) -> Activations:
-    """Open activations: a .npy file, a folder of them, a .safetensors file, or a tensor.
+def open_activations(
+    given: str | Path | Tensor | np.ndarray | ActivationStream, d: int, key: str | None = None
+) -> Activations:
+    """Open activations: a file, a folder of files, an array, or a stream.
 
     Args:
-        given: path or values.
+        given: path or values; see `activation_files.read_activations`.
         d: width that they must have.
+        key: which tensor, where a file holds several.
 
     Raises:
         UserError: for anything else, and for empty, damaged or wrongly shaped activations.
     """
     if isinstance(given, str | Path):
-        found = _from_disk(given, Path(given))
+        path = Path(given)
+        stream = read_activations(path, key)
+        hashes = {file.name: sha256(file) for file in files_of(path)}
+        digest = hashes if path.is_dir() else hashes[path.name]
+        found = Activations(stream, str(given), digest, stream.kinds)
+    elif isinstance(given, Tensor | np.ndarray):
+        stream = as_stream(given, "the array of activations")
+        found = Activations(stream, "memory", _digest(stream), stream.kinds)
+    elif hasattr(given, "parts") and hasattr(given, "shape"):
+        found = Activations(given, "memory", _digest(given))
     else:
-        samples = InMemory(given) if isinstance(given, Tensor) else given
-        found = Activations(samples, "memory", _digest(samples))
+        raise UserError(
+            f"activations are of type {type(given).__name__}; need a path, an array [samples, d],"
+            " or a stream with `shape` and `parts()`"
+        )
     m, its_d = found.samples.shape
     if its_d != d:
         raise UserError(
@@ -133,7 +143,8 @@ def accumulate_moments(activations: Activations) -> StreamedMoments:
     components = principal_basis_from_moments(shift + off, covariance, square / m)
     if components.rank == 0:
         raise UserError(
-            f"{activations.source} holds the same sample {m} times; samples must differ"
+            f"{activations.source} holds the same sample {m} times, to rounding; samples must"
+            " differ"
         )
     moments = Moments(components, covariance.float(), m)
     return StreamedMoments(moments, covariance.trace().item() * (m - 1))
@@ -146,46 +157,6 @@ def _refuse_extreme(size: float, source: str) -> None:
             f"{source} has values of about {size:.0e}; scale them to between {smallest:.0e} and "
             f"{largest:.0e}"
         )
-
-
-def _from_disk(given: str | Path, path: Path) -> Activations:
-    source = str(given)
-    if path.is_dir():
-        shards = Shards(path)
-        return Activations(shards, source, {p.name: sha256(p) for p in sorted(path.glob("*.npy"))})
-    if not path.is_file():
-        raise UserError(
-            f"{source} is not a file or folder of activations; need .npy or .safetensors"
-        )
-    read = {".npy": _numpy, ".safetensors": _safetensors}.get(path.suffix)
-    if read is None:
-        raise UserError(
-            f"{source} is not a file of activations; need .npy, .safetensors, or a folder of .npy"
-        )
-    values = read(path)
-    if values.ndim != 2 or not len(values) or values.dtype not in _READ:
-        shape = f"{str(values.dtype).removeprefix('torch.')}{list(values.shape)}"
-        raise UserError(f"{source} is {shape}; activations are float32[samples, d], samples ≥ 2")
-    return Activations(_OneTensor(values), source, sha256(path))
-
-
-def _numpy(path: Path) -> Tensor:
-    try:
-        # Copy on write: torch requires writable memory, and the file must not change.
-        return torch.from_numpy(np.load(path, mmap_mode="c", allow_pickle=False))
-    except (ValueError, TypeError, OSError, EOFError) as error:
-        raise UserError(f"{path} is not a NumPy file that can be memory-mapped: {error}") from None
-
-
-def _safetensors(path: Path) -> Tensor:
-    try:
-        with safe_open(path, framework="pt") as file:
-            names = list(file.keys())
-            if len(names) != 1:
-                raise UserError(f"{path} holds {len(names)} tensors; activations must be 1 tensor")
-            return file.get_tensor(names[0])
-    except (SafetensorError, OSError) as error:
-        raise UserError(f"{path} is not a safetensors file: {error}") from None
 
 
 def _digest(samples: ActivationStream) -> str:

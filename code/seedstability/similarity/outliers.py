@@ -5,7 +5,7 @@ them and explained variance then describe these samples.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -76,7 +76,7 @@ def outlier_limit(activations: Activations) -> tuple[float, int]:
 def without_outliers(activations: Activations, limit: float, count: int) -> Activations:
     """The same activations without their outliers."""
     kept = WithoutOutliers(activations.samples, limit, count)
-    return Activations(kept, activations.source, activations.digest)
+    return replace(activations, samples=kept)
 
 
 def levels_without(
