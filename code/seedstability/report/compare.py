@@ -11,7 +11,6 @@ from seedstability.errors import UserError
 from seedstability.report.document import Findings, arrays, document
 from seedstability.report.recurrence import thresholds
 from seedstability.report.report import Report
-from seedstability.similarity import activations as streamed
 from seedstability.similarity.config import ComparisonConfig, config_for_size
 from seedstability.similarity.cost import cost_message
 from seedstability.similarity.dictionaries import (
@@ -21,10 +20,11 @@ from seedstability.similarity.dictionaries import (
 )
 from seedstability.similarity.inputs import ComparisonInputs
 from seedstability.similarity.measures import measure
-from seedstability.similarity.outliers import levels_without
 from seedstability.similarity.pairs import matched_pairs
 from seedstability.similarity.recorder import Recorder
-from seedstability.similarity.sampled import measure_activations
+from seedstability.similarity.samples import activations as streamed
+from seedstability.similarity.samples.outliers import levels_without
+from seedstability.similarity.samples.sampled import measure_activations
 from seedstability.terminal import Phases
 
 

@@ -19,11 +19,11 @@ from seedstability.report.subspaces import subspaces
 from seedstability.similarity.comparison import Comparison
 from seedstability.similarity.config import ComparisonConfig
 from seedstability.similarity.dictionaries import LoadedSAE, short_labels, what_differs
-from seedstability.similarity.outliers import TIMES_THE_MEDIAN
 from seedstability.similarity.pairs import Statistics, matched_pairs
-from seedstability.similarity.reconstruction import ReconstructionMetrics
 from seedstability.similarity.recorder import Recorder
-from seedstability.similarity.sampled import Sampled
+from seedstability.similarity.samples.outliers import TIMES_THE_MEDIAN
+from seedstability.similarity.samples.reconstruction import ReconstructionMetrics
+from seedstability.similarity.samples.sampled import Sampled
 
 _PACKAGES = ("numba", "numpy", "scipy", "torch")
 _METHOD = "exact, certified by dual prices"

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from seedstability.similarity.activations import PLAIN
 from seedstability.similarity.config import ComparisonConfig
 from seedstability.similarity.estimates import CORRECTED
+from seedstability.similarity.samples.activations import PLAIN
 from seedstability.similarity.stated import Difference, listed
 from seedstability.stability.statistics.equivalence import EQUIVALENCE_MARGIN, equivalent
 from seedstability.stability.statistics.jackknife import MIN_SEEDS

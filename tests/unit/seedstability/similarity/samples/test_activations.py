@@ -11,10 +11,10 @@ from helpers.comparison_data import activations, planted, schema_errors
 from seedstability.dictionaries.metrics import quality
 from seedstability.errors import UserError
 from seedstability.report.compare import compare
-from seedstability.similarity import reconstruction
-from seedstability.similarity.activations import accumulate_moments, open_activations
 from seedstability.similarity.chance_levels import covariance_of
-from seedstability.similarity.reconstruction import reconstruction_metrics
+from seedstability.similarity.samples import reconstruction
+from seedstability.similarity.samples.activations import accumulate_moments, open_activations
+from seedstability.similarity.samples.reconstruction import reconstruction_metrics
 from seedstability.stability.subspaces.principal import principal_basis
 
 torch.set_num_threads(1)

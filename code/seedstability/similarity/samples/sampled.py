@@ -4,10 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from seedstability.dictionaries.sae import SAE
-from seedstability.similarity.activations import Activations, accumulate_moments
 from seedstability.similarity.inputs import Moments
-from seedstability.similarity.outliers import Outliers, outlier_limit, without_outliers
-from seedstability.similarity.reconstruction import ReconstructionMetrics, reconstruction_metrics
+from seedstability.similarity.samples.activations import Activations, accumulate_moments
+from seedstability.similarity.samples.outliers import Outliers, outlier_limit, without_outliers
+from seedstability.similarity.samples.reconstruction import (
+    ReconstructionMetrics,
+    reconstruction_metrics,
+)
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ import torch
 
 from helpers.comparison_data import activations, normal, planted, schema_errors
 from seedstability.report.compare import compare
-from seedstability.similarity.activations import open_activations
-from seedstability.similarity.outliers import outlier_limit, without_outliers
+from seedstability.similarity.samples.activations import open_activations
+from seedstability.similarity.samples.outliers import outlier_limit, without_outliers
 
 N_LARGE = 7
 SAES = planted(2, n=24, d=12, shared=6)

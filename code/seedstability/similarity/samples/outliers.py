@@ -11,11 +11,11 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from seedstability.similarity.activations import Activations, ActivationStream
 from seedstability.similarity.chance_levels import data_level, mean_statistics
 from seedstability.similarity.config import ComparisonConfig
 from seedstability.similarity.inputs import Moments
 from seedstability.similarity.pairs import Statistics, Weights, decoder_statistics, matched_pairs
+from seedstability.similarity.samples.activations import Activations, ActivationStream
 
 TIMES_THE_MEDIAN = 10.0
 """An outlier's norm is more than this many times the median norm: the rule, and the usual factor,

@@ -13,7 +13,7 @@ from torch import Tensor
 from seedstability.dictionaries.metrics import whole_sum
 from seedstability.dictionaries.sae import SAE
 from seedstability.progress import report
-from seedstability.similarity.activations import Activations
+from seedstability.similarity.samples.activations import Activations
 
 _CODES_AT_ONCE = 1 << 25
 """128 MB of codes: 256 samples at a time with 131,072 latents."""

@@ -17,9 +17,9 @@ from torch import Tensor
 
 from seedstability.errors import UserError
 from seedstability.progress import report
-from seedstability.similarity.activation_files import as_stream, files_of, read_activations
 from seedstability.similarity.dictionaries import sha256
 from seedstability.similarity.inputs import Moments
+from seedstability.similarity.samples.files import as_stream, files_of, read_activations
 from seedstability.stability.subspaces.principal import principal_basis_from_moments
 
 _SIZES = 1e-15, 1e15
@@ -82,7 +82,7 @@ def open_activations(
     """Open activations: a file, a folder of files, an array, or a stream.
 
     Args:
-        given: path or values; see `activation_files.read_activations`.
+        given: path or values; see `files.read_activations`.
         d: width that they must have.
         key: which tensor, where a file holds several.
 

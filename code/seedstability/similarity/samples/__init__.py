@@ -1,0 +1,1 @@
+"""Activations that dictionaries are measured on: read, checked, reduced to moments, encoded."""
