@@ -8,13 +8,16 @@ import numpy as np
 from torch import Tensor
 
 from seedstability.errors import UserError
-from seedstability.report.document import Findings, arrays, document
+from seedstability.report.arrays import arrays
+from seedstability.report.document import document
+from seedstability.report.findings import Findings
 from seedstability.report.recurrence import thresholds
 from seedstability.report.report import Report
 from seedstability.similarity.config import ComparisonConfig, config_for_size
 from seedstability.similarity.cost import cost_message
 from seedstability.similarity.dictionaries import (
     SAESource,
+    initial_decoders,
     read_dictionaries,
     read_initial_dictionaries,
 )
@@ -45,7 +48,8 @@ def compare(
 
     Args:
         saes: two or more folders (SAELens, sparsify, dictionary_learning, ours) or `SAE`s, all of
-            one shape. They are held in memory, 8·n·d bytes each.
+            one width. They are held in memory, 8·n·d bytes each. Latents without a direction are
+            left out.
         activations: [samples, d] or [contexts, positions, d] of any floating type, from training or
             from the same distribution: an array, `Shards`, a .npy, .safetensors or .pt file, or a
             folder of these. They are needed for live-only statistics, firing rates, and the chance
@@ -74,7 +78,8 @@ def compare(
     listener.phase("reading")
     trained = read_dictionaries(saes, allow_different)
     untrained = None if initial is None else read_initial_dictionaries(list(initial), trained)
-    n_seeds, (n, d) = len(trained), trained[0].sae.decoder.shape
+    n_seeds, d = len(trained), trained[0].sae.decoder.shape[1]
+    n = max(len(each.directed) for each in trained)
     samples = (
         None if activations is None else streamed.open_activations(activations, d, activations_key)
     )
@@ -91,14 +96,17 @@ def compare(
     if samples:
         listener.phase("activations")
         sampled = measure_activations([each.sae for each in trained], samples, drop_outliers)
-        live = [each.live for each in sampled.metrics]
+        live = [
+            metrics.live[each.directed]
+            for metrics, each in zip(sampled.metrics, trained, strict=True)
+        ]
 
     listener.phase("comparing")
     inputs = ComparisonInputs(
         [each.weights for each in trained],
         live,
         sampled.moments if sampled else None,
-        [each.sae.decoder for each in untrained] if untrained else None,
+        None if untrained is None else initial_decoders(untrained, trained),
     )
     recorder = Recorder(thresholds(threshold), live)
     comparison = measure(inputs, config, recorder.record, certify=True)
@@ -107,5 +115,7 @@ def compare(
         without = levels_without(inputs.dictionaries, sampled.moments_without, config)
 
     listener.phase("summing up")
-    findings = Findings(trained, untrained, sampled, full, config, comparison, recorder, without)
+    findings = Findings(
+        trained, untrained, sampled, live, full, config, comparison, recorder, without
+    )
     return Report(document(findings, numeric_abi), arrays(findings))

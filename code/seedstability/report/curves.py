@@ -7,6 +7,7 @@ from torch import Tensor
 from seedstability.report.estimates import rounded
 from seedstability.similarity.recorder import FINE_BINS, Recorder, fine_counts
 from seedstability.stability.chance.closed_form import cosine_cdf
+from seedstability.stability.recurrence import compared_latents
 
 _BINS = 40
 _DECADES = 0.25
@@ -32,7 +33,7 @@ def distribution(best: Float[Tensor, "S S n"], recorder: Recorder, d: int) -> di
     drawn = [counts for level in chance.values() for counts in level.values()]
     lowest = _lowest([each for each in (*ours.values(), *drawn) if each is not None])
     edges = np.linspace(lowest, 1.0, _BINS + 1)
-    cdf = _cdf_of_best(edges, best.shape[2], d)
+    cdf = _cdf_of_best(edges, compared_latents(best).sum(dim=1).tolist(), d)
     # The probability below the first edge is negligible; it is added to the first bin.
     exact = np.diff(np.concatenate([[0.0], cdf[1:]]))
     result: dict = {"edges": [rounded(edge) for edge in edges]}
@@ -43,14 +44,14 @@ def distribution(best: Float[Tensor, "S S n"], recorder: Recorder, d: int) -> di
     return result
 
 
-def firing(frequency: Float[Tensor, "S n"], cosine: Float[Tensor, "S n"]) -> dict:
+def firing(frequency: Float[Tensor, " latents"], cosine: Float[Tensor, " latents"]) -> dict:
     """Median and quartiles of the cosine with the best partner, in bins of firing rate.
 
     Args:
-        frequency: firing rate of each latent.
+        frequency: firing rate of each latent of all dictionaries.
         cosine: its mean best cosine with the other dictionaries.
     """
-    often, cosines = frequency.double().flatten().numpy(), cosine.double().flatten().numpy()
+    often, cosines = frequency.double().numpy(), cosine.double().numpy()
     fires = often > 0
     dead = cosines[~fires]
     log = np.log10(often[fires])
@@ -83,9 +84,13 @@ def _shares(counts: np.ndarray | None, lowest: float) -> list[float | None] | No
     return [rounded(share) for share in kept.reshape(_BINS, -1).sum(axis=1) / counts.sum()]
 
 
-def _cdf_of_best(edges: np.ndarray, n: int, d: int) -> np.ndarray:
-    """Probability that the best cosine with n unrelated latents is below each edge."""
-    return cosine_cdf(edges, d, "max_cosine") ** n
+def _cdf_of_best(edges: np.ndarray, sizes: list[int], d: int) -> np.ndarray:
+    """Probability that the best cosine with as many unrelated latents is below each edge, over all
+    latents and all other dictionaries."""
+    cdf = cosine_cdf(edges, d, "max_cosine")
+    # Each dictionary is searched for the latents of all the others.
+    weights = [sum(sizes) - n for n in sizes]
+    return np.average([cdf**n for n in sizes], axis=0, weights=weights)
 
 
 def _quantile(values: np.ndarray, level: float) -> float | None:

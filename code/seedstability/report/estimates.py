@@ -1,9 +1,10 @@
 """Estimates for `report.json` from matrices of pairs: value, interval, chance levels, κ."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
+from jaxtyping import Float
 
 from seedstability.similarity.comparison import Comparison, Scope
 from seedstability.similarity.estimates import SimilarityEstimate, estimate_statistic
@@ -45,7 +46,7 @@ def entry(interval: Interval, scale: float = 1.0, n_seeds: int = 0) -> dict:
 
 
 def with_derived_levels(
-    comparison: Comparison, recorder: Recorder, n: int, threshold: float
+    comparison: Comparison, recorder: Recorder, sizes: Sequence[int], threshold: float
 ) -> Comparison:
     """Add chance levels of encoders and of shares that follow from the sampled levels.
 
@@ -54,6 +55,7 @@ def with_derived_levels(
     with the same partner.
     """
     more: dict[str, Any] = dict(comparison)
+    n = _larger(sizes)
     for table in ("isotropic", "data"):
         if table not in more:
             continue
@@ -70,6 +72,15 @@ def with_derived_levels(
             of_decoders = {k: v for k, v in more[table].items() if k not in SHARES}
             more[table] = more[table] | {f"{ENCODER}{k}": v for k, v in of_decoders.items()}
     return cast(Comparison, more)
+
+
+def _larger(sizes: Sequence[int]) -> float | Float[np.ndarray, "S S"]:
+    """Number of latents of the larger dictionary: one number, or one per pair if sizes differ."""
+    if len({*sizes}) == 1:
+        return sizes[0]
+    larger = np.maximum.outer(sizes, sizes).astype(float)
+    np.fill_diagonal(larger, np.nan)
+    return larger
 
 
 def measures(comparison: Comparison) -> dict:

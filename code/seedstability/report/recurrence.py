@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from seedstability.report.estimates import entry, rounded
 from seedstability.similarity.recorder import Recorder
@@ -14,6 +15,7 @@ from seedstability.stability.chance.closed_form import chance_reproducibility
 from seedstability.stability.recurrence import (
     camps,
     camps_over_seeds,
+    compared_latents,
     recurrence_counts,
     reproducibility_from_cosines,
 )
@@ -45,9 +47,10 @@ def reproducibility(
         d: width.
         live: masks of live latents.
     """
-    n_seeds, _, n = best.shape
-    counts = torch.bincount(recurrence_counts(best, threshold).flatten(), minlength=n_seeds)
-    chances = {t: _chance(recorder, t, n, d) for t in recorder.thresholds}
+    n_seeds, there = len(best), compared_latents(best)
+    counts = torch.bincount(recurrence_counts(best, threshold)[there], minlength=n_seeds)
+    sizes = there.sum(dim=1).tolist()
+    chances = {t: _chance(recorder, t, sizes, d) for t in recorder.thresholds}
     return {
         "threshold": threshold,
         "thresholds": {
@@ -62,8 +65,9 @@ def reproducibility(
 def reproducibility_per_latent(
     best: Float[Tensor, "S S n"], threshold: float
 ) -> Float[Tensor, "S n"]:
-    """Recurrence rate p̂ of every latent."""
-    return reproducibility_from_cosines(best, threshold)
+    """Recurrence rate p̂ of every latent; NaN where a dictionary has no such latent."""
+    p = reproducibility_from_cosines(best, threshold)
+    return p.masked_fill(~compared_latents(best), torch.nan)
 
 
 def mean_over_others(values: Float[Tensor, "S S n"]) -> Float[Tensor, "S n"]:
@@ -74,7 +78,7 @@ def mean_over_others(values: Float[Tensor, "S S n"]) -> Float[Tensor, "S n"]:
 def _of_live(recorder: Recorder, live: list[Tensor] | None) -> dict | None:
     if live is None or recorder.best_of_live is None:
         return None
-    masks = torch.stack(live)
+    masks = pad_sequence(live, batch_first=True)
     compared = ~recorder.best_of_live.isnan().all(dim=2)
     if not compared.any():
         return None
@@ -87,7 +91,7 @@ def _shares(
     """Mean p̂ and the shares of stable and unstable latents, with intervals over seeds."""
     recurs, compared = best >= threshold, ~best.isnan().all(dim=2)
     used = compared.any(dim=1).nonzero().flatten().numpy()
-    latents = torch.ones_like(recurs[0]) if live is None else live
+    latents = compared_latents(best) if live is None else live
 
     @cache  # four measures need the same
     def p(*seeds: int) -> Tensor:
@@ -114,9 +118,11 @@ def _shares(
     }
 
 
-def _chance(recorder: Recorder, threshold: float, n: int, d: int) -> dict:
+def _chance(recorder: Recorder, threshold: float, sizes: list[int], d: int) -> dict:
+    # The size of the dictionary that is searched decides, and each is searched equally often.
+    in_others = [chance_reproducibility(n, d, threshold) for n in sizes]
     return {
-        "isotropic": rounded(chance_reproducibility(n, d, threshold)),
+        "isotropic": rounded(sum(in_others) / len(in_others)),
         "untrained": rounded(recorder.recurrence("untrained", threshold)),
         "data": rounded(recorder.recurrence("data", threshold)),
         "gauge": rounded(recorder.recurrence("gauge", threshold)),
@@ -128,7 +134,8 @@ def _fit(best: Float[Tensor, "S S n"], threshold: float) -> dict | None:
     n_seeds = len(best)
     if n_seeds < _MIN_SEEDS_FOR_FIT:
         return None
-    fit = beta_binomial_fit(recurrence_counts(best, threshold).numpy(), n_seeds - 1)
+    counts = recurrence_counts(best, threshold)[compared_latents(best)]
+    fit = beta_binomial_fit(counts.numpy(), n_seeds - 1)
     over_seeds = camps_over_seeds(best, threshold)
     return {
         "a": rounded(fit.a),

@@ -32,7 +32,7 @@ def subspaces(decoders: Sequence[Float[Tensor, "n d"]], pairs: Sequence[Pair]) -
     the summed squared length of all dictionaries' rows, scaled to length 1.
     """
     moments = [second_moments(normalize_rows(W)) for W in decoders]
-    n, d = decoders[0].shape
+    n, d = min(map(len, decoders)), decoders[0].shape[1]
     # A dictionary with fewer latents than coordinates spans at most as many dimensions as latents.
     largest = min(n, d)
     half = min(dimensions_for_share(sum(moments[1:], moments[0]), _SHARE), largest)

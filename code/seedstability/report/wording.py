@@ -67,7 +67,7 @@ def notes(
         matched: number of pairs that were matched one-to-one.
     """
     inputs, n_seeds = document["inputs"], len(document["dictionaries"])
-    n = inputs["dictionaries"][0]["n_latents"]
+    n = max(_compared(document))
     return [
         *_unavailable(inputs),
         *_reduced(full, config, n, matched, inputs["activations"] is not None),
@@ -146,9 +146,8 @@ def _shared(document: Mapping[str, Any], threshold: float) -> list[str]:
 def _of_live(found: Mapping[str, Any], document: Mapping[str, Any], threshold: float) -> list[str]:
     if found["live"] is None:
         return []
-    n = document["inputs"]["dictionaries"][0]["n_latents"]
     live = sum(each["live"] for each in document["dictionaries"])
-    dead = n * len(document["dictionaries"]) - live
+    dead = sum(_compared(document)) - live
     recurring = found["live"][f"{threshold:g}"]["mean"]
     return [
         f"{dead:,} of {live + dead:,} latents never fire on the activations; of those that do,"
@@ -255,6 +254,7 @@ def _on_seeds(n_seeds: int, matched: int) -> list[str]:
 def _on_inputs(document: Mapping[str, Any]) -> list[str]:
     dictionaries = document["inputs"]["dictionaries"]
     lines = []
+    lines += _on_sizes(document)
     states = {each["seed"] for each in dictionaries}
     if len(states) == 1 and None not in states:
         lines.append(
@@ -272,6 +272,34 @@ def _on_inputs(document: Mapping[str, Any]) -> list[str]:
         lines.append(
             "numeric ABI not recorded: called from Python, which does not pin it;"
             " `seedstability compare` does"
+        )
+    return lines
+
+
+def _compared(document: Mapping[str, Any]) -> list[int]:
+    """Number of latents of each dictionary that were compared."""
+    both = zip(document["inputs"]["dictionaries"], document["dictionaries"], strict=True)
+    return [given["n_latents"] - found["without_direction"] for given, found in both]
+
+
+def _on_sizes(document: Mapping[str, Any]) -> list[str]:
+    lines = []
+    both = zip(document["inputs"]["dictionaries"], document["dictionaries"], strict=True)
+    missing = [
+        f"{found['without_direction']:,} of {given['n_latents']:,} latents of {given['name']}"
+        for given, found in both
+        if found["without_direction"]
+    ]
+    if missing:
+        lines.append(
+            f"{' and '.join(missing)} have no direction (a decoder or encoder row of zeros): they"
+            " are left out of every figure"
+        )
+    sizes = sorted({*_compared(document)})
+    if len(sizes) > 1:
+        lines.append(
+            f"the dictionaries have {sizes[0]:,} to {sizes[-1]:,} latents: one-to-one statistics"
+            " and shares count those of the smaller of two, best partners those of both"
         )
     return lines
 

@@ -29,14 +29,24 @@ def isotropic_level(
     draws: int,
     generator: Generator,
     record: Callable[[Partners], None] | None = None,
+    n_other: int | None = None,
 ) -> Statistics:
     """Isotropic level of all decoder statistics: closed form if there is one, else sampled.
 
-    Two assignments of unrelated rows agree on a latent with probability 1/n. They practically never
-    share it, at a cosine above 0.7, at the sizes used here.
+    Two assignments of unrelated rows agree on a latent with probability one in the larger number of
+    rows. They practically never share it, at a cosine above 0.7, at the sizes used here.
+
+    Args:
+        n: number of latents.
+        d: width.
+        draws: number of sampled pairs.
+        generator: for these.
+        record: called with the partners of each.
+        n_other: number of latents of the other dictionary, if another.
     """
-    drawn = _drawn(lambda: isotropic(n, d, generator), draws, record)
-    return {**drawn, **isotropic_closed_form(n, n, d), "agreeing": 1.0 / n}
+    m = n_other or n
+    drawn = _drawn(lambda size: isotropic(size, d, generator), (n, m), draws, record)
+    return {**drawn, **isotropic_closed_form(n, m, d), "agreeing": 1.0 / max(n, m)}
 
 
 def data_level(
@@ -45,9 +55,11 @@ def data_level(
     draws: int,
     generator: Generator,
     record: Callable[[Partners], None] | None = None,
+    n_other: int | None = None,
 ) -> Statistics:
     """Level `data`: random directions with the covariance of the activations."""
-    return _drawn(lambda: data_directions(n, covariance, generator), draws, record)
+    sizes = n, n_other or n
+    return _drawn(lambda size: data_directions(size, covariance, generator), sizes, draws, record)
 
 
 def covariance_of(x: Float[Tensor, "samples d"]) -> Float[Tensor, "d d"]:
@@ -92,12 +104,15 @@ def mean_statistics(draws: Iterable[Statistics]) -> Statistics:
 
 
 def _drawn(
-    draw: Callable[[], Tensor], draws: int, record: Callable[[Partners], None] | None
+    draw: Callable[[int], Tensor],
+    sizes: tuple[int, int],
+    draws: int,
+    record: Callable[[Partners], None] | None,
 ) -> Statistics:
     samples = []
     for done in range(draws):
         with step(done, draws):
-            partners = find_partners(draw(), draw())
+            partners = find_partners(draw(sizes[0]), draw(sizes[1]))
         if record:
             record(partners)
         samples.append(partner_statistics(partners))

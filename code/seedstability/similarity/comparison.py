@@ -26,6 +26,7 @@ class Similarities(TypedDict):
     gauge_live: NotRequired[PairStatistics]
     isotropic_live: NotRequired[PairStatistics]
     isotropic: dict[str, float]
+    """One number, or a matrix over pairs where dictionaries differ in size; the next two alike."""
     isotropic_span: NotRequired[dict[str, float]]
     data: NotRequired[dict[str, float]]
     p_gauge: NotRequired[dict[str, float]]

@@ -4,10 +4,12 @@ import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from itertools import combinations
 from pathlib import Path
 
 import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from seedstability.dictionaries.formats.folder import load, recognize
@@ -44,10 +46,16 @@ class LoadedSAE:
     stated: Stated = field(default_factory=dict)
     """Settings that the checkpoint states, or those of the SAE in memory."""
 
+    @cached_property
+    def directed(self) -> Int[Tensor, " kept"]:
+        """Indices of the latents whose decoder and encoder rows both have a direction."""
+        both = has_direction(self.sae.decoder) & has_direction(self.sae.encoder)
+        return both.nonzero().flatten()
+
     @property
     def weights(self) -> Weights:
-        """The weights to compare."""
-        return Weights(self.sae.decoder, self.sae.encoder)
+        """The weights to compare: those of latents with a direction."""
+        return Weights(self.sae.decoder[self.directed], self.sae.encoder[self.directed])
 
     def report_entry(self, name: str) -> dict:
         """Entry in the report's inputs, under this label."""
@@ -64,8 +72,15 @@ class LoadedSAE:
         }
 
 
+def has_direction(rows: Float[Tensor, "n d"]) -> Bool[Tensor, " n"]:
+    """Mask of the rows that are longer than 1e-8 of the longest: shorter ones are zero to
+    rounding."""
+    length = torch.linalg.vector_norm(rows, dim=1, dtype=torch.float64)
+    return length > 1e-8 * length.max()
+
+
 def read_dictionaries(given: Iterable[SAESource], allow_different: bool = False) -> list[LoadedSAE]:
-    """Read SAEs, all of one shape and no two equal.
+    """Read SAEs, all of one width and no two equal.
 
     Args:
         given: folders or SAEs.
@@ -73,7 +88,8 @@ def read_dictionaries(given: Iterable[SAESource], allow_different: bool = False)
 
     Raises:
         UserError: for fewer than two, a folder without an SAE or with a damaged one, an SAE that is
-            given twice, SAEs of different shapes, and unless allowed of different settings.
+            given twice, one without directions, SAEs of different widths, and unless allowed of
+            different settings or numbers of latents.
     """
     if isinstance(given, str | Path):
         raise UserError(f"{str(given)!r} is given alone; give two or more folders, in a list")
@@ -85,7 +101,9 @@ def read_dictionaries(given: Iterable[SAESource], allow_different: bool = False)
         )
     _refuse_same_place(given)
     inputs = [_read(each, place) for place, each in enumerate(given)]
-    _refuse_other_shapes(inputs)
+    for each in inputs:
+        _refuse_other_width(each, inputs[0])
+        _refuse_without_directions(each)
     _refuse_same_weights(inputs)
     if not allow_different:
         _refuse_other_settings(inputs)
@@ -100,6 +118,7 @@ def what_differs(inputs: Sequence[LoadedSAE]) -> list[Difference]:
         differences([each.stated for each in inputs])
         or differences([{"architecture": each.architecture} for each in configs])
         or differences([{"k": each.k} for each in configs])
+        or differences([{"latents": len(each.sae.decoder)} for each in inputs])
     )
 
 
@@ -119,8 +138,16 @@ def read_initial_dictionaries(
             "give one for each, in the same order"
         )
     inputs = [_read(each, place) for place, each in enumerate(given)]
-    _refuse_other_shapes([trained[0], *inputs])
+    for each, its_trained in zip(inputs, trained, strict=True):
+        _refuse_other_shape(each, its_trained)
     return inputs
+
+
+def initial_decoders(
+    initial: Sequence[LoadedSAE], trained: Sequence[LoadedSAE]
+) -> list[Float[Tensor, "kept d"]]:
+    """Decoder rows at initialization of the latents that are compared."""
+    return [start.sae.decoder[each.directed] for start, each in zip(initial, trained, strict=True)]
 
 
 def short_labels(inputs: Sequence[LoadedSAE]) -> list[str]:
@@ -209,16 +236,30 @@ def _refuse_same_place(given: Sequence[SAESource]) -> None:
             )
 
 
-def _refuse_other_shapes(inputs: Sequence[LoadedSAE]) -> None:
-    first = inputs[0]
-    n, d = first.sae.decoder.shape
-    for each in inputs[1:]:
-        its_n, its_d = each.sae.decoder.shape
-        if (its_n, its_d) != (n, d):
-            raise UserError(
-                f"{each.folder} has {its_n} latents of width {its_d}, {first.folder} {n} of width "
-                f"{d}; all must have the same"
-            )
+def _refuse_other_width(one: LoadedSAE, first: LoadedSAE) -> None:
+    (_, its_d), (_, d) = one.sae.decoder.shape, first.sae.decoder.shape
+    if its_d != d:
+        raise UserError(
+            f"{one.folder} has latents of width {its_d}, {first.folder} of width {d}; all must have"
+            " the same"
+        )
+
+
+def _refuse_other_shape(initial: LoadedSAE, trained: LoadedSAE) -> None:
+    (its_n, its_d), (n, d) = initial.sae.decoder.shape, trained.sae.decoder.shape
+    if (its_n, its_d) != (n, d):
+        raise UserError(
+            f"{initial.folder} has {its_n} latents of width {its_d}, {trained.folder} {n} of width "
+            f"{d}; both must have the same"
+        )
+
+
+def _refuse_without_directions(loaded: LoadedSAE) -> None:
+    if not len(loaded.directed):
+        raise UserError(
+            f"no latent of {loaded.folder} has both a decoder and an encoder row other than zero;"
+            " there is nothing to compare"
+        )
 
 
 def _refuse_same_weights(inputs: Sequence[LoadedSAE]) -> None:

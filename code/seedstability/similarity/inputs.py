@@ -33,7 +33,7 @@ class ComparisonInputs:
     """Dictionaries to compare, with optional live masks, moments and initial decoders."""
 
     dictionaries: Sequence[Weights]
-    """At least two, all of one shape."""
+    """At least two, all of one width."""
     live: Sequence[Bool[Tensor, " n"]] | None = None
     """Mask of live latents of each dictionary."""
     moments: Moments | None = None
@@ -42,7 +42,11 @@ class ComparisonInputs:
     """Decoders at initialization."""
 
     @property
-    def shape(self) -> tuple[int, int]:
-        """Number of latents and width of each dictionary."""
-        n, d = self.dictionaries[0].decoder.shape
-        return n, d
+    def sizes(self) -> list[int]:
+        """Number of latents of each dictionary."""
+        return [len(each.decoder) for each in self.dictionaries]
+
+    @property
+    def width(self) -> int:
+        """Width of all dictionaries."""
+        return self.dictionaries[0].decoder.shape[1]

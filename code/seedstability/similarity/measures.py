@@ -6,7 +6,7 @@ measured exactly as the paper's.
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -21,10 +21,10 @@ from seedstability.similarity.chance_levels import (
     isotropic_level,
     mean_statistics,
 )
-from seedstability.similarity.comparison import Comparison
+from seedstability.similarity.comparison import Chance, Comparison
 from seedstability.similarity.config import ComparisonConfig
 from seedstability.similarity.inputs import ComparisonInputs, Moments
-from seedstability.similarity.names import ENCODER
+from seedstability.similarity.names import BEST, ENCODER
 from seedstability.similarity.pairs import (
     Statistics,
     Weights,
@@ -34,7 +34,7 @@ from seedstability.similarity.pairs import (
     matched_pairs,
     partner_statistics,
 )
-from seedstability.stability.matching.nearest import best_cosines
+from seedstability.stability.matching.nearest import BestCosines, best_cosines
 from seedstability.stability.pairs import Partners, all_pairs, find_partners
 from seedstability.stability.subspaces.principal import effective_rank_from_basis
 
@@ -99,8 +99,8 @@ class _Measurement:
         self.inputs, self.config, self.record, self.certify = inputs, config, record, certify
         self.dictionaries = inputs.dictionaries
         self.generator = Generator().manual_seed(config.seed)
-        n_seeds, (n, _) = len(self.dictionaries), inputs.shape
-        self.best = torch.full((n_seeds, n_seeds, n), torch.nan)
+        n_seeds = len(self.dictionaries)
+        self.best = torch.full((n_seeds, n_seeds, max(inputs.sizes)), torch.nan)
         self.matched = matched_pairs(n_seeds, config)
 
     def tables(self) -> dict[str, Table]:
@@ -129,17 +129,27 @@ class _Measurement:
 
     def scalars(self) -> dict:
         """Results with one number per statistic, or one per dictionary."""
-        inputs, config, (n, d) = self.inputs, self.config, self.inputs.shape
+        inputs, config, d = self.inputs, self.config, self.inputs.width
         draws, generator = config.chance_draws, self.generator
         with step(0, 3):
-            level = isotropic_level(n, d, draws, generator, self._record_level("isotropic"))
+            level = self._by_size(
+                lambda n, m: isotropic_level(
+                    n, d, draws, generator, self._record_level("isotropic"), m
+                )
+            )
         result: dict = {"isotropic": level}
         if inputs.moments is not None:
             components, covariance, _ = inputs.moments
             with step(1, 3):
-                level = data_level(covariance, n, draws, generator, self._record_level("data"))
+                level = self._by_size(
+                    lambda n, m: data_level(
+                        covariance, n, draws, generator, self._record_level("data"), m
+                    )
+                )
             result |= {
-                "isotropic_span": isotropic_closed_form(n, n, components.rank),
+                "isotropic_span": self._by_size(
+                    lambda n, m: isotropic_closed_form(n, m, components.rank)
+                ),
                 "data": level,
                 "rank": effective_rank_from_basis(components)._asdict() | {"span": components.rank},
             }
@@ -155,8 +165,21 @@ class _Measurement:
                 )
         return result
 
+    def _by_size(self, level: Callable[[int, int], Statistics]) -> dict[str, Chance]:
+        """A level that depends on sizes alone: one number, or one per pair if sizes differ."""
+        sizes, of = self.inputs.sizes, cache(level)
+        if len({*sizes}) == 1:
+            return {**level(sizes[0], sizes[0])}
+        matrices: dict[str, np.ndarray] = {}
+        for i, j in all_pairs(len(sizes)):
+            found = of(*sorted((sizes[i], sizes[j])))
+            if (i, j) not in self.matched:
+                found = {name: found[name] for name in BEST}
+            _enter(matrices, (i, j), found, len(sizes))
+        return {**matrices}
+
     def _of_live(self, live: "_LiveLatents") -> dict[str, Table]:
-        _, d = self.inputs.shape
+        d = self.inputs.width
 
         def chance(i: int, j: int) -> Statistics:
             return isotropic_closed_form(live.counts[i], live.counts[j], d)
@@ -213,14 +236,18 @@ class _Measurement:
 
     def _full(self, i: int, j: int) -> Statistics:
         partners = find_sae_partners(self.dictionaries[i], self.dictionaries[j], self.certify)
-        self.best[i, j], self.best[j, i], *_ = partners.decoders.best
+        self._keep_best(i, j, partners.decoders.best)
         self.record("full", (i, j), *partners)
         return partners.statistics(self.config.threshold)
 
     def _best(self, i: int, j: int) -> Statistics:
         best = best_cosines(self.dictionaries[i].decoder, self.dictionaries[j].decoder)
-        self.best[i, j], self.best[j, i], *_ = best
+        self._keep_best(i, j, best)
         return best_partner_statistics(best)
+
+    def _keep_best(self, i: int, j: int, best: BestCosines) -> None:
+        self.best[i, j, : len(best.rows)] = best.rows
+        self.best[j, i, : len(best.columns)] = best.columns
 
     def _both(self, table: str, i: int, j: int, A: Weights, B: Weights) -> Statistics:
         partners = find_sae_partners(A, B)

@@ -12,7 +12,7 @@ from seedstability.progress import step
 from seedstability.similarity.config import ComparisonConfig
 from seedstability.similarity.names import ENCODER, SHARES
 from seedstability.stability.chance.null_models import GaugeBasis, gauge_scramble
-from seedstability.stability.matching.match import agreement
+from seedstability.stability.matching.match import Matching, agreement
 from seedstability.stability.matching.nearest import BestCosines, best_cosines
 from seedstability.stability.pairs import Partners, find_partners
 from seedstability.stability.subspaces.principal import PrincipalBasis, project_on_span
@@ -52,7 +52,8 @@ class SAEPartners(NamedTuple):
     def statistics(self, threshold: float = 0.7) -> Statistics:
         """All statistics of a pair: best partners, assignment, agreement of both assignments.
 
-        Encoder statistics have the prefix `names.ENCODER`.
+        Encoder statistics have the prefix `names.ENCODER`; shares are of the matched latents, which
+        are all of the smaller dictionary.
         """
         agreed = agreement(self.decoders.matching, self.encoders.matching, threshold)
         return {
@@ -61,7 +62,7 @@ class SAEPartners(NamedTuple):
                 f"{ENCODER}{name}": value
                 for name, value in partner_statistics(self.encoders).items()
             },
-            **{name: getattr(agreed, name).double().mean().item() for name in SHARES},
+            **{name: _share(getattr(agreed, name), self.decoders.matching) for name in SHARES},
         }
 
 
@@ -125,3 +126,7 @@ def matched_pairs(n_seeds: int, config: ComparisonConfig) -> list[tuple[int, int
     front = range(min(config.complete, n_seeds))
     complete = {(i, j) for i in front for j in front if i < j}
     return sorted((i, j) for i, j in ring | complete if i != j)
+
+
+def _share(marked: Bool[Tensor, " n"], matching: Matching) -> float:
+    return marked.sum().item() / len(matching.matched_cosines)

@@ -36,7 +36,7 @@ class Recorder:
         self._live = live
         self.best_of_live: Float[Tensor, "S S n"] | None = None
         if live is not None:
-            self.best_of_live = torch.full((len(live), len(live), len(live[0])), torch.nan)
+            self.best_of_live = torch.full((len(live), len(live), max(map(len, live))), torch.nan)
 
     def record(self, table: str, pair: Pair, decoders: Partners, encoders: Partners | None) -> None:
         """Record the partners of one pair.
@@ -79,8 +79,8 @@ class Recorder:
         if self._live is None or self.best_of_live is None:
             return
         i, j = pair
-        self.best_of_live[i, j, self._live[i]] = decoders.best.rows
-        self.best_of_live[j, i, self._live[j]] = decoders.best.columns
+        for s, t, best in ((i, j, decoders.best.rows), (j, i, decoders.best.columns)):
+            self.best_of_live[s, t, self._live[s].nonzero().flatten()] = best
 
 
 def fine_counts(cosines: Float[Tensor, " some"]) -> Int[np.ndarray, " bins"]:

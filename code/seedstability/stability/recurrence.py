@@ -8,7 +8,7 @@ the true p from a beta-binomial fit.
 from functools import cache
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from seedstability.errors import UserError
@@ -44,6 +44,12 @@ def best_cosines(decoders: Float[Tensor, "S n d"]) -> Float[Tensor, "S S n"]:
 def recurrence_counts(best: Float[Tensor, "S S n"], threshold: float = 0.7) -> Int[Tensor, "S n"]:
     """Number of other seeds in which each latent has a cosine ≥ `threshold` (many-to-one)."""
     return (best >= threshold).sum(dim=1)  # NaN of the own seed compares false
+
+
+def compared_latents(best: Float[Tensor, "S S n"]) -> Bool[Tensor, "S n"]:
+    """Mask of the latents that have a cosine with some other seed; smaller dictionaries have
+    fewer."""
+    return ~best.isnan().all(dim=1)
 
 
 def reproducibility(
@@ -91,11 +97,13 @@ def camps_over_seeds(best: Float[Tensor, "S S n"], threshold: float = 0.7) -> di
         threshold: cosine from which a latent recurs.
     """
 
+    there = compared_latents(best)
+
     @cache  # three measures need the same fits
     def fit(*seeds: int) -> BetaBinomial:
         some = torch.tensor(seeds)
         counts = recurrence_counts(best[some][:, some], threshold)
-        return beta_binomial_fit(counts.numpy(), trials=len(seeds) - 1)
+        return beta_binomial_fit(counts[there[some]].numpy(), trials=len(seeds) - 1)
 
     measures = {
         "stable": lambda seeds: fit(*seeds).camps.stable,

@@ -62,27 +62,28 @@ def latent_table(names: list[str], arrays: Arrays, most: int = MOST_ROWS) -> Lat
         found = table[seeds, latents]
         values = [None if place < 0 else place for place in found.tolist()]
         columns.append({"key": key, "title": title, "digits": 0, "values": values})
-    return LatentTable({"names": names, "columns": columns}, _rule(best.shape, len(seeds)))
+    return LatentTable({"names": names, "columns": columns}, _rule(best, len(seeds), most))
 
 
 def _chosen(best: Float[np.ndarray, "S n"], most: int) -> tuple[np.ndarray, np.ndarray]:
-    n_seeds, n = best.shape
-    if best.size <= most:
-        return np.repeat(np.arange(n_seeds), n), np.tile(np.arange(n), n_seeds)
-    half = most // (2 * n_seeds)
-    # A latent without direction has no cosine; it is listed with those that do not recur.
-    order = np.argsort(np.where(np.isnan(best), -np.inf, best), axis=1, kind="stable")
-    ends = np.sort(np.concatenate([order[:, :half], order[:, n - half :]], axis=1), axis=1)
-    return np.repeat(np.arange(n_seeds), 2 * half), ends.ravel()
+    # Neither a latent without a direction nor one that a smaller dictionary lacks has a cosine.
+    compared = ~np.isnan(best)
+    if compared.sum() > most:
+        half = most // (2 * len(best))
+        for there, cosine in zip(compared, best, strict=True):
+            order = np.flatnonzero(there)[np.argsort(cosine[there], kind="stable")]
+            there[order[half : max(half, len(order) - half)]] = False
+    seeds, latents = np.nonzero(compared)
+    return seeds, latents
 
 
-def _rule(shape: tuple[int, int], shown: int) -> str:
-    n_seeds, n = shape
-    if shown == n_seeds * n:
-        return f"All {shown:,} latents of the {n_seeds} dictionaries."
-    half = shown // (2 * n_seeds)
+def _rule(best: Float[np.ndarray, "S n"], shown: int, most: int) -> str:
+    compared = int((~np.isnan(best)).sum())
+    if shown == compared:
+        return f"All {shown:,} latents of the {len(best)} dictionaries."
+    half = most // (2 * len(best))
     return (
-        f"{shown:,} of {n_seeds * n:,} latents: of each dictionary the {half:,} with the highest"
+        f"{shown:,} of {compared:,} latents: of each dictionary the {half:,} with the highest"
         f" and the {half:,} with the lowest best cosine. latents.npz in the same folder has all."
     )
 

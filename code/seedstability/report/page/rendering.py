@@ -67,15 +67,20 @@ def _template() -> jinja2.Template:
 
 def _title(document: Mapping[str, Any]) -> str:
     dictionaries = document["inputs"]["dictionaries"]
-    first = dictionaries[0]
+    first, sizes = dictionaries[0], [each["n_latents"] for each in dictionaries]
     kinds = " and ".join(
         dict.fromkeys(words.architecture(each["architecture"]) for each in dictionaries)
     )
     what = "configurations" if document["inputs"].get("differences", []) else "dictionaries"
     return (
-        f"{len(dictionaries)} {kinds} {what} of {first['n_latents']:,} latents"
+        f"{len(dictionaries)} {kinds} {what} of {_range(sizes)} latents"
         f" in {first['d']:,} dimensions"
     )
+
+
+def _range(sizes: list[int]) -> str:
+    least, most = min(sizes), max(sizes)
+    return f"{most:,}" if least == most else f"{least:,} to {most:,}"
 
 
 def _policy(script: str) -> str:

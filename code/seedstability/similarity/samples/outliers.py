@@ -85,12 +85,13 @@ def levels_without(
     """Levels `data` and `gauge` of decoder statistics, from moments without the outliers.
 
     Args:
-        dictionaries: all of one shape.
+        dictionaries: all of one width; where their sizes differ, the level `data` is that of their
+            mean size.
         kept: moments of the samples that are kept.
         config: of the comparison; the gauge level is a mean over as many of its pairs.
     """
     generator = Generator().manual_seed(config.seed)
-    n = len(dictionaries[0].decoder)
+    n = round(sum(len(each.decoder) for each in dictionaries) / len(dictionaries))
     gauge = kept.gauge
     pairs = matched_pairs(len(dictionaries), config)[slice(config.gauge_pairs)]
     scrambled = [

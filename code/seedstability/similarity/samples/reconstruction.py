@@ -47,15 +47,15 @@ def reconstruction_metrics(
     """Reconstruction metrics of all SAEs in one pass over the activations.
 
     Args:
-        saes: all of one shape.
+        saes: all of one width.
         activations: to be reconstructed.
         total_sum_of_squares: Σ‖x − x̄‖² of the activations.
     """
     m, _ = activations.samples.shape
-    n = len(saes[0].decoder)
+    n = max(len(each.decoder) for each in saes)
     rows = max(1, min(_MOST_ROWS, _CODES_AT_ONCE // n))
     squares = [0.0] * len(saes)
-    firings = [torch.zeros(n, dtype=torch.float64) for _ in saes]
+    firings = [torch.zeros(len(each.decoder), dtype=torch.float64) for each in saes]
     done = 0
     for part in activations.samples.parts():
         for place, sae in enumerate(saes):

@@ -39,7 +39,7 @@ def measure_activations(
     """Measure dictionaries on activations, in a few passes.
 
     Args:
-        saes: all of one shape.
+        saes: all of one width.
         activations: to be reconstructed.
         drop_outliers: whether outliers are left out.
 

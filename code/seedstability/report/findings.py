@@ -1,0 +1,54 @@
+"""Inputs and results of a comparison, from which its report is made."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from seedstability.similarity.comparison import Comparison
+from seedstability.similarity.config import ComparisonConfig
+from seedstability.similarity.dictionaries import LoadedSAE
+from seedstability.similarity.pairs import Statistics
+from seedstability.similarity.recorder import Recorder
+from seedstability.similarity.samples.reconstruction import ReconstructionMetrics
+from seedstability.similarity.samples.sampled import Sampled
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Inputs and results of a comparison."""
+
+    trained: Sequence[LoadedSAE]
+    """The SAEs that were compared."""
+    untrained: Sequence[LoadedSAE] | None
+    """The same SAEs at initialization."""
+    sampled: Sampled | None
+    """Activations, and what was measured on them."""
+    live: list[Bool[Tensor, " kept"]] | None
+    """Mask of the live ones of the latents that were compared."""
+    full_config: ComparisonConfig
+    """Settings for 1,024 latents."""
+    config: ComparisonConfig
+    """Settings that were used."""
+    comparison: Comparison
+    """Result of `measures.measure`."""
+    recorder: Recorder
+    """Partners recorded during the measurement."""
+    levels_without: Mapping[str, Statistics] | None
+    """Chance levels without outliers, by level and statistic, where outliers matter."""
+
+    @property
+    def metrics(self) -> Sequence[ReconstructionMetrics] | None:
+        """Reconstruction metrics and firing rates."""
+        return self.sampled.metrics if self.sampled else None
+
+    @property
+    def best(self) -> Float[Tensor, "S S n"]:
+        """Best signed cosine of each latent of s with any of t; NaN beyond a dictionary's last."""
+        return self.comparison["best"]
+
+    @property
+    def sizes(self) -> list[int]:
+        """Number of latents of each dictionary that were compared."""
+        return [len(each.directed) for each in self.trained]
