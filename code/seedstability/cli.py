@@ -313,6 +313,9 @@ def _match_text(found: dict[str, Any]) -> str:
         matched += f" (best of unrelated latents: {found['chance']:.4f})"
     above = f"latents above {found['threshold']:g}: {found['shared_decoder_only']:.1%} by decoder"
     lines = [f"{n_a:,} latents with {n_b:,} of width {found['width']:,}", matched, above]
+    if any(found["without_direction"]):
+        a, b = found["without_direction"]
+        lines.insert(1, f"left out for want of a direction: {a:,} and {b:,} latents")
     if found["shared"] is not None:
         lines[-1] += f", {found['shared']:.1%} by decoder and encoder (shared)"
         lines.append(f"same partner by decoder and encoder (agreeing): {found['agreeing']:.1%}")

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from seedstability.dictionaries.formats.folder import load
 from seedstability.errors import UserError
+from seedstability.similarity.dictionaries import has_direction
 from seedstability.stability.chance.closed_form import chance_level
 from seedstability.stability.matching.match import Matching, agreement, match
 
@@ -53,20 +54,23 @@ def pair_summary(A: Directions, B: Directions, threshold: float = 0.7) -> dict[s
         threshold: cosine above which two latents are the same.
 
     Returns:
-        JSON types only. `bound` certifies the assignment: no other has a total larger by more.
-        `shared` and `agreeing` are `None` without encoders. `chance` is the mean best cosine of
-        unrelated latents, which no one-to-one matching of unrelated latents exceeds.
+        JSON types only. Latents without a direction are left out and counted. `bound` certifies the
+        assignment: no other has a total larger by more. `shared` and `agreeing` are `None` without
+        encoders. `chance` is the mean best cosine of unrelated latents, which no one-to-one
+        matching of unrelated latents exceeds.
 
     Raises:
         UserError: for dictionaries of different width, or a threshold outside (0, 1).
     """
     if not 0.0 < threshold < 1.0:
         raise UserError(f"threshold is {threshold:g}; it must lie between 0 and 1")
-    decoders = match(A.decoder, B.decoder)
     (n_a, width), n_b = A.decoder.shape, len(B.decoder)
+    A, B = _with_direction(A), _with_direction(B)
+    decoders = match(A.decoder, B.decoder)
     matched = decoders.matched_cosines.double()
     return {
         "latents": [n_a, n_b],
+        "without_direction": [n_a - len(A.decoder), n_b - len(B.decoder)],
         "width": width,
         "matched_mean": matched.mean().item(),
         "matched_median": matched.quantile(0.5).item(),
@@ -75,8 +79,17 @@ def pair_summary(A: Directions, B: Directions, threshold: float = 0.7) -> dict[s
         **_shares_of_both(A, B, decoders, threshold),
         "total": decoders.total,
         "bound": decoders.bound,
-        "chance": chance_level(n_b, width, "max_cosine") if width > 1 else None,
+        "chance": chance_level(len(B.decoder), width, "max_cosine") if width > 1 else None,
     }
+
+
+def _with_direction(given: Directions) -> Directions:
+    rows = has_direction(given.decoder)
+    if given.encoder is not None:
+        rows &= has_direction(given.encoder)
+    if not rows.any():
+        raise UserError("no latent of a dictionary has a direction; there is nothing to match")
+    return Directions(given.decoder[rows], None if given.encoder is None else given.encoder[rows])
 
 
 def _shares_of_both(
