@@ -10,9 +10,21 @@ from torch import Generator, Tensor
 from seedstability.progress import report, step
 from seedstability.similarity.config import ComparisonConfig
 from seedstability.similarity.names import BEST
-from seedstability.similarity.pairs import Statistics, Weights, best_partners, partner_statistics
+from seedstability.similarity.pairs import (
+    Statistics,
+    Weights,
+    best_partner_statistics,
+    partner_statistics,
+)
 from seedstability.stability.chance.closed_form import chance_level_pair
-from seedstability.stability.chance.null_models import GaugeBasis, data_directions, isotropic
+from seedstability.stability.chance.null_models import (
+    GaugeBasis,
+    data_directions,
+    gauge_symmetry,
+    isotropic,
+)
+from seedstability.stability.cosine import normalize_rows
+from seedstability.stability.matching.nearest import best_cosines_of_units
 from seedstability.stability.pairs import Partners, find_partners
 
 
@@ -76,20 +88,26 @@ def gauge_p_values(
     """One-sided p-values of the best-partner statistics, (1 + draws that reach it) / (1 + draws).
 
     The statistic is the mean over neighboring pairs. In each draw the second dictionary of every
-    pair is gauge-scrambled independently.
+    pair is gauge-scrambled independently. Cosines are taken between coordinates on the components,
+    which a scramble only turns.
     """
     chosen = [(i, (i + 1) % len(dictionaries)) for i in range(len(dictionaries))]
     chosen = chosen[: config.permuted_pairs]
+    units = {
+        seed: normalize_rows(dictionaries[seed].decoder.double() @ gauge.directions.T).float()
+        for seed in {seed for pair in chosen for seed in pair}
+    }
 
-    def statistic(change: Callable[[Weights], Tensor]) -> Statistics:
+    def statistic(change: Callable[[Tensor], Tensor]) -> Statistics:
         return mean_statistics(
-            best_partners(dictionaries[i].decoder, change(dictionaries[j])) for i, j in chosen
+            best_partner_statistics(best_cosines_of_units(units[i], change(units[j])))
+            for i, j in chosen
         )
 
-    observed = statistic(lambda W: W.decoder)
+    observed = statistic(lambda rows: rows)
     null = []
     for done in range(config.permutations):
-        null.append(statistic(lambda W: W.scrambled(gauge, generator).decoder))
+        null.append(statistic(lambda rows: gauge_symmetry(gauge, generator).apply(rows)))
         report(done + 1, config.permutations)
     return {
         name: (1 + sum(draw[name] >= value for draw in null)) / (1 + len(null))

@@ -6,6 +6,7 @@ second moments of a trained dictionary and randomizes the identity of its latent
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -75,6 +76,34 @@ class GaugeBasis:
         return cls(basis.directions, basis.variances, clusters)
 
 
+class GaugeSymmetry(NamedTuple):
+    """A symmetry of the data's second moments, in coordinates on its components."""
+
+    signs: Float[Tensor, " d"]
+    """Of components with a variance of their own; 1 within clusters."""
+    rotations: tuple[tuple[int, int, Float[Tensor, "k k"]], ...]
+    """Start and end (exclusive) of each cluster, and its rotation or reflection."""
+
+    def apply(self, coordinates: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+        """Apply it to rows of coordinates on the components."""
+        turned = coordinates * self.signs.to(coordinates.dtype)
+        for start, stop, turn in self.rotations:
+            turned[:, start:stop] = coordinates[:, start:stop] @ turn.to(coordinates.dtype)
+        return turned
+
+
+def gauge_symmetry(basis: GaugeBasis, generator: Generator) -> GaugeSymmetry:
+    """Draw a random symmetry; see `gauge_scramble`."""
+    signs, rotations = torch.ones(len(basis.variances), dtype=torch.float64), []
+    for start, stop in basis.clusters:
+        drawn = torch.randn(stop - start, stop - start, generator=generator, dtype=torch.float64)
+        if stop - start == 1:
+            signs[start] = drawn.sign().item()
+        else:
+            rotations.append((start, stop, _orthogonal(drawn)))
+    return GaugeSymmetry(signs, tuple(rotations))
+
+
 def gauge_scramble(
     B: Float[Tensor, "n d"], basis: GaugeBasis, generator: Generator
 ) -> Float[Tensor, "n d"]:
@@ -90,13 +119,10 @@ def gauge_scramble(
         raise UserError(
             f"the dictionary has width {B.shape[1]}, the activations {V.shape[1]}; they must agree"
         )
-    turns = [_random_orthogonal(stop - start, generator) for start, stop in basis.clusters]
+    symmetry = gauge_symmetry(basis, generator)
     scrambled = torch.empty_like(B)
     for block, into in zip(B.split(_ROWS_AT_ONCE), scrambled.split(_ROWS_AT_ONCE), strict=True):
-        coordinates = block.double() @ V.T
-        for (start, stop), turn in zip(basis.clusters, turns, strict=True):
-            coordinates[:, start:stop] = coordinates[:, start:stop] @ turn
-        into.copy_(coordinates @ V)
+        into.copy_(symmetry.apply(block.double() @ V.T) @ V)
     return scrambled
 
 
@@ -121,8 +147,8 @@ def _square_root(covariance: Tensor) -> Float[Tensor, "d d"]:
     return ((V * variances.clamp(min=0.0).sqrt()) @ V.T).float()
 
 
-def _random_orthogonal(k: int, generator: Generator) -> Float[Tensor, "k k"]:
-    Q, R = torch.linalg.qr(torch.randn(k, k, generator=generator, dtype=torch.float64))
+def _orthogonal(normal: Float[Tensor, "k k"]) -> Float[Tensor, "k k"]:
+    Q, R = torch.linalg.qr(normal)
     # With the signs of R's diagonal the distribution is uniform (Mezzadri 2007).
     return Q * R.diagonal().sign()
 

@@ -46,7 +46,11 @@ def best_cosines(A: Float[Tensor, "n_a d"], B: Float[Tensor, "n_b d"]) -> BestCo
     Raises:
         UserError: when one is not a dictionary, or their widths differ.
     """
-    A, B = normalized_pair(A, B)
+    return best_cosines_of_units(*normalized_pair(A, B))
+
+
+def best_cosines_of_units(A: Float[Tensor, "n_a d"], B: Float[Tensor, "n_b d"]) -> BestCosines:
+    """As `best_cosines`, for rows that have length 1 already and are not checked again."""
     none = torch.finfo(A.dtype).min
     high_rows, high_columns = A.new_full((len(A),), none), A.new_full((len(B),), none)
     # The minimum as the maximum of the negative: absolute cosines need no second pass.
