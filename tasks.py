@@ -284,12 +284,12 @@ def _right_words(mistake: ParseError, tasks: list) -> str:
     unknown = re.fullmatch(r"No idea what '(.*)' is!", str(mistake))
     if not unknown:
         return re.sub(r"Flag <Argument: ([\w-]+).*", r"--\1 needs a value", str(mistake))
-    word, context = unknown[1], mistake.context
-    is_flag = word.startswith("-") and context
-    names = [*context.flags] if is_flag else [each.name for each in tasks]
+    word, kind, names = unknown[1], "task", [each.name for each in tasks]
+    if mistake.context and word.startswith("-"):
+        kind, names = "flag", [*mistake.context.flags]
     near = get_close_matches(word, names)
     right = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(names)}"
-    return f"no {'flag' if is_flag else 'task'} is called {word!r}; {right}"
+    return f"no {kind} is called {word!r}; {right}"
 
 
 # Absent where this file is loaded by something else than Invoke's own command.
