@@ -1,5 +1,6 @@
-"""The examples of docs/library.md: code to run, and what its comments say is printed."""
+"""The examples in docs: code to run, and what its comments say is printed."""
 
+import json
 import re
 import shlex
 from typing import NamedTuple
@@ -26,6 +27,12 @@ def commands() -> list[list[str]]:
     lines = [shlex.split(line) for line in code.splitlines()]
     assert {words[0] for words in lines} == {"seedstability"}
     return [words[1:] for words in lines]
+
+
+def notebook_cells() -> list[str]:
+    """Code of each cell of docs/library.ipynb."""
+    cells = json.loads((ROOT / "docs" / "library.ipynb").read_text("utf-8"))["cells"]
+    return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
 
 
 def check_printed(example: Example, output: str) -> None:
