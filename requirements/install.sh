@@ -7,8 +7,8 @@ python=$1 lock=$2 wheelhouse=$3
 torch_index=${TORCH_INDEX:-https://download.pytorch.org/whl/cpu}
 
 # Of the user's settings for pip, only where packages come from and how to get there: a target
-# folder, --user or constraints would break the environment.
-sources=$("$python" -m pip config list 2>/dev/null | "$python" -c '
+# folder, --user or constraints would break the environment. A quiet pip would list none.
+sources=$(PIP_QUIET=0 "$python" -m pip config list 2>/dev/null | "$python" -c '
 import ast, sys
 flags = "index-url extra-index-url find-links proxy cert client-cert trusted-host timeout".split()
 found = {}

@@ -17,7 +17,7 @@ from helpers.repository import ROOT
 PYTHON = """#!/bin/sh
 echo "$2 $3" >>"$CALLS"
 case "$1 $2 $3" in
-"-m pip config") echo "${PIP_SETTINGS:-}" && exit ;;
+"-m pip config") [ "${PIP_QUIET:-0}" != 0 ] || echo "${PIP_SETTINGS:-}"; exit ;;
 "-m invoke --version") exit "${INVOKE_STATUS:-0}" ;;
 "-c "*) case "$2" in *ast*) exec "$REAL_PYTHON" -c "$2" ;; esac ;;
 esac
@@ -195,7 +195,7 @@ global.extra-index-url='https://one.example https://two.example'
 global.find-links='/from/a/file'
 install.user='true'
 """
-    [call] = pip_calls(clone, PIP_SETTINGS=settings)
+    [call] = pip_calls(clone, PIP_SETTINGS=settings, PIP_QUIET="2")
     flags = call.split(" -qq")[0].split()[3:]
     assert sorted(flags) == [
         "--extra-index-url=https://one.example",
