@@ -100,12 +100,12 @@ def test_console_errors_and_requests_are_detected(browser, tmp_path):
 
 
 def test_headings_sort_both_ways_with_unknown_values_last(page):
-    best = example()[1]["best_cosine"].ravel().astype(float)
-    known = np.sort(best[np.isfinite(best)])
-    click_heading(page, "best")
-    up = shown(page, "best")
-    click_heading(page, "best")
-    down = shown(page, "best")
+    matched = example()[1]["matched_cosine"].ravel().astype(float)
+    known = np.sort(matched[np.isfinite(matched)])
+    click_heading(page, "matched")
+    up = shown(page, "matched")
+    click_heading(page, "matched")
+    down = shown(page, "matched")
     assert up[-1] is None
     assert down[-1] is None
     np.testing.assert_allclose(up[:-1], known, atol=6e-4)

@@ -147,9 +147,9 @@ def arrays(n_seeds: int, n: int, ring: bool, activations: bool) -> dict[str, np.
     partner = np.stack([rng.permutation(n) for _ in pairs]).astype(np.int32)
     cosine = rng.uniform(-0.1, 1, partner.shape).astype(np.float32)
     best = rng.uniform(0.1, 1, (n_seeds, n)).astype(np.float32)
-    # Ties, and a latent without direction.
-    best[0, :4] = best[0, 0]
-    best[-1, -1] = np.nan
+    best[0, :4] = best[0, 0]  # ties
+    matched = (best - 0.05).astype(np.float32)
+    matched[-1, -1] = np.nan  # a latent of a larger dictionary, without a partner
     votes = rng.integers(0, n_seeds, (n_seeds, n))
     made = {
         "pairs": np.array(pairs, np.int32),
@@ -161,7 +161,7 @@ def arrays(n_seeds: int, n: int, ring: bool, activations: bool) -> dict[str, np.
         "price_b": np.zeros(partner.shape),
         "reproducibility": (votes / (n_seeds - 1)).astype(np.float32),
         "best_cosine": best,
-        "matched_cosine": (best - 0.05).astype(np.float32),
+        "matched_cosine": matched,
     }
     if activations:
         made["firing"] = (10.0 ** rng.uniform(-5, 0, best.shape)).astype(np.float32)

@@ -18,14 +18,13 @@ from audit.training.results import Dictionaries
 from seedstability.progress import report
 from seedstability.similarity.chance_levels import covariance_of, mean_statistics
 from seedstability.similarity.comparison import PairStatistics, Similarities
-from seedstability.similarity.config import ComparisonConfig
+from seedstability.similarity.config import ComparisonConfig, matched_pairs
 from seedstability.similarity.inputs import Moments
 from seedstability.similarity.names import ENCODER, SHARES
 from seedstability.similarity.pairs import (
     Statistics,
     Weights,
     cosine_to_initialization,
-    matched_pairs,
 )
 from seedstability.stability.chance.null_models import data_directions, isotropic
 from seedstability.stability.matching.match import Agreement, Matching, agreement, match

@@ -13,7 +13,7 @@ from seedstability.report.document import document
 from seedstability.report.findings import Findings
 from seedstability.report.recurrence import thresholds
 from seedstability.report.report import Report
-from seedstability.similarity.config import ComparisonConfig, config_for_size
+from seedstability.similarity.config import ComparisonConfig, config_for_size, matched_pairs
 from seedstability.similarity.cost import cost_message
 from seedstability.similarity.dictionaries import (
     SAESource,
@@ -23,7 +23,6 @@ from seedstability.similarity.dictionaries import (
 )
 from seedstability.similarity.inputs import ComparisonInputs
 from seedstability.similarity.measures import measure
-from seedstability.similarity.pairs import matched_pairs
 from seedstability.similarity.recorder import Recorder
 from seedstability.similarity.samples import activations as streamed
 from seedstability.similarity.samples.outliers import levels_without

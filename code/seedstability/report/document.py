@@ -14,8 +14,9 @@ from seedstability.report.estimates import rounded
 from seedstability.report.findings import Findings
 from seedstability.report.report import SCHEMA
 from seedstability.report.subspaces import subspaces
+from seedstability.similarity.config import matched_pairs
 from seedstability.similarity.dictionaries import short_labels, what_differs
-from seedstability.similarity.pairs import Statistics, matched_pairs
+from seedstability.similarity.pairs import Statistics
 from seedstability.similarity.recorder import Recorder
 from seedstability.similarity.samples.outliers import TIMES_THE_MEDIAN
 from seedstability.similarity.samples.sampled import Sampled

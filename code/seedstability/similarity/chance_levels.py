@@ -19,9 +19,10 @@ from seedstability.similarity.pairs import (
 from seedstability.stability.chance.closed_form import chance_level_pair
 from seedstability.stability.chance.null_models import (
     GaugeBasis,
-    data_directions,
     gauge_symmetry,
     isotropic,
+    spread_directions,
+    square_root,
 )
 from seedstability.stability.cosine import normalize_rows
 from seedstability.stability.matching.nearest import best_cosines_of_units
@@ -70,8 +71,8 @@ def data_level(
     n_other: int | None = None,
 ) -> Statistics:
     """Level `data`: random directions with the covariance of the activations."""
-    sizes = n, n_other or n
-    return _drawn(lambda size: data_directions(size, covariance, generator), sizes, draws, record)
+    sizes, root = (n, n_other or n), square_root(covariance)
+    return _drawn(lambda size: spread_directions(size, root, generator), sizes, draws, record)
 
 
 def covariance_of(x: Float[Tensor, "samples d"]) -> Float[Tensor, "d d"]:

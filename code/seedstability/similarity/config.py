@@ -1,4 +1,4 @@
-"""Settings of a comparison of dictionaries, and how they scale with size."""
+"""Settings of a comparison of dictionaries, how they scale with size, and the pairs they choose."""
 
 from dataclasses import dataclass, replace
 
@@ -66,3 +66,15 @@ def config_for_size(
         gauge_draws=1 if large else -(-draws // matched),
         permutations=0 if expensive else config.permutations,
     )
+
+
+def matched_pairs(n_seeds: int, config: ComparisonConfig) -> list[tuple[int, int]]:
+    """Pairs of seeds that are matched one-to-one, each once, smaller index first."""
+    ring = {
+        tuple(sorted((i, (i + step) % n_seeds)))
+        for i in range(n_seeds)
+        for step in range(1, config.neighbours + 1)
+    }
+    front = range(min(config.complete, n_seeds))
+    complete = {(i, j) for i in front for j in front if i < j}
+    return sorted((i, j) for i, j in ring | complete if i != j)

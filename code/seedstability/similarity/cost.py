@@ -1,7 +1,6 @@
 """Estimated time and memory of a comparison."""
 
-from seedstability.similarity.config import ComparisonConfig
-from seedstability.similarity.pairs import matched_pairs
+from seedstability.similarity.config import ComparisonConfig, matched_pairs
 
 _MIN_SECONDS = 60.0
 _MULTIPLY_ADDS_PER_SECOND = 4e10

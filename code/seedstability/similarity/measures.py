@@ -22,7 +22,7 @@ from seedstability.similarity.chance_levels import (
     mean_statistics,
 )
 from seedstability.similarity.comparison import Chance, Comparison
-from seedstability.similarity.config import ComparisonConfig
+from seedstability.similarity.config import ComparisonConfig, matched_pairs
 from seedstability.similarity.inputs import ComparisonInputs, Moments
 from seedstability.similarity.names import BEST, ENCODER
 from seedstability.similarity.pairs import (
@@ -31,7 +31,6 @@ from seedstability.similarity.pairs import (
     best_partner_statistics,
     cosine_to_initialization,
     find_sae_partners,
-    matched_pairs,
     partner_statistics,
 )
 from seedstability.stability.matching.nearest import BestCosines, best_cosines

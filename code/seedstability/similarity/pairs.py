@@ -9,7 +9,6 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from seedstability.progress import step
-from seedstability.similarity.config import ComparisonConfig
 from seedstability.similarity.names import ENCODER, SHARES
 from seedstability.stability.chance.null_models import GaugeBasis, gauge_scramble
 from seedstability.stability.matching.match import Matching, agreement
@@ -114,18 +113,6 @@ def cosine_to_initialization(
     two random initializations.
     """
     return cosine_similarity(decoder.double(), initial.double(), dim=-1).mean(dim=-1)
-
-
-def matched_pairs(n_seeds: int, config: ComparisonConfig) -> list[tuple[int, int]]:
-    """Pairs of seeds that are matched one-to-one, each once, smaller index first."""
-    ring = {
-        tuple(sorted((i, (i + step) % n_seeds)))
-        for i in range(n_seeds)
-        for step in range(1, config.neighbours + 1)
-    }
-    front = range(min(config.complete, n_seeds))
-    complete = {(i, j) for i in front for j in front if i < j}
-    return sorted((i, j) for i, j in ring | complete if i != j)
 
 
 def _share(marked: Bool[Tensor, " n"], matching: Matching) -> float:

@@ -12,9 +12,9 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from seedstability.similarity.chance_levels import data_level, mean_statistics
-from seedstability.similarity.config import ComparisonConfig
+from seedstability.similarity.config import ComparisonConfig, matched_pairs
 from seedstability.similarity.inputs import Moments
-from seedstability.similarity.pairs import Statistics, Weights, decoder_statistics, matched_pairs
+from seedstability.similarity.pairs import Statistics, Weights, decoder_statistics
 from seedstability.similarity.samples.activations import Activations, ActivationStream
 
 TIMES_THE_MEDIAN = 10.0

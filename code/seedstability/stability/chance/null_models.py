@@ -33,7 +33,14 @@ def data_directions(
     Raises:
         UserError: for a matrix that is not a covariance.
     """
-    return normalize_rows(_normal(n, len(covariance), generator) @ _square_root(covariance))
+    return spread_directions(n, square_root(covariance), generator)
+
+
+def spread_directions(
+    n: int, root: Float[Tensor, "d d"], generator: Generator
+) -> Float[Tensor, "n d"]:
+    """As `data_directions`, from the `square_root` of the covariance."""
+    return normalize_rows(_normal(n, len(root), generator) @ root)
 
 
 @dataclass(frozen=True)
@@ -131,7 +138,12 @@ def _normal(n: int, d: int, generator: Generator) -> Tensor:
     return torch.randn(n, d, generator=generator)
 
 
-def _square_root(covariance: Tensor) -> Float[Tensor, "d d"]:
+def square_root(covariance: Float[Tensor, "d d"]) -> Float[Tensor, "d d"]:
+    """The symmetric square root of a covariance.
+
+    Raises:
+        UserError: for a matrix that is not a covariance.
+    """
     # The symmetric root does not depend on the signs of eigenvectors, so other machines draw the
     # same directions up to rounding.
     square = covariance.ndim == 2 and covariance.shape[0] == covariance.shape[1]

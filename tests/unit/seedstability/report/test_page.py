@@ -254,18 +254,26 @@ def test_unknown_measures_keep_their_key_as_name():
 def test_the_table_contains_the_arrays(parsed):
     arrays = example()[1]
     best = np.array(parsed.values("best"), float)
-    np.testing.assert_allclose(best, arrays["best_cosine"].ravel()[:-1], atol=5.1e-5)
-    firing = arrays["firing"].ravel()[:-1]
-    np.testing.assert_allclose(parsed.values("firing"), firing, rtol=5.1e-3)
-    # the last one has no direction
-    assert parsed.values("seed") == np.repeat(np.arange(5), 64).tolist()[:-1]
-    assert parsed.values("latent") == (list(range(64)) * 5)[:-1]
+    np.testing.assert_allclose(best, arrays["best_cosine"].ravel(), atol=5.1e-5)
+    assert parsed.values("matched")[-1] is None
+    np.testing.assert_allclose(parsed.values("firing"), arrays["firing"].ravel(), rtol=5.1e-3)
+    assert parsed.values("seed") == np.repeat(np.arange(5), 64).tolist()
+    assert parsed.values("latent") == list(range(64)) * 5
+
+
+def test_latents_that_were_not_compared_are_not_listed():
+    arrays = example()[1]
+    arrays["best_cosine"][1, [3, 60]] = np.nan
+    found = latents.latent_table(list("abcde"), arrays)
+    columns = {each["key"]: each["values"] for each in found.columns["columns"]}
+    listed = {*zip(columns["seed"], columns["latent"], strict=True)}
+    assert {*np.ndindex(5, 64)} - listed == {(1, 3), (1, 60)}
+    assert found.rule == "All 318 latents of the 5 dictionaries."
 
 
 def test_partners_are_listed_in_both_directions():
-    document, arrays = example(2, activations=False)
-    arrays["best_cosine"] = np.nan_to_num(arrays["best_cosine"])
-    parsed = Parsed(render(document, arrays))
+    arrays = example(2, activations=False)[1]
+    parsed = Parsed(render(*example(2, activations=False)))
     partner = np.array(parsed.values("partner")).reshape(2, 64)
     np.testing.assert_array_equal(partner[0], arrays["partner"][0])
     np.testing.assert_array_equal(partner[1][partner[0]], np.arange(64))
@@ -284,6 +292,7 @@ def test_unmatched_latents_have_null_partners():
 
 def test_large_dictionaries_list_both_extremes():
     arrays = example(5, 64)[1]
+    arrays["best_cosine"][-1, -1] = np.nan
     found = latents.latent_table(list("abcde"), arrays, most=60)
     columns = {each["key"]: np.array(each["values"], float) for each in found.columns["columns"]}
     assert np.bincount(columns["seed"].astype(int)).tolist() == [12] * 5
@@ -298,4 +307,4 @@ def test_large_dictionaries_list_both_extremes():
 def test_twenty_of_the_largest_dictionaries_make_a_page_below_five_megabytes():
     html = render(*example(20, 131_072, 768))
     assert len(html.encode()) < 5_000_000
-    assert "20,000 of 2,621,439 latents: of each dictionary the 500 with the highest" in html
+    assert "20,000 of 2,621,440 latents: of each dictionary the 500 with the highest" in html
