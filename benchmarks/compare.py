@@ -22,15 +22,15 @@ import torch
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "code"))
 
-from seedstability.dictionaries.config import DictionaryConfig  # noqa: E402
-from seedstability.dictionaries.formats.folder import save  # noqa: E402
-from seedstability.dictionaries.sae import SAE  # noqa: E402
-from seedstability.similarity.config import (  # noqa: E402
+from seedstability.dictionaries.config import DictionaryConfig
+from seedstability.dictionaries.formats.folder import save
+from seedstability.dictionaries.sae import SAE
+from seedstability.similarity.config import (
     ComparisonConfig,
     config_for_size,
     matched_pairs,
 )
-from seedstability.similarity.cost import estimate_cost  # noqa: E402
+from seedstability.similarity.cost import estimate_cost
 
 
 class Case(NamedTuple):
