@@ -34,7 +34,7 @@ RUN --mount=type=bind,source=requirements,target=/locks \
     if [ -s /run/ca.pem ]; then export PIP_CERT=/run/ca.pem; fi \
  && export PIP_NO_CACHE_DIR=1 \
  && python3 -m venv /opt/venv \
- && /locks/install.sh /opt/venv/bin/python "/locks/$VARIANT.txt" /locks/wheelhouse \
+ && sh /locks/install.sh /opt/venv/bin/python "/locks/$VARIANT.txt" /locks/wheelhouse \
  && cd /opt/venv/lib/python3.11/site-packages \
  && find . -type d -name tests -prune -exec rm -rf {} + \
  && rm -rf torch/test torch/include \

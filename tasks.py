@@ -7,9 +7,11 @@ what is up to date is the pipeline's business.
 import errno
 import functools
 import os
+import re
 import subprocess
 import sys
 import tempfile
+from difflib import get_close_matches
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -21,8 +23,9 @@ os.chdir(ROOT)
 # A notebook names its own, without which matplotlib cannot be imported here.
 os.environ["MPLBACKEND"] = "agg"
 
-from invoke import Exit, task
+from invoke import Collection, Exit, ParseError, task
 from invoke.main import program
+from invoke.parser import Parser
 
 from seedstability.errors import UserError
 from seedstability.streams import drop_output, make_output_robust
@@ -45,12 +48,15 @@ def verb(*args, **kwargs):
     def make(body):
         @functools.wraps(body)
         def guarded(c, *values, **flags):
-            from audit.pipeline.execution.run import StageFailed
-
             try:
+                from audit.pipeline.execution.run import StageFailed
+
                 result = body(c, *values, **flags)
                 sys.stdout.flush()
                 return result
+            # First, because it may come before the import ends.
+            except KeyboardInterrupt:
+                raise Exit("stopped", code=130) from None
             except UserError as mistake:
                 raise Exit(f"error: {mistake}", code=2) from None
             except OSError as full:
@@ -265,7 +271,29 @@ def _name_part(words: list[str]) -> None:
         words.insert(1, "--part")
 
 
+def _refuse_unknown(words: list[str]) -> None:
+    """Name the nearest task or flag for one that is not there; Invoke itself gives status 1."""
+    tasks = Collection.from_module(sys.modules[__name__]).to_contexts()
+    try:
+        Parser(initial=program.initial_context, contexts=tasks).parse_argv(list(words))
+    except ParseError as mistake:
+        raise Exit(f"error: {_right_words(mistake, tasks)}", code=2) from None
+
+
+def _right_words(mistake: ParseError, tasks: list) -> str:
+    unknown = re.fullmatch(r"No idea what '(.*)' is!", str(mistake))
+    if not unknown:
+        return re.sub(r"Flag <Argument: ([\w-]+).*", r"--\1 needs a value", str(mistake))
+    word, kind, names = unknown[1], "task", [each.name for each in tasks]
+    if mistake.context and word.startswith("-"):
+        kind, names = "flag", [*mistake.context.flags]
+    near = get_close_matches(word, names)
+    right = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(names)}"
+    return f"no {kind} is called {word!r}; {right}"
+
+
 # Absent where this file is loaded by something else than Invoke's own command.
 if core := getattr(program, "core", None):
     _name_part(core.unparsed)
     _hand_over_to_library(core.unparsed, core[0].args.help.value)
+    _refuse_unknown(core.unparsed)

@@ -85,7 +85,7 @@ def _number(name: str) -> Callable[[Any], float]:
         try:
             return float(text)
         except ValueError:
-            raise UserError(f"{name} is {text!r}; it must be a number") from None
+            raise UserError(f"{name} is {text!r}; it must be a number, such as 0.7") from None
 
     return parse
 
@@ -191,7 +191,7 @@ def compare(
 ) -> None:
     """Measure SAEs of several seeds, each figure with its chance levels; write a report.
 
-    The folder gets report.html, report.json and latents.npz, all of them or none. Uses all cores.
+    The folder gets report.json and latents.npz, both or none, then report.html. Uses all cores.
     """
     _pin_numerics(context)
     from seedstability.numerics.abi import numeric_abi
@@ -213,7 +213,11 @@ def compare(
             numeric_abi=asdict(numeric_abi()),
             listener=phases,
         )
-    files = report.write(out)
+    try:
+        files = report.write(out)
+    except KeyboardInterrupt:
+        print(f"stopped; {out} may lack report.html", file=sys.stderr)
+        raise typer.Exit(STOPPED) from None
     print(*report.summary, *files, sep="\n")
 
 

@@ -42,7 +42,8 @@ def whole_folder(target: Path, replace: bool = False) -> Iterator[Path]:
     """Yield a new folder; when the block ends, it becomes `target`.
 
     Args:
-        target: not there, or an empty folder; folders above it are made. A link stays.
+        target: not there, or an empty folder; folders above it are made. A link stays, and so does
+            the current folder, whose files are replaced one by one: the user's shell stands there.
         replace: whether a folder that is not empty may be there; it is removed.
     """
     target = Path(os.path.realpath(target))
@@ -53,7 +54,9 @@ def whole_folder(target: Path, replace: bool = False) -> Iterator[Path]:
         yield partial
         for path in partial.rglob("*"):
             _flush(path)
-        if replace and target.is_dir():
+        if _is_current(target) and (replace or not any(target.iterdir())):
+            _move_content(partial, target)
+        elif replace and target.is_dir():
             _exchange(partial, target)
         else:
             partial.rename(target)
@@ -72,6 +75,24 @@ def _exchange(partial: Path, target: Path) -> None:
         earlier.rename(target)
         raise
     shutil.rmtree(earlier, ignore_errors=True)
+
+
+def _is_current(folder: Path) -> bool:
+    try:
+        return folder.samefile(".")
+    except OSError:  # one of them is not there
+        return False
+
+
+def _move_content(partial: Path, target: Path) -> None:
+    """Replace the files of one flat folder by those of another."""
+    new = {path.name for path in partial.iterdir()}
+    for path in target.iterdir():
+        if path.name not in new:
+            path.unlink()
+    for name in sorted(new):
+        (partial / name).replace(target / name)
+    partial.rmdir()
 
 
 def _beside(target: Path) -> Path:

@@ -1,4 +1,4 @@
-"""A standard output that survives encodings that lack characters, and readers who leave early."""
+"""Standard streams that survive encodings that lack characters, and readers who leave early."""
 
 import io
 import os
@@ -18,18 +18,22 @@ class _MayBeUnread(io.FileIO):
 def make_output_robust() -> None:
     """Print `?` for what the encoding lacks, and go on to the end when the reader has left.
 
-    The exit status then still says how the work ended.
+    The exit status then still says how the work ended. A stream that was closed at the start, as
+    by `>&-`, leads nowhere.
     """
-    if not isinstance(sys.stdout, io.TextIOWrapper):
-        return  # a notebook's or a test's
-    sys.stdout.flush()
-    encoding, line_buffering = sys.stdout.encoding, sys.stdout.line_buffering
-    raw = _MayBeUnread(sys.stdout.fileno(), "w", closefd=False)
-    sys.stdout = io.TextIOWrapper(
-        io.BufferedWriter(raw), encoding, "replace", line_buffering=line_buffering
+    sys.stdout, sys.stderr = _robust(sys.stdout), _robust(sys.stderr)
+
+
+def _robust(stream):
+    if stream is None:
+        return open(os.devnull, "w", encoding="utf-8")
+    if not isinstance(stream, io.TextIOWrapper):
+        return stream  # a notebook's or a test's
+    stream.flush()
+    raw = _MayBeUnread(stream.fileno(), "w", closefd=False)
+    return io.TextIOWrapper(
+        io.BufferedWriter(raw), stream.encoding, "replace", line_buffering=stream.line_buffering
     )
-    if isinstance(sys.stderr, io.TextIOWrapper):
-        sys.stderr.reconfigure(errors="replace")
 
 
 def drop_output() -> None:

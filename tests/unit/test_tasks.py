@@ -1,14 +1,16 @@
 """The command line as its users meet it: verbs that load nothing heavy, mistakes in one line."""
 
 import json
+import os
 import shutil
+import sys
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
-from helpers.command_line import invoke
+from helpers.command_line import invoke, run
 from helpers.repository import ROOT
 from seedstability.numerics.abi import graphics_card, numeric_abi
 
@@ -61,6 +63,57 @@ def test_a_mistake_is_told_in_one_line_with_what_would_be_right(words, right):
     assert ran.stderr.startswith("error: ")
     assert len(ran.stderr.strip().splitlines()) == 1
     assert "Traceback" not in ran.stdout + ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "right"),
+    [
+        (("statsu",), "no task is called 'statsu'; did you mean status?"),
+        (("verify", "graphs"), "no task is called 'graphs'; did you mean graph?"),
+        (("xyz",), "no task is called 'xyz'; there are experiments, check, tables"),
+        (("paper", "--jbos", "2"), "no flag is called '--jbos'; did you mean --jobs?"),
+        (("--lsit",), "no flag is called '--lsit'; did you mean --list?"),
+        (("verify", "--claim"), "--claim needs a value"),
+    ],
+)
+def test_a_mistyped_task_or_flag_has_status_2_and_the_nearest_name(words, right):
+    ran = invoke(*words)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr.startswith(f"error: {right}")
+    assert ran.stderr.count("\n") == 1
+
+
+STOPPED = """
+import sys
+sys.path.insert(0, "code")
+import audit.session
+def session(*_):
+    raise KeyboardInterrupt
+audit.session.Session = session
+from invoke.main import program
+program.run(["invoke", *sys.argv[1:]])
+"""
+
+
+@pytest.mark.parametrize("verb", ["status", "paper", "verify"])
+def test_ctrl_c_is_one_line_and_status_130(verb):
+    ran = run([sys.executable, "-c", STOPPED, verb])
+    assert (ran.returncode, ran.stdout, ran.stderr) == (130, "", "stopped\n")
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_closed_streams_do_not_change_the_status(closed):
+    words = ["sh", "-c", f'exec "$0" -m invoke graph {closed}', sys.executable]
+    ran = run(words)
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
+def test_the_checkout_may_lie_in_a_folder_whose_name_is_not_utf_8(checkout, tmp_path):
+    odd = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9")
+    checkout.rename(odd)
+    for words in (("status", "--profile", "smoke"), ("paper", "--from-locked")):
+        ran = invoke(*words, cwd=Path(odd))
+        assert (ran.returncode, ran.stderr) == (0, "")
 
 
 def test_flags_reach_the_tasks_that_a_task_needs(checkout):

@@ -1,24 +1,26 @@
-"""The report on disk: `report.json`, `latents.npz`, `report.html`.
+"""The report on disk: `report.json`, `latents.npz`, `report.html`; and in a notebook.
 
 `report.schema.json` beside this file is the schema of `report.json`.
 """
 
+import html
 import json
 import os
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from seedstability.errors import UserError
-from seedstability.files import whole_folder
+from seedstability.files import whole_folder, write_whole
 
 SCHEMA = "seedstability-report-1"
 FILES = ("report.json", "latents.npz", "report.html")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report:
     """The results of a comparison."""
 
@@ -32,30 +34,47 @@ class Report:
         """The findings in words."""
         return self.document["summary"]
 
-    def write(self, folder: str | Path) -> list[Path]:
-        """Write the three files into a folder, atomically.
+    def __repr__(self) -> str:
+        return "\n".join(self.summary)
 
-        A folder that holds only an earlier report is replaced.
+    def _repr_html_(self) -> str:
+        """Show the findings in a notebook."""
+        findings = "".join(f"<li>{html.escape(line)}</li>" for line in self.summary)
+        return f"<ul>{findings}</ul>"
+
+    def write(self, folder: str | Path) -> list[Path]:
+        """Write the three files into a folder: first the two of data, together, then the page.
+
+        A folder that holds only an earlier report is replaced. Where the page fails, the data stay.
 
         Raises:
-            UserError: the folder holds other files, or cannot be written.
+            UserError: the folder holds other files, or cannot be written, or no page can be drawn.
         """
-        # Not at the top: only the page needs matplotlib.
-        from seedstability.report.page.rendering import render
-
         folder = Path(folder)
         check_target(folder)
         text = json.dumps(self.document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-        page = render(self.document, self.arrays)
         try:
             with whole_folder(folder, replace=True) as unfinished:
-                (unfinished / "report.json").write_text(text, "utf-8")
+                # a folder's name that is not UTF-8 becomes an escape that JSON reads back
+                (unfinished / "report.json").write_text(text, "utf-8", "backslashreplace")
                 # without allow_pickle=False, which older NumPy would keep as one more array
                 np.savez(unfinished / "latents.npz", **dict[str, Any](self.arrays))
-                (unfinished / "report.html").write_text(page, "utf-8")
+            write_whole(folder / "report.html", self._page(folder).encode("utf-8", "replace"))
         except OSError as error:
             raise UserError(f"{folder} cannot be written ({error.strerror or error})") from None
         return [folder / name for name in FILES]
+
+    def _page(self, folder: Path) -> str:
+        try:
+            # Not at the top: only the page needs matplotlib.
+            from seedstability.report.page.rendering import render
+
+            return render(self.document, self.arrays)
+        except Exception as error:
+            raise UserError(
+                f"report.html cannot be drawn ({type(error).__name__}: {error});"
+                f" report.json and latents.npz are in {folder}"
+            ) from error
 
 
 def check_target(folder: str | Path) -> None:
@@ -71,7 +90,8 @@ def check_target(folder: str | Path) -> None:
         raise UserError(
             f"{folder} exists and is not a directory; a report is written to a directory"
         )
-    names = set(os.listdir(folder))
+    # what a killed process left is ours too
+    names = {name for name in os.listdir(folder) if not fnmatch(name, ".report.html.*.partial")}
     if names and not (names <= set(FILES) and _is_ours(folder / "report.json")):
         raise UserError(
             f"{folder} holds other files than a report; give a folder that is new, empty, or holds"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -95,6 +96,24 @@ def test_the_report_goes_to_a_folder_of_its_own_unless_told_otherwise(folders, t
     assert again.returncode == 0, again.stderr
 
 
+def test_a_report_may_go_where_one_stands(folders, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        assert main(["compare", str(folders / "seed0"), str(folders / "seed1"), "--out", "."]) == 0
+        assert sorted(os.listdir()) == sorted(FILES)
+
+
+def test_folders_may_have_names_that_are_not_utf_8(folders, tmp_path):
+    odd = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9")
+    shutil.copytree(folders, odd)
+    ran = compare("seed0", "seed1", "--out", f"{odd}/out", cwd=Path(odd), PYTHONIOENCODING="ascii")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert names(Path(odd, "out")) == set(FILES)
+    ran = compare(f"{odd}/seed0", f"{odd}/seed1", "--out", "out", cwd=tmp_path)
+    assert (ran.returncode, ran.stderr.count("\n")) == (2, 1)  # safetensors opens no such path
+    assert "UTF-8" in ran.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -104,6 +123,7 @@ def test_the_report_goes_to_a_folder_of_its_own_unless_told_otherwise(folders, t
         (("seed0", "nowhere"), "nowhere is not a"),
         (("seed0", "."), "contains no SAE"),
         (("seed0", "seed1", "--threshold", "high"), "threshold is 'high'; it must be a number"),
+        (("seed0", "seed1", "--threshold", "0,7"), "it must be a number, such as 0.7"),
         (("seed0", "seed1", "--threshold", "1.5"), "it must lie between 0 and 1"),
         (("seed0", "seed1", "--initial", "start0"), "1 initial dictionaries given for 2"),
         (("seed0", "seed1", "--activations", "y.npy"), "y.npy is not a file"),

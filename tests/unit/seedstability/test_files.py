@@ -124,6 +124,19 @@ def test_a_new_folder_takes_the_place_of_an_empty_one_and_of_a_full_one_where_to
     assert tree(tmp_path) == {"out/two": b"two"}
 
 
+@pytest.mark.parametrize("replace", [True, False])
+def test_the_folder_one_stands_in_is_filled_and_stays_the_same(tmp_path, monkeypatch, replace):
+    (tmp_path / "here").mkdir()
+    if replace:
+        (tmp_path / "here" / "one").write_text("earlier")
+        (tmp_path / "here" / "two").write_text("earlier")
+    monkeypatch.chdir(tmp_path / "here")
+    with whole_folder(Path("."), replace) as made:
+        (made / "two").write_text("new")
+    assert os.listdir() == ["two"]
+    assert tree(tmp_path) == {"here/two": b"new"}
+
+
 def test_an_exchange_that_fails_puts_the_earlier_folder_back(tmp_path, monkeypatch):
     with whole_folder(tmp_path / "out") as made:
         (made / "one").write_text("earlier")

@@ -62,11 +62,19 @@ def source_commit() -> str:
 
 
 def _git(repository: Path, *words: str) -> str:
-    """What git prints, or nothing where it is missing or refuses."""
+    """What git prints, or nothing where it is missing or refuses.
+
+    Of the environment, as in a hook or a shell set up for another repository, git's configuration
+    counts alone: GIT_DIR and its like would lead elsewhere.
+    """
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("GIT_") or name.startswith("GIT_CONFIG_")
+    }
+    command = ["git", "-C", str(repository), *words]
     try:
-        ran = subprocess.run(
-            ["git", "-C", str(repository), *words], capture_output=True, text=True, check=True
-        )
+        ran = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     except (OSError, subprocess.CalledProcessError):
         return ""
     return ran.stdout.strip()

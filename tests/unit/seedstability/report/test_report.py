@@ -13,6 +13,7 @@ from helpers.comparison_data import SCHEMA, activations, planted, schema_errors
 from seedstability.errors import UserError
 from seedstability.report import report as reports
 from seedstability.report.compare import compare
+from seedstability.report.page import figures
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +84,49 @@ def test_interrupted_writes_keep_the_earlier_report(report, tmp_path, monkeypatc
         report.write(out)
     assert digests(out) == before
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("stop", [ValueError("no font"), KeyboardInterrupt()], ids=["bug", "stop"])
+def test_the_data_are_on_disk_before_anything_is_drawn(report, tmp_path, monkeypatch, stop):
+    out = tmp_path / "out"
+    report.write(out)
+    before = digests(out)
+    (out / "latents.npz").write_bytes(b"of an earlier comparison")
+
+    def draw(*_):
+        raise stop
+
+    monkeypatch.setattr(figures, "distribution", draw)
+    expected = UserError if isinstance(stop, ValueError) else KeyboardInterrupt
+    with pytest.raises(expected, match=r"no font\); report\.json and latents\.npz are in|^$"):
+        report.write(out)
+    assert digests(out) == {name: before[name] for name in ("latents.npz", "report.json")}
+    monkeypatch.undo()
+    report.write(out)
+    assert digests(out) == before
+
+
+def test_what_a_killed_writer_left_does_not_stand_in_the_way(report, tmp_path):
+    report.write(tmp_path)
+    (tmp_path / ".report.html.0a1b2c3d.partial").write_text("half")
+    report.write(tmp_path)
+    assert sorted(digests(tmp_path)) == sorted(reports.FILES)
+
+
+def test_names_that_are_not_utf_8_are_written_as_escapes(report, tmp_path):
+    document = copy.deepcopy(report.document)
+    document["inputs"]["dictionaries"][0]["name"] = "seed\udce9"
+    files = reports.Report(document, report.arrays).write(tmp_path / "out")
+    assert json.loads(files[0].read_bytes()) == document
+    assert "seed?" in files[2].read_text("utf-8")
+
+
+def test_a_notebook_shows_the_findings(report):
+    assert repr(report).splitlines() == report.summary
+    shown = report._repr_html_()
+    assert shown.count("<li>") == len(report.summary)
+    document = {**report.document, "summary": ["a < b"]}
+    assert "a &lt; b" in reports.Report(document, report.arrays)._repr_html_()
 
 
 def test_the_schema_is_valid_and_rejects_invalid_documents(report):
