@@ -1,5 +1,7 @@
 """Estimated time and memory of a comparison."""
 
+import re
+
 from seedstability.similarity.config import ComparisonConfig, config_for_size
 from seedstability.similarity.cost import cost_message
 
@@ -18,6 +20,14 @@ def said(n: int, d: int, n_seeds: int, samples: int = 0, has_initial: bool = Fal
 
 def test_short_comparisons_have_no_cost_message():
     assert said(1024, 128, 5, samples=10_000, has_initial=True) is None
+
+
+def test_costs_of_less_than_a_minute_and_a_half_are_said_in_seconds():
+    assert said(4096, 768, 3) is None
+    line = said(2048, 768, 3, samples=16_384)
+    seconds = re.search(r"about (\d+) s on one core", line)
+    assert seconds
+    assert 20 <= int(seconds[1]) < 90
 
 
 def test_cost_message_counts_matchings():
