@@ -273,7 +273,11 @@ def _name_part(words: list[str]) -> None:
 
 def _refuse_unknown(words: list[str]) -> None:
     """Name the nearest task or flag for one that is not there; Invoke itself gives status 1."""
-    tasks = Collection.from_module(sys.modules[__name__]).to_contexts()
+    ours = Collection.from_module(sys.modules[__name__])
+    texts = {each: dict(each.help) for each in ours.tasks.values()}
+    tasks = ours.to_contexts()
+    for each, text in texts.items():
+        each.help = text  # which making contexts uses up
     try:
         Parser(initial=program.initial_context, contexts=tasks).parse_argv(list(words))
     except ParseError as mistake:

@@ -63,7 +63,7 @@ def compare(
             tenth of the variance, the report says so in either case.
         activations_key: which tensor of a file of activations that holds several.
         numeric_abi: numeric ABI of this process, to be recorded.
-        listener: receives each phase, and the cost if it is more than a minute.
+        listener: receives each phase, and the cost if it is more than 20 s.
 
     Returns:
         The report; `.write(folder)` writes it, `.summary` has the findings in words.
