@@ -80,15 +80,14 @@ def _folder() -> Path | None:
     files = [Path(__file__), *sorted(here.glob("*/kernels/*.py"))]
     code = b"".join(path.read_bytes() for path in files)
     name = f"kernels-{hashlib.sha256(code).hexdigest()[:12]}"
-    roots = [here / "__pycache__", Path("~/.cache/seedstability")]
+    roots = [here / "__pycache__", Path.home() / ".cache" / "seedstability"]
     if _settings.CACHE_DIR:
         roots.insert(0, Path(_settings.CACHE_DIR))
     for root in roots:
         try:
-            folder = root.expanduser() / name
-            folder.mkdir(parents=True, exist_ok=True)
-            tempfile.TemporaryFile(dir=folder).close()
-        except (OSError, RuntimeError):  # RuntimeError: no HOME, and a user without an entry
+            (root / name).mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=root / name).close()
+        except OSError:
             continue
-        return folder
+        return root / name
     return None
