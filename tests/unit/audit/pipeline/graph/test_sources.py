@@ -317,7 +317,7 @@ def test_the_top_of_the_package_holds_only_names_and_the_version():
         if isinstance(node, ast.FunctionDef):
             assert node.name in ("__getattr__", "__dir__")
         elif isinstance(node, ast.ImportFrom):
-            assert node.module == "importlib"
+            assert node.module in ("importlib", "inspect")
         elif isinstance(node, ast.Assign):
             names = {ast.unparse(target) for target in node.targets}
             assert names <= {"__version__", "_HOME", "__all__"}
