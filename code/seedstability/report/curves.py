@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from seedstability.report.estimates import rounded
+from seedstability.report.recurrence import searches
 from seedstability.similarity.recorder import FINE_BINS, Recorder, fine_counts
 from seedstability.stability.chance.closed_form import cosine_cdf
 from seedstability.stability.recurrence import compared_latents
@@ -88,9 +89,7 @@ def _cdf_of_best(edges: np.ndarray, sizes: list[int], d: int) -> np.ndarray:
     """Probability that the best cosine with as many unrelated latents is below each edge, over all
     latents and all other dictionaries."""
     cdf = cosine_cdf(edges, d, "max_cosine")
-    # Each dictionary is searched for the latents of all the others.
-    weights = [sum(sizes) - n for n in sizes]
-    return np.average([cdf**n for n in sizes], axis=0, weights=weights)
+    return np.average([cdf**n for n in sizes], axis=0, weights=searches(sizes))
 
 
 def _quantile(values: np.ndarray, level: float) -> float | None:

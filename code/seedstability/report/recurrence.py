@@ -1,6 +1,6 @@
 """Recurrence of latents in the other dictionaries, with chance levels, for the report."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 
 import numpy as np
@@ -75,6 +75,11 @@ def mean_over_others(values: Float[Tensor, "S S n"]) -> Float[Tensor, "S n"]:
     return values.double().nanmean(dim=1)
 
 
+def searches(sizes: Sequence[int]) -> list[int]:
+    """How many latents look for a partner in each dictionary: those of all the others."""
+    return [sum(sizes) - n for n in sizes]
+
+
 def _of_live(recorder: Recorder, live: list[Tensor] | None) -> dict | None:
     if live is None or recorder.best_of_live is None:
         return None
@@ -119,10 +124,9 @@ def _shares(
 
 
 def _chance(recorder: Recorder, threshold: float, sizes: list[int], d: int) -> dict:
-    # The size of the dictionary that is searched decides, and each is searched equally often.
     in_others = [chance_reproducibility(n, d, threshold) for n in sizes]
     return {
-        "isotropic": rounded(sum(in_others) / len(in_others)),
+        "isotropic": rounded(float(np.average(in_others, weights=searches(sizes)))),
         "untrained": rounded(recorder.recurrence("untrained", threshold)),
         "data": rounded(recorder.recurrence("data", threshold)),
         "gauge": rounded(recorder.recurrence("gauge", threshold)),

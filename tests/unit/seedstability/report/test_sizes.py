@@ -11,7 +11,8 @@ from seedstability.dictionaries.sae import SAE
 from seedstability.errors import UserError
 from seedstability.report.compare import compare
 from seedstability.report.page.rendering import render
-from seedstability.stability.chance.closed_form import chance_level
+from seedstability.similarity.dictionaries import read_dictionaries
+from seedstability.stability.chance.closed_form import chance_level, chance_reproducibility
 from seedstability.stability.matching.match import match
 from seedstability.stability.matching.nearest import best_cosines
 
@@ -93,14 +94,30 @@ def test_dictionaries_of_different_size_are_compared_with_levels_of_their_sizes(
         matched = match(A, B).matched_cosines
         assert len(matched) == 12
         assert pairs["matched_mean"][i][j] == pytest.approx(matched.mean().item(), abs=1e-5)
+
+    def share(n: int) -> float:
+        return chance_reproducibility(n, 8, 0.7)
+
     chance = report.document["measures"]["full"]["max_cosine"]["chance"]["isotropic"]
     small, large = (chance_level(n, 8, "max_cosine") for n in (12, 40))
     # 12 with 12, and twice 12 with 40, in both directions
     assert chance == pytest.approx((small + 2 * (small + large) / 2) / 3, abs=1e-5)
     agreeing = report.document["measures"]["full"]["agreeing"]["chance"]["isotropic"]
     assert agreeing == pytest.approx(100 * (1 / 12 + 2 / 40) / 3, abs=1e-3)
+    # Of 64 latents those of the first two are sought in 12 and 40, those of the last twice in 12.
+    expected = ((40 + 12) * 2 * share(12) + (12 + 12) * share(40)) / (2 * 64)
+    recurrence = report.document["reproducibility"]["thresholds"]["0.7"]["chance"]["isotropic"]
+    assert recurrence == pytest.approx(expected, rel=1e-4)
     assert any("12 to 40 latents" in note for note in report.document["notes"])
     assert "configurations of 12 to 40 latents" in render(report.document, report.arrays)
+
+
+def test_nothing_is_copied_where_every_latent_has_a_direction():
+    one, other = read_dictionaries(planted(2, 16, 8, 4))
+    assert one.weights.decoder is one.sae.decoder
+    assert one.weights.encoder is one.sae.encoder
+    part = replace(other, sae=zeroed(other.sae, [3], "encoder"))
+    assert torch.equal(part.weights.decoder, other.sae.decoder[[k for k in range(16) if k != 3]])
 
 
 def test_an_sae_without_any_direction_is_refused():
