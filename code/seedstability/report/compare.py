@@ -96,7 +96,7 @@ def compare(
         listener.phase("activations")
         sampled = measure_activations([each.sae for each in trained], samples, drop_outliers)
         live = [
-            metrics.live[each.directed]
+            each.compared(metrics.live)
             for metrics, each in zip(sampled.metrics, trained, strict=True)
         ]
 

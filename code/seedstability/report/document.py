@@ -1,4 +1,4 @@
-"""Content of `report.json` and `latents.npz` from the findings of a comparison."""
+"""Content of `report.json` from the findings of a comparison."""
 
 import platform
 from collections.abc import Mapping
@@ -138,7 +138,7 @@ def _firing(findings: Findings) -> dict | None:
     if not findings.metrics:
         return None
     both = zip(findings.metrics, findings.trained, strict=True)
-    frequency = torch.cat([metrics.firing[each.directed] for metrics, each in both])
+    frequency = torch.cat([each.compared(metrics.firing) for metrics, each in both])
     cosine = recurrence.mean_over_others(findings.best)[compared_latents(findings.best)]
     return curves.firing(frequency, cosine)
 

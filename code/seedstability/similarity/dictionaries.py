@@ -9,7 +9,7 @@ from itertools import combinations
 from pathlib import Path
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from seedstability.dictionaries.formats.folder import load, recognize
@@ -55,7 +55,11 @@ class LoadedSAE:
     @property
     def weights(self) -> Weights:
         """The weights to compare: those of latents with a direction."""
-        return Weights(self.sae.decoder[self.directed], self.sae.encoder[self.directed])
+        return Weights(self.compared(self.sae.decoder), self.compared(self.sae.encoder))
+
+    def compared(self, rows: Shaped[Tensor, "n ..."]) -> Shaped[Tensor, "kept ..."]:
+        """Rows of the latents with a direction; no copy where all have one."""
+        return rows if len(self.directed) == len(rows) else rows[self.directed]
 
     def report_entry(self, name: str) -> dict:
         """Entry in the report's inputs, under this label."""
@@ -147,7 +151,7 @@ def initial_decoders(
     initial: Sequence[LoadedSAE], trained: Sequence[LoadedSAE]
 ) -> list[Float[Tensor, "kept d"]]:
     """Decoder rows at initialization of the latents that are compared."""
-    return [start.sae.decoder[each.directed] for start, each in zip(initial, trained, strict=True)]
+    return [each.compared(start.sae.decoder) for start, each in zip(initial, trained, strict=True)]
 
 
 def short_labels(inputs: Sequence[LoadedSAE]) -> list[str]:
