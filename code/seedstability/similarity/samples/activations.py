@@ -74,6 +74,8 @@ class StreamedMoments:
     """Principal components, covariance, number of samples."""
     total_sum_of_squares: float
     """Σ‖x − x̄‖² over all samples."""
+    norms: Float[Tensor, " m"]
+    """Euclidean norm of each sample, in double precision."""
 
 
 def open_activations(
@@ -124,13 +126,14 @@ def accumulate_moments(activations: Activations) -> StreamedMoments:
     m, d = activations.samples.shape
     shift: Tensor | None = None
     total, square, products = torch.zeros(d).double(), 0.0, torch.zeros(d, d).double()
-    done = 0
+    done, lengths = 0, []
     for part in activations.samples.parts():
         _refuse_not_finite(part, done, activations.source)
         x = part.double()
         # About the first part's mean, so that a large common offset does not cancel digits.
         shift = x.mean(dim=0) if shift is None else shift
         square += x.square().sum().item()
+        lengths.append(norms(x))
         x -= shift
         total += x.sum(dim=0)
         products += x.T @ x
@@ -147,7 +150,13 @@ def accumulate_moments(activations: Activations) -> StreamedMoments:
             " differ"
         )
     moments = Moments(components, covariance.float(), m)
-    return StreamedMoments(moments, covariance.trace().item() * (m - 1))
+    total_sum_of_squares = covariance.trace().item() * (m - 1)
+    return StreamedMoments(moments, total_sum_of_squares, torch.cat(lengths))
+
+
+def norms(part: Float[Tensor, "p d"]) -> Float[Tensor, " p"]:
+    """Euclidean norms of samples, in double precision."""
+    return torch.linalg.vector_norm(part, dim=1, dtype=torch.float64)
 
 
 def _refuse_extreme(size: float, source: str) -> None:

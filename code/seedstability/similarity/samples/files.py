@@ -35,7 +35,7 @@ class ArrayStream:
 
     @property
     def kinds(self) -> list[str]:
-        """Types and numbers of axes, without repetition, such as `float64[samples, d]`."""
+        """Types and numbers of axes, without repetition, such as `float64 of 2 axes`."""
         return list(dict.fromkeys(_kind(each) for each in self.arrays))
 
     def parts(self) -> Iterator[Float[Tensor, "p d"]]:

@@ -15,7 +15,7 @@ from seedstability.similarity.chance_levels import data_level, mean_statistics
 from seedstability.similarity.config import ComparisonConfig, matched_pairs
 from seedstability.similarity.inputs import Moments
 from seedstability.similarity.pairs import Statistics, Weights, decoder_statistics
-from seedstability.similarity.samples.activations import Activations, ActivationStream
+from seedstability.similarity.samples.activations import Activations, ActivationStream, norms
 
 TIMES_THE_MEDIAN = 10.0
 """An outlier's norm is more than this many times the median norm: the rule, and the usual factor,
@@ -57,20 +57,14 @@ class WithoutOutliers:
                 yield kept
 
 
-def norms(part: Float[Tensor, "p d"]) -> Float[Tensor, " p"]:
-    """Euclidean norms of samples, in double precision."""
-    return torch.linalg.vector_norm(part, dim=1, dtype=torch.float64)
-
-
-def outlier_limit(activations: Activations) -> tuple[float, int]:
-    """Norm above which samples are outliers, and the number of these; one pass.
+def outlier_limit(lengths: Float[Tensor, " m"]) -> tuple[float, int]:
+    """Norm above which samples are outliers, and the number of these, from the norms of all.
 
     With a median of 0 there are none.
     """
-    found = torch.cat([norms(part) for part in activations.samples.parts()])
-    median = found.median().item()
+    median = lengths.median().item()
     limit = TIMES_THE_MEDIAN * median if median else torch.inf
-    return limit, int((found > limit).sum())
+    return limit, int((lengths > limit).sum())
 
 
 def without_outliers(activations: Activations, limit: float, count: int) -> Activations:

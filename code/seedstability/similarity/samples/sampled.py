@@ -1,7 +1,7 @@
 """What dictionaries make of activations: moments, reconstruction, firing rates, outliers."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from seedstability.dictionaries.sae import SAE
 from seedstability.similarity.inputs import Moments
@@ -47,18 +47,16 @@ def measure_activations(
         UserError: as `accumulate_moments`.
     """
     every = accumulate_moments(activations)
-    limit, count = outlier_limit(activations)
-    kept, without = without_outliers(activations, limit, count), every
-    if count:
-        without = accumulate_moments(kept)
+    limit, count = outlier_limit(every.norms)
+    kept = without_outliers(activations, limit, count)
+    without = accumulate_moments(kept) if count else every
     held = 1 - without.total_sum_of_squares / every.total_sum_of_squares
     outliers = Outliers(limit, count, held)
-    if drop_outliers:
-        metrics = reconstruction_metrics(saes, kept, without.total_sum_of_squares)
-        return Sampled(kept, without.moments, metrics, outliers, True, None, None)
-    metrics = reconstruction_metrics(saes, activations, every.total_sum_of_squares)
-    if not outliers.matter:
-        return Sampled(activations, every.moments, metrics, outliers, False, None, None)
-    of_kept = reconstruction_metrics(saes, kept, without.total_sum_of_squares)
-    explained = [each.explained_variance for each in of_kept]
-    return Sampled(activations, every.moments, metrics, outliers, False, without.moments, explained)
+    chosen, its = (kept, without) if drop_outliers else (activations, every)
+    metrics = reconstruction_metrics(saes, chosen, its.total_sum_of_squares)
+    sampled = Sampled(chosen, its.moments, metrics, outliers, drop_outliers, None, None)
+    if drop_outliers or not outliers.matter:
+        return sampled
+    beside = reconstruction_metrics(saes, kept, without.total_sum_of_squares)
+    explained = [each.explained_variance for each in beside]
+    return replace(sampled, moments_without=without.moments, explained_without=explained)
