@@ -134,6 +134,7 @@ def inputs(names: list[str], n: int, d: int, activations: bool) -> dict:
     measured["rank"] = {"participation": 12.3, "span": d}
     return {
         "dictionaries": [dictionary(name, f"runs/{name}") for name in names],
+        "differences": [],
         "activations": measured if activations else None,
         "initial": [dictionary(name, f"starts/{name}") for name in names] if activations else None,
     }

@@ -76,7 +76,7 @@ def listed(found: Sequence[Difference]) -> str:
 
 
 def _is_incidental(name: str) -> bool:
-    return any(_INCIDENTAL.search(part.lower()) for part in name.split("."))
+    return bool(_INCIDENTAL.search(name.rpartition(".")[2].lower()))
 
 
 def _leaves(settings: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:

@@ -71,7 +71,7 @@ def _title(document: Mapping[str, Any]) -> str:
     kinds = " and ".join(
         dict.fromkeys(words.architecture(each["architecture"]) for each in dictionaries)
     )
-    what = "configurations" if document["inputs"].get("differences", []) else "dictionaries"
+    what = "configurations" if document["inputs"]["differences"] else "dictionaries"
     return (
         f"{len(dictionaries)} {kinds} {what} of {_range(sizes)} latents"
         f" in {first['d']:,} dimensions"

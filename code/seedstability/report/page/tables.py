@@ -101,7 +101,7 @@ def differences(document: Document) -> list[DifferenceRow]:
     """One row per setting besides the seed in which the dictionaries differ."""
     return [
         DifferenceRow(each["setting"], tuple(_stated(value) for value in each["values"]))
-        for each in document["inputs"].get("differences", [])
+        for each in document["inputs"]["differences"]
     ]
 
 

@@ -39,6 +39,7 @@ def trainers(tmp_path, *changes: dict) -> list:
         ({"wandb_name": "a", "run_name": "a"}, {"wandb_name": "b", "run_name": "b"}, []),
         ({"checkpoint_path": "a", "device": "cpu"}, {"checkpoint_path": "b", "device": "cuda"}, []),
         ({"metadata": {"sae_lens_version": "5"}}, {"metadata": {"sae_lens_version": "6"}}, []),
+        ({"run": {"lr": 1e-3}}, {"run": {"lr": 3e-4}}, ["run.lr"]),
         ({"lr": 1e-3}, {}, []),
         ({"lr": None}, {"lr": 1e-3}, []),
     ],
