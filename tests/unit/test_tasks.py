@@ -30,6 +30,17 @@ def test_every_verb_explains_itself_and_its_flags():
 
 
 @pytest.mark.parametrize(
+    ("part", "passed"),
+    [("tests/unit/seedstability/test_progress.py", 4), ("bar_is_drawn_only_on_a_terminal", 1)],
+    ids=["file", "expression"],  # the expression in this test's own name would choose it again
+)
+def test_a_part_of_the_tests_runs_without_a_flag(part, passed):
+    few = {"PYTEST_ADDOPTS": "-o testpaths=tests/unit/seedstability"}  # all take long to collect
+    ran = invoke("test", part, "--jobs", "1", **few)
+    assert f"{passed} passed" in ran.stdout, ran.stdout[-500:] + ran.stderr[-500:]
+
+
+@pytest.mark.parametrize(
     "words", [("status", "--profile", "smoke"), ("verify",), ("paper", "--from-locked")]
 )
 def test_verbs_with_nothing_to_run_load_neither_torch_nor_transformer_lens(words):
