@@ -203,7 +203,7 @@ def subjects(c, retrain=False, name=""):
     }
 )
 def test(c, part="", all=False, jobs=0):
-    """Run the tests (7 min), or a part of them: invoke test FILE_OR_EXPRESSION."""
+    """Run the tests (8 min), or a part of them: invoke test FILE_OR_EXPRESSION."""
     at_once = ["-n", str(jobs or len(os.sched_getaffinity(0))), "--dist", "loadfile"]
     chosen = [] if all else ["-m", "not slow and not container"]
     if part:
