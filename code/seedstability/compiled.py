@@ -80,14 +80,15 @@ def _folder() -> Path | None:
     files = [Path(__file__), *sorted(here.glob("*/kernels/*.py"))]
     code = b"".join(path.read_bytes() for path in files)
     name = f"kernels-{hashlib.sha256(code).hexdigest()[:12]}"
-    roots = [here / "__pycache__", Path.home() / ".cache" / "seedstability"]
+    roots = [here / "__pycache__", Path("~/.cache/seedstability")]
     if _settings.CACHE_DIR:
         roots.insert(0, Path(_settings.CACHE_DIR))
     for root in roots:
         try:
-            (root / name).mkdir(parents=True, exist_ok=True)
-            tempfile.TemporaryFile(dir=root / name).close()
-        except OSError:
+            folder = root.expanduser() / name
+            folder.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=folder).close()
+        except (OSError, RuntimeError):  # RuntimeError: no HOME, and a user without an entry
             continue
-        return root / name
+        return folder
     return None

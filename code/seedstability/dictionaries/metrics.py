@@ -38,8 +38,8 @@ def quality(sae: "SAE", x: Float[Tensor, "m d"]) -> Quality:
     squares, total = 0.0, 0.0
     firings = torch.zeros(len(sae.decoder), dtype=torch.float64)
     for batch in x.split(_BATCH):
-        latents = sae.encode(batch)
-        error = (batch - sae.decode(latents)).double()
+        latents, made = sae.encode_and_reconstruct(batch)
+        error = (batch - made).double()
         squares += whole_sum(error.square())
         total += whole_sum(error)
         firings += (latents != 0).sum(0)

@@ -68,7 +68,14 @@ class SAE:
 
     def reconstruct(self, x: Float[Tensor, "b d"]) -> Float[Tensor, "b d"]:
         """Reconstruct `x`."""
-        return self.decode(self.encode(x))
+        return self.encode_and_reconstruct(x)[1]
+
+    def encode_and_reconstruct(
+        self, x: Float[Tensor, "b d"]
+    ) -> tuple[Float[Tensor, "b n"], Float[Tensor, "b d"]]:
+        """Compute the latents of each sample, and the reconstruction from them."""
+        latents = self.encode(x)
+        return latents, self.decode(latents)
 
     def rescaled(self, scale: float) -> "SAE":
         """Convert to activations multiplied by `scale`.

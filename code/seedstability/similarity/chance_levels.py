@@ -88,6 +88,9 @@ def gauge_p_values(
 ) -> Statistics:
     """One-sided p-values of the best-partner statistics, (1 + draws that reach it) / (1 + draws).
 
+    Where a statistic was reached `enough_exceedances` times, its p-value is that number over the
+    draws so far (Besag & Clifford, 1991, Biometrika 78, 301–304).
+
     The statistic is the mean over neighboring pairs. In each draw the second dictionary of every
     pair is gauge-scrambled independently. Cosines are taken between coordinates on the components,
     which a scramble only turns.
@@ -106,14 +109,19 @@ def gauge_p_values(
         )
 
     observed = statistic(lambda rows: rows)
-    null = []
-    for done in range(config.permutations):
-        null.append(statistic(lambda rows: gauge_symmetry(gauge, generator).apply(rows)))
-        report(done + 1, config.permutations)
-    return {
-        name: (1 + sum(draw[name] >= value for draw in null)) / (1 + len(null))
-        for name, value in observed.items()
-    }
+    reached = dict.fromkeys(observed, 0)
+    enough: Statistics = {}
+    for draw in range(1, config.permutations + 1):
+        null = statistic(lambda rows: gauge_symmetry(gauge, generator).apply(rows))
+        for name, value in observed.items():
+            reached[name] += null[name] >= value
+            if reached[name] == config.enough_exceedances:
+                enough.setdefault(name, reached[name] / draw)
+        report(draw, config.permutations)
+        if len(enough) == len(observed):
+            break
+    every = {name: (1 + count) / (1 + config.permutations) for name, count in reached.items()}
+    return every | enough
 
 
 def mean_statistics(draws: Iterable[Statistics]) -> Statistics:

@@ -25,10 +25,10 @@ class Similarities(TypedDict):
     gauge: NotRequired[PairStatistics]
     gauge_live: NotRequired[PairStatistics]
     isotropic_live: NotRequired[PairStatistics]
-    isotropic: dict[str, float]
+    isotropic: dict[str, Chance]
     """One number, or a matrix over pairs where dictionaries differ in size; the next two alike."""
-    isotropic_span: NotRequired[dict[str, float]]
-    data: NotRequired[dict[str, float]]
+    isotropic_span: NotRequired[dict[str, Chance]]
+    data: NotRequired[dict[str, Chance]]
     p_gauge: NotRequired[dict[str, float]]
     """p-value under gauge scrambles by statistic."""
     cosine_with_start: NotRequired[Float[np.ndarray, " S"]]

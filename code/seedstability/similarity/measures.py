@@ -26,6 +26,7 @@ from seedstability.similarity.config import ComparisonConfig, matched_pairs
 from seedstability.similarity.inputs import ComparisonInputs, Moments
 from seedstability.similarity.names import BEST, ENCODER
 from seedstability.similarity.pairs import (
+    SAEPartners,
     Statistics,
     Weights,
     best_partner_statistics,
@@ -90,7 +91,7 @@ def _part(done: float, cost: float, total: float) -> AbstractContextManager[None
 
 
 class _Measurement:
-    """State of one measurement: the random generator and the best cosines so far."""
+    """State of one measurement: the random generator, the best cosines and partners so far."""
 
     def __init__(
         self, inputs: ComparisonInputs, config: ComparisonConfig, record: Record, certify: bool
@@ -101,6 +102,7 @@ class _Measurement:
         n_seeds = len(self.dictionaries)
         self.best = torch.full((n_seeds, n_seeds, max(inputs.sizes)), torch.nan)
         self.matched = matched_pairs(n_seeds, config)
+        self.partners: dict[Pair, SAEPartners] = {}
 
     def tables(self) -> dict[str, Table]:
         """Tables over pairs, in the order in which they use the random generator."""
@@ -178,12 +180,14 @@ class _Measurement:
         return {**matrices}
 
     def _of_live(self, live: "_LiveLatents") -> dict[str, Table]:
-        d = self.inputs.width
+        d, sizes = self.inputs.width, self.inputs.sizes
 
         def chance(i: int, j: int) -> Statistics:
             return isotropic_closed_form(live.counts[i], live.counts[j], d)
 
         def live_statistics(i: int, j: int) -> Statistics:
+            if live.counts[i] == sizes[i] and live.counts[j] == sizes[j]:
+                return self._measured("live", i, j, self.partners[i, j])
             return self._both("live", i, j, live.of(i), live.of(j))
 
         return {
@@ -236,8 +240,8 @@ class _Measurement:
     def _full(self, i: int, j: int) -> Statistics:
         partners = find_sae_partners(self.dictionaries[i], self.dictionaries[j], self.certify)
         self._keep_best(i, j, partners.decoders.best)
-        self.record("full", (i, j), *partners)
-        return partners.statistics(self.config.threshold)
+        self.partners[i, j] = partners
+        return self._measured("full", i, j, partners)
 
     def _best(self, i: int, j: int) -> Statistics:
         best = best_cosines(self.dictionaries[i].decoder, self.dictionaries[j].decoder)
@@ -249,7 +253,9 @@ class _Measurement:
         self.best[j, i, : len(best.columns)] = best.columns
 
     def _both(self, table: str, i: int, j: int, A: Weights, B: Weights) -> Statistics:
-        partners = find_sae_partners(A, B)
+        return self._measured(table, i, j, find_sae_partners(A, B))
+
+    def _measured(self, table: str, i: int, j: int, partners: SAEPartners) -> Statistics:
         self.record(table, (i, j), *partners)
         return partners.statistics(self.config.threshold)
 

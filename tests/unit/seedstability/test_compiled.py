@@ -63,6 +63,21 @@ def test_kernels_run_without_a_writable_folder(tmp_path):
     assert run(code, **settings) == ["8", "0"]
 
 
+NAMELESS = """
+import os, pwd
+def none(user):
+    raise KeyError(user)
+pwd.getpwuid = none
+os.environ.pop("HOME", None)
+"""
+
+
+def test_kernels_run_for_a_user_without_a_name_or_a_home(tmp_path):
+    code = copied(tmp_path)
+    (code / "seedstability" / "__pycache__").write_text("a file, so no folder can be made here")
+    assert run(code, NAMELESS + SCRIPT) == ["8", "0"]
+
+
 INTERRUPTED = """
 import signal
 import numpy as np

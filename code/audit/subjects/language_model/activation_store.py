@@ -26,6 +26,7 @@ from audit.subjects.language_model.config import ActivationsConfig
 from audit.subjects.language_model.results import TextActivations
 from audit.subjects.language_model.text import Contexts
 from seedstability.dictionaries.samples import InMemory, Samples, Shards
+from seedstability.errors import UserError
 from seedstability.files import write_whole
 from seedstability.progress import report
 
@@ -40,9 +41,19 @@ _IN_MEMORY = 1 << 28
 
 
 def store_folder() -> Path:
-    """Return the folder of the shards: beside the results of a run, or in the user's cache."""
-    given = os.environ.get("SEEDSTABILITY_ACTIVATIONS")
-    return Path(given) if given else Path.home() / ".cache" / "seedstability" / "activations"
+    """Return the folder of the shards: beside the results of a run, or in the user's cache.
+
+    Raises:
+        UserError: no folder is given, and the user has no home.
+    """
+    if given := os.environ.get("SEEDSTABILITY_ACTIVATIONS"):
+        return Path(given)
+    try:
+        return Path.home() / ".cache" / "seedstability" / "activations"
+    except RuntimeError:  # no HOME, and a user without an entry in the password file
+        raise UserError(
+            "there is no home to keep activations in; set SEEDSTABILITY_ACTIVATIONS to a folder"
+        ) from None
 
 
 def stored_samples(activations: TextActivations, samples: int | None = None) -> Samples:

@@ -60,8 +60,8 @@ def reconstruction_metrics(
     for part in activations.samples.parts():
         for place, sae in enumerate(saes):
             for x in part.split(rows):
-                latents = sae.encode(x)
-                squares[place] += whole_sum((x - sae.decode(latents)).double().square())
+                latents, made = sae.encode_and_reconstruct(x)
+                squares[place] += whole_sum((x - made).double().square())
                 firings[place] += (latents != 0).sum(0)
             report(done * len(saes) + (place + 1) * len(part), m * len(saes))
         done += len(part)
