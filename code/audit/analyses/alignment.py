@@ -173,7 +173,9 @@ class _Comparison:
             return self._full(pair, matched)  # the data span all dimensions
         components = self.moments.components
         one, other = (
-            project_on_span(self.ours[seed].encoder, components, self.rank) for seed in pair
+            project_on_span(rows, components, self.rank)
+            for seed in pair
+            if (rows := self.ours[seed].encoder) is not None
         )
         return self._full(pair, TwoMatchings(matched.decoders, match(one, other, certify=False)))
 
@@ -214,6 +216,7 @@ class _Comparison:
 
 def match_both(A: Weights, B: Weights) -> TwoMatchings:
     """Match a pair by decoders, and independently by encoders."""
+    assert A.encoder is not None and B.encoder is not None  # trained SAEs have both
     return TwoMatchings(
         match(A.decoder, B.decoder, certify=False), match(A.encoder, B.encoder, certify=False)
     )

@@ -61,6 +61,7 @@ def recurrence(
             _enter(of_any, s, t, best_cosines(A.decoder, other.decoder)[:2])
             _enter(of_live, s, t, _of_live(A.decoder, other.decoder, live[s], live[t]))
         decoders, encoders = find_sae_partners(A, B)
+        assert encoders is not None  # trained SAEs have both
         verdicts = agreement(decoders.matching, encoders.matching, config.threshold)
         shared[s, t], shared[t, s] = _both_ways(verdicts, decoders.matching.partner)
         report(done + 1, len(pairs))

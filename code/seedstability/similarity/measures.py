@@ -278,10 +278,11 @@ class _LiveLatents(NamedTuple):
 
 
 def _best_of_both(A: Weights, B: Weights) -> Statistics:
+    decoders = best_partner_statistics(best_cosines(A.decoder, B.decoder))
+    if A.encoder is None or B.encoder is None:
+        return decoders
     encoders = best_partner_statistics(best_cosines(A.encoder, B.encoder))
-    return best_partner_statistics(best_cosines(A.decoder, B.decoder)) | {
-        f"{ENCODER}{name}": value for name, value in encoders.items()
-    }
+    return decoders | {f"{ENCODER}{name}": value for name, value in encoders.items()}
 
 
 def _enter(matrices: dict[str, np.ndarray], pair: Pair, values: Statistics, n_seeds: int) -> None:

@@ -1,5 +1,6 @@
 """Similarity statistics of one pair of SAEs, and the choice of pairs."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -25,35 +26,48 @@ class Weights:
 
     decoder: Float[Tensor, "n d"]
     """Directions that latents write."""
-    encoder: Float[Tensor, "n d"]
-    """Directions that latents read."""
+    encoder: Float[Tensor, "n d"] | None
+    """Directions that latents read; `None` where only decoders are compared."""
 
     def kept(self, mask: Bool[Tensor, " n"]) -> "Weights":
         """Select the marked latents."""
-        return Weights(self.decoder[mask], self.encoder[mask])
+        return self._each(lambda rows: rows[mask])
 
     def within(self, basis: PrincipalBasis) -> "Weights":
         """Project on the span of the data."""
-        return Weights(project_on_span(self.decoder, basis), project_on_span(self.encoder, basis))
+        return self._each(lambda rows: project_on_span(rows, basis))
 
     def scrambled(self, basis: GaugeBasis, generator: torch.Generator) -> "Weights":
         """Gauge scramble with one random symmetry, the same for decoder and encoder."""
+        if self.encoder is None:
+            return Weights(gauge_scramble(self.decoder, basis, generator), None)
         both = gauge_scramble(torch.cat([self.decoder, self.encoder]), basis, generator)
         return Weights(both[: len(self.decoder)], both[len(self.decoder) :])
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "Weights":
+        encoder = None if self.encoder is None else change(self.encoder)
+        return Weights(change(self.decoder), encoder)
 
 
 class SAEPartners(NamedTuple):
     """Partners of the latents of two SAEs, by decoder and by encoder."""
 
     decoders: Partners
-    encoders: Partners
+    encoders: Partners | None
+    """`None` where only decoders are compared."""
 
     def statistics(self, threshold: float = 0.7) -> Statistics:
         """All statistics of a pair: best partners, assignment, agreement of both assignments.
 
         Encoder statistics have the prefix `names.ENCODER`; shares are of the matched latents, which
-        are all of the smaller dictionary.
+        are all of the smaller dictionary. Without encoders only decoder statistics are left.
         """
+        if self.encoders is None:
+            close = self.decoders.matching.cosine > threshold
+            return {
+                **partner_statistics(self.decoders),
+                "shared_decoder_only": _share(close, self.decoders.matching),
+            }
         agreed = agreement(self.decoders.matching, self.encoders.matching, threshold)
         return {
             **partner_statistics(self.decoders),
@@ -76,7 +90,9 @@ def partner_statistics(partners: Partners) -> Statistics:
 
 
 def find_sae_partners(A: Weights, B: Weights, certify: bool = False) -> SAEPartners:
-    """Find partners by decoder and by encoder, separately."""
+    """Find partners by decoder and by encoder, separately; by decoder where one has no encoder."""
+    if A.encoder is None or B.encoder is None:
+        return SAEPartners(find_partners(A.decoder, B.decoder, certify), None)
     with step(0, 2):
         decoders = find_partners(A.decoder, B.decoder, certify)
     with step(1, 2):

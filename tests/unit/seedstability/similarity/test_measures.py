@@ -1,5 +1,7 @@
 """Comparison of SAEs end to end: known answers, few and many seeds, with and without inputs."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,8 +9,12 @@ import torch
 from audit.analyses import similarity as stages
 from helpers.comparison_data import activations, normal, planted, sae, schema_errors
 from seedstability.report.compare import compare
+from seedstability.similarity import measures
 from seedstability.similarity.config import ComparisonConfig, config_for_size
-from seedstability.similarity.pairs import partner_statistics
+from seedstability.similarity.inputs import ComparisonInputs
+from seedstability.similarity.measures import measure
+from seedstability.similarity.pairs import Weights, partner_statistics
+from seedstability.similarity.samples.activations import accumulate_moments, open_activations
 from seedstability.stability import pairs
 from seedstability.stability.chance import null_models
 from seedstability.stability.chance.closed_form import chance_level, chance_reproducibility
@@ -85,6 +91,61 @@ def test_compare_equals_the_stage_of_the_paper():
     np.testing.assert_allclose(
         report.arrays["reproducibility"], of_the_paper["reproducibility"], atol=1e-6
     )
+
+
+def inputs(n_seeds=3, shared=10, live=None, encoders=True, n=40, d=16) -> ComparisonInputs:
+    saes = planted(n_seeds, n=n, d=d, shared=shared, noise=0.8)
+    moments = accumulate_moments(open_activations(activations(3000, d), d)).moments
+    weights = [Weights(each.decoder, each.encoder if encoders else None) for each in saes]
+    return ComparisonInputs(weights, live, moments)
+
+
+def test_large_p_values_stop_early_and_small_ones_never():
+    every, stopped = (
+        ComparisonConfig(enough_exceedances=enough, permutations=99) for enough in (None, 10)
+    )
+    unrelated, related = inputs(5, shared=0, n=30, d=12), inputs(shared=40)
+    whole = measure(unrelated, every)["p_gauge"]
+    early = measure(unrelated, stopped)["p_gauge"]
+    for name, p in early.items():
+        draws = 10 / p
+        assert draws == pytest.approx(round(draws))
+        assert draws < 99
+        assert abs(p - whole[name]) < 3 * p / 10**0.5
+    assert measure(related, stopped)["p_gauge"] == measure(related, every)["p_gauge"]
+    assert set(measure(related, every)["p_gauge"].values()) == {0.01}
+
+
+def test_live_latents_that_are_all_latents_are_not_matched_again(monkeypatch):
+    calls = []
+    find = measures.find_sae_partners
+    monkeypatch.setattr(
+        measures, "find_sae_partners", lambda *given: calls.append(given) or find(*given)
+    )
+    config = ComparisonConfig(permutations=0)
+    recorded = []
+    all_live = [torch.ones(40, dtype=torch.bool)] * 3
+    found = measure(inputs(live=all_live), config, lambda *given: recorded.append(given))
+    # Three pairs, and a scramble of each.
+    assert len(calls) == 6
+    for name, values in found["live"].items():
+        np.testing.assert_array_equal(values, found["full"][name])
+    tables = [table for table, *_ in recorded]
+    assert tables.count("live") == tables.count("full") == 3
+
+
+def test_without_encoders_decoder_statistics_are_the_same():
+    config = ComparisonConfig(permutations=5, gauge_draws=2)
+    with_both, decoders = (measure(inputs(encoders=each), config) for each in (True, False))
+    for table in ("full", "span"):
+        assert set(decoders[table]) == {
+            name
+            for name in with_both[table]
+            if not name.startswith("encoder") and name not in ("shared", "agreeing")
+        }
+        for name, values in decoders[table].items():
+            np.testing.assert_array_equal(values, with_both[table][name])
+    assert set(decoders["gauge"]) == set(decoders["full"])
 
 
 def test_partners_in_blocks_equal_those_of_one_matrix(monkeypatch):
@@ -178,7 +239,8 @@ def test_histograms_sum_to_one():
 
 def test_number_of_samples_of_a_level_scales_with_size():
     config = ComparisonConfig()
-    assert config_for_size(config, 1024, 128, 5, matched=10) == config
+    same = replace(config, enough_exceedances=10)
+    assert config_for_size(config, 1024, 128, 5, matched=10) == same
     few = config_for_size(config, 64, 16, 2, matched=1)
     assert (few.chance_draws, few.gauge_draws, few.permutations) == (160, 160, 99)
     middle = config_for_size(config, 4096, 768, 5, matched=10)
