@@ -216,7 +216,8 @@ class _Comparison:
 
 def match_both(A: Weights, B: Weights) -> TwoMatchings:
     """Match a pair by decoders, and independently by encoders."""
-    assert A.encoder is not None and B.encoder is not None  # trained SAEs have both
+    assert A.encoder is not None  # trained SAEs have both
+    assert B.encoder is not None
     return TwoMatchings(
         match(A.decoder, B.decoder, certify=False), match(A.encoder, B.encoder, certify=False)
     )

@@ -2,15 +2,24 @@
 
 import json
 import os
+import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
-from seedstability.dictionaries.formats import dictionary_learning, own, saelens, sparsify
-from seedstability.dictionaries.formats.format import Files, Format
+from seedstability.dictionaries.foreign import ForeignSAE
+from seedstability.dictionaries.formats import (
+    dictionary_learning,
+    gemma_scope,
+    own,
+    saelens,
+    sparsify,
+)
+from seedstability.dictionaries.formats.format import Checkpoint, Files, Format
 from seedstability.dictionaries.sae import SAE
 from seedstability.errors import UserError
 from seedstability.files import whole_folder
@@ -20,6 +29,8 @@ FORMATS: dict[str, Format] = {
     "saelens": saelens.FORMAT,
     "sparsify": sparsify.FORMAT,
     "dictionary_learning": dictionary_learning.FORMAT,
+    "gemma_scope": gemma_scope.FORMAT,
+    "gemma_scope_2": gemma_scope.FORMAT_2,
 }
 _WRITABLE = [name for name, format in FORMATS.items() if format.write]
 _MAX_NAMED = 3
@@ -30,44 +41,73 @@ class Found(NamedTuple):
 
     format: str
     """A name in `FORMATS`."""
-    files: tuple[Path, ...]
-    """Files that `load` reads, in a fixed order."""
+    checkpoint: Checkpoint
+    """Its files."""
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Files that `load` reads, in a fixed order."""
+        weights, settings, more, _ = self.checkpoint
+        return (*([] if settings is None else [settings]), weights, *more)
+
+    def stated_by_path(self) -> dict[str, Any]:
+        """Settings that the path states."""
+        stated = FORMATS[self.format].stated
+        return stated(self.checkpoint.weights) if stated else {}
 
 
-def recognize(folder: Path | str) -> Found:
-    """Detect a folder's checkpoint format from its file names.
+def recognize(path: Path | str) -> Found:
+    """Detect a checkpoint's format from its file names.
+
+    Args:
+        path: a folder, or the file of weights in it; of dictionary_learning also
+            `checkpoints/ae_N.pt`, whose settings lie one folder up.
 
     Raises:
-        UserError: not a folder, no SAE, or more than one.
+        UserError: no SAE, or more than one.
     """
-    folder = Path(folder)
-    names = _names(folder)
-    formats = [name for name, each in FORMATS.items() if {each.settings, each.weights} <= names]
-    if not formats:
-        raise UserError(f"{folder} contains no SAE; {_missing(folder, names)}")
+    path = Path(path)
+    if path.is_file():
+        return _of_file(path)
+    names = _names(path)
+    formats = [name for name, each in FORMATS.items() if {*each.files} <= names]
     if len(formats) > 1:
         raise UserError(
-            f"{folder} contains SAEs of {' and '.join(formats)}; give each SAE its own folder"
+            f"{path} contains SAEs of {' and '.join(formats)}; give each SAE its own folder"
         )
+    if not formats:
+        steps = _steps(path, names)
+        if len(steps) == 1:
+            return _of_file(path / steps[0])
+        raise UserError(f"{path} contains no SAE; {_missing(path, names, steps)}")
     each = FORMATS[formats[0]]
-    files = (each.settings, each.weights, *(name for name in each.optional if name in names))
-    return Found(formats[0], tuple(folder / name for name in files))
+    settings = None if each.settings is None else path / each.settings
+    more = tuple(path / name for name in each.optional if name in names)
+    return Found(formats[0], Checkpoint(path / each.weights, settings, more))
 
 
-def load(folder: Path | str) -> SAE:
+def load(path: Path | str, mean_norm: float | Callable[[int], float] | None = None) -> SAE:
     """Load an SAE checkpoint of any supported format, as float32 on the CPU.
 
-    `reconstruct` agrees with the library's own class to float32 rounding. Settings of training are
-    our defaults except in our own format. Code in the files is not run.
+    `reconstruct` agrees with the library's own class to rounding. Settings of training are our
+    defaults except in our own format. Code in the files is not run.
+
+    Args:
+        path: a folder or file; see `recognize`.
+        mean_norm: mean norm of the activations, or a function of their width that gives it. Only
+            SAEs of SAELens need it that were trained on activations times a factor that they do not
+            state.
 
     Raises:
         UserError: no SAE, an unsupported one, or a damaged file.
     """
-    sae = FORMATS[recognize(folder).format].read(Path(folder))
+    found = recognize(path)
+    norm_of = (lambda d: mean_norm) if isinstance(mean_norm, int | float) else mean_norm
+    sae = FORMATS[found.format].read(found.checkpoint._replace(mean_norm=norm_of))
     for name in _shapes(sae):
         # Stored weights are finite; folding in a scale may overflow.
         if not getattr(sae, name).isfinite().all():
-            raise UserError(f"{folder}: {name} overflows float32 after folding in the scales")
+            raise UserError(f"{path}: {name} overflows float32 after folding in the scales")
     return sae
 
 
@@ -85,6 +125,11 @@ def save(sae: SAE, folder: Path | str, format: str = "seedstability") -> None:
     write = FORMATS[format].write if format in FORMATS else None
     if write is None:
         raise UserError(f"format is {format!r}; it must be one of {', '.join(_WRITABLE)}")
+    if isinstance(sae, ForeignSAE):
+        raise UserError(
+            "the SAE normalizes samples, has a tanh or computes in half precision, as SAELens does;"
+            " it can be measured, not saved"
+        )
     _check(sae)
     files = write(sae)
     folder = Path(folder)
@@ -97,9 +142,10 @@ def save(sae: SAE, folder: Path | str, format: str = "seedstability") -> None:
 
 
 def _write(files: Files, format: Format, folder: Path) -> None:
+    assert format.settings is not None  # as in all formats that can be written
     with whole_folder(folder) as unfinished:
-        text = json.dumps(files.settings, indent=2) + "\n"
-        (unfinished / format.settings).write_text(text, "utf-8")
+        settings = unfinished / format.settings
+        settings.write_text(json.dumps(files.settings, indent=2) + "\n", "utf-8")
         # Copies: safetensors refuses encoder and decoder that share memory.
         weights = {
             name: torch.empty(tensor.shape).copy_(tensor.detach())
@@ -107,7 +153,7 @@ def _write(files: Files, format: Format, folder: Path) -> None:
         }
         save_file(weights, unfinished / format.weights)
         # safetensors sets mode 600; use the mode that the umask gave the settings file.
-        (unfinished / format.weights).chmod((unfinished / format.settings).stat().st_mode)
+        (unfinished / format.weights).chmod(settings.stat().st_mode)
 
 
 def _shapes(sae: SAE) -> dict[str, tuple[int, ...]]:
@@ -140,9 +186,31 @@ def _names(folder: Path) -> set[str]:
         raise UserError(f"{folder} is not a readable folder ({error.strerror})") from None
 
 
-def _missing(folder: Path, names: set[str]) -> str:
-    """Hint for a folder without an SAE: the missing file, subfolders with SAEs, or the files
-    expected."""
+def _of_file(path: Path) -> Found:
+    """The checkpoint with this file of weights or of settings."""
+    if any(path.name in each.files for each in FORMATS.values()):
+        return recognize(path.parent)
+    settings = dictionary_learning.FORMAT.settings
+    assert settings is not None
+    if path.suffix == ".pt":
+        for folder in (path.parent, path.parent.parent):
+            if (folder / settings).is_file():
+                return Found("dictionary_learning", Checkpoint(path, folder / settings))
+        raise UserError(f"{path} needs {settings} beside it or one folder up")
+    raise UserError(f"{path} is no file of weights; {_wanted()}")
+
+
+def _steps(folder: Path, names: set[str]) -> list[str]:
+    """Names of dictionary_learning's checkpoints over time, in order."""
+    steps = [name for name in names if re.fullmatch(r"ae_\d+\.pt", name)]
+    return sorted(steps, key=lambda name: int(name[3:-3]))
+
+
+def _missing(folder: Path, names: set[str], steps: list[str]) -> str:
+    """Hint for a folder without an SAE: the missing file, files or subfolders with SAEs, or the
+    files expected."""
+    if steps:
+        return f"give one of its files, such as {steps[-1]}"
     for name, each in FORMATS.items():
         if each.weights in names:
             return f"{each.weights} ({name}) needs {each.settings} beside it"
@@ -150,12 +218,15 @@ def _missing(folder: Path, names: set[str]) -> str:
     if below:
         more = f" and {len(below) - _MAX_NAMED} more" if len(below) > _MAX_NAMED else ""
         return f"these subfolders do: {', '.join(below[:_MAX_NAMED])}{more}"
-    wanted = (f"{each.settings} + {each.weights} ({name})" for name, each in FORMATS.items())
+    return _wanted()
+
+
+def _wanted() -> str:
+    wanted = (f"{' + '.join(each.files)} ({name})" for name, each in FORMATS.items())
     return f"need {', or '.join(wanted)}"
 
 
 def _holds_sae(folder: Path) -> bool:
     return any(
-        os.path.lexists(folder / each.settings) and os.path.lexists(folder / each.weights)
-        for each in FORMATS.values()
+        all(os.path.lexists(folder / name) for name in each.files) for each in FORMATS.values()
     )

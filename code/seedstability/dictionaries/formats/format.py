@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from seedstability.dictionaries.config import DictionaryConfig
+from seedstability.dictionaries.formats.settings import Settings, read_settings
 from seedstability.dictionaries.sae import SAE
 
 
@@ -22,19 +23,76 @@ class Files(NamedTuple):
     """Tensors, written as safetensors."""
 
 
-class Format(NamedTuple):
-    """A checkpoint format: a folder with settings and weights."""
+class Checkpoint(NamedTuple):
+    """The files of one SAE, and what must be known beside them."""
 
-    settings: str
-    """Name of the settings file."""
+    weights: Path
+    """File of weights."""
+    settings: Path | None
+    """File of settings; `None` where there is none."""
+    more: tuple[Path, ...] = ()
+    """Optional files that are there."""
+    mean_norm: Callable[[int], float] | None = None
+    """Mean norm of the activations, given their width; called only where an SAE needs it."""
+
+    def read_settings(self) -> Settings:
+        """Read the settings of a format that requires them.
+
+        Raises:
+            UserError: as `settings.read_settings`.
+        """
+        assert self.settings is not None  # `folder.recognize` has found them
+        return read_settings(self.settings)
+
+
+class Format(NamedTuple):
+    """A checkpoint format: a folder with weights and, mostly, settings."""
+
     weights: str
     """Name of the weights file."""
-    read: Callable[[Path], SAE]
-    """Read the SAE in a folder."""
-    write: Callable[[SAE], Files] | None
+    settings: str | None
+    """Name of the settings file; `None` if the format has none that is required."""
+    read: Callable[[Checkpoint], SAE]
+    """Read an SAE."""
+    decoder: tuple[str, ...]
+    """Names of the decoder among the tensors; the first that is there. d × n where it ends in
+    `.weight`, else n × d."""
+    write: Callable[[SAE], Files] | None = None
     """Contents of the files of an SAE; None for a read-only format."""
     optional: tuple[str, ...] = ()
     """Names of optional files."""
+    stated: Callable[[Path], dict[str, Any]] | None = None
+    """Settings that the path of the weights states, as downloaded."""
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Names of the required files, settings first."""
+        return (self.weights,) if self.settings is None else (self.settings, self.weights)
+
+
+class Encoder(NamedTuple):
+    """An encoder in our terms: a latent is active where its pre-activation is above θ."""
+
+    directions: Float[Tensor, "n d"]
+    bias: Float[Tensor, " n"]
+    threshold: Float[Tensor, " n"]
+
+
+def ungated(
+    directions: Float[Tensor, "n d"],
+    gate_bias: Float[Tensor, " n"],
+    log_magnitude: Float[Tensor, " n"],
+    magnitude_bias: Float[Tensor, " n"],
+) -> Encoder:
+    """A gated encoder (Rajamanoharan et al., 2404.16014) as a JumpReLU.
+
+    Both paths share the directions W up to a factor, so the gate W·x + g > 0 is the threshold
+    θ = m − eʳ·g on the magnitude's pre-activation eʳ·W·x + m; exact but for rounding.
+    """
+    factor = log_magnitude.double().exp()
+    threshold = magnitude_bias.double() - factor * gate_bias.double()
+    scaled = directions * factor.float()[:, None]
+    return Encoder(scaled, magnitude_bias, rectified(threshold.float()))
 
 
 def of_unknown_training(

@@ -2,14 +2,13 @@
 
 import typing
 from dataclasses import asdict
-from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin
 
 from seedstability.dictionaries.architectures.registry import ARCHITECTURES, architecture_of
 from seedstability.dictionaries.config import FORMER_NAMES, DictionaryConfig
-from seedstability.dictionaries.formats.format import Files, Format
-from seedstability.dictionaries.formats.settings import Settings, read_settings
+from seedstability.dictionaries.formats.format import Checkpoint, Files, Format
+from seedstability.dictionaries.formats.settings import Settings
 from seedstability.dictionaries.formats.weights import read_safetensors
 from seedstability.dictionaries.sae import PARTS, SAE
 
@@ -18,18 +17,18 @@ _VERSION = "seedstability-sae-1"
 _REQUIRED = {"architecture", "n_latents", "k", "rectify", "bias_before_encoder"}
 
 
-def read(folder: Path) -> SAE:
+def read(files: Checkpoint) -> SAE:
     """Read an SAE of our format.
 
     Raises:
         UserError: a damaged file, or one of another version.
     """
-    settings = read_settings(folder / FORMAT.settings)
+    settings = files.read_settings()
     if settings.word("format") != _VERSION:
         raise settings.wrong("format", repr(_VERSION))
     sizes = {"n": settings.part("config").whole("n_latents"), "d": settings.whole("d")}
     config = _config(settings.part("config"))
-    weights = read_safetensors(folder / FORMAT.weights, PARTS)
+    weights = read_safetensors(files.weights, PARTS)
     parts = {
         name: weights.take(name, *(sizes[axis] for axis in axes)) for name, axes in PARTS.items()
     }
@@ -83,4 +82,4 @@ def _wanted(kind: Any) -> str:
     return names[kind]
 
 
-FORMAT = Format("dictionary.json", "dictionary.safetensors", read, write)
+FORMAT = Format("dictionary.safetensors", "dictionary.json", read, ("decoder",), write)

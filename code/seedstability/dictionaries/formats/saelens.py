@@ -3,18 +3,23 @@
 The encoder is stored as W_enc (d × n), the decoder as W_dec (n × d). Inference of its classes,
 according to sae-lens 6.54.12 (`saes/`) and, for older settings, `handle_pre_6_0_config`:
 
-- `standard`; `topk` (ReLU on the k kept); `jumprelu` (ReLU, then latents above the threshold).
+- `standard`; `topk` (ReLU on the k kept); `jumprelu` (ReLU, then latents above the threshold);
+  `gated`, whose gate is a threshold. Up to version 5 with a `tanh` after the ReLU, if asked for.
 - `batchtopk` and `matryoshka_batchtopk` occur only in training checkpoints. The library saves them
   for inference as `jumprelu` with one threshold; they are read as such.
 - `rescale_acts_by_decoder_norm`: pre-activations are multiplied by the decoder norms, and the
   decoder is normalized. Both are folded into encoder and decoder here.
 - `expected_average_only_in`: trained on activations times a factor, which is folded into the
-  weights at the end of training. An earlier checkpoint has it in `activation_scaler.json`; it is
-  folded here.
+  weights at the end of training. An earlier checkpoint has it in `activation_scaler.json`, or up
+  to version 5 nowhere: it is √d over the mean norm of the activations. It is folded here.
+- `layer_norm` and `constant_norm_rescale` normalize each sample.
+- Fine-tuning (up to version 5) scales each latent before the decoder; folded into the decoder.
+- All is computed in the type that the settings name. In half precision that moves latents across
+  their thresholds, so it is done here too (`ForeignSAE`), for what needs no folding.
 """
 
-from pathlib import Path
-from typing import Literal
+import math
+from typing import Any, Literal, get_args
 
 import torch
 from jaxtyping import Float
@@ -22,23 +27,28 @@ from torch import Tensor
 
 from seedstability.dictionaries.architectures.registry import architecture_of
 from seedstability.dictionaries.config import DictionaryConfig
+from seedstability.dictionaries.foreign import ForeignSAE, Normalization
 from seedstability.dictionaries.formats.format import (
+    Checkpoint,
+    Encoder,
     Files,
     Format,
     norms,
     of_unknown_training,
     rectified,
+    ungated,
 )
 from seedstability.dictionaries.formats.settings import Settings, read_settings
 from seedstability.dictionaries.formats.weights import Weights, read_safetensors
 from seedstability.dictionaries.sae import SAE
 from seedstability.errors import UserError
 
-Kind = Literal["standard", "topk", "jumprelu", "batchtopk"]
+Kind = Literal["standard", "topk", "jumprelu", "gated", "batchtopk"]
 _KINDS: dict[str, Kind] = {
     "standard": "standard",
     "topk": "topk",
     "jumprelu": "jumprelu",
+    "gated": "gated",
     "batchtopk": "batchtopk",
     "matryoshka_batchtopk": "batchtopk",
 }
@@ -49,46 +59,51 @@ _WRITTEN: dict[str, Kind] = {
     "jumprelu": "jumprelu",
 }
 """By our architecture, the kind that encodes alike."""
-_TENSORS = {"W_enc", "b_enc", "W_dec", "b_dec", "scaling_factor"}
-_THRESHOLDS: dict[Kind, set[str]] = {
-    "standard": set(),
-    "topk": set(),
-    "jumprelu": {"threshold", "log_threshold"},
-    "batchtopk": {"topk_threshold"},
+_TENSORS = {"W_enc", "W_dec", "b_dec", "scaling_factor", "finetuning_scaling_factor"}
+_OF_KIND: dict[Kind, set[str]] = {
+    "standard": {"b_enc"},
+    "topk": {"b_enc"},
+    "jumprelu": {"b_enc", "threshold", "log_threshold"},
+    "gated": {"b_gate", "r_mag", "b_mag"},
+    "batchtopk": {"b_enc", "topk_threshold"},
 }
+_HALF = {"float16": torch.float16, "bfloat16": torch.bfloat16}
 _SCALER = "activation_scaler.json"
+_NORMALIZE, _AVERAGE = "normalize_activations", "expected_average_only_in"
 # The first version with this layout; SAELens reads settings without a version as an older layout.
 _VERSION = "6.0.0"
 
 
-def read(folder: Path) -> SAE:
+def read(files: Checkpoint) -> SAE:
     """Read an SAE of SAELens.
 
     Raises:
         UserError: a damaged file, or unsupported settings.
     """
-    settings = read_settings(folder / FORMAT.settings)
+    settings = files.read_settings()
     kind = _kind(settings)
     n, d = settings.whole("d_sae"), settings.whole("d_in")
     config = _config(settings, kind, n)
-    weights = read_safetensors(folder / FORMAT.weights, _TENSORS | _THRESHOLDS[kind])
-    _refuse_finetuned(weights, n)
-    scale = _input_scale(settings, folder)
+    weights = read_safetensors(files.weights, _TENSORS | _OF_KIND[kind])
+    fine_tuned = _fine_tuned(settings, weights, n)
+    scale = _input_scale(settings, files, d)
     rescaled = kind in ("topk", "batchtopk") and settings.flag(
         "rescale_acts_by_decoder_norm", kind == "batchtopk"
     )
-    encoder = weights.take("W_enc", d, n).t().contiguous().mul_(scale)
-    encoder_bias = weights.take("b_enc", n)
+    encoder, encoder_bias, threshold = _encoder(weights, kind, n, d, scale)
     decoder = weights.take("W_dec", n, d).div_(scale)
-    threshold = _threshold(weights, kind, n)
     if rescaled:
         lengths = norms(decoder)
         encoder.mul_(lengths[:, None])
         encoder_bias.mul_(lengths)
         decoder.div_(lengths[:, None])
-        threshold /= scale
+        threshold = threshold / scale
+    if fine_tuned is not None:
+        decoder.mul_(fine_tuned[:, None])
     bias = weights.take("b_dec", d).div_(scale)
-    return SAE(encoder, encoder_bias, decoder, bias, rectified(threshold), config)
+    sae = SAE(encoder, encoder_bias, decoder, bias, rectified(threshold), config)
+    folded = rescaled or fine_tuned is not None or scale != 1 or kind == "gated"
+    return _as_computed(sae, settings, folded)
 
 
 def write(sae: SAE) -> Files:
@@ -144,15 +159,21 @@ def _kind(settings: Settings) -> Kind:
     name = settings.word("architecture", "standard")
     if name not in _KINDS:
         raise settings.wrong("architecture", f"one of {', '.join(_KINDS)}")
-    # Up to version 5 the activation function was a separate setting, with two names.
-    for key in ("activation_fn_str", "activation_fn"):
-        activation = settings.word(key, "relu")
-        if activation == "topk" and name in ("standard", "topk"):
-            settings.part("activation_fn_kwargs").without("signed")
-            return "topk"
-        if activation != "relu":
-            raise settings.wrong(key, "relu, or topk with architecture standard")
+    key, activation = _activation(settings)
+    if activation == "topk" and name in ("standard", "topk"):
+        settings.part("activation_fn_kwargs").without("signed")
+        return "topk"
+    if activation not in ("relu", "tanh-relu"):
+        raise settings.wrong(key, "relu, tanh-relu, or topk with architecture standard")
     return _KINDS[name]
+
+
+def _activation(settings: Settings) -> tuple[str, str]:
+    """Name and value of the setting of the activation function, which version 6 has no longer."""
+    for key in ("activation_fn_str", "activation_fn"):
+        if key in settings.values:
+            return key, settings.word(key)
+    return "activation_fn", "relu"
 
 
 def _config(settings: Settings, kind: Kind, n: int) -> DictionaryConfig:
@@ -165,6 +186,8 @@ def _config(settings: Settings, kind: Kind, n: int) -> DictionaryConfig:
         return of_unknown_training("topk", n, k, centered=centered)
     if kind == "standard":
         return of_unknown_training("relu", n, centered=centered)
+    if kind == "gated":
+        return of_unknown_training("jumprelu", n, centered=centered)
     k_of_training = settings.number("k") if kind == "batchtopk" else _batch_topk(settings)
     if k_of_training is None:
         return of_unknown_training("jumprelu", n, centered=centered)
@@ -184,6 +207,14 @@ def _batch_topk(settings: Settings) -> float | None:
     return trained.part("training_architecture_details").number("k")
 
 
+def _encoder(weights: Weights, kind: Kind, n: int, d: int, scale: float) -> Encoder:
+    directions = weights.take("W_enc", d, n).t().contiguous().mul_(scale)
+    if kind == "gated":
+        gate, log_magnitude, bias = (weights.take(name, n) for name in ("b_gate", "r_mag", "b_mag"))
+        return ungated(directions, gate, log_magnitude, bias)
+    return Encoder(directions, weights.take("b_enc", n), _threshold(weights, kind, n))
+
+
 def _threshold(weights: Weights, kind: Kind, n: int) -> Float[Tensor, " n"]:
     if kind == "batchtopk":
         return weights.take("topk_threshold").expand(n).clone()
@@ -192,30 +223,60 @@ def _threshold(weights: Weights, kind: Kind, n: int) -> Float[Tensor, " n"]:
     return weights.take("threshold", n) if kind == "jumprelu" else torch.zeros(n)
 
 
-def _refuse_finetuned(weights: Weights, n: int) -> None:
-    # Older versions wrote the factors into every file; they are 1 without fine-tuning.
-    if "scaling_factor" in weights.tensors and (weights.take("scaling_factor", n) != 1).any():
-        raise UserError(
-            f"{weights.path}: scaling_factor is not 1; fine-tuned SAEs are not supported"
-        )
+def _fine_tuned(settings: Settings, weights: Weights, n: int) -> Float[Tensor, " n"] | None:
+    """Factors on latents from fine-tuning; `None` without."""
+    for name in ("finetuning_scaling_factor", "scaling_factor"):
+        # Older versions wrote the factors into every file; they are 1 without fine-tuning.
+        if name in weights.tensors and (weights.take(name, n) != 1).any():
+            if not settings.flag("finetuning_scaling_factor", False):
+                raise settings.wrong(
+                    "finetuning_scaling_factor", f"true: {weights.path.name} has a {name}"
+                )
+            return weights.take(name, n)
+    return None
 
 
-def _input_scale(settings: Settings, folder: Path) -> float:
-    key = "normalize_activations"
-    value = settings.values.get(key)
-    # Early versions had a flag, or null.
-    if value in (None, False, "none"):
-        return 1.0
-    if value not in (True, "expected_average_only_in"):
-        raise settings.wrong(key, "none or expected_average_only_in")
-    if not (folder / _SCALER).exists():
+def _as_computed(sae: SAE, settings: Settings, folded: bool) -> SAE:
+    """The SAE, with the conventions that its settings name."""
+    named: Any = settings.values.get(_NORMALIZE)
+    normalization: Normalization = named if named in get_args(Normalization) else "none"
+    tanh = _activation(settings)[1] == "tanh-relu"
+    kind = str(settings.values.get("dtype", "float32")).removeprefix("torch.")
+    if folded and kind in _HALF:
         raise settings.wrong(
-            key,
-            f"none without {_SCALER}, which has the factor (fold_activation_norm_scaling_factor)",
+            "dtype",
+            "float32 or float64 for a gated, rescaled or fine-tuned SAE: in half precision it is"
+            " not reproduced",
         )
-    scaler = read_settings(folder / _SCALER)
-    scaler.without("has_whitening")
-    return scaler.number("scaling_factor")
+    if normalization == "none" and not tanh and kind not in _HALF:
+        return sae
+    dtype = _HALF.get(kind, torch.float32)
+    # As loaded there: weights in the type of the settings, whatever that of the file.
+    parts = {name: part.to(dtype).float() for name, part in sae.parts().items()}
+    return ForeignSAE(
+        **parts, config=sae.config, normalization=normalization, tanh=tanh, dtype=dtype
+    )
 
 
-FORMAT = Format("cfg.json", "sae_weights.safetensors", read, write, (_SCALER,))
+def _input_scale(settings: Settings, files: Checkpoint, d: int) -> float:
+    value = settings.values.get(_NORMALIZE)
+    # Early versions had a flag, or null.
+    if value in (None, False, *get_args(Normalization)):
+        return 1.0
+    if value not in (True, _AVERAGE):
+        known = (*get_args(Normalization), _AVERAGE)
+        raise settings.wrong(_NORMALIZE, f"one of {', '.join(known)}")
+    if files.more:
+        scaler = read_settings(files.more[0])
+        scaler.without("has_whitening")
+        return scaler.number("scaling_factor")
+    if files.mean_norm is None:
+        raise settings.wrong(
+            _NORMALIZE,
+            f"none without {_SCALER}, which has the factor, or activations, whose mean norm gives"
+            " it (fold_activation_norm_scaling_factor)",
+        )
+    return math.sqrt(d) / files.mean_norm(d)
+
+
+FORMAT = Format("sae_weights.safetensors", "cfg.json", read, ("W_dec",), write, optional=(_SCALER,))

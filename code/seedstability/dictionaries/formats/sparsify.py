@@ -6,12 +6,10 @@ is subtracted first, and the k largest of the rectified pre-activations are kept
 which are read here, use k.
 """
 
-from pathlib import Path
-
 import torch
 
-from seedstability.dictionaries.formats.format import Files, Format, of_unknown_training
-from seedstability.dictionaries.formats.settings import Settings, read_settings
+from seedstability.dictionaries.formats.format import Checkpoint, Files, Format, of_unknown_training
+from seedstability.dictionaries.formats.settings import Settings
 from seedstability.dictionaries.formats.weights import read_safetensors
 from seedstability.dictionaries.sae import SAE
 from seedstability.errors import UserError
@@ -22,13 +20,13 @@ _TENSORS = ("encoder.weight", "encoder.bias", "W_dec", "b_dec")
 _UNSUPPORTED = ("skip_connection", "transcode", "embed_skip", "gram_lookup", "signed")
 
 
-def read(folder: Path) -> SAE:
+def read(files: Checkpoint) -> SAE:
     """Read an SAE of sparsify.
 
     Raises:
         UserError: a damaged file, or unsupported settings.
     """
-    settings = read_settings(folder / FORMAT.settings)
+    settings = files.read_settings()
     settings.without(*_UNSUPPORTED)
     if settings.word("activation", "topk") != "topk":
         raise settings.wrong("activation", "topk")
@@ -36,7 +34,7 @@ def read(folder: Path) -> SAE:
     n, k = _latents(settings, d), settings.whole("k")
     if k > n:
         raise settings.wrong("k", f"in 1…{n}, the number of latents")
-    weights = read_safetensors(folder / FORMAT.weights, _TENSORS)
+    weights = read_safetensors(files.weights, _TENSORS)
     return SAE(
         weights.take("encoder.weight", n, d),
         weights.take("encoder.bias", n),
@@ -90,4 +88,4 @@ def _latents(settings: Settings, d: int) -> int:
     return d * settings.whole("expansion_factor")
 
 
-FORMAT = Format("cfg.json", "sae.safetensors", read, write)
+FORMAT = Format("sae.safetensors", "cfg.json", read, ("W_dec",), write)

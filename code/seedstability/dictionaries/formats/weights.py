@@ -3,11 +3,12 @@
 import pickle
 import re
 import zipfile
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
@@ -20,6 +21,8 @@ _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
 _POINTER = b"version https://git-lfs"
+_COMPILED = "_orig_mod."
+"""What torch.compile puts before the names."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,19 @@ class Weights:
                 f"{self.path}: {name} is not finite at {_first_bad(taken)}; weights must be finite"
             )
         return taken
+
+    def matrix(self, name: str) -> tuple[int, int]:
+        """Shape of a matrix.
+
+        Raises:
+            UserError: missing, or of another number of axes.
+        """
+        tensor = self._required(name)
+        if tensor.ndim != 2:
+            raise UserError(
+                f"{self.path}: {name} has shape {list(tensor.shape)}; it must be a matrix"
+            )
+        return tensor.shape[0], tensor.shape[1]
 
     def whole(self, name: str) -> int:
         """Get a scalar integer.
@@ -96,12 +112,43 @@ def read_safetensors(path: Path, known: Collection[str]) -> Weights:
         raise UserError(f"{path} is not a readable safetensors file: {_line(error)}") from None
 
 
-def read_pickled(path: Path, known: Collection[str]) -> Weights:
+def read_npz(path: Path, known: Collection[str]) -> Weights:
+    """Read arrays of `numpy.savez`, without running code in them.
+
+    Args:
+        path: the file.
+        known: names of supported arrays.
+
+    Raises:
+        UserError: missing, damaged, or with unsupported arrays.
+    """
+    size_of(path)
+    try:
+        _refuse_pointer(path)
+        file = np.load(path, allow_pickle=False)
+        if not isinstance(file, np.lib.npyio.NpzFile):
+            raise UserError(f"{path} is one array; it must hold several by name")
+        with file:
+            _refuse_unknown(path, file.files, known)
+            return Weights(path, {name: torch.from_numpy(file[name]) for name in file.files})
+    except UserError:
+        raise
+    except Exception as error:  # an untrusted archive can raise anything
+        raise UserError(f"{path} is not a readable file of arrays: {_line(error)}") from None
+
+
+def read_pickled(path: Path, known: Collection[str]) -> tuple[Weights, Mapping[str, Any]]:
     """Read a state dict of `torch.save`, without running code in its pickle.
+
+    torch.compile's prefix is removed from names. Integers and single numbers under other names are
+    counters of training, and left out.
 
     Args:
         path: the file.
         known: names of supported tensors.
+
+    Returns:
+        The tensors; and of a backup of dictionary_learning, which holds them under `ae`, the rest.
 
     Raises:
         UserError: missing, damaged, not a state dict, or with unsupported tensors.
@@ -116,12 +163,23 @@ def read_pickled(path: Path, known: Collection[str]) -> Weights:
         raise
     except Exception as error:  # an untrusted pickle can raise anything
         raise UserError(f"{path} is not a readable file of tensors: {_why(error)}") from None
+    rest: Mapping[str, Any] = {}
+    if isinstance(found, dict) and isinstance(found.get("ae"), dict):
+        rest, found = found, found["ae"]
     if not isinstance(found, dict) or not all(isinstance(name, str) for name in found):
         raise UserError(f"{path} is not a state dict; it must contain tensors by name")
-    _refuse_unknown(path, list(found), known)
+    tensors = {}
     for name, tensor in found.items():
         _refuse_unusual(path, name, tensor, size)
-    return Weights(path, dict(found))
+        short = name.removeprefix(_COMPILED)
+        if short in known or not _is_counter(tensor):
+            tensors[short] = tensor
+    _refuse_unknown(path, list(tensors), known)
+    return Weights(path, tensors), rest
+
+
+def _is_counter(tensor: Tensor) -> bool:
+    return tensor.numel() == 1 or not (tensor.is_floating_point() or tensor.is_complex())
 
 
 def _refuse_pointer(path: Path) -> None:

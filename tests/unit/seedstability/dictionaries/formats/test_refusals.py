@@ -31,13 +31,14 @@ def refused(folder, message):
 @pytest.mark.parametrize(
     ("settings", "tensors", "message"),
     [
-        ({"architecture": "gated"}, {}, r"cfg\.json: architecture is 'gated'; it must be one of"),
+        ({"architecture": "temporal"}, {}, r"architecture is 'temporal'; it must be one of stand"),
         ({"architecture": 3}, {}, r"architecture is 3; it must be a string"),
-        ({"activation_fn_str": "tanh-relu"}, {}, r"activation_fn_str is 'tanh-relu'"),
+        ({"activation_fn_str": "gelu"}, {}, r"activation_fn_str is 'gelu'; it must be relu, tanh"),
+        ({"architecture": "gated"}, {}, r"contains 'b_enc'"),
         (
             {"architecture": "jumprelu", "activation_fn": "topk"},
             {},
-            r"activation_fn is 'topk'; it must be relu, or topk with architecture standard",
+            r"activation_fn is 'topk'; it must be relu, tanh-relu, or topk with architect",
         ),
         (
             {"activation_fn": "topk", "activation_fn_kwargs": {"k": K, "signed": True}},
@@ -53,7 +54,13 @@ def refused(folder, message):
         ({"d_sae": 10**9}, {}, r"W_enc has shape \[5, 12\]; the settings require \[5, 10000"),
         ({"d_sae": 10**400}, {}, r"d_sae is 1000.*; it must be a whole number in 1…2147483648"),
         ({"apply_b_dec_to_input": "no"}, {}, r"apply_b_dec_to_input is 'no'"),
-        ({"normalize_activations": "layer_norm"}, {}, r"normalize_activations is 'layer_norm'"),
+        ({"normalize_activations": "whiten"}, {}, r"is 'whiten'; it must be one of none, layer_"),
+        (
+            {"dtype": "torch.bfloat16", "architecture": "topk", "k": K}
+            | {"rescale_acts_by_decoder_norm": True},
+            {},
+            r"dtype is 'torch\.bfloat16'; it must be float32 or float64 for a gated, rescaled or",
+        ),
         (
             {"normalize_activations": True},
             {},
@@ -63,7 +70,11 @@ def refused(folder, message):
         ({}, {"b_dec": None}, r"sae_weights\.safetensors has no b_dec; it contains W_dec, W_enc"),
         ({}, {"W_skip": torch.eye(D)}, r"sae_weights\.safetensors contains 'W_skip'"),
         ({}, {"threshold": THRESHOLD}, r"contains 'threshold'"),
-        ({}, {"scaling_factor": torch.full((N,), 1.5)}, r"scaling_factor is not 1"),
+        (
+            {},
+            {"scaling_factor": torch.full((N,), 1.5)},
+            r"finetuning_scaling_factor is None; it must",
+        ),
         ({}, {"b_enc": torch.arange(N)}, r"b_enc is torch\.int64; weights are floats"),
         ({"architecture": "batchtopk", "k": 0}, {}, r"k is 0; it must be above 0"),
         ({"architecture": "batchtopk", "k": "x"}, {}, r"k is 'x'; it must be a number"),
@@ -119,9 +130,9 @@ TOPK = {**LINEAR_TENSORS, "b_dec": BIAS}
     ("trainer", "tensors", "message"),
     [
         (
-            {"dict_class": "GatedAutoEncoder"},
+            {"dict_class": "CrossCoder"},
             None,
-            r"config\.json: trainer\.dict_class is 'GatedAutoEncoder'; it must be one of AutoEnc",
+            r"config\.json: trainer\.dict_class is 'CrossCoder'; it must be one of AutoEnc",
         ),
         ({"dict_class": None}, None, r"config\.json: required key trainer\.dict_class is missing"),
         ({"dict_size": 24}, None, r"ae\.pt: encoder\.weight has shape \[12, 5\]"),
@@ -169,7 +180,7 @@ def test_folders_without_an_sae_are_refused(tmp_path):
     )
     refused(tmp_path / "missing", r"missing is not a readable folder \(No such file")
     (tmp_path / "file").write_text("")
-    refused(tmp_path / "file", r"file is not a readable folder \(Not a directory")
+    refused(tmp_path / "file", r"file is no file of weights; need dictionary\.json")
     saelens(tmp_path / "layer_1")
     sparsify(tmp_path / "layer_2")
     refused(tmp_path, r"contains no SAE; these subfolders do: layer_1, layer_2$")
