@@ -140,7 +140,7 @@ def compare(
     context: typer.Context,
     folders: Annotated[
         list[str] | None,
-        typer.Argument(metavar="DIR", help="The SAEs, a folder each: two or more."),
+        typer.Argument(metavar="DIR", help="The SAEs, a folder or file each: two or more."),
     ] = None,
     activations: Annotated[
         str,
@@ -177,6 +177,13 @@ def compare(
             help="Compare SAEs that differ in more than the seed, as configurations.",
         ),
     ] = False,
+    decoders_only: Annotated[
+        bool,
+        typer.Option(
+            "--decoders-only",
+            help="Compare decoders alone: of any class, or a file with one matrix [n, d].",
+        ),
+    ] = False,
     drop_outliers: Annotated[
         bool,
         typer.Option(
@@ -208,6 +215,7 @@ def compare(
             threshold=threshold,
             all_pairs=all_pairs,
             allow_different=allow_different,
+            decoders_only=decoders_only,
             drop_outliers=drop_outliers,
             activations_key=key or None,
             numeric_abi=asdict(numeric_abi()),

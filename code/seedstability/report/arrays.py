@@ -19,7 +19,7 @@ def arrays(findings: Findings) -> dict[str, np.ndarray]:
     latents = _Latents(findings)
     found: dict[str, list[np.ndarray]] = {}
     for i, j in pairs:
-        for before, matching in zip(("", "encoder_"), kept[i, j], strict=True):
+        for before, matching in kept[i, j].named():
             partner = latents.partners(i, j, matching.partner)
             found.setdefault(f"{before}partner", []).append(partner)
             found.setdefault(f"{before}cosine", []).append(latents.row(i, matching.cosine))
@@ -38,10 +38,10 @@ def arrays(findings: Findings) -> dict[str, np.ndarray]:
         "best_cosine": latents.rows(mean_over_others(findings.best).numpy()),
         "matched_cosine": latents.rows(_matched_cosine(findings)),
     }
-    if findings.metrics:
-        firing = np.full((len(findings.metrics), latents.most), np.nan)
-        for place, each in enumerate(findings.metrics):
-            firing[place, : len(each.firing)] = each.firing
+    if findings.firing:
+        firing = np.full((len(findings.firing), latents.most), np.nan)
+        for row, rates in zip(firing, findings.firing, strict=True):
+            row[: len(rates)] = rates
         result["firing"] = firing.astype("<f4")
     return result
 
@@ -55,7 +55,7 @@ class _Latents:
 
     def __init__(self, findings: Findings):
         self.numbers = [each.directed.numpy() for each in findings.trained]
-        self.most = max(len(each.sae.decoder) for each in findings.trained)
+        self.most = max(len(each.decoder) for each in findings.trained)
 
     def row(self, seed: int, values: Shaped[Tensor, " kept"]) -> Float[np.ndarray, " n"]:
         """Values of one dictionary's compared latents; elsewhere NaN."""
@@ -82,7 +82,8 @@ def _matched_cosine(findings: Findings) -> Float[np.ndarray, "S kept"]:
     """Mean cosine of each compared latent with its one-to-one partners."""
     shape = findings.best.shape[0], findings.best.shape[2]
     total, pairs = np.zeros(shape), np.zeros(shape)
-    for (i, j), (matching, _) in findings.recorder.matchings.items():
+    for (i, j), found in findings.recorder.matchings.items():
+        matching = found.decoders
         mine = np.flatnonzero(matching.partner >= 0)
         theirs = matching.partner.numpy()[mine]
         cosine = matching.cosine.double().numpy()[mine]

@@ -1,7 +1,8 @@
 """`seedstability.compare`: measure dictionaries of several seeds exactly as the paper does."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,11 @@ from seedstability.report.report import Report
 from seedstability.similarity.config import ComparisonConfig, config_for_size, matched_pairs
 from seedstability.similarity.cost import cost_message
 from seedstability.similarity.dictionaries import (
-    SAESource,
+    Source,
     initial_decoders,
     read_dictionaries,
     read_initial_dictionaries,
+    stated_rates,
 )
 from seedstability.similarity.inputs import ComparisonInputs
 from seedstability.similarity.measures import measure
@@ -31,13 +33,14 @@ from seedstability.terminal import Phases
 
 
 def compare(
-    saes: Sequence[SAESource],
+    saes: Sequence[Source],
     activations: str | Path | Tensor | np.ndarray | streamed.ActivationStream | None = None,
-    initial: Sequence[SAESource] | None = None,
+    initial: Sequence[Source] | None = None,
     *,
     threshold: float = 0.7,
     all_pairs: bool = False,
     allow_different: bool = False,
+    decoders_only: bool = False,
     drop_outliers: bool = False,
     activations_key: str | None = None,
     numeric_abi: dict[str, str] | None = None,
@@ -46,9 +49,9 @@ def compare(
     """Measure the similarity of dictionaries of several seeds, with chance levels.
 
     Args:
-        saes: two or more folders (SAELens, sparsify, dictionary_learning, ours) or `SAE`s, all of
-            one width. They are held in memory, 8·n·d bytes each. Latents without a direction are
-            left out.
+        saes: two or more folders or files (SAELens, sparsify, dictionary_learning, Gemma Scope,
+            ours) or `SAE`s, all of one width. They are held in memory, 8·n·d bytes each. Latents
+            without a direction are left out.
         activations: [samples, d] or [contexts, positions, d] of any floating type, from training or
             from the same distribution: an array, `Shards`, a .npy, .safetensors or .pt file, or a
             folder of these. They are needed for live-only statistics, firing rates, and the chance
@@ -59,6 +62,8 @@ def compare(
         all_pairs: match all pairs one-to-one; otherwise, with more than five dictionaries, only the
             first five among themselves and each with the next one.
         allow_different: compare dictionaries that differ in more than the seed, as configurations.
+        decoders_only: compare no more than the decoders: of checkpoints of any class, such as
+            transcoders, of a .npy or .safetensors file with one matrix [n, d], or of such a matrix.
         drop_outliers: leave out samples with a norm above 10 times the median norm. If they hold a
             tenth of the variance, the report says so in either case.
         activations_key: which tensor of a file of activations that holds several.
@@ -75,13 +80,22 @@ def compare(
         raise UserError(f"threshold is {threshold:g}; it must lie between 0 and 1")
     listener = listener or Phases()
     listener.phase("reading")
-    trained = read_dictionaries(saes, allow_different)
-    untrained = None if initial is None else read_initial_dictionaries(list(initial), trained)
-    n_seeds, d = len(trained), trained[0].sae.decoder.shape[1]
-    n = max(len(each.directed) for each in trained)
-    samples = (
-        None if activations is None else streamed.open_activations(activations, d, activations_key)
+
+    opened = None
+    if activations is not None:  # they may be needed before all SAEs are read, for their norm
+        opened = cache(partial(streamed.open_activations, activations, key=activations_key))
+    trained = read_dictionaries(
+        saes,
+        allow_different=allow_different,
+        decoders_only=decoders_only,
+        mean_norm=opened and partial(_mean_norm, opened),
     )
+    untrained = (
+        None if initial is None else read_initial_dictionaries([*initial], trained, decoders_only)
+    )
+    n_seeds, d = len(trained), trained[0].decoder.shape[1]
+    n = max(len(each.directed) for each in trained)
+    samples = opened(d) if opened else None
 
     full = ComparisonConfig(threshold=threshold)
     full = replace(full, complete=n_seeds) if all_pairs else full
@@ -91,14 +105,13 @@ def compare(
     if cost:
         listener.note(cost)
 
-    sampled, live = None, None
+    sampled, rates = None, stated_rates(trained)
     if samples:
         listener.phase("activations")
-        sampled = measure_activations([each.sae for each in trained], samples, drop_outliers)
-        live = [
-            each.compared(metrics.live)
-            for metrics, each in zip(sampled.metrics, trained, strict=True)
-        ]
+        known = [each.sae for each in trained if each.sae]
+        sampled = measure_activations(known, samples, drop_outliers)
+        rates = [each.firing for each in sampled.metrics] or None
+    live = rates and [each.compared(its > 0) for its, each in zip(rates, trained, strict=True)]
 
     listener.phase("comparing")
     inputs = ComparisonInputs(
@@ -118,3 +131,7 @@ def compare(
         trained, untrained, sampled, live, full, config, comparison, recorder, without
     )
     return Report(document(findings, numeric_abi), arrays(findings))
+
+
+def _mean_norm(opened: Callable[[int], streamed.Activations], d: int) -> float:
+    return streamed.mean_norm(opened(d))

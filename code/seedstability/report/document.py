@@ -15,7 +15,8 @@ from seedstability.report.findings import Findings
 from seedstability.report.report import SCHEMA
 from seedstability.report.subspaces import subspaces
 from seedstability.similarity.config import matched_pairs
-from seedstability.similarity.dictionaries import short_labels, what_differs
+from seedstability.similarity.dictionaries import what_differs
+from seedstability.similarity.labels import short_labels
 from seedstability.similarity.pairs import Statistics
 from seedstability.similarity.recorder import Recorder
 from seedstability.similarity.samples.outliers import TIMES_THE_MEDIAN
@@ -87,6 +88,7 @@ def _inputs(findings: Findings) -> dict:
         "differences": [
             {"setting": each.setting, "values": [*each.values]} for each in what_differs(trained)
         ],
+        "decoders_only": trained[0].encoder is None,
         "activations": activations,
         "initial": [x.report_entry(name) for x, name in zip(untrained, names, strict=True)]
         if untrained
@@ -97,7 +99,7 @@ def _inputs(findings: Findings) -> dict:
 def _outliers(sampled: Sampled, levels: Mapping[str, Statistics] | None) -> dict:
     found, explained = sampled.outliers, sampled.explained_without
     without = None
-    if levels and explained:
+    if levels and explained is not None:
         without = {
             "explained_variance": [rounded(value) for value in explained],
             "chance": {
@@ -121,7 +123,7 @@ def _dictionaries(findings: Findings) -> list[dict]:
         metrics = findings.metrics[place] if findings.metrics else None
         entries.append(
             {
-                "without_direction": len(each.sae.decoder) - len(each.directed),
+                "without_direction": len(each.decoder) - len(each.directed),
                 "live": int(findings.live[place].sum()) if findings.live else None,
                 "explained_variance": rounded(metrics.explained_variance) if metrics else None,
                 "l0": rounded(metrics.l0) if metrics else None,
@@ -135,10 +137,10 @@ def _dictionaries(findings: Findings) -> list[dict]:
 
 
 def _firing(findings: Findings) -> dict | None:
-    if not findings.metrics:
+    if not findings.firing:
         return None
-    both = zip(findings.metrics, findings.trained, strict=True)
-    frequency = torch.cat([each.compared(metrics.firing) for metrics, each in both])
+    both = zip(findings.firing, findings.trained, strict=True)
+    frequency = torch.cat([each.compared(rates) for rates, each in both])
     cosine = recurrence.mean_over_others(findings.best)[compared_latents(findings.best)]
     return curves.firing(frequency, cosine)
 
@@ -157,11 +159,11 @@ def _matchings(recorder: Recorder) -> list[dict]:
     return [
         {
             "pair": list(pair),
-            "of": of,
+            "of": "encoder" if prefix else "decoder",
             "total": rounded(matching.total, 12),
             "bound": rounded(matching.bound, 3),
             "method": _METHOD,
         }
         for pair, kept in sorted(recorder.matchings.items())
-        for of, matching in zip(("decoder", "encoder"), kept, strict=True)
+        for prefix, matching in kept.named()
     ]

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from seedstability.similarity.comparison import Comparison
 from seedstability.similarity.config import ComparisonConfig
-from seedstability.similarity.dictionaries import LoadedSAE
+from seedstability.similarity.dictionaries import LoadedDictionary, stated_rates
 from seedstability.similarity.pairs import Statistics
 from seedstability.similarity.recorder import Recorder
 from seedstability.similarity.samples.reconstruction import ReconstructionMetrics
@@ -19,10 +19,10 @@ from seedstability.similarity.samples.sampled import Sampled
 class Findings:
     """Inputs and results of a comparison."""
 
-    trained: Sequence[LoadedSAE]
-    """The SAEs that were compared."""
-    untrained: Sequence[LoadedSAE] | None
-    """The same SAEs at initialization."""
+    trained: Sequence[LoadedDictionary]
+    """The dictionaries that were compared."""
+    untrained: Sequence[LoadedDictionary] | None
+    """The same dictionaries at initialization."""
     sampled: Sampled | None
     """Activations, and what was measured on them."""
     live: list[Bool[Tensor, " kept"]] | None
@@ -40,8 +40,15 @@ class Findings:
 
     @property
     def metrics(self) -> Sequence[ReconstructionMetrics] | None:
-        """Reconstruction metrics and firing rates."""
-        return self.sampled.metrics if self.sampled else None
+        """Reconstruction metrics; `None` without activations, and for decoders alone."""
+        return self.sampled.metrics or None if self.sampled else None
+
+    @property
+    def firing(self) -> Sequence[Float[Tensor, " n"]] | None:
+        """Firing rates: measured, or else as all checkpoints state them."""
+        if self.metrics:
+            return [each.firing for each in self.metrics]
+        return stated_rates(self.trained)
 
     @property
     def best(self) -> Float[Tensor, "S S n"]:

@@ -131,7 +131,9 @@ def _of_measure(document: Mapping[str, Any], name: str, subject: str) -> list[st
 
 
 def _shared(document: Mapping[str, Any], threshold: float) -> list[str]:
-    measure = document["measures"]["full"]["shared"]
+    measure = document["measures"]["full"].get("shared")
+    if not measure:  # decoders alone
+        return []
     chance = measure["chance"]["gauge"]
     level = "gauge"
     if chance is None:
@@ -149,8 +151,11 @@ def _of_live(found: Mapping[str, Any], document: Mapping[str, Any], threshold: f
     live = sum(each["live"] for each in document["dictionaries"])
     dead = sum(_compared(document)) - live
     recurring = found["live"][f"{threshold:g}"]["mean"]
+    where = "on the activations"
+    if document["inputs"]["activations"] is None:
+        where = "in the last window of their training, as sparsity.safetensors states"
     return [
-        f"{dead:,} of {live + dead:,} latents never fire on the activations; of those that do,"
+        f"{dead:,} of {live + dead:,} latents never fire {where}; of those that do,"
         f" {percent(recurring['value'])} recur among the live latents."
     ]
 
@@ -169,16 +174,22 @@ def _of_outliers(document: Mapping[str, Any]) -> list[str]:
         return []
     level = document["measures"]["full"]["max_cosine"]["chance"]["data"]
     without = found["without"]["chance"]["data"]["max_cosine"]
-    mean = _mean(each["explained_variance"] for each in document["dictionaries"])
-    mean_without = _mean(found["without"]["explained_variance"])
     share = percent(count / activations["samples"])
     return [
         f"{count:,} of {activations['samples']:,} samples ({share}) {who} hold {held}: the chance"
         " levels data and gauge, κ against them and explained variance describe these few. Without"
-        f" them the level data of the best partner is {without:.3f} instead of {level:.3f}, and"
-        f" explained variance {mean_without:.3f} instead of {mean:.3f}; --drop-outliers"
-        " (drop_outliers=True) leaves them out of everything."
+        f" them the level data of the best partner is {without:.3f} instead of {level:.3f}"
+        f"{_explained_without(document)}; --drop-outliers (drop_outliers=True) leaves them out of"
+        " everything."
     ]
+
+
+def _explained_without(document: Mapping[str, Any]) -> str:
+    without = document["inputs"]["activations"]["outliers"]["without"]["explained_variance"]
+    if not without:  # decoders alone
+        return ""
+    mean = _mean(each["explained_variance"] for each in document["dictionaries"])
+    return f", and explained variance {_mean(without):.3f} instead of {mean:.3f}"
 
 
 def _mean(values: Iterable[float]) -> float:
@@ -188,6 +199,11 @@ def _mean(values: Iterable[float]) -> float:
 
 def _unavailable(inputs: Mapping[str, Any]) -> list[str]:
     lines = []
+    if inputs["decoders_only"]:
+        lines.append(
+            "decoders alone were compared: encoders, agreement between both, live latents and"
+            " explained variance are not available"
+        )
     if inputs["activations"] is None:
         lines.append(
             "not available: the chance levels data and gauge, live latents, firing rates,"
@@ -262,6 +278,17 @@ def _on_inputs(document: Mapping[str, Any]) -> list[str]:
         )
     if activations := document["inputs"]["activations"]:
         lines += _on_activations(activations)
+    lines += [
+        f"{each['name']} was trained on scaled activations and does not state the factor: it is √d"
+        f" over {each['mean_norm']:.4g}, the mean norm of the activations given"
+        for each in dictionaries
+        if each["mean_norm"] is not None
+    ]
+    if document["settings"]["permutations"] and _stopped(document):
+        lines.append(
+            f"scrambles for p-values stopped once {document['settings']['enough_exceedances']} had"
+            " reached each value (Besag and Clifford, 1991): p is then known to about a third"
+        )
     dead = _names_of_dead(document)
     if dead:
         lines.append(
@@ -274,6 +301,14 @@ def _on_inputs(document: Mapping[str, Any]) -> list[str]:
             " `seedstability compare` does"
         )
     return lines
+
+
+def _stopped(document: Mapping[str, Any]) -> bool:
+    enough = document["settings"]["enough_exceedances"]
+    found = (each["p_gauge"] for each in document["measures"]["full"].values())
+    tested = [p for p in found if p is not None]
+    draws = document["settings"]["permutations"]
+    return bool(tested and enough) and all(p > (1 + enough) / (1 + draws) for p in tested)
 
 
 def _compared(document: Mapping[str, Any]) -> list[int]:

@@ -3,19 +3,15 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-import torch
 from jaxtyping import Float
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from seedstability.dictionaries.formats.folder import load
+from seedstability.dictionaries.formats.decoder import load_decoder
+from seedstability.dictionaries.formats.folder import is_sae, load
 from seedstability.errors import UserError
 from seedstability.similarity.dictionaries import has_direction
 from seedstability.stability.chance.closed_form import chance_level
 from seedstability.stability.matching.match import Matching, agreement, match
-
-_FILES = (".npy", ".safetensors")
 
 
 class Directions(NamedTuple):
@@ -28,21 +24,15 @@ class Directions(NamedTuple):
 
 
 def read_directions(path: Path) -> Directions:
-    """The directions of an SAE's folder, or of a .npy or .safetensors file with one matrix.
+    """The directions of an SAE's folder or file, or of a file with one matrix.
 
     Raises:
         UserError: for a folder without an SAE, and a file that is no matrix of finite numbers.
     """
-    if path.suffix not in _FILES or path.is_dir():
-        sae = load(path)
-        return Directions(sae.decoder, sae.encoder)
-    values = _read_matrix(path)
-    if values.ndim != 2 or 0 in values.shape or not values.is_floating_point():
-        shape = f"{str(values.dtype).removeprefix('torch.')}{list(values.shape)}"
-        raise UserError(f"{path} is {shape}; a decoder is float32[latents, width]")
-    if not values.isfinite().all():
-        raise UserError(f"{path} holds NaN or infinity; every entry of a decoder must be a number")
-    return Directions(values.float(), None)
+    if path.is_file() and not is_sae(path):
+        return Directions(load_decoder(path), None)
+    sae = load(path)
+    return Directions(sae.decoder, sae.encoder)
 
 
 def pair_summary(A: Directions, B: Directions, threshold: float = 0.7) -> dict[str, Any]:
@@ -104,16 +94,3 @@ def _shares_of_both(
 
 def _share(marked: Tensor) -> float:
     return marked.double().mean().item()
-
-
-def _read_matrix(path: Path) -> Tensor:
-    try:
-        if path.suffix == ".npy":
-            return torch.from_numpy(np.load(path, allow_pickle=False))
-        with safe_open(path, framework="pt") as file:
-            names = list(file.keys())
-            if len(names) != 1:
-                raise UserError(f"{path} holds {len(names)} tensors; a decoder is one")
-            return file.get_tensor(names[0])
-    except (SafetensorError, ValueError, TypeError, EOFError, OSError) as error:
-        raise UserError(f"{path} cannot be read as one matrix: {error}") from None

@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from seedstability.similarity.measures import Pair
+from seedstability.similarity.names import ENCODER
 from seedstability.stability.matching.match import Matching
 from seedstability.stability.pairs import Partners
 
@@ -19,7 +20,12 @@ class PairMatchings(NamedTuple):
     """Decoder and encoder matchings of a pair of dictionaries."""
 
     decoders: Matching
-    encoders: Matching
+    encoders: Matching | None
+
+    def named(self) -> list[tuple[str, Matching]]:
+        """Those there are, with the prefix of their arrays."""
+        both = (("", self.decoders), (ENCODER, self.encoders))
+        return [(prefix, matching) for prefix, matching in both if matching is not None]
 
 
 class Recorder:
@@ -46,8 +52,10 @@ class Recorder:
             pair: seeds of the two dictionaries.
             decoders, encoders: partners of the two.
         """
-        if table == "full" and encoders is not None:
-            self.matchings[pair] = PairMatchings(decoders.matching, encoders.matching)
+        if table == "full":
+            self.matchings[pair] = PairMatchings(
+                decoders.matching, encoders.matching if encoders else None
+            )
         if table == "live":
             self._record_live(pair, decoders)
         both = torch.cat([decoders.best.rows, decoders.best.columns])

@@ -232,7 +232,7 @@ def test_match_takes_a_decoder_alone_from_a_file(folders, tmp_path, capsys):
         (np.zeros((3, 4), int), "is int64[3, 4]; a decoder is float32[latents, width]"),
         (np.zeros(4, "f4"), "is float32[4]"),
         (np.zeros((0, 4), "f4"), "is float32[0, 4]"),
-        (np.full((3, 4), np.nan, "f4"), "holds NaN or infinity"),
+        (np.full((3, 4), np.nan, "f4"), "the array is not finite at [0, 0]"),
         (np.ones((3, 5), "f4"), "width 5 with one of width 8"),
         (np.array([object()]), "cannot be read as one matrix"),
     ],
@@ -245,7 +245,7 @@ def test_match_refuses_a_file_that_is_no_decoder(values, said, folders, tmp_path
 def test_match_refuses_a_file_of_several_tensors(folders, tmp_path, capsys):
     save_file({name: activations(3, 8) for name in "ab"}, tmp_path / "a.safetensors")
     said = refused(capsys, "match", str(tmp_path / "a.safetensors"), str(folders / "seed0"))
-    assert "holds 2 tensors; a decoder is one" in said
+    assert "holds 2 tensors (a, b); a decoder is the only one" in said
 
 
 def test_chance_prints_the_closed_forms(capsys):

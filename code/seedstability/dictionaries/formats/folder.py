@@ -86,6 +86,15 @@ def recognize(path: Path | str) -> Found:
     return Found(formats[0], Checkpoint(path / each.weights, settings, more))
 
 
+def is_sae(path: Path | str) -> bool:
+    """Whether `recognize` detects an SAE."""
+    try:
+        recognize(path)
+    except UserError:
+        return False
+    return True
+
+
 def load(path: Path | str, mean_norm: float | Callable[[int], float] | None = None) -> SAE:
     """Load an SAE checkpoint of any supported format, as float32 on the CPU.
 

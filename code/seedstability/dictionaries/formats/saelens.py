@@ -19,6 +19,7 @@ according to sae-lens 6.54.12 (`saes/`) and, for older settings, `handle_pre_6_0
 """
 
 import math
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import torch
@@ -69,6 +70,9 @@ _OF_KIND: dict[Kind, set[str]] = {
 }
 _HALF = {"float16": torch.float16, "bfloat16": torch.bfloat16}
 _SCALER = "activation_scaler.json"
+_SPARSITY = "sparsity.safetensors"
+_NEVER = 1e-14
+"""Rates below are rounding of 10⁻¹⁰ in single precision: never."""
 _NORMALIZE, _AVERAGE = "normalize_activations", "expected_average_only_in"
 # The first version with this layout; SAELens reads settings without a version as an older layout.
 _VERSION = "6.0.0"
@@ -104,6 +108,21 @@ def read(files: Checkpoint) -> SAE:
     sae = SAE(encoder, encoder_bias, decoder, bias, rectified(threshold), config)
     folded = rescaled or fine_tuned is not None or scale != 1 or kind == "gated"
     return _as_computed(sae, settings, folded)
+
+
+def stated_firing(folder: Path, n: int) -> Float[Tensor, " n"] | None:
+    """Firing rates in the last window of training, from `sparsity.safetensors`; `None` without.
+
+    The file has log₁₀(rate + 1e-10) (sae-lens 6.54.12, `sae_trainer.py`).
+
+    Raises:
+        UserError: a damaged file.
+    """
+    path = folder / _SPARSITY
+    if not path.is_file():
+        return None
+    rates = 10 ** read_safetensors(path, {"sparsity"}).take("sparsity", n).double() - 1e-10
+    return rates.float().where(rates > _NEVER, 0.0)
 
 
 def write(sae: SAE) -> Files:

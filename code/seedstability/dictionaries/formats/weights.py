@@ -91,12 +91,12 @@ class Weights:
         return self.tensors[name]
 
 
-def read_safetensors(path: Path, known: Collection[str]) -> Weights:
+def read_safetensors(path: Path, known: Collection[str] | None = None) -> Weights:
     """Read a safetensors file.
 
     Args:
         path: the file.
-        known: names of supported tensors.
+        known: names of supported tensors; by default any.
 
     Raises:
         UserError: missing, damaged, or with unsupported tensors.
@@ -112,12 +112,12 @@ def read_safetensors(path: Path, known: Collection[str]) -> Weights:
         raise UserError(f"{path} is not a readable safetensors file: {_line(error)}") from None
 
 
-def read_npz(path: Path, known: Collection[str]) -> Weights:
+def read_npz(path: Path, known: Collection[str] | None = None) -> Weights:
     """Read arrays of `numpy.savez`, without running code in them.
 
     Args:
         path: the file.
-        known: names of supported arrays.
+        known: names of supported arrays; by default any.
 
     Raises:
         UserError: missing, damaged, or with unsupported arrays.
@@ -137,7 +137,9 @@ def read_npz(path: Path, known: Collection[str]) -> Weights:
         raise UserError(f"{path} is not a readable file of arrays: {_line(error)}") from None
 
 
-def read_pickled(path: Path, known: Collection[str]) -> tuple[Weights, Mapping[str, Any]]:
+def read_pickled(
+    path: Path, known: Collection[str] | None = None
+) -> tuple[Weights, Mapping[str, Any]]:
     """Read a state dict of `torch.save`, without running code in its pickle.
 
     torch.compile's prefix is removed from names. Integers and single numbers under other names are
@@ -145,7 +147,7 @@ def read_pickled(path: Path, known: Collection[str]) -> tuple[Weights, Mapping[s
 
     Args:
         path: the file.
-        known: names of supported tensors.
+        known: names of supported tensors; by default any.
 
     Returns:
         The tensors; and of a backup of dictionary_learning, which holds them under `ae`, the rest.
@@ -166,13 +168,15 @@ def read_pickled(path: Path, known: Collection[str]) -> tuple[Weights, Mapping[s
     rest: Mapping[str, Any] = {}
     if isinstance(found, dict) and isinstance(found.get("ae"), dict):
         rest, found = found, found["ae"]
+    if known is None and isinstance(found, Tensor):
+        found = {"the tensor": found}
     if not isinstance(found, dict) or not all(isinstance(name, str) for name in found):
         raise UserError(f"{path} is not a state dict; it must contain tensors by name")
     tensors = {}
     for name, tensor in found.items():
         _refuse_unusual(path, name, tensor, size)
         short = name.removeprefix(_COMPILED)
-        if short in known or not _is_counter(tensor):
+        if known is None or short in known or not _is_counter(tensor):
             tensors[short] = tensor
     _refuse_unknown(path, list(tensors), known)
     return Weights(path, tensors), rest
@@ -192,9 +196,9 @@ def _refuse_pointer(path: Path) -> None:
         )
 
 
-def _refuse_unknown(path: Path, names: list[str], known: Collection[str]) -> None:
-    unknown = sorted(set(names) - set(known))
-    if unknown:
+def _refuse_unknown(path: Path, names: list[str], known: Collection[str] | None) -> None:
+    unknown = [] if known is None else sorted(set(names) - set(known))
+    if unknown and known is not None:
         more = f" and {len(unknown) - 3} more" if len(unknown) > 3 else ""
         raise UserError(
             f"{path} contains {', '.join(map(repr, unknown[:3]))}{more}; supported tensors are "

@@ -68,12 +68,11 @@ def _template() -> jinja2.Template:
 def _title(document: Mapping[str, Any]) -> str:
     dictionaries = document["inputs"]["dictionaries"]
     first, sizes = dictionaries[0], [each["n_latents"] for each in dictionaries]
-    kinds = " and ".join(
-        dict.fromkeys(words.architecture(each["architecture"]) for each in dictionaries)
-    )
+    known = (each["architecture"] for each in dictionaries if each["architecture"])
+    kinds = " and ".join(dict.fromkeys(words.architecture(each) for each in known))
     what = "configurations" if document["inputs"]["differences"] else "dictionaries"
     return (
-        f"{len(dictionaries)} {kinds} {what} of {_range(sizes)} latents"
+        f"{len(dictionaries)} {kinds and f'{kinds} '}{what} of {_range(sizes)} latents"
         f" in {first['d']:,} dimensions"
     )
 

@@ -97,8 +97,10 @@ def count(value: float | None) -> str:
     return UNKNOWN if value is None else f"{value:,.0f}"
 
 
-def architecture(name: str) -> str:
+def architecture(name: str | None) -> str:
     """Name of an architecture in its authors' spelling, or as given."""
+    if name is None:
+        return "decoder alone"
     return ARCHITECTURES.get(name.lower().replace("_", ""), name)
 
 

@@ -154,6 +154,22 @@ def accumulate_moments(activations: Activations) -> StreamedMoments:
     return StreamedMoments(moments, total_sum_of_squares, torch.cat(lengths))
 
 
+def mean_norm(activations: Activations) -> float:
+    """Mean norm of all samples, in one pass.
+
+    Raises:
+        UserError: values that are not finite, or nothing but zeros.
+    """
+    total, done = 0.0, 0
+    for part in activations.samples.parts():
+        _refuse_not_finite(part, done, activations.source)
+        total += norms(part).sum().item()
+        done += len(part)
+    if not total:
+        raise UserError(f"{activations.source} holds nothing but zeros")
+    return total / done
+
+
 def norms(part: Float[Tensor, "p d"]) -> Float[Tensor, " p"]:
     """Euclidean norms of samples, in double precision."""
     return torch.linalg.vector_norm(part, dim=1, dtype=torch.float64)

@@ -51,6 +51,8 @@ def reconstruction_metrics(
         activations: to be reconstructed.
         total_sum_of_squares: Σ‖x − x̄‖² of the activations.
     """
+    if not saes:
+        return []
     m, _ = activations.samples.shape
     n = max(len(each.decoder) for each in saes)
     rows = max(1, min(_MOST_ROWS, _CODES_AT_ONCE // n))

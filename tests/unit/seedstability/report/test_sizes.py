@@ -114,13 +114,13 @@ def test_dictionaries_of_different_size_are_compared_with_levels_of_their_sizes(
 
 def test_nothing_is_copied_where_every_latent_has_a_direction():
     one, other = read_dictionaries(planted(2, 16, 8, 4))
-    assert one.weights.decoder is one.sae.decoder
-    assert one.weights.encoder is one.sae.encoder
-    part = replace(other, sae=zeroed(other.sae, [3], "encoder"))
-    assert torch.equal(part.weights.decoder, other.sae.decoder[[k for k in range(16) if k != 3]])
+    assert one.weights.decoder is one.decoder
+    assert one.weights.encoder is one.encoder
+    part = replace(other, encoder=zeroed(other.sae, [3], "encoder").encoder)
+    assert torch.equal(part.weights.decoder, other.decoder[[k for k in range(16) if k != 3]])
 
 
 def test_an_sae_without_any_direction_is_refused():
     empty = sae(torch.zeros(6, 8))
-    with pytest.raises(UserError, match="no latent of SAE 1 has both"):
+    with pytest.raises(UserError, match="no latent of SAE 1 has a decoder and"):
         compare([sae(normal(6, 8)), empty])

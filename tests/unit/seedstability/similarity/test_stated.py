@@ -12,7 +12,8 @@ from seedstability.dictionaries.formats.folder import save
 from seedstability.errors import UserError
 from seedstability.report.compare import compare
 from seedstability.report.page.rendering import render
-from seedstability.similarity.dictionaries import read_dictionaries, short_labels
+from seedstability.similarity.dictionaries import read_dictionaries
+from seedstability.similarity.labels import short_labels
 from seedstability.similarity.stated import Difference, differences, listed, seed_of, stated_in
 
 AE = {**LINEAR_TENSORS, "bias": BIAS}
