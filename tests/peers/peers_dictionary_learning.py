@@ -24,6 +24,7 @@ KINDS = {
     "batchtopk_without_threshold": (BatchTopKTrainer, {**SPARSE, "threshold_start_step": 1000}),
     "matryoshka": (MatryoshkaBatchTopKTrainer, {**SPARSE, "group_fractions": [0.25, 0.75]}),
     "jumprelu": (JumpReluTrainer, {**DENSE, "target_l0": K}),
+    "gated": (GatedSAETrainer, DENSE),
 }
 
 
@@ -35,7 +36,7 @@ def write(folder):
 
 
 def write_refused(folder):
-    train(GatedSAETrainer, DENSE, folder("gated"))
+    """All that this library trains is read."""
 
 
 def train(trainer, settings, folder):

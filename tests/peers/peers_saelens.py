@@ -43,6 +43,17 @@ INFERENCE = {
     "topk": (TopKSAE, TopKSAEConfig, {"k": K}),
     "topk_rescaled": (TopKSAE, TopKSAEConfig, {"k": K, "rescale_acts_by_decoder_norm": True}),
     "jumprelu": (JumpReLUSAE, JumpReLUSAEConfig, {}),
+    "gated": (GatedSAE, GatedSAEConfig, {}),
+    "layer_norm": (StandardSAE, StandardSAEConfig, {"normalize_activations": "layer_norm"}),
+    "layer_norm_topk": (TopKSAE, TopKSAEConfig, {"k": K, "normalize_activations": "layer_norm"}),
+    "constant_norm": (
+        JumpReLUSAE,
+        JumpReLUSAEConfig,
+        {"normalize_activations": "constant_norm_rescale"},
+    ),
+    "jumprelu_bf16": (JumpReLUSAE, JumpReLUSAEConfig, BF16),
+    "topk_bf16": (TopKSAE, TopKSAEConfig, {"k": K, **BF16}),
+    "jumprelu_f16": (JumpReLUSAE, JumpReLUSAEConfig, {"dtype": "float16"}),
     "jumprelu_bias_only_added": (JumpReLUSAE, JumpReLUSAEConfig, {"apply_b_dec_to_input": False}),
 }
 TRAINING = {
@@ -63,14 +74,7 @@ TRAINING = {
 }
 UNFOLDED_KINDS = ("training_standard", "training_topk", "training_batchtopk")
 REFUSED = {
-    "gated": (GatedSAE, GatedSAEConfig, {}),
     "transcoder": (Transcoder, TranscoderConfig, {"d_out": D, "apply_b_dec_to_input": False}),
-    "layer_norm": (StandardSAE, StandardSAEConfig, {"normalize_activations": "layer_norm"}),
-    "constant_norm": (
-        StandardSAE,
-        StandardSAEConfig,
-        {"normalize_activations": "constant_norm_rescale"},
-    ),
     "not_folded": (StandardSAE, StandardSAEConfig, UNFOLDED),
 }
 
@@ -87,7 +91,7 @@ def write(folder):
     """A checkpoint under each name; yields the name and who reconstructs."""
     for name, kind in INFERENCE.items():
         make(kind).save_model(folder(name))
-        yield name, SAE.load_from_disk(folder(name), dtype="float32")
+        yield name, SAE.load_from_disk(folder(name))
     for name, kind in TRAINING.items():
         sae = make(kind)
         sae.save_model(folder(name))

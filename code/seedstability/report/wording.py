@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from seedstability.report.levels import strongest
 from seedstability.similarity.config import ComparisonConfig
-from seedstability.similarity.estimates import CORRECTED
 from seedstability.similarity.samples.activations import PLAIN
 from seedstability.similarity.stated import Difference, listed
 from seedstability.stability.statistics.equivalence import EQUIVALENCE_MARGIN, equivalent
@@ -74,15 +74,6 @@ def notes(
         *_on_seeds(n_seeds, matched),
         *_on_inputs(document),
     ]
-
-
-def strongest(levels: Mapping[str, float | None]) -> str:
-    """Name of the strongest available chance level; isotropic is always available.
-
-    The untrained level is reported separately: with a shared initialization it is 1, which is not
-    chance.
-    """
-    return [level for level in CORRECTED if levels.get(level) is not None][-1]
 
 
 def percent(share: float) -> str:

@@ -25,6 +25,12 @@ class PageFigure(NamedTuple):
     caption: str
 
 
+def pictures(document: Document) -> list[PageFigure]:
+    """The figures that the document allows, the most telling first."""
+    drawn = (reproducibility(document), distribution(document), frequency(document))
+    return [*(each for each in drawn if each), *heat_maps(document)]
+
+
 def distribution(document: Document) -> PageFigure | None:
     """Distribution of cosines with partners, with its chance levels."""
     found = document.get("distribution")

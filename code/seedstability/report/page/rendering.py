@@ -26,6 +26,7 @@ def render(document: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> str
     """
     names = [each["name"] for each in document["inputs"]["dictionaries"]]
     listed = latents.latent_table(names, arrays)
+    rows = tables.headline(document)
     camps, overlaps = tables.camps(document), tables.overlaps(document)
     script = _asset("report.js")
     return _template().render(
@@ -36,6 +37,10 @@ def render(document: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> str
         document=document,
         names=names,
         differences=tables.differences(document),
+        headline=rows,
+        headline_label=tables.common(row.value for row in rows),
+        headline_kappa_label=tables.common(row.kappa for row in rows),
+        headline_tested=any(row.p.known for row in rows),
         scopes=tables.measures(document),
         glossary=tables.glossary(document),
         camps=camps,
@@ -43,10 +48,7 @@ def render(document: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> str
         camp_levels=[*words.LEVELS.values()],
         overlaps=overlaps,
         overlap_label=tables.common(row.overlap for row in overlaps),
-        distribution=figures.distribution(document),
-        reproducibility=figures.reproducibility(document),
-        frequency=figures.frequency(document),
-        heat_maps=figures.heat_maps(document),
+        pictures=figures.pictures(document),
         rule=listed.rule,
         # Escapes <, > and &, so that no label can end its element.
         listed=htmlsafe_json_dumps(listed.columns, separators=(",", ":"), allow_nan=False),

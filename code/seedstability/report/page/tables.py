@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from seedstability.report.levels import strongest
 from seedstability.report.page.terms import LEVELS, SCOPES, UNKNOWN, Term, number, term
 
 Document = Mapping[str, Any]
@@ -45,11 +46,12 @@ class Scope(NamedTuple):
     rows: tuple[Measure, ...]
 
     @property
-    def columns(self) -> list[tuple[str, bool]]:
-        """Names of the chance levels, and whether any row has the level."""
+    def columns(self) -> list[tuple[str, int]]:
+        """Names of the chance levels that any row has, and their places in its levels."""
         return [
-            (name, any(row.levels[place].chance.known for row in self.rows))
+            (name, place)
             for place, name in enumerate(LEVELS.values())
+            if any(row.levels[place].chance.known for row in self.rows)
         ]
 
     @property
@@ -81,13 +83,64 @@ def measures(document: Document) -> list[Scope]:
     ]
 
 
+class HeadlineRow(NamedTuple):
+    """A measure with the strongest chance level that it has."""
+
+    term: Term
+    value: Cell
+    level: str
+    """Name of that level."""
+    chance: Cell
+    kappa: Cell
+    p: Cell
+
+
+_HEADLINES = ("max_cosine", "max_abs_cosine", "matched_mean", "shared", "agreeing")
+
+
+def headline(document: Document) -> list[HeadlineRow]:
+    """The share of latents that recur, and the measures that most readers want."""
+    found, full = document["reproducibility"], document["measures"]["full"]
+    threshold = document["settings"].get("threshold", 0.7)
+    shares = found["thresholds"][f"{threshold:g}"]
+    recurring = Term(f"latents that recur, at {threshold:g}", "")
+    rows = [
+        _headline(recurring, {**_percent(shares["mean"]), "chance": _percent(shares["chance"])})
+    ]
+    return rows + [
+        _headline(term(name, threshold), full[name]) for name in _HEADLINES if full.get(name)
+    ]
+
+
+def _headline(called: Term, found: Mapping[str, Any]) -> HeadlineRow:
+    unit = found.get("unit") or ""
+    level = strongest(found["chance"])
+    kappa = (found.get("kappa") or {}).get(level)
+    chance = Cell(number(found["chance"][level], unit))
+    return HeadlineRow(
+        called, estimate(found, unit), LEVELS[level], chance, estimate(kappa), _p(found)
+    )
+
+
+def _percent(shares: Mapping[str, Any]) -> dict[str, Any]:
+    """Shares in percent, with that unit."""
+    scaled = {
+        name: 100 * value if isinstance(value, int | float) else value
+        for name, value in shares.items()
+    }
+    return {**scaled, "unit": "%"}
+
+
 def _measure(called: Term, found: Mapping[str, Any]) -> Measure:
     unit = found.get("unit") or ""
     chance, kappa = found.get("chance") or {}, found.get("kappa") or {}
     levels = (Level(Cell(number(chance.get(x), unit)), estimate(kappa.get(x))) for x in LEVELS)
+    return Measure(called, estimate(found, unit), tuple(levels), _p(found))
+
+
+def _p(found: Mapping[str, Any]) -> Cell:
     p = found.get("p_gauge")
-    tested = Cell(number(p, digits=2 if p is None or p >= 0.01 else 4))
-    return Measure(called, estimate(found, unit), tuple(levels), tested)
+    return Cell(number(p, digits=2 if p is None or p >= 0.01 else 4))
 
 
 class DifferenceRow(NamedTuple):

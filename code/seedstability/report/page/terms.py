@@ -21,8 +21,8 @@ ARCHITECTURES = {
     "jumprelu": "JumpReLU",
 }
 """Names of architectures in their authors' spelling."""
-UNKNOWN = "not available"
-"""Shown if a number does not apply or could not be computed."""
+UNKNOWN = "–"
+"""Shown if a number does not apply or could not be computed; the notes say once why."""
 
 
 class Term(NamedTuple):
@@ -36,14 +36,16 @@ MEASURES = {
     "max_cosine": Term(
         "best partner, signed",
         "mean over latents of the largest cosine with any latent of the other dictionary,"
-        " averaged over the two directions",
+        " averaged over the two directions; some reports call it PWMCC",
     ),
     "max_abs_cosine": Term(
-        "best partner, absolute", "the same with the absolute value of the cosine"
+        "best partner, absolute",
+        "the same with the absolute value of the cosine; others call this one PWMCC",
     ),
     "matched_mean": Term(
-        "one-to-one, mean",
-        "mean cosine of the one-to-one matching with the largest sum of cosines",
+        "one-to-one, mean (PW-MCC)",
+        "mean cosine of the one-to-one matching with the largest sum of cosines: the PW-MCC of Song"
+        " et al. (2505.20254)",
     ),
     "matched_median": Term("one-to-one, median", "median cosine of the same matching"),
     "shared": Term(
@@ -75,7 +77,7 @@ def term(statistic: str, threshold: float) -> Term:
 
 
 def number(value: float | None, unit: str = "", digits: int = 3) -> str:
-    """Format a measured value: `0.302`, `41.3%`, `<0.001`, or `not available`."""
+    """Format a measured value: `0.302`, `41.3%`, `<0.001`, or a dash."""
     if value is None or not math.isfinite(value):
         return UNKNOWN
     if unit == "%":
