@@ -18,6 +18,7 @@ _HOME = {
     "Shards": "dictionaries.samples",
     "Matching": "stability.matching.match",
     "match": "stability.matching.match",
+    "align": "similarity.alignment",
     "chance_level": "stability.chance.closed_form",
     "compare": "report.compare",
     "Report": "report.report",

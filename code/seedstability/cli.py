@@ -63,7 +63,7 @@ def main(words: Sequence[str] | None = None) -> int:
         make_output_robust()
         # A notebook names its own, without which matplotlib cannot be imported here.
         os.environ["MPLBACKEND"] = "agg"
-    typed = sys.argv[1:] if words is None else list(words)
+    typed = _repeated(sys.argv[1:] if words is None else words, "--against")
     command = typer.main.get_command(app)
     try:
         with command.make_context(NAME, typed, obj=words is None) as context:
@@ -78,6 +78,24 @@ def main(words: Sequence[str] | None = None) -> int:
         print("stopped; nothing was written", file=sys.stderr)
         return STOPPED
     return 0
+
+
+def _repeated(words: Sequence[str], option: str) -> list[str]:
+    """The words with the option before each of its values: a shell expands `--against B*` to many,
+    and typer takes one an option."""
+    repeated: list[str] = []
+    within = False
+    for place, word in enumerate(words):
+        if word == option:
+            within = True
+            if words[place + 1 : place + 2] and not words[place + 1].startswith("-"):
+                continue  # without a value it is left to be complained of
+        elif within and not word.startswith("-"):
+            repeated.append(option)
+        else:
+            within = False
+        repeated.append(word)
+    return repeated
 
 
 def _number(name: str) -> Callable[[Any], float]:
@@ -149,6 +167,17 @@ def compare(
             help="What they were trained on: a .npy, a .safetensors, or a folder of .npy.",
         ),
     ] = "",
+    against: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="DIR ...",
+            help="A second group of SAEs: all that follow, up to the next option.",
+        ),
+    ] = None,
+    over_time: Annotated[
+        bool,
+        typer.Option("--over-time", help="They are checkpoints of one run, named by their steps."),
+    ] = False,
     initial: Annotated[
         str,
         typer.Option(
@@ -214,6 +243,8 @@ def compare(
             [folder for folder in initial.split(",") if folder] or None,
             threshold=threshold,
             all_pairs=all_pairs,
+            against=against,
+            over_time=over_time,
             allow_different=allow_different,
             decoders_only=decoders_only,
             drop_outliers=drop_outliers,
@@ -246,6 +277,46 @@ def match_pair(
 
     found = pair_summary(read_directions(a), read_directions(b), threshold)
     print(json.dumps(found, indent=2) if as_json else _match_text(found))
+
+
+@app.command()
+def align(
+    context: typer.Context,
+    a: Annotated[Path, typer.Argument(metavar="A", help="An SAE's folder.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="The SAE whose latents are reordered.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="A new or empty folder.")],
+    to: Annotated[
+        str, typer.Option(metavar="FORMAT", help="seedstability, saelens or sparsify.")
+    ] = "seedstability",
+) -> None:
+    """Write B with its latents in the order of their one-to-one partners in A."""
+    _pin_numerics(context)
+    from seedstability.dictionaries.formats.folder import load, save
+    from seedstability.similarity import alignment
+
+    save(alignment.align(load(a), load(b)), out, to)
+    print(*sorted(out.iterdir()), sep="\n")
+
+
+@app.command()
+def summarize(
+    report: Annotated[
+        Path, typer.Argument(metavar="REPORT", help="A report's folder, or its report.json.")
+    ],
+    to: Annotated[
+        str,
+        typer.Option(
+            parser=_one_of(("markdown", "latex"), "to"),
+            metavar="LANGUAGE",
+            help="markdown, or latex with booktabs.",
+        ),
+    ] = "markdown",
+) -> None:
+    """Print the main measures of a report as a table to paste into a paper."""
+    from seedstability.report.report import read_document
+    from seedstability.report.summary import summary
+
+    print(summary(read_document(report), "latex" if to == "latex" else "markdown"))
 
 
 @app.command()

@@ -12,6 +12,7 @@ from seedstability.errors import UserError
 from seedstability.report.arrays import arrays
 from seedstability.report.document import document
 from seedstability.report.findings import Findings
+from seedstability.report.over_time import in_order
 from seedstability.report.recurrence import thresholds
 from seedstability.report.report import Report
 from seedstability.similarity.config import ComparisonConfig, config_for_size, matched_pairs
@@ -39,6 +40,8 @@ def compare(
     *,
     threshold: float = 0.7,
     all_pairs: bool = False,
+    against: Sequence[Source] | None = None,
+    over_time: bool = False,
     allow_different: bool = False,
     decoders_only: bool = False,
     drop_outliers: bool = False,
@@ -61,6 +64,10 @@ def compare(
         threshold: cosine from which two latents count as the same.
         all_pairs: match all pairs one-to-one; otherwise, with more than five dictionaries, only the
             first five among themselves and each with the next one.
+        against: a second group of SAEs. Similarities within each group and between them are
+            reported; settings may differ between the groups. Matches all pairs.
+        over_time: they are checkpoints of one run, whose paths say their steps; in memory, in
+            their order. Matches all pairs.
         allow_different: compare dictionaries that differ in more than the seed, as configurations.
         decoders_only: compare no more than the decoders: of checkpoints of any class, such as
             transcoders, of a .npy or .safetensors file with one matrix [n, d], or of such a matrix.
@@ -84,12 +91,17 @@ def compare(
     opened = None
     if activations is not None:  # they may be needed before all SAEs are read, for their norm
         opened = cache(partial(streamed.open_activations, activations, key=activations_key))
+    several = not isinstance(saes, str | Path)  # a string alone is refused where they are read
     trained = read_dictionaries(
-        saes,
-        allow_different=allow_different,
+        [*saes, *(against or [])] if several else saes,
+        allow_different=allow_different or over_time,
+        first_group=None if against is None or not several else len(saes),
         decoders_only=decoders_only,
         mean_norm=opened and partial(_mean_norm, opened),
     )
+    steps = None
+    if over_time:
+        trained, steps = in_order(trained)
     untrained = (
         None if initial is None else read_initial_dictionaries([*initial], trained, decoders_only)
     )
@@ -98,7 +110,8 @@ def compare(
     samples = opened(d) if opened else None
 
     full = ComparisonConfig(threshold=threshold)
-    full = replace(full, complete=n_seeds) if all_pairs else full
+    if all_pairs or against is not None or over_time:
+        full = replace(full, complete=n_seeds)
     config = config_for_size(full, n, d, n_seeds, len(matched_pairs(n_seeds, full)))
     n_samples = samples.samples.shape[0] if samples else 0
     cost = cost_message(config, n, d, n_seeds, n_samples, has_initial=untrained is not None)
@@ -128,7 +141,17 @@ def compare(
 
     listener.phase("summing up")
     findings = Findings(
-        trained, untrained, sampled, live, full, config, comparison, recorder, without
+        trained,
+        untrained,
+        sampled,
+        live,
+        full,
+        config,
+        comparison,
+        recorder,
+        without,
+        None if against is None else [*[0] * (n_seeds - len(against)), *[1] * len(against)],
+        steps,
     )
     return Report(document(findings, numeric_abi), arrays(findings))
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from seedstability import __version__
-from seedstability.report import curves, estimates, recurrence, wording
+from seedstability.report import curves, estimates, groups, over_time, recurrence, wording
 from seedstability.report.estimates import rounded
 from seedstability.report.findings import Findings
 from seedstability.report.report import SCHEMA
@@ -44,6 +44,10 @@ def document(findings: Findings, numeric_abi: dict[str, str] | None) -> dict[str
         "dictionaries": _dictionaries(findings),
         "measures": estimates.measures(comparison),
         "pairs": estimates.pairs(comparison),
+        "groups": None if findings.groups is None else groups.groups(comparison, findings.groups),
+        "over_time": None
+        if findings.steps is None
+        else over_time.over_time(comparison, findings.trained, findings.steps),
         "reproducibility": recurrence.reproducibility(
             findings.best, recorder, threshold, d, findings.live
         ),
@@ -53,8 +57,8 @@ def document(findings: Findings, numeric_abi: dict[str, str] | None) -> dict[str
         "matchings": _matchings(recorder),
     }
     interval90 = estimates.kappa_interval90(comparison, "max_cosine")
-    if result["inputs"]["differences"]:
-        _label_over_configurations(result)
+    if findings.steps or result["inputs"]["differences"]:
+        _label_over(result, "checkpoints" if findings.steps else "configurations")
     result["summary"] = wording.summary(result, interval90)
     n_matched = len(recorder.matchings)
     result["notes"] = wording.notes(result, findings.full_config, findings.config, n_matched)
@@ -72,6 +76,8 @@ def _software(numeric_abi: dict[str, str] | None) -> dict:
 
 def _inputs(findings: Findings) -> dict:
     names = short_labels(findings.trained)
+    if findings.steps:
+        names = [f"step {step:,}" for step in findings.steps]
     trained, untrained = findings.trained, findings.untrained
     activations = None
     if findings.sampled:
@@ -145,13 +151,13 @@ def _firing(findings: Findings) -> dict | None:
     return curves.firing(frequency, cosine)
 
 
-def _label_over_configurations(part: Any) -> None:
-    """Say in every interval's label that it is over configurations, not over seeds."""
+def _label_over(part: Any, what: str) -> None:
+    """Say in every interval's label that it is over these, not over seeds."""
     each = part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()
     for inner in each:
-        _label_over_configurations(inner)
+        _label_over(inner, what)
     if isinstance(part, dict) and isinstance(part.get("interval"), str):
-        part["interval"] = part["interval"].replace("seeds", "configurations")
+        part["interval"] = part["interval"].replace("seeds", what)
 
 
 def _matchings(recorder: Recorder) -> list[dict]:

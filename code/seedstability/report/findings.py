@@ -37,6 +37,10 @@ class Findings:
     """Partners recorded during the measurement."""
     levels_without: Mapping[str, Statistics] | None
     """Chance levels without outliers, by level and statistic, where outliers matter."""
+    groups: Sequence[int] | None = None
+    """Group of each dictionary, 0 or 1, where two are compared."""
+    steps: Sequence[int] | None = None
+    """Step of each, where they are checkpoints of one run."""
 
     @property
     def metrics(self) -> Sequence[ReconstructionMetrics] | None:

@@ -9,12 +9,17 @@ import os
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from seedstability.errors import UserError
 from seedstability.files import whole_folder, write_whole
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from seedstability.report.summary import Language
 
 SCHEMA = "seedstability-report-1"
 FILES = ("report.json", "latents.npz", "report.html")
@@ -41,6 +46,29 @@ class Report:
         """Show the findings in a notebook."""
         findings = "".join(f"<li>{html.escape(line)}</li>" for line in self.summary)
         return f"<ul>{findings}</ul>"
+
+    def to_markdown(self) -> str:
+        """The main measures as a Markdown table."""
+        return self._summary("markdown")
+
+    def to_latex(self) -> str:
+        """The main measures as a LaTeX table, for the package booktabs."""
+        return self._summary("latex")
+
+    def _summary(self, language: "Language") -> str:
+        from seedstability.report.summary import summary
+
+        return summary(self.document, language)
+
+    def frames(self) -> dict[str, "DataFrame"]:
+        """The results as pandas frames by name; see `report.frames.frames`.
+
+        Raises:
+            UserError: pandas is not installed.
+        """
+        from seedstability.report.frames import frames
+
+        return frames(self.document, self.arrays)
 
     def write(self, folder: str | Path) -> list[Path]:
         """Write the three files into a folder: first the two of data, together, then the page.
@@ -77,6 +105,25 @@ class Report:
                 f"report.html cannot be drawn ({type(error).__name__}: {error});"
                 f" report.json and latents.npz are in {folder}"
             ) from error
+
+
+def read_document(path: Path) -> dict[str, Any]:
+    """Content of a report's `report.json`, given that file or its folder.
+
+    Raises:
+        UserError: it cannot be read, or is none.
+    """
+    file = path / "report.json" if path.is_dir() else path
+    try:
+        document = json.loads(file.read_text("utf-8"))
+    except OSError as error:
+        raise UserError(f"{file} cannot be read ({error.strerror})") from None
+    except ValueError as error:
+        raise UserError(f"{file} is not JSON: {error}") from None
+    schema = document.get("schema") if isinstance(document, dict) else None
+    if schema != SCHEMA:
+        raise UserError(f"{file} has schema {schema!r}; a report of this version has {SCHEMA!r}")
+    return document
 
 
 def check_target(folder: str | Path) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from seedstability.report import groups, over_time
 from seedstability.report.levels import strongest
 from seedstability.similarity.config import ComparisonConfig
 from seedstability.similarity.samples.activations import PLAIN
@@ -30,13 +31,17 @@ def summary(document: Mapping[str, Any], interval90: tuple[float, float] | None)
     shares = found["thresholds"][f"{threshold:g}"]
     level = strongest(shares["chance"])
     recurring, chance = shares["mean"], shares["chance"][level]
+    names = [each["name"] for each in document["inputs"]["dictionaries"]]
+    of_groups, of_steps = document["groups"], document["over_time"]
     lines = [
+        *([groups.sentence(of_groups, names)] if of_groups else []),
+        *([over_time.sentence(of_steps)] if of_steps else []),
         f"{percent(recurring['value'])} of latents recur; {percent(chance)} would by chance.",
         "A latent recurs in another dictionary if some latent there has a decoder cosine of at"
         f" least {threshold:g} with it; the share is a mean over all pairs of the"
         f" {len(document['dictionaries'])} dictionaries{_interval(recurring)}. Chance is the"
         f" strongest level that the inputs allow, {level}: {MEANING[level]}.",
-        *_of_configurations(document["inputs"]["differences"]),
+        *([] if of_groups or of_steps else _of_configurations(document["inputs"]["differences"])),
         *_at_initialization(shares["chance"]["untrained"]),
         *_of_measure(document, "max_cosine", "The cosine with the best partner"),
         *_of_measure(document, "matched_mean", "Matched one to one, the cosine with the partner"),
@@ -263,9 +268,10 @@ def _on_inputs(document: Mapping[str, Any]) -> list[str]:
     lines = []
     lines += _on_sizes(document)
     states = {each["seed"] for each in dictionaries}
-    if len(states) == 1 and None not in states:
+    if len(states) == 1 and None not in states and not document["over_time"]:
         lines.append(
             f"all dictionaries state the same seed, {states.pop()}: were they trained with several?"
+            " Checkpoints of one run are compared with --over-time (over_time=True)."
         )
     if activations := document["inputs"]["activations"]:
         lines += _on_activations(activations)

@@ -102,6 +102,7 @@ def read_dictionaries(
     given: Iterable[Source],
     *,
     allow_different: bool = False,
+    first_group: int | None = None,
     decoders_only: bool = False,
     mean_norm: Callable[[int], float] | None = None,
 ) -> list[LoadedDictionary]:
@@ -110,6 +111,8 @@ def read_dictionaries(
     Args:
         given: folders or files, SAEs, or with `decoders_only` matrices.
         allow_different: whether they may differ in more than the seed.
+        first_group: how many of them are one group, and the rest another; settings may differ
+            between the two.
         decoders_only: read no more than the decoder of each.
         mean_norm: mean norm of the activations, given their width, for SAEs that need it.
 
@@ -126,6 +129,8 @@ def read_dictionaries(
         raise UserError(
             f"{len(given)} dictionaries{named} given; a comparison needs at least 2 folders"
         )
+    if first_group is not None and min(first_group, len(given) - first_group) < 2:
+        raise UserError("each of two groups needs at least 2 dictionaries")
     _refuse_same_place(given)
     inputs = [_read(each, place, decoders_only, mean_norm) for place, each in enumerate(given)]
     for each in inputs:
@@ -133,7 +138,8 @@ def read_dictionaries(
         _refuse_without_directions(each)
     _refuse_same_weights(inputs)
     if not allow_different:
-        _refuse_other_settings(inputs)
+        for group in (inputs[:first_group], inputs[first_group:] if first_group else []):
+            _refuse_other_settings(group)
     return inputs
 
 
@@ -337,7 +343,8 @@ def _refuse_other_settings(inputs: Sequence[LoadedDictionary]) -> None:
     if found := what_differs(inputs):
         raise UserError(
             f"the dictionaries differ in more than the seed: {listed(found)}; to compare them as "
-            "configurations, say --allow-different (allow_different=True)"
+            "configurations, say --allow-different (allow_different=True), and two groups of seeds "
+            "with --against (against=)"
         )
 
 

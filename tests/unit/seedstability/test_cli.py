@@ -103,6 +103,67 @@ def test_a_report_may_go_where_one_stands(folders, tmp_path, monkeypatch):
         assert sorted(os.listdir()) == sorted(FILES)
 
 
+def test_two_groups_are_given_as_a_shell_expands_them(folders, tmp_path):
+    out = str(tmp_path / "out")
+    groups = [str(folders / f"{kind}{seed}") for kind in ("seed", "start") for seed in range(2)]
+    assert main(["compare", *groups[:2], "--against", *groups[2:], "--out", out]) == 0
+    document = json.loads((tmp_path / "out" / "report.json").read_text("utf-8"))
+    assert document["groups"]["of"] == [0, 0, 1, 1]
+    given = [each["folder"] for each in document["inputs"]["dictionaries"]]
+    assert given == groups
+    assert main(["compare", "--against", *groups[2:], "--out", out, *groups[:2]]) == 0
+    document = json.loads((tmp_path / "out" / "report.json").read_text("utf-8"))
+    assert [each["folder"] for each in document["inputs"]["dictionaries"]] == groups
+
+
+def test_against_without_folders_is_refused(folders, tmp_path, capsys):
+    words = [str(folders / "seed0"), str(folders / "seed1"), "--out", str(tmp_path), "--against"]
+    assert "--against" in refused(capsys, "compare", *words)
+
+
+def test_checkpoints_over_time_are_named_by_their_steps(folders, tmp_path, capsys):
+    for seed, step in ((0, 200), (1, 10)):
+        shutil.copytree(folders / f"seed{seed}", tmp_path / f"step_{step}")
+    given = [str(tmp_path / f"step_{step}") for step in (200, 10)]
+    assert main(["compare", *given, "--over-time", "--out", str(tmp_path / "out")]) == 0
+    assert "From step 10 to step 200" in capsys.readouterr().out
+
+
+def test_decoders_of_files_are_compared_alone(folders, tmp_path, capsys):
+    given = []
+    for seed in range(2):
+        given.append(str(tmp_path / f"{seed}.npy"))
+        np.save(given[-1], load(folders / f"seed{seed}").decoder.numpy())
+    assert "decoder of" in refused(capsys, "compare", *given, "--out", str(tmp_path / "out"))
+    assert main(["compare", *given, "--decoders-only", "--out", str(tmp_path / "out")]) == 0
+    assert names(tmp_path / "out") == set(FILES)
+
+
+def test_a_report_is_summarized_in_either_language(folders, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main(["compare", str(folders / "seed0"), str(folders / "seed1"), "--out", str(out)]) == 0
+    capsys.readouterr()
+    assert main(["summarize", str(out)]) == 0
+    assert capsys.readouterr().out.startswith("| measure | value |")
+    assert main(["summarize", str(out / "report.json"), "--to", "latex"]) == 0
+    assert r"\begin{tabular}" in capsys.readouterr().out
+    (out / "report.json").write_text('{"schema": "other"}')
+    assert "has schema 'other'" in refused(capsys, "summarize", str(out))
+    (out / "report.json").write_text("{")
+    assert "is not JSON" in refused(capsys, "summarize", str(out))
+    assert "cannot be read" in refused(capsys, "summarize", str(tmp_path / "none"))
+
+
+def test_an_aligned_checkpoint_has_its_latents_beside_their_partners(folders, tmp_path):
+    one, other = (load(folders / f"seed{seed}") for seed in range(2))
+    target = tmp_path / "aligned"
+    words = [str(folders / "seed0"), str(folders / "seed1"), "--out", str(target)]
+    assert main(["align", *words, "--to", "saelens"]) == 0
+    found = load(target)
+    together = torch.cosine_similarity(one.decoder, found.decoder)
+    torch.testing.assert_close(together, match(one.decoder, other.decoder).cosine)
+
+
 def test_folders_may_have_names_that_are_not_utf_8(folders, tmp_path):
     odd = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9")
     shutil.copytree(folders, odd)
@@ -156,7 +217,7 @@ def refused(capsys, *words: str) -> str:
     ("words", "said"),
     [
         (("comapre", "a", "b"), "no command is called 'comapre'; did you mean compare?"),
-        (("zzz",), "there are compare, match, chance, convert"),
+        (("zzz",), "there are compare, match, align, summarize, chance, convert"),
         (("--versio",), "seedstability has no option --versio; did you mean --version?"),
         (
             ("compare", "a", "--treshold", "1"),

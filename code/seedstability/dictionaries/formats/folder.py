@@ -206,7 +206,10 @@ def _of_file(path: Path) -> Found:
             if (folder / settings).is_file():
                 return Found("dictionary_learning", Checkpoint(path, folder / settings))
         raise UserError(f"{path} needs {settings} beside it or one folder up")
-    raise UserError(f"{path} is no file of weights; {_wanted()}")
+    raise UserError(
+        f"{path} is no file of an SAE; {_wanted()}. A decoder of other files is compared with"
+        " --decoders-only (decoders_only=True)"
+    )
 
 
 def _steps(folder: Path, names: set[str]) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from markupsafe import Markup
 
 from seedstability.report.figures import firing, inline_svg, seed_pairs, similarity_distribution
+from seedstability.report.figures import over_time as over_time_figure
 from seedstability.report.figures import recurrence as recurrence_figure
 from seedstability.report.page.terms import LEVELS, count, number
 
@@ -27,8 +28,24 @@ class PageFigure(NamedTuple):
 
 def pictures(document: Document) -> list[PageFigure]:
     """The figures that the document allows, the most telling first."""
-    drawn = (reproducibility(document), distribution(document), frequency(document))
+    drawn = (
+        over_time(document),
+        reproducibility(document),
+        distribution(document),
+        frequency(document),
+    )
     return [*(each for each in drawn if each), *heat_maps(document)]
+
+
+def over_time(document: Document) -> PageFigure | None:
+    """Cosines with the last checkpoint; `None` for dictionaries of several seeds."""
+    found = document.get("over_time")
+    if not found:
+        return None
+    caption = "Mean cosine of latents with the last checkpoint, by step."
+    first = found["to_last"]["same_latent"][0]
+    said = f"The same latent: {number(first)} at step {found['steps'][0]:,}."
+    return _drawn(over_time_figure, found, "over-time", caption, said)
 
 
 def distribution(document: Document) -> PageFigure | None:

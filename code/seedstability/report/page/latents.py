@@ -8,6 +8,8 @@ from jaxtyping import Float
 
 Arrays = Mapping[str, np.ndarray]
 
+_MOST_COLUMNS = 8
+"""Beyond so many dictionaries the table has no partners; `latents.npz` has."""
 MOST_ROWS = 20_000
 """More rows would make a page of several megabytes."""
 
@@ -54,14 +56,20 @@ def latent_table(names: list[str], arrays: Arrays, most: int = MOST_ROWS) -> Lat
         if name in arrays:
             values = _short(arrays[name][seeds, latents], column.digits)
             columns.append({**column._asdict(), "values": values})
-    partner_seed, partner = _partners(arrays, *best.shape)
-    for key, title, table in (
-        ("partner seed", "partner in", partner_seed),
-        ("partner", "its latent", partner),
-    ):
-        found = table[seeds, latents]
-        values = [None if place < 0 else place for place in found.tolist()]
-        columns.append({"key": key, "title": title, "digits": 0, "values": values})
+    shown = range(len(names)) if len(names) <= _MOST_COLUMNS else ()
+    tables = _partners(arrays, *best.shape) if shown else ()
+    for other in shown:
+        partner, cosine = (table[seeds, other, latents] for table in tables)
+        values = [None if place < 0 else place for place in partner.tolist()]
+        columns.append(
+            {
+                "key": f"in{other}",
+                "title": f"in {names[other]}",
+                "digits": 0,
+                "values": values,
+                "cosines": _short(cosine, 2),
+            }
+        )
     return LatentTable({"names": names, "columns": columns}, _rule(best, len(seeds), most))
 
 
@@ -89,16 +97,17 @@ def _rule(best: Float[np.ndarray, "S n"], shown: int, most: int) -> str:
 
 
 def _partners(arrays: Arrays, n_seeds: int, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """One-to-one partner of each latent in the first pair of its dictionary."""
-    seeds = np.full((n_seeds, n), -1, np.int64)
-    latents = seeds.copy()
-    pairs = arrays["pairs"].tolist()
-    for (i, j), partner in reversed(list(zip(pairs, arrays["partner"], strict=True))):
-        seeds[i], latents[i] = np.where(partner >= 0, j, -1), partner
-        seeds[j], latents[j] = -1, -1
+    """One-to-one partner of each latent in each other dictionary [S, S, n], and its cosine."""
+    latents = np.full((n_seeds, n_seeds, n), -1, np.int64)
+    cosines = np.full((n_seeds, n_seeds, n), np.nan)
+    for (i, j), partner, cosine in zip(
+        arrays["pairs"].tolist(), arrays["partner"], arrays["cosine"], strict=True
+    ):
         matched = np.flatnonzero(partner >= 0)
-        seeds[j, partner[matched]], latents[j, partner[matched]] = i, matched
-    return seeds, latents
+        theirs = partner[matched]
+        latents[i, j, matched], cosines[i, j, matched] = theirs, cosine[matched]
+        latents[j, i, theirs], cosines[j, i, theirs] = matched, cosine[matched]
+    return latents, cosines
 
 
 def _short(values: Float[np.ndarray, " rows"], digits: int) -> list[float | None]:

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from seedstability.report.page import figures, latents, tables
 from seedstability.report.page import terms as words
+from seedstability.report.summary import Language, summary
 
 _HERE = Path(__file__).parent
 
@@ -27,6 +28,7 @@ def render(document: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> str
     names = [each["name"] for each in document["inputs"]["dictionaries"]]
     listed = latents.latent_table(names, arrays)
     rows = tables.headline(document)
+    languages: tuple[Language, ...] = ("markdown", "latex")
     camps, overlaps = tables.camps(document), tables.overlaps(document)
     script = _asset("report.js")
     return _template().render(
@@ -38,9 +40,15 @@ def render(document: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> str
         names=names,
         differences=tables.differences(document),
         headline=rows,
+        pasted=[summary(document, language) for language in languages],
         headline_label=tables.common(row.value for row in rows),
         headline_kappa_label=tables.common(row.kappa for row in rows),
         headline_tested=any(row.p.known for row in rows),
+        groups=tables.groups(document),
+        group_label=tables.common(
+            cell for row in tables.groups(document) for cell in (*row.within, row.between)
+        ),
+        steps=tables.steps(document),
         scopes=tables.measures(document),
         glossary=tables.glossary(document),
         camps=camps,

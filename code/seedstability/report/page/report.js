@@ -22,10 +22,11 @@
     return (value < 1e-3 ? value.toExponential(1) : value.toPrecision(3)).replace("-", "−");
   }
 
-  function format({ key, digits, values }, row) {
+  function format({ key, digits, values, cosines }, row) {
     const value = values[row];
     if (value === null) return "–";
-    if (key === "seed" || key === "partner seed") return names[value];
+    if (key === "seed") return names[value];
+    if (cosines) return `${value} (${cosines[row].toFixed(2).replace("-", "−")})`;
     if (digits < 0) return spanning(value);
     return (digits ? value.toFixed(digits) : String(value)).replace("-", "−");
   }
@@ -35,7 +36,7 @@
   function sortBy(key) {
     state.descending = state.sorted === key && !state.descending;
     state.sorted = key;
-    const { values } = column[key];
+    const values = column[key].cosines ?? column[key].values;
     const sign = state.descending ? -1 : 1;
     state.order = [...state.order].sort((a, b) => {
       const [x, y] = [values[a], values[b]];
@@ -101,7 +102,7 @@
   }
 
   function searched() {
-    return columns.map(({ key }) => key).filter((key) => !key.includes("seed"));
+    return columns.filter(({ key, cosines }) => key !== "seed" && !cosines).map(({ key }) => key);
   }
 
   function filter() {

@@ -189,6 +189,59 @@ def common(cells: Iterable[Cell]) -> str:
     return labels.pop() if len(labels) == 1 else ""
 
 
+class GroupRow(NamedTuple):
+    """A measure within two groups of dictionaries and between them."""
+
+    term: Term
+    within: tuple[Cell, ...]
+    between: Cell
+    difference: Cell
+    level: str
+    chance: Cell
+
+
+def groups(document: Document) -> list[GroupRow]:
+    """One row per measure; none without groups."""
+    threshold = document["settings"].get("threshold", 0.7)
+    found = document.get("groups")
+    return [
+        GroupRow(
+            term(name, threshold),
+            tuple(estimate(each, its["unit"]) for each in its["within"]),
+            estimate(its["between"], its["unit"]),
+            estimate(its["difference"], its["unit"]),
+            LEVELS[its["level"]],
+            Cell(number(its["chance"], its["unit"])),
+        )
+        for name, its in (found["measures"] if found else {}).items()
+    ]
+
+
+class StepRow(NamedTuple):
+    """A checkpoint beside the next and the last one."""
+
+    step: str
+    to_next: tuple[str, ...]
+    """Mean cosines of the same latent, the best and the one-to-one partner."""
+    to_last: tuple[str, ...]
+
+
+def steps(document: Document) -> list[StepRow]:
+    """One row per checkpoint; none for dictionaries of several seeds."""
+    found = document.get("over_time")
+    if not found:
+        return []
+    kinds = ("same_latent", "best", "matched")
+    return [
+        StepRow(
+            f"{step:,}",
+            tuple(number(found["to_next"][kind][place]) for kind in kinds),
+            tuple(number(found["to_last"][kind][place]) for kind in kinds),
+        )
+        for place, step in enumerate(found["steps"])
+    ]
+
+
 class CampRow(NamedTuple):
     """Recurrence at one threshold."""
 

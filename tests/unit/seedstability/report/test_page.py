@@ -145,13 +145,37 @@ def test_the_page_shows_measured_values(five):
     assert "In brackets: 95% over 5 seeds." in flat
 
 
-def test_missing_values_are_shown_as_not_available():
+def test_what_is_missing_is_said_once_and_not_in_every_cell():
     document, arrays = example(2, activations=False)
     html = render(document, arrays)
-    assert html.count('<td class="none" rowspan="7">not available</td>') == 4
+    assert html.lower().count("not available (–)") == 1
     assert document["notes"][0] in html
-    assert 'id="firing"' not in html
+    assert (
+        "data's covariance</th>"
+        not in html.replace("&#39;", "'").split("All measures")[1].split("</table>")[0]
+    )
+    assert "p against gauge</th>" not in html
+    assert "Similarity by firing rate" not in html
     assert "No activations were given." in html
+
+
+def test_the_main_table_holds_each_measure_against_its_strongest_level():
+    document, _ = example()
+    rows = {row.term.name: row for row in tables.headline(document)}
+    assert len(rows) == 6
+    best = rows["best partner, signed"]
+    assert (best.value.text, best.chance.text, best.kappa.text) == ("0.412", "0.361", "0.080")
+    assert best.level == "gauge-scrambled"
+    recurring = rows["latents that recur, at 0.7"]
+    assert (recurring.value.text, recurring.chance.text) == ("41.0%", "13.0%")
+    document["measures"]["full"]["max_cosine"]["chance"]["gauge"] = None
+    fallen = {row.term.name: row for row in tables.headline(document)}["best partner, signed"]
+    assert fallen.level == "data's covariance"
+
+
+def test_pictures_come_before_tables(five):
+    assert five.index("<figure>") < five.index("<table>")
+    assert five.index('id="pictures"') < five.index('id="measures"') < five.index('id="latents"')
 
 
 def with_every_latent_dead(document: dict) -> None:
@@ -190,7 +214,7 @@ def test_null_in_one_row_is_marked_in_that_row():
     document, _ = example()
     document["measures"]["full"]["shared"]["chance"]["data"] = None
     table = tables.measures(document)[0]
-    assert all(known for _, known in table.columns)
+    assert [place for _, place in table.columns] == [0, 1, 2, 3]
     cells = {row.term.name: row.levels[2].chance for row in table.rows}
     assert not cells["shared"].known
     assert cells["agreeing"].known
@@ -232,8 +256,8 @@ def test_intervals_of_different_kinds_are_labeled_separately():
         (0.0001, "%", "<0.01%"),
         (2.5e-7, "", "<0.001"),
         (-2.5e-7, "", "0.000"),
-        (None, "%", "not available"),
-        (float("nan"), "", "not available"),
+        (None, "%", "–"),
+        (float("nan"), "", "–"),
     ],
 )
 def test_numbers_are_printed_with_significant_digits(value, unit, text):
@@ -242,7 +266,7 @@ def test_numbers_are_printed_with_significant_digits(value, unit, text):
 
 def test_bounds_are_printed_as_orders_of_magnitude():
     assert words.bound(1.28e-7) == "1.3e−07"
-    assert words.bound(None) == "not available"
+    assert words.bound(None) == "–"
 
 
 def test_unknown_measures_keep_their_key_as_name():
@@ -271,23 +295,37 @@ def test_latents_that_were_not_compared_are_not_listed():
     assert found.rule == "All 318 latents of the 5 dictionaries."
 
 
-def test_partners_are_listed_in_both_directions():
-    arrays = example(2, activations=False)[1]
-    parsed = Parsed(render(*example(2, activations=False)))
-    partner = np.array(parsed.values("partner")).reshape(2, 64)
-    np.testing.assert_array_equal(partner[0], arrays["partner"][0])
-    np.testing.assert_array_equal(partner[1][partner[0]], np.arange(64))
-    assert parsed.values("partner seed") == [1] * 64 + [0] * 64
+def test_partners_are_listed_in_both_directions_with_their_cosine():
+    document, arrays = example(2, activations=False)
+    parsed = Parsed(render(document, arrays))
+    columns = {each["key"]: each for each in parsed.listed()["columns"]}
+    of_first, of_second = (columns[key]["values"] for key in ("in1", "in0"))
+    assert of_first[64:] == of_second[:64] == [None] * 64
+    partner = np.array(of_first[:64])
+    np.testing.assert_array_equal(partner, arrays["partner"][0])
+    np.testing.assert_array_equal(np.array(of_second[64:])[partner], np.arange(64))
+    cosines = np.array(columns["in1"]["cosines"][:64])
+    np.testing.assert_allclose(cosines, arrays["cosine"][0], atol=6e-4)
+    back = np.array(columns["in0"]["cosines"][64:])
+    np.testing.assert_array_equal(back[partner], cosines)
+    assert columns["in1"]["title"] == f"in {document['inputs']['dictionaries'][1]['name']}"
+
+
+def test_partners_of_many_dictionaries_are_left_to_the_arrays():
+    keys = [each["key"] for each in Parsed(render(*example(20))).listed()["columns"]]
+    assert not [key for key in keys if key.startswith("in")]
 
 
 def test_unmatched_latents_have_null_partners():
     arrays = example(2)[1]
     arrays["partner"][0, 3] = -1
-    columns = latents.latent_table(["a", "b"], arrays).columns["columns"]
-    assert columns[-1]["key"] == "partner"
-    assert columns[-1]["values"][3] is None
-    assert columns[-2]["values"][3] is None
-    assert sum(value is None for value in columns[-1]["values"]) == 2
+    columns = {
+        each["key"]: each["values"]
+        for each in latents.latent_table(["a", "b"], arrays).columns["columns"]
+    }
+    assert columns["in1"][3] is None
+    assert sum(value is None for value in columns["in1"][:64]) == 1
+    assert sum(value is None for value in columns["in0"][64:]) == 1
 
 
 def test_large_dictionaries_list_both_extremes():

@@ -180,7 +180,7 @@ def test_folders_without_an_sae_are_refused(tmp_path):
     )
     refused(tmp_path / "missing", r"missing is not a readable folder \(No such file")
     (tmp_path / "file").write_text("")
-    refused(tmp_path / "file", r"file is no file of weights; need dictionary\.json")
+    refused(tmp_path / "file", r"file is no file of an SAE; need dictionary\.json")
     saelens(tmp_path / "layer_1")
     sparsify(tmp_path / "layer_2")
     refused(tmp_path, r"contains no SAE; these subfolders do: layer_1, layer_2$")
