@@ -1,6 +1,7 @@
 """Chance levels of definitions.md §2 for a set of dictionaries, and gauge p-values."""
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -8,6 +9,7 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from seedstability.progress import report, step
+from seedstability.side_by_side import side_by_side
 from seedstability.similarity.config import ComparisonConfig
 from seedstability.similarity.names import BEST
 from seedstability.similarity.pairs import (
@@ -27,6 +29,9 @@ from seedstability.stability.chance.null_models import (
 from seedstability.stability.cosine import normalize_rows
 from seedstability.stability.matching.nearest import best_cosines_of_units
 from seedstability.stability.pairs import Partners, find_partners
+
+_SMALL = 2048
+"""Latents up to which pairs are matched side by side: larger ones use all threads each."""
 
 
 def isotropic_closed_form(n_a: int, n_b: int, d: int) -> Statistics:
@@ -136,11 +141,15 @@ def _drawn(
     draws: int,
     record: Callable[[Partners], None] | None,
 ) -> Statistics:
-    samples = []
-    for done in range(draws):
+    few = torch.get_num_threads() if max(sizes) <= _SMALL else 1
+    samples: list[Statistics] = []
+    for done in range(0, draws, few):
         with step(done, draws):
-            partners = find_partners(draw(sizes[0]), draw(sizes[1]))
-        if record:
-            record(partners)
-        samples.append(partner_statistics(partners))
+            # Drawn one after the other, in the generator's order; matched side by side.
+            pairs = [(draw(sizes[0]), draw(sizes[1])) for _ in range(min(few, draws - done))]
+            found = side_by_side([partial(find_partners, *pair) for pair in pairs])
+        for partners in found:
+            if record:
+                record(partners)
+            samples.append(partner_statistics(partners))
     return mean_statistics(samples)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -10,11 +11,12 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from seedstability.progress import step
+from seedstability.side_by_side import side_by_side
 from seedstability.similarity.names import ENCODER, SHARES
 from seedstability.stability.chance.null_models import GaugeBasis, gauge_scramble
 from seedstability.stability.matching.match import Matching, agreement
 from seedstability.stability.matching.nearest import BestCosines, best_cosines
-from seedstability.stability.pairs import Partners, find_partners
+from seedstability.stability.pairs import Partners, find_partners, fits_in_memory
 from seedstability.stability.subspaces.principal import PrincipalBasis, project_on_span
 
 Statistics = dict[str, float]
@@ -93,11 +95,17 @@ def find_sae_partners(A: Weights, B: Weights, certify: bool = False) -> SAEPartn
     """Find partners by decoder and by encoder, separately; by decoder where one has no encoder."""
     if A.encoder is None or B.encoder is None:
         return SAEPartners(find_partners(A.decoder, B.decoder, certify), None)
+    decoders, encoders = (A.decoder, B.decoder), (A.encoder, B.encoder)
+    if fits_in_memory(*decoders):
+        both = side_by_side(
+            [partial(find_partners, *rows, certify) for rows in (decoders, encoders)]
+        )
+        return SAEPartners(*both)
     with step(0, 2):
-        decoders = find_partners(A.decoder, B.decoder, certify)
+        of_decoders = find_partners(*decoders, certify)
     with step(1, 2):
-        encoders = find_partners(A.encoder, B.encoder, certify)
-    return SAEPartners(decoders, encoders)
+        of_encoders = find_partners(*encoders, certify)
+    return SAEPartners(of_decoders, of_encoders)
 
 
 def best_partner_statistics(best: BestCosines) -> Statistics:

@@ -35,12 +35,17 @@ def find_partners(
     Raises:
         UserError: when one is not a dictionary, or their widths differ.
     """
-    if len(A) * len(B) > _COSINES_AT_ONCE:
+    if not fits_in_memory(A, B):
         return Partners(best_cosines(A, B), match(A, B, certify=certify))
     S = cosines(A, B)
     size = S.abs()
     best = BestCosines(S.amax(dim=1), S.amax(dim=0), size.amax(dim=1), size.amax(dim=0))
     return Partners(best, match_cosines(S, certify))
+
+
+def fits_in_memory(A: Float[Tensor, "n_a d"], B: Float[Tensor, "n_b d"]) -> bool:
+    """Whether `find_partners` holds all their cosines at once."""
+    return len(A) * len(B) <= _COSINES_AT_ONCE
 
 
 def all_pairs(n_seeds: int) -> list[tuple[int, int]]:

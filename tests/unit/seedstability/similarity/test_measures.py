@@ -8,6 +8,7 @@ import torch
 
 from audit.analyses import similarity as stages
 from helpers.comparison_data import activations, normal, planted, sae, schema_errors
+from seedstability import side_by_side
 from seedstability.report.compare import compare
 from seedstability.similarity import measures
 from seedstability.similarity.config import ComparisonConfig, config_for_size
@@ -146,6 +147,29 @@ def test_without_encoders_decoder_statistics_are_the_same():
         for name, values in decoders[table].items():
             np.testing.assert_array_equal(values, with_both[table][name])
     assert set(decoders["gauge"]) == set(decoders["full"])
+
+
+def test_several_threads_give_the_same_numbers(monkeypatch):
+    pools = []
+    pool = side_by_side.ThreadPoolExecutor
+    monkeypatch.setattr(
+        side_by_side, "ThreadPoolExecutor", lambda n: pools.append(n) or pool(max_workers=n)
+    )
+    config = ComparisonConfig(permutations=5, chance_draws=5)
+    one = measure(inputs(), config)
+    assert not pools
+    torch.set_num_threads(3)
+    try:
+        three = measure(inputs(), config)
+    finally:
+        torch.set_num_threads(1)
+    # Decoders beside encoders of each pair and its scramble; five draws of two levels, by threes.
+    assert sorted(pools) == [2] * 6 + [2] * 2 + [3] * 2
+    assert set(one) == set(three)
+    for table in set(one) - {"best"}:
+        for name, values in one[table].items():
+            np.testing.assert_array_equal(values, three[table][name], err_msg=f"{table} {name}")
+    assert torch.equal(one["best"].nan_to_num(), three["best"].nan_to_num())
 
 
 def test_partners_in_blocks_equal_those_of_one_matrix(monkeypatch):
