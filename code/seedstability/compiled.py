@@ -38,6 +38,12 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
         _settings.CACHE_DIR = usual
 
 
+def is_cold() -> bool:
+    """Whether nothing of this code has been compiled on this machine, or none can be kept."""
+    folder = _folder()
+    return folder is None or not any(folder.iterdir())
+
+
 def _compiles_whole(dispatcher: Any) -> Any:
     """Have Ctrl-C wait until a function is compiled, or read from the cache.
 

@@ -21,6 +21,9 @@ class Phases:
     def note(self, text: str) -> None:
         """Show a line."""
 
+    def hint(self, text: str) -> None:
+        """Show a line to who waits."""
+
 
 class PhaseProgress(Phases):
     """Context that shows the progress of one computation, phase by phase."""
@@ -56,6 +59,11 @@ class PhaseProgress(Phases):
     def note(self, text: str) -> None:
         """Print a line, on a terminal or into a pipe."""
         print_above(self._bar, text, self._stream)
+
+    def hint(self, text: str) -> None:
+        """Print a line on a terminal, nothing into a pipe."""
+        if self._bar is not None:
+            self.note(text)
 
     def _at(self, share: float) -> None:
         if self._bar is None or self._phase is None or share <= 0:

@@ -11,7 +11,16 @@ from helpers.repository import CODE
 
 LIBRARY, AUDIT = CODE / "seedstability", CODE / "audit"
 # Beside the rooms of the library, and known to all of them.
-BESIDE = {"errors", "files", "progress", "terminal", "compiled", "numerics", "__version__"}
+BESIDE = {
+    "errors",
+    "files",
+    "progress",
+    "terminal",
+    "compiled",
+    "numerics",
+    "side_by_side",
+    "__version__",
+}
 LIBRARY_ROW = ("stability", "dictionaries", "similarity", "report")
 AUDIT_ROW = (
     "subjects",
