@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from seedstability.compiled import is_cold
 from seedstability.errors import UserError
 from seedstability.report.arrays import arrays
 from seedstability.report.document import document
@@ -118,8 +117,11 @@ def compare(
     cost = cost_message(config, n, d, n_seeds, n_samples, has_initial=untrained is not None)
     if cost:
         listener.note(cost)
-    if is_cold():
-        listener.hint("loops are compiled for this processor first, once: up to 20 s")
+    if samples:
+        from seedstability.compiled import is_cold  # imports numba, which not all need
+
+        if is_cold():
+            listener.hint("loops are compiled for this processor first, once: up to 20 s")
 
     sampled, rates = None, stated_rates(trained)
     if samples:
