@@ -220,6 +220,13 @@ def compare(
             help="Leave out samples with a norm above 10 times the median.",
         ),
     ] = False,
+    tokens: Annotated[
+        str,
+        typer.Option(
+            metavar="FILE",
+            help="The token of each activation, .json or .txt: lists the top contexts of latents.",
+        ),
+    ] = "",
     key: Annotated[
         str,
         typer.Option(metavar="NAME", help="Which tensor of a file of activations with several."),
@@ -249,6 +256,7 @@ def compare(
             decoders_only=decoders_only,
             drop_outliers=drop_outliers,
             activations_key=key or None,
+            tokens=tokens or None,
             numeric_abi=asdict(numeric_abi()),
             listener=phases,
         )

@@ -4,12 +4,23 @@ Columns are latents as their checkpoints number them. A latent without a directi
 smaller dictionary does not have, has partner −1 and NaN.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from seedstability.report.findings import Findings
 from seedstability.report.recurrence import mean_over_others, reproducibility_per_latent
+from seedstability.similarity.measures import Pair
+from seedstability.stability.matching.nearest import nearest_rows
+
+NEAREST = 3
+"""Nearest latents that are listed, beside the one-to-one partner."""
+CONTEXTS = 3
+"""Samples that are listed for each latent where tokens are given."""
+_MOST_NEAREST = 1 << 25
+"""Indices of all pairs together: 128 MB. With more, nearest latents are left out."""
 
 
 def arrays(findings: Findings) -> dict[str, np.ndarray]:
@@ -43,7 +54,43 @@ def arrays(findings: Findings) -> dict[str, np.ndarray]:
         for row, rates in zip(firing, findings.firing, strict=True):
             row[: len(rates)] = rates
         result["firing"] = firing.astype("<f4")
-    return result
+    return result | _nearest(findings, latents, pairs) | _contexts(findings, latents.most)
+
+
+def _nearest(findings: Findings, latents: "_Latents", pairs: Sequence[Pair]) -> dict:
+    """The nearest latents in other dictionaries, in both directions of each matched pair."""
+    sizes = findings.sizes
+    if NEAREST * sum(sizes[i] + sizes[j] for i, j in pairs) > _MOST_NEAREST:
+        return {}
+    decoders = [each.weights.decoder for each in findings.trained]
+    directed = sorted([*pairs, *((j, i) for i, j in pairs)])
+    rows, cosines = [], []
+    for i, j in directed:
+        found = nearest_rows(decoders[i], decoders[j], NEAREST)
+        near, cosine = (each.T for each in found)
+        # A dictionary of one or two latents has no three nearest.
+        missing = NEAREST - len(near)
+        none = np.full(latents.most, -1), np.full(latents.most, np.nan)
+        rows.append([*(latents.partners(i, j, each) for each in near), *[none[0]] * missing])
+        cosines.append([*(latents.row(i, each) for each in cosine), *[none[1]] * missing])
+    return {
+        "nearest_pairs": np.array(directed, "<i4"),
+        "nearest": np.array(rows, "<i4"),
+        "nearest_cosine": np.array(cosines, "<f4"),
+    }
+
+
+def _contexts(findings: Findings, most: int) -> dict:
+    """Numbers of the samples in which each latent is largest, and its values there."""
+    found = [each.strongest for each in findings.metrics or () if each.strongest]
+    if not found:
+        return {}
+    samples = np.full((len(found), CONTEXTS, most), -1)
+    values = np.full((len(found), CONTEXTS, most), np.nan)
+    for place, each in enumerate(found):
+        n = each.samples.shape[1]
+        samples[place, :, :n], values[place, :, :n] = each.samples, each.values
+    return {"top_samples": samples.astype("<i4"), "top_values": values.astype("<f4")}
 
 
 _KINDS = {"partner": "<i4", "price_a": "<f8", "price_b": "<f8"}

@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from seedstability.errors import UserError
-from seedstability.report.arrays import arrays
+from seedstability.report.arrays import CONTEXTS, arrays
 from seedstability.report.document import document
 from seedstability.report.findings import Findings
 from seedstability.report.over_time import in_order
@@ -30,6 +30,7 @@ from seedstability.similarity.recorder import Recorder
 from seedstability.similarity.samples import activations as streamed
 from seedstability.similarity.samples.outliers import levels_without
 from seedstability.similarity.samples.sampled import measure_activations
+from seedstability.similarity.samples.tokens import Tokens, TokenSource, read_tokens
 from seedstability.terminal import Phases
 
 
@@ -46,6 +47,7 @@ def compare(
     decoders_only: bool = False,
     drop_outliers: bool = False,
     activations_key: str | None = None,
+    tokens: TokenSource | None = None,
     numeric_abi: dict[str, str] | None = None,
     listener: Phases | None = None,
 ) -> Report:
@@ -74,6 +76,8 @@ def compare(
         drop_outliers: leave out samples with a norm above 10 times the median norm. If they hold a
             tenth of the variance, the report says so in either case.
         activations_key: which tensor of a file of activations that holds several.
+        tokens: the token of each activation, for the contexts in which latents are largest: a list
+            of text or of contexts, a .json file of one, or a .txt file with one a line.
         numeric_abi: numeric ABI of this process, to be recorded.
         listener: receives each phase, and the cost if it is more than 20 s.
 
@@ -113,6 +117,7 @@ def compare(
     if all_pairs or against is not None or over_time:
         full = replace(full, complete=n_seeds)
     config = config_for_size(full, n, d, n_seeds, len(matched_pairs(n_seeds, full)))
+    words = _tokens(tokens, samples, drop_outliers)
     n_samples = samples.samples.shape[0] if samples else 0
     cost = cost_message(config, n, d, n_seeds, n_samples, has_initial=untrained is not None)
     if cost:
@@ -127,7 +132,7 @@ def compare(
     if samples:
         listener.phase("activations")
         known = [each.sae for each in trained if each.sae]
-        sampled = measure_activations(known, samples, drop_outliers)
+        sampled = measure_activations(known, samples, drop_outliers, CONTEXTS if words else 0)
         rates = [each.firing for each in sampled.metrics] or None
     live = rates and [each.compared(its > 0) for its, each in zip(rates, trained, strict=True)]
 
@@ -157,9 +162,23 @@ def compare(
         without,
         None if against is None else [*[0] * (n_seeds - len(against)), *[1] * len(against)],
         steps,
+        words,
     )
     return Report(document(findings, numeric_abi), arrays(findings))
 
 
 def _mean_norm(opened: Callable[[int], streamed.Activations], d: int) -> float:
     return streamed.mean_norm(opened(d))
+
+
+def _tokens(
+    given: TokenSource | None, samples: streamed.Activations | None, drop_outliers: bool
+) -> Tokens | None:
+    if given is None:
+        return None
+    if samples is None or drop_outliers:
+        raise UserError(
+            "tokens are those of activations, all of them; give --activations (activations=), and"
+            " not --drop-outliers"
+        )
+    return read_tokens(given, samples.samples.shape[0])

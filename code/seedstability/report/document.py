@@ -24,6 +24,8 @@ from seedstability.similarity.samples.sampled import Sampled
 from seedstability.stability.recurrence import compared_latents
 
 _PACKAGES = ("numba", "numpy", "scipy", "torch")
+_MOST_CONTEXTS = 100_000
+"""About 10 MB of text."""
 _METHOD = "exact, certified by dual prices"
 
 
@@ -62,6 +64,11 @@ def document(findings: Findings, numeric_abi: dict[str, str] | None) -> dict[str
     result["summary"] = wording.summary(result, interval90)
     n_matched = len(recorder.matchings)
     result["notes"] = wording.notes(result, findings.full_config, findings.config, n_matched)
+    if findings.tokens and result["inputs"]["contexts"] is None:
+        result["notes"].append(
+            f"contexts are not listed: there are more than {_MOST_CONTEXTS:,}; top_samples in"
+            " latents.npz has the numbers of the samples"
+        )
     return result
 
 
@@ -95,11 +102,23 @@ def _inputs(findings: Findings) -> dict:
             {"setting": each.setting, "values": [*each.values]} for each in what_differs(trained)
         ],
         "decoders_only": trained[0].encoder is None,
+        "contexts": _contexts(findings),
         "activations": activations,
         "initial": [x.report_entry(name) for x, name in zip(untrained, names, strict=True)]
         if untrained
         else None,
     }
+
+
+def _contexts(findings: Findings) -> dict[str, str] | None:
+    """Text around each sample in which some latent is among its largest, by number."""
+    if findings.tokens is None or not findings.metrics:
+        return None
+    found = [each.strongest.samples for each in findings.metrics if each.strongest]
+    numbers = torch.cat([each.flatten() for each in found]).unique().tolist()
+    if len(numbers) > _MOST_CONTEXTS:
+        return None
+    return {str(number): findings.tokens.context(number) for number in numbers if number >= 0}
 
 
 def _outliers(sampled: Sampled, levels: Mapping[str, Statistics] | None) -> dict:

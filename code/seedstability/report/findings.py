@@ -13,6 +13,7 @@ from seedstability.similarity.pairs import Statistics
 from seedstability.similarity.recorder import Recorder
 from seedstability.similarity.samples.reconstruction import ReconstructionMetrics
 from seedstability.similarity.samples.sampled import Sampled
+from seedstability.similarity.samples.tokens import Tokens
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class Findings:
     """Group of each dictionary, 0 or 1, where two are compared."""
     steps: Sequence[int] | None = None
     """Step of each, where they are checkpoints of one run."""
+    tokens: Tokens | None = None
+    """Token of each activation."""
 
     @property
     def metrics(self) -> Sequence[ReconstructionMetrics] | None:

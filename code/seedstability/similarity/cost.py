@@ -3,8 +3,13 @@
 from seedstability.similarity.config import ComparisonConfig, matched_pairs
 
 _MIN_SECONDS = 20.0
-_START_SECONDS = 4.0
-"""Imports, and what a comparison of any size takes: 4.9 s measured for two of 1,024 latents."""
+_START_SECONDS = 3.5
+"""Imports, and what a comparison of any size takes: 4.1 s measured for two of 1,024 latents."""
+_SOLVER_SECONDS, _SOLVED_WHOLE = 6e-8, 2048
+"""Time of SciPy's assignment, in units of the number of cosines, and up to how many latents it is
+used: 0.06 s measured at 1,024 latents with the spectrum of a residual stream."""
+_ENCODING = 1.2
+"""Products of samples with all latents: encoding, and some for what few active ones reconstruct."""
 _MULTIPLY_ADDS_PER_SECOND = 4e10
 """On one core of a server of 2023, in single precision. A processor with half-precision products is
 up to three times as fast at matching."""
@@ -38,11 +43,13 @@ def estimate_cost(
 ) -> tuple[float, float]:
     """Seconds on one core, and bytes of memory."""
     matchings, best = _counts(config, n_seeds, samples > 0, has_initial)
-    encoding = 2 * samples * n * d * n_seeds
+    encoding = _ENCODING * samples * n * d * n_seeds
     products = (_PASSES * matchings + best) * n * n * (d + _SCAN_WIDTH) + encoding
     # Dictionaries, normalized copies of a pair, and the blocks that are scrambled.
     held = (8 + (4 if has_initial else 0)) * n_seeds + 24
     seconds = _START_SECONDS + products / _MULTIPLY_ADDS_PER_SECOND
+    if n <= _SOLVED_WHOLE:
+        seconds += matchings * n * n * _SOLVER_SECONDS
     return seconds, _BASE_BYTES + held * n * d + _BYTES_PER_LATENT * n
 
 

@@ -24,6 +24,7 @@ from seedstability.similarity.stated import (
     Stated,
     differences,
     listed,
+    neuronpedia_of,
     seed_of,
     stated_in,
 )
@@ -87,6 +88,7 @@ class LoadedDictionary:
             "d": d,
             "seed": seed_of(self.stated),
             "mean_norm": self.mean_norm,
+            "neuronpedia": neuronpedia_of(self.stated),
             "files": self.files,
         }
 

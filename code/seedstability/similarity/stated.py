@@ -16,6 +16,7 @@ _INCIDENTAL = re.compile(
     r"|commit|date|time|timestamp|host|neuronpedia|url|norm_factor|scaling_factors?)(_|$)"
 )
 """Names of settings that say which run it was, where it ran and where it went."""
+_NEURONPEDIA = re.compile(r"[\w.-]+/[\w.-]+")
 _MOST_NAMED = 4
 
 
@@ -65,6 +66,14 @@ def seed_of(stated: Stated) -> int | None:
     for name, value in stated.items():
         if name.rpartition(".")[2] == "seed" and type(value) is int:
             return value
+    return None
+
+
+def neuronpedia_of(stated: Stated) -> str | None:
+    """The identifier on Neuronpedia that a checkpoint states, such as `gpt2-small/6-res-jb`."""
+    for name, value in stated.items():
+        if name.rpartition(".")[2] == "neuronpedia_id" and isinstance(value, str):
+            return value if _NEURONPEDIA.fullmatch(value) else None
     return None
 
 

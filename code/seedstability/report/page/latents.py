@@ -38,13 +38,21 @@ _MEASURED = (
 )
 
 
-def latent_table(names: list[str], arrays: Arrays, most: int = MOST_ROWS) -> LatentTable:
+def latent_table(
+    names: list[str],
+    arrays: Arrays,
+    most: int = MOST_ROWS,
+    contexts: Mapping[int, str] | None = None,
+    links: list[str | None] | None = None,
+) -> LatentTable:
     """Build the table: all latents, or the extremes of each dictionary if there are too many.
 
     Args:
         names: labels of the dictionaries.
         arrays: content of `latents.npz`.
         most: maximum number of rows.
+        contexts: text around each sample that is a latent's largest.
+        links: page of each dictionary on Neuronpedia, to which a latent's number is added.
     """
     best = arrays["best_cosine"]
     seeds, latents = _chosen(best, most)
@@ -68,9 +76,38 @@ def latent_table(names: list[str], arrays: Arrays, most: int = MOST_ROWS) -> Lat
                 "digits": 0,
                 "values": values,
                 "cosines": _short(cosine, 2),
+                "more": _nearest(arrays, seeds, other, latents),
             }
         )
-    return LatentTable({"names": names, "columns": columns}, _rule(best, len(seeds), most))
+    if contexts and "top_samples" in arrays:
+        texts = _contexts(arrays["top_samples"][seeds, :, latents], contexts)
+        columns.append({"key": "context", "title": "top contexts", "digits": 0, "values": texts})
+    listed = {"names": names, "links": links or [None] * len(names), "columns": columns}
+    return LatentTable(listed, _rule(best, len(seeds), most))
+
+
+def _nearest(
+    arrays: Arrays, seeds: np.ndarray, other: int, latents: np.ndarray
+) -> list[str | None] | None:
+    """The nearest latents in another dictionary and their cosines, as text."""
+    if "nearest" not in arrays:
+        return None
+    places = {tuple(pair): place for place, pair in enumerate(arrays["nearest_pairs"].tolist())}
+    found: list[str | None] = []
+    for seed, latent in zip(seeds.tolist(), latents.tolist(), strict=True):
+        place = places.get((seed, other))
+        if place is None:
+            found.append(None)
+            continue
+        near, cosine = (arrays[name][place, :, latent] for name in ("nearest", "nearest_cosine"))
+        known = zip(near.tolist(), cosine.tolist(), strict=True)
+        found.append(", ".join(f"{at} ({value:.2f})" for at, value in known if at >= 0) or None)
+    return found
+
+
+def _contexts(samples: np.ndarray, contexts: Mapping[int, str]) -> list[str | None]:
+    texts = ([contexts[at] for at in row if at >= 0] for row in samples.tolist())
+    return [" … ".join(" ".join(each.split()) for each in row) or None for row in texts]
 
 
 def _chosen(best: Float[np.ndarray, "S n"], most: int) -> tuple[np.ndarray, np.ndarray]:

@@ -16,6 +16,8 @@ from seedstability.report.page import terms as words
 from seedstability.report.summary import Language, summary
 
 _HERE = Path(__file__).parent
+_NEURONPEDIA = "https://www.neuronpedia.org"
+"""Links are written, nothing is fetched."""
 
 
 def render(document: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> str:
@@ -26,7 +28,16 @@ def render(document: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> str
         arrays: content of `latents.npz`.
     """
     names = [each["name"] for each in document["inputs"]["dictionaries"]]
-    listed = latents.latent_table(names, arrays)
+    contexts = document["inputs"].get("contexts") or {}
+    listed = latents.latent_table(
+        names,
+        arrays,
+        contexts={int(number): text for number, text in contexts.items()},
+        links=[
+            f"{_NEURONPEDIA}/{each['neuronpedia']}" if each.get("neuronpedia") else None
+            for each in document["inputs"]["dictionaries"]
+        ],
+    )
     rows = tables.headline(document)
     languages: tuple[Language, ...] = ("markdown", "latex")
     camps, overlaps = tables.camps(document), tables.overlaps(document)

@@ -10,7 +10,7 @@
     "=": (a, b) => a === b,
   };
   const find = (id) => document.getElementById(id);
-  const { names, columns } = JSON.parse(find("listed").textContent);
+  const { names, links, columns } = JSON.parse(find("listed").textContent);
   const column = Object.fromEntries(columns.map((each) => [each.key, each]));
   const everyRow = column.latent.values.map((_, row) => row);
   const state = { order: everyRow, shown: everyRow, page: 0, sorted: null, descending: false };
@@ -26,6 +26,7 @@
     const value = values[row];
     if (value === null) return "–";
     if (key === "seed") return names[value];
+    if (typeof value === "string") return value;
     if (cosines) return `${value} (${cosines[row].toFixed(2).replace("-", "−")})`;
     if (digits < 0) return spanning(value);
     return (digits ? value.toFixed(digits) : String(value)).replace("-", "−");
@@ -41,7 +42,7 @@
     state.order = [...state.order].sort((a, b) => {
       const [x, y] = [values[a], values[b]];
       if (x === null || y === null) return (x === null) - (y === null);
-      return sign * (x - y);
+      return sign * (typeof x === "string" ? x.localeCompare(y) : x - y);
     });
     filter();
   }
@@ -102,7 +103,7 @@
   }
 
   function searched() {
-    return columns.filter(({ key, cosines }) => key !== "seed" && !cosines).map(({ key }) => key);
+    return columns.filter(({ key, cosines }) => key !== "seed" && key !== "context" && !cosines).map(({ key }) => key);
   }
 
   function filter() {
@@ -117,11 +118,30 @@
     draw();
   }
 
+  function small(text) {
+    const element = document.createElement("small");
+    element.textContent = text;
+    return element;
+  }
+
+  // The number of a latent links to its page, where its dictionary has one.
+  function linked({ key, values }, row) {
+    const home = links[column.seed.values[row]];
+    if (key !== "latent" || !home) return null;
+    const element = document.createElement("a");
+    element.href = `${home}/${values[row]}`;
+    element.rel = "noopener noreferrer";
+    element.textContent = values[row];
+    return element;
+  }
+
   function rowElement(row) {
     const element = document.createElement("tr");
     for (const each of columns) {
       const cell = document.createElement(each.key === "seed" ? "th" : "td");
-      cell.textContent = format(each, row);
+      cell.append(linked(each, row) ?? format(each, row));
+      if (each.more?.[row]) cell.append(small(`nearest ${each.more[row]}`));
+      if (each.key === "context") cell.className = "text path";
       element.append(cell);
     }
     element.firstChild.scope = "row";

@@ -26,6 +26,29 @@ _SPARSE = 1 / 16
 """Share of active latents up to which they are decoded one by one."""
 
 
+class Strongest(NamedTuple):
+    """The samples in which each latent is largest, the largest first."""
+
+    samples: Int[Tensor, "few n"]
+    """Number of the sample; −1 where the latent fires in fewer."""
+    values: Float[Tensor, "few n"]
+    """Value of the latent there; 0 where it fires in fewer."""
+
+    @classmethod
+    def none(cls, few: int, n: int) -> "Strongest":
+        """Of no samples."""
+        return cls(torch.full((few, n), -1), torch.zeros(few, n))
+
+    def with_more(self, latents: Float[Tensor, "b n"], first: int) -> "Strongest":
+        """With those of a batch whose first sample has this number."""
+        few = len(self.samples)
+        values, rows = latents.topk(min(few, len(latents)), dim=0)
+        every = torch.cat([self.values, values])
+        numbers = torch.cat([self.samples, (rows + first).where(values > 0, -1)])
+        kept, places = every.topk(few, dim=0)
+        return Strongest(numbers.gather(0, places), kept)
+
+
 class ReconstructionMetrics(NamedTuple):
     """Reconstruction metrics of one SAE."""
 
@@ -35,6 +58,8 @@ class ReconstructionMetrics(NamedTuple):
     """Mean number of nonzero latents per sample."""
     firing: Float[Tensor, " n"]
     """Firing rate: share of samples in which each latent is not zero."""
+    strongest: Strongest | None = None
+    """Samples in which each latent is largest, if asked for."""
 
     @property
     def live(self) -> Bool[Tensor, " n"]:
@@ -48,7 +73,10 @@ class ReconstructionMetrics(NamedTuple):
 
 
 def reconstruction_metrics(
-    saes: Sequence[SAE], activations: Activations, total_sum_of_squares: float
+    saes: Sequence[SAE],
+    activations: Activations,
+    total_sum_of_squares: float,
+    strongest: int = 0,
 ) -> list[ReconstructionMetrics]:
     """Reconstruction metrics of all SAEs in one pass over the activations.
 
@@ -56,6 +84,7 @@ def reconstruction_metrics(
         saes: all of one width.
         activations: to be reconstructed.
         total_sum_of_squares: Σ‖x − x̄‖² of the activations.
+        strongest: in how many samples each latent is largest, to be listed.
     """
     if not saes:
         return []
@@ -64,18 +93,27 @@ def reconstruction_metrics(
     rows = max(1, min(_MOST_ROWS, _CODES_AT_ONCE // n))
     squares = [0.0] * len(saes)
     firings = [torch.zeros(len(each.decoder), dtype=torch.float64) for each in saes]
+    largest = [Strongest.none(strongest, len(each.decoder)) for each in saes]
     done = 0
     for part in activations.samples.parts():
         for place, sae in enumerate(saes):
-            for x in part.split(rows):
+            for number, x in enumerate(part.split(rows)):
                 made, fired = _passed(sae, x)
                 squares[place] += whole_sum((x - made).double().square())
                 firings[place] += fired
+                if strongest:
+                    first = done + number * rows
+                    largest[place] = largest[place].with_more(sae.encode(x), first)
             report(done * len(saes) + (place + 1) * len(part), m * len(saes))
         done += len(part)
     return [
-        ReconstructionMetrics(1 - square / total_sum_of_squares, count.sum().item() / m, count / m)
-        for square, count in zip(squares, firings, strict=True)
+        ReconstructionMetrics(
+            1 - square / total_sum_of_squares,
+            count.sum().item() / m,
+            count / m,
+            each if strongest else None,
+        )
+        for square, count, each in zip(squares, firings, largest, strict=True)
     ]
 
 

@@ -34,7 +34,7 @@ class Sampled:
 
 
 def measure_activations(
-    saes: Sequence[SAE], activations: Activations, drop_outliers: bool
+    saes: Sequence[SAE], activations: Activations, drop_outliers: bool, strongest: int = 0
 ) -> Sampled:
     """Measure dictionaries on activations, in a few passes.
 
@@ -42,6 +42,7 @@ def measure_activations(
         saes: all of one width.
         activations: to be reconstructed.
         drop_outliers: whether outliers are left out.
+        strongest: in how many samples each latent is largest, to be listed.
 
     Raises:
         UserError: as `accumulate_moments`.
@@ -53,7 +54,7 @@ def measure_activations(
     held = 1 - without.total_sum_of_squares / every.total_sum_of_squares
     outliers = Outliers(limit, count, held)
     chosen, its = (kept, without) if drop_outliers else (activations, every)
-    metrics = reconstruction_metrics(saes, chosen, its.total_sum_of_squares)
+    metrics = reconstruction_metrics(saes, chosen, its.total_sum_of_squares, strongest)
     sampled = Sampled(chosen, its.moments, metrics, outliers, drop_outliers, None, None)
     if drop_outliers or not outliers.matter:
         return sampled

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from seedstability.stability.cosine import normalized_pair
@@ -66,6 +66,22 @@ def best_cosines_of_units(A: Float[Tensor, "n_a d"], B: Float[Tensor, "n_b d"]) 
         torch.maximum(high_rows, low_rows),
         torch.maximum(high_columns, low_columns),
     )
+
+
+def nearest_rows(
+    A: Float[Tensor, "n_a d"], B: Float[Tensor, "n_b d"], count: int
+) -> tuple[Int[Tensor, "n_a count"], Float[Tensor, "n_a count"]]:
+    """Indices of the nearest rows of `B` of each row of `A`, nearest first, and their cosines.
+
+    Fewer than `count` where `B` has fewer.
+
+    Raises:
+        UserError: as `best_cosines`.
+    """
+    A, B = normalized_pair(A, B)
+    found = [(rows @ B.T).topk(min(count, len(B)), dim=1) for rows in A.split(_ROWS)]
+    indices = torch.cat([each.indices for each in found])
+    return indices, torch.cat([each.values for each in found])
 
 
 def _blocks(A: Tensor, B: Tensor) -> Iterator[tuple[slice, slice, Tensor]]:
