@@ -17,13 +17,13 @@ from seedstability.report.recurrence import thresholds
 from seedstability.report.report import Report
 from seedstability.similarity.config import ComparisonConfig, config_for_size, matched_pairs
 from seedstability.similarity.cost import cost_message
-from seedstability.similarity.dictionaries import (
-    Source,
-    initial_decoders,
+from seedstability.similarity.dictionaries.loaded import initial_decoders, stated_rates
+from seedstability.similarity.dictionaries.reading import (
+    listed,
     read_dictionaries,
     read_initial_dictionaries,
-    stated_rates,
 )
+from seedstability.similarity.dictionaries.refusals import Source
 from seedstability.similarity.inputs import ComparisonInputs
 from seedstability.similarity.measures import measure
 from seedstability.similarity.recorder import Recorder
@@ -95,11 +95,16 @@ def compare(
     opened = None
     if activations is not None:  # they may be needed before all SAEs are read, for their norm
         opened = cache(partial(streamed.open_activations, activations, key=activations_key))
-    several = not isinstance(saes, str | Path)  # a string alone is refused where they are read
+    first, second = listed(saes), None if against is None else listed(against)
+    if over_time and (second is not None or initial is not None):
+        raise UserError(
+            "checkpoints over time (--over-time, over_time=True) are one group, and have no other"
+            " initialization than their first"
+        )
     trained = read_dictionaries(
-        [*saes, *(against or [])] if several else saes,
+        [*first, *(second or [])],
         allow_different=allow_different or over_time,
-        first_group=None if against is None or not several else len(saes),
+        first_group=None if second is None else len(first),
         decoders_only=decoders_only,
         mean_norm=opened and partial(_mean_norm, opened),
     )
@@ -114,7 +119,7 @@ def compare(
     samples = opened(d) if opened else None
 
     full = ComparisonConfig(threshold=threshold)
-    if all_pairs or against is not None or over_time:
+    if all_pairs or second is not None or over_time:
         full = replace(full, complete=n_seeds)
     config = config_for_size(full, n, d, n_seeds, len(matched_pairs(n_seeds, full)))
     words = _tokens(tokens, samples, drop_outliers)
@@ -160,7 +165,7 @@ def compare(
         comparison,
         recorder,
         without,
-        None if against is None else [*[0] * (n_seeds - len(against)), *[1] * len(against)],
+        None if second is None else [0] * len(first) + [1] * len(second),
         steps,
         words,
     )

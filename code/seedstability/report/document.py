@@ -15,8 +15,8 @@ from seedstability.report.findings import Findings
 from seedstability.report.report import SCHEMA
 from seedstability.report.subspaces import subspaces
 from seedstability.similarity.config import matched_pairs
-from seedstability.similarity.dictionaries import what_differs
-from seedstability.similarity.labels import short_labels
+from seedstability.similarity.dictionaries.labels import short_labels
+from seedstability.similarity.dictionaries.loaded import what_differs
 from seedstability.similarity.pairs import Statistics
 from seedstability.similarity.recorder import Recorder
 from seedstability.similarity.samples.outliers import TIMES_THE_MEDIAN

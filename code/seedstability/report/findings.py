@@ -8,7 +8,7 @@ from torch import Tensor
 
 from seedstability.similarity.comparison import Comparison
 from seedstability.similarity.config import ComparisonConfig
-from seedstability.similarity.dictionaries import LoadedDictionary, stated_rates
+from seedstability.similarity.dictionaries.loaded import LoadedDictionary, stated_rates
 from seedstability.similarity.pairs import Statistics
 from seedstability.similarity.recorder import Recorder
 from seedstability.similarity.samples.reconstruction import ReconstructionMetrics

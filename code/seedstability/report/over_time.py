@@ -16,7 +16,7 @@ from seedstability.errors import UserError
 from seedstability.report.estimates import rounded
 from seedstability.report.levels import strongest
 from seedstability.similarity.comparison import Comparison, chance_levels
-from seedstability.similarity.dictionaries import LoadedDictionary
+from seedstability.similarity.dictionaries.loaded import LoadedDictionary
 
 _MULTIPLES = {"": 1, "k": 1_000, "m": 1_000_000}
 

@@ -6,8 +6,8 @@ from typing import Any
 from seedstability.report import groups, over_time
 from seedstability.report.levels import strongest
 from seedstability.similarity.config import ComparisonConfig
+from seedstability.similarity.dictionaries.stated import Difference, in_words
 from seedstability.similarity.samples.activations import PLAIN
-from seedstability.similarity.stated import Difference, listed
 from seedstability.stability.statistics.equivalence import EQUIVALENCE_MARGIN, equivalent
 from seedstability.stability.statistics.jackknife import MIN_SEEDS
 
@@ -74,7 +74,7 @@ def notes(
     inputs, n_seeds = document["inputs"], len(document["dictionaries"])
     n = max(_compared(document))
     return [
-        *_unavailable(inputs),
+        *_unavailable(inputs, document["firing"] is not None),
         *_reduced(full, config, n, matched, inputs["activations"] is not None),
         *_on_seeds(n_seeds, matched),
         *_on_inputs(document),
@@ -101,7 +101,7 @@ def _interval(estimate: Mapping[str, Any]) -> str:
 def _of_configurations(differences: Sequence[Mapping[str, Any]]) -> list[str]:
     if not differences:
         return []
-    found = listed([Difference(each["setting"], tuple(each["values"])) for each in differences])
+    found = in_words([Difference(each["setting"], tuple(each["values"])) for each in differences])
     return [
         f"These are configurations, not seeds: they differ in {found}. What follows says how far"
         " configurations agree, and nothing about seeds."
@@ -193,7 +193,7 @@ def _mean(values: Iterable[float]) -> float:
     return sum(values) / len(values)
 
 
-def _unavailable(inputs: Mapping[str, Any]) -> list[str]:
+def _unavailable(inputs: Mapping[str, Any], known_live: bool) -> list[str]:
     lines = []
     if inputs["decoders_only"]:
         lines.append(
@@ -201,10 +201,10 @@ def _unavailable(inputs: Mapping[str, Any]) -> list[str]:
             " explained variance are not available"
         )
     if inputs["activations"] is None:
+        of_live = "" if known_live else " live latents, firing rates,"
         lines.append(
-            "not available: the chance levels data and gauge, live latents, firing rates,"
-            " explained variance, and statistics within the span of the data; they need activations"
-            " (--activations)"
+            f"not available: the chance levels data and gauge,{of_live} explained variance, and"
+            " statistics within the span of the data; they need activations (--activations)"
         )
     else:
         lines.append(

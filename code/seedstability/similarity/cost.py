@@ -5,20 +5,21 @@ from seedstability.similarity.config import ComparisonConfig, matched_pairs
 _MIN_SECONDS = 20.0
 _START_SECONDS = 3.5
 """Imports, and what a comparison of any size takes: 4.1 s measured for two of 1,024 latents."""
-_SOLVER_SECONDS, _SOLVED_WHOLE = 6e-8, 2048
+_SOLVER_SECONDS, _SOLVED_WHOLE = 7e-8, 2048
 """Time of SciPy's assignment, in units of the number of cosines, and up to how many latents it is
-used: 0.06 s measured at 1,024 latents with the spectrum of a residual stream."""
+used: 0.07 s measured at 1,024 latents with the spectrum of a residual stream."""
 _ENCODING = 1.2
 """Products of samples with all latents: encoding, and some for what few active ones reconstruct."""
-_MULTIPLY_ADDS_PER_SECOND = 4e10
+_MULTIPLY_ADDS_PER_SECOND = 5.5e10
 """On one core of a server of 2023, in single precision. A processor with half-precision products is
 up to three times as fast at matching."""
 _PASSES = 3
 """Passes over all products per matching, including the work in between: 1.9 to 3.2 measured at
 16,384 latents of width 256."""
-_SCAN_WIDTH = 40
-"""Scanning the cosines takes as long as this much additional width: 130 s measured instead of 80,
-at 65,536 latents of width 64."""
+_SCAN_WIDTH, _BEST_SCAN_WIDTH = 40, 300
+"""What is done with each cosine takes as long as this much additional width: of a pass of matching,
+which looks for large ones, and of a search for best partners, which takes four extremes. With these
+numbers the forecasts of `benchmarks/compare.py` are 0.8 to 1.3 times what was measured."""
 _BASE_BYTES = 0.6e9
 """Bytes without any dictionary."""
 _BYTES_PER_LATENT = 10_000
@@ -44,7 +45,8 @@ def estimate_cost(
     """Seconds on one core, and bytes of memory."""
     matchings, best = _counts(config, n_seeds, samples > 0, has_initial)
     encoding = _ENCODING * samples * n * d * n_seeds
-    products = (_PASSES * matchings + best) * n * n * (d + _SCAN_WIDTH) + encoding
+    passes = _PASSES * matchings * (d + _SCAN_WIDTH) + best * (d + _BEST_SCAN_WIDTH)
+    products = n * n * passes + encoding
     # Dictionaries, normalized copies of a pair, and the blocks that are scrambled.
     held = (8 + (4 if has_initial else 0)) * n_seeds + 24
     seconds = _START_SECONDS + products / _MULTIPLY_ADDS_PER_SECOND

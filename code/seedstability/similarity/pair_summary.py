@@ -9,7 +9,7 @@ from torch import Tensor
 from seedstability.dictionaries.formats.decoder import load_decoder
 from seedstability.dictionaries.formats.folder import is_sae, load
 from seedstability.errors import UserError
-from seedstability.similarity.dictionaries import has_direction
+from seedstability.similarity.dictionaries.loaded import has_direction
 from seedstability.stability.chance.closed_form import chance_level
 from seedstability.stability.matching.match import Matching, agreement, match
 

@@ -134,4 +134,4 @@ def _kept(settings: Settings, weights: Weights, spec: _Class, n: int) -> int | N
     return k
 
 
-FORMAT = Format("ae.pt", "config.json", read, ("decoder.weight", "W_dec"))
+FORMAT = Format("ae.pt", "config.json", read)

@@ -54,9 +54,6 @@ class Format(NamedTuple):
     """Name of the settings file; `None` if the format has none that is required."""
     read: Callable[[Checkpoint], SAE]
     """Read an SAE."""
-    decoder: tuple[str, ...]
-    """Names of the decoder among the tensors; the first that is there. d × n where it ends in
-    `.weight`, else n × d."""
     write: Callable[[SAE], Files] | None = None
     """Contents of the files of an SAE; None for a read-only format."""
     optional: tuple[str, ...] = ()

@@ -83,12 +83,11 @@ def _stated(weights: Path) -> dict[str, Any]:
     return found
 
 
-FORMAT = Format("params.npz", None, read, ("W_dec",), stated=_stated)
+FORMAT = Format("params.npz", None, read, stated=_stated)
 FORMAT_2 = Format(
     "params.safetensors",
     None,
     read_2,
-    ("w_dec",),
     optional=(_SETTINGS_2,),
     stated=_stated,
 )

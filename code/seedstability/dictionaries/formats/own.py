@@ -82,4 +82,4 @@ def _wanted(kind: Any) -> str:
     return names[kind]
 
 
-FORMAT = Format("dictionary.safetensors", "dictionary.json", read, ("decoder",), write)
+FORMAT = Format("dictionary.safetensors", "dictionary.json", read, write)

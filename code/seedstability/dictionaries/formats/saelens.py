@@ -298,4 +298,4 @@ def _input_scale(settings: Settings, files: Checkpoint, d: int) -> float:
     return math.sqrt(d) / files.mean_norm(d)
 
 
-FORMAT = Format("sae_weights.safetensors", "cfg.json", read, ("W_dec",), write, optional=(_SCALER,))
+FORMAT = Format("sae_weights.safetensors", "cfg.json", read, write, optional=(_SCALER,))

@@ -88,4 +88,4 @@ def _latents(settings: Settings, d: int) -> int:
     return d * settings.whole("expansion_factor")
 
 
-FORMAT = Format("sae.safetensors", "cfg.json", read, ("W_dec",), write)
+FORMAT = Format("sae.safetensors", "cfg.json", read, write)

@@ -18,7 +18,8 @@ class LatentTable(NamedTuple):
     """The table of latents."""
 
     columns: dict[str, Any]
-    """Data for the script: labels of the dictionaries, and one list per column."""
+    """Data for the script: labels of the dictionaries, their pages elsewhere, and one list per
+    column."""
     rule: str
     """Description of the choice of latents."""
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from seedstability.errors import UserError
 from seedstability.progress import report
-from seedstability.similarity.dictionaries import sha256
+from seedstability.similarity.dictionaries.reading import sha256
 from seedstability.similarity.inputs import Moments
 from seedstability.similarity.samples.files import as_stream, files_of, read_activations
 from seedstability.stability.subspaces.principal import principal_basis_from_moments

@@ -1,9 +1,9 @@
 """Tokens of the samples, and the context of one."""
 
 import json
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,8 @@ class Tokens:
 
     def context(self, sample: int) -> str:
         """The tokens around that of a sample, which is marked, within its context."""
-        first, last = next(
-            (start, end) for start, end in pairwise(self.starts) if start <= sample < end
-        )
+        after_start = bisect_right(self.starts, sample)
+        first, last = self.starts[after_start - 1], self.starts[after_start]
         before = self.words[max(first, sample - _BEFORE) : sample]
         after = self.words[sample + 1 : min(last, sample + 1 + _AFTER)]
         return f"{''.join(before)}«{self.words[sample]}»{''.join(after)}"

@@ -11,7 +11,7 @@ from seedstability.dictionaries.sae import SAE
 from seedstability.errors import UserError
 from seedstability.report.compare import compare
 from seedstability.report.page.rendering import render
-from seedstability.similarity.dictionaries import read_dictionaries
+from seedstability.similarity.dictionaries.reading import read_dictionaries
 from seedstability.stability.chance.closed_form import chance_level, chance_reproducibility
 from seedstability.stability.matching.match import match
 from seedstability.stability.matching.nearest import best_cosines

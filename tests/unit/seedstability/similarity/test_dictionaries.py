@@ -8,8 +8,8 @@ from seedstability.dictionaries.formats.folder import save
 from seedstability.dictionaries.sae import SAE
 from seedstability.errors import UserError
 from seedstability.report.compare import compare
-from seedstability.similarity.dictionaries import read_dictionaries
-from seedstability.similarity.labels import short_labels
+from seedstability.similarity.dictionaries.labels import short_labels
+from seedstability.similarity.dictionaries.reading import read_dictionaries
 
 
 @pytest.fixture

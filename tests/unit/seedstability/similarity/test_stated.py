@@ -12,9 +12,15 @@ from seedstability.dictionaries.formats.folder import save
 from seedstability.errors import UserError
 from seedstability.report.compare import compare
 from seedstability.report.page.rendering import render
-from seedstability.similarity.dictionaries import read_dictionaries
-from seedstability.similarity.labels import short_labels
-from seedstability.similarity.stated import Difference, differences, listed, seed_of, stated_in
+from seedstability.similarity.dictionaries.labels import short_labels
+from seedstability.similarity.dictionaries.reading import read_dictionaries
+from seedstability.similarity.dictionaries.stated import (
+    Difference,
+    differences,
+    in_words,
+    seed_of,
+    stated_in,
+)
 
 AE = {**LINEAR_TENSORS, "bias": BIAS}
 
@@ -54,7 +60,7 @@ def test_what_differs_besides_the_seed(tmp_path, one, other, found):
 
 def test_only_a_few_differences_are_named():
     found = [Difference(name, (1, 2)) for name in "abcdef"]
-    assert listed(found) == "a (1, 2), b (1, 2), c (1, 2), d (1, 2) and 2 more"
+    assert in_words(found) == "a (1, 2), b (1, 2), c (1, 2), d (1, 2) and 2 more"
 
 
 def test_the_seed_is_found_wherever_it_is_stated():

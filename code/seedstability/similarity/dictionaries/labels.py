@@ -4,8 +4,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from seedstability.similarity.dictionaries import LoadedDictionary
-from seedstability.similarity.stated import seed_of
+from seedstability.similarity.dictionaries.loaded import LoadedDictionary
+from seedstability.similarity.dictionaries.stated import seed_of
 
 _MAX_LABEL_LENGTH = 12
 

@@ -77,7 +77,7 @@ def neuronpedia_of(stated: Stated) -> str | None:
     return None
 
 
-def listed(found: Sequence[Difference]) -> str:
+def in_words(found: Sequence[Difference]) -> str:
     """The first few differences, in words."""
     named = [str(each) for each in found[:_MOST_NAMED]]
     more = len(found) - len(named)

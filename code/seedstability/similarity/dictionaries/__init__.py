@@ -1,0 +1,1 @@
+"""The dictionaries of a comparison: read, checked, and named."""
