@@ -25,6 +25,7 @@ SOURCES = [
     for path in sorted((ROOT / "paper").rglob("*.tex"))
     if path.name != "macros.tex"
 ]
+SOURCES.append(Source("README.md", (ROOT / "README.md").read_text("utf-8")))
 BOUND = [holds for source in SOURCES for holds in bound_sentences(source)]
 ADDRESS = re.compile(r"\b[a-z][a-z0-9_]*(?:\.[a-z0-9_]+)+")
 SIZES = (0.01, 0.1, 0.5, 1.0, 3.0, 10.0, 1000.0)

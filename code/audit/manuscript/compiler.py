@@ -100,7 +100,9 @@ def assemble(
     for template, text in made.items():
         name = template.name.removesuffix(tables.SUFFIX)
         contents[Path("tables") / f"{name}.tex"] = text
-    predicates.check([*typed, *rendered], edition)
+    readme = paper.parent / "README.md"  # says the results in short, and rests on them too
+    beside = [Source(readme.name, readme.read_text("utf-8"))] if readme.is_file() else []
+    predicates.check([*typed, *rendered, *beside], edition)
     contents[Path("values.tex")] = macros.values_tex([*typed, *rendered], edition)
     contents[Path("edition.tex")] = _edition_tex(edition)
     for bibliography in sorted(paper.glob("*.bib")):

@@ -11,6 +11,8 @@ array's element `[0]`, `[-1]`. There are `+ - * /`, `and`, `or`, `not`, chained 
 - `largest(x, y, …)`, `smallest(x, y, …)`: the first exceeds, or falls below, all others;
 - `abs`, `min`, `max`, `len`. A comparison with an array must hold for each element.
 
+In Markdown, an item of a list is bound by `<!-- holds: predicate -->` at its end.
+
 Predicates are held against the values of profile `paper`; other profiles only need the addresses.
 """
 
@@ -31,6 +33,7 @@ from seedstability.errors import UserError
 from seedstability.stability.statistics.equivalence import equivalent
 
 _START = re.compile(r"\\holds\s*\{([^{}]*)\}\s*\{")
+_ITEM = re.compile(r"(?ms)^- (?P<item>(?:(?!^- ).)*?)<!-- holds: (?P<predicate>.*?)-->")
 _ADDRESS = re.compile(r"\b[a-z][a-z0-9_]*(?:\.[a-z0-9_]+)+")
 _ENDS = ("low", "high", "chance")
 
@@ -53,6 +56,9 @@ def bound_sentences(source: Source) -> Iterator[Holds]:
     Raises:
         UserError: the sentence has no closing brace.
     """
+    if source.name.endswith(".md"):
+        yield from _bound_items(source)
+        return
     text = without_comments(source.text)
     for start in _START.finditer(text):
         place = f"{source.name}:{line_of(text, start.start())}"
@@ -60,6 +66,13 @@ def bound_sentences(source: Source) -> Iterator[Holds]:
         if end is None:
             raise UserError(f"{place}: \\holds{{{start[1]}}}{{…: the sentence has no closing brace")
         yield Holds(" ".join(start[1].split()), text[start.end() : end], place)
+
+
+def _bound_items(source: Source) -> Iterator[Holds]:
+    """Yield each item of a Markdown list that ends with `<!-- holds: predicate -->`."""
+    for found in _ITEM.finditer(source.text):
+        place = f"{source.name}:{line_of(source.text, found.start())}"
+        yield Holds(" ".join(found["predicate"].split()), found["item"].strip(), place)
 
 
 def closing_brace(text: str, start: int) -> int | None:

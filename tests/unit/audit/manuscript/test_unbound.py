@@ -1,6 +1,7 @@
 import pytest
 
 from audit.manuscript.macros import Source
+from audit.manuscript.predicates import bound_sentences
 from audit.manuscript.unbound import unbound_sentences
 from helpers.repository import ROOT
 
@@ -47,3 +48,13 @@ def test_every_sentence_of_the_paper_that_needs_a_predicate_is_bound():
     ]
     found = [each for source in sources for each in unbound_sentences(source)]
     assert not found, "\n".join(f"{each.place}: {each.sentence}" for each in found)
+
+
+def test_every_finding_of_the_readme_is_bound():
+    text = (ROOT / "README.md").read_text("utf-8")
+    findings = text.partition("What comes out, in short:")[2].partition("\n\n`./inv verify`")[0]
+    bound = [each.sentence for each in bound_sentences(Source("README.md", text))]
+    items = [each for each in findings.split("\n- ")[1:] if each]
+    assert len(items) == len(bound) > 0
+    for item, sentence in zip(items, bound, strict=True):
+        assert item.startswith(sentence)
