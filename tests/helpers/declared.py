@@ -20,6 +20,12 @@ def declared_dependencies() -> list[Requirement]:
     return [Requirement(line) for line in project()["dependencies"]]
 
 
+def optional_dependencies() -> dict[str, list[Requirement]]:
+    """By the name of what they are for."""
+    extras = project().get("optional-dependencies", {})
+    return {name: [Requirement(line) for line in lines] for name, lines in extras.items()}
+
+
 def imported_distributions() -> set[str]:
     """The packages that the library imports anywhere, as they are called when installed."""
     modules = set()

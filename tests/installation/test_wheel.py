@@ -17,7 +17,13 @@ from packaging.utils import canonicalize_name
 
 import seedstability
 from helpers.comparison_data import activations, planted
-from helpers.declared import declared_dependencies, imported_distributions, lock_of, project
+from helpers.declared import (
+    declared_dependencies,
+    imported_distributions,
+    lock_of,
+    optional_dependencies,
+    project,
+)
 from helpers.doc_examples import check_printed, commands, python_examples
 from helpers.environments import NoEnvironmentError, make_environment, missing_environment
 from helpers.repository import CODE, ROOT
@@ -61,11 +67,17 @@ def test_the_wheel_says_what_it_is(wheel):
     assert told["Version"] == seedstability.__version__
     assert set(told["Requires-Python"].split(",")) == {">=3.11", "<3.14"}
     needed = {Requirement(line) for line in told.get_all("Requires-Dist")}
-    assert needed == set(declared_dependencies())
+    extras = {
+        Requirement(f'{each}; extra == "{name}"')
+        for name, some in optional_dependencies().items()
+        for each in some
+    }
+    assert needed == {*declared_dependencies(), *extras}
 
 
 def test_what_is_declared_is_what_is_imported_each_with_a_lower_bound():
-    declared = declared_dependencies()
+    optional = [each for some in optional_dependencies().values() for each in some]
+    declared = [*declared_dependencies(), *optional]
     assert {canonicalize_name(each.name) for each in declared} == imported_distributions()
     for each in declared:
         assert [bound.operator for bound in each.specifier] == [">="], each

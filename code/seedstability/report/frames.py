@@ -24,7 +24,7 @@ def frames(document: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> dic
     try:
         from pandas import DataFrame
     except ImportError:
-        raise UserError("pandas is not installed; `pip install pandas`") from None
+        raise UserError("pandas is not installed; `pip install 'seedstability[frames]'`") from None
     names = [each["name"] for each in document["inputs"]["dictionaries"]]
     return {
         "dictionaries": DataFrame(_dictionaries(document)),

@@ -84,7 +84,7 @@ def test_frames_without_pandas_say_what_to_install(monkeypatch):
 
     report = compare(planted(2, n=12, d=6, shared=4))
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(UserError, match="pip install pandas"):
+    with pytest.raises(UserError, match=r"pip install .seedstability\[frames\]"):
         report.frames()
 
 
