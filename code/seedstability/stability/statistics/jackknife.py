@@ -159,8 +159,9 @@ def t_interval(mean: float, error: float, freedom: float, seeds: str) -> Interva
 
 
 def _range(mean: float, low: float, high: float, seeds: str) -> Interval:
+    # A statistic that is no mean may lie outside those of fewer seeds; the range holds it too.
     nan = float("nan")
-    return Interval(mean, low, high, f"range of {seeds}", nan, nan, nan)
+    return Interval(mean, min(low, mean), max(high, mean), f"range of {seeds}", nan, nan, nan)
 
 
 def _extremes(
@@ -192,6 +193,10 @@ def _kappa(values: ndarray, chance: float | ndarray) -> Callable[[ndarray], floa
         chance = _checked(chance)
         if chance.shape != values.shape:
             raise ValueError(f"chance has shape {chance.shape}; values have {values.shape}")
+        # A pair whose level was not drawn has that of the others. Left out, it would count in x
+        # alone, and the range of a few seeds would not hold their estimate.
+        undrawn = np.isnan(chance) & ~np.isnan(values)
+        chance = np.where(undrawn, np.nanmean(chance), chance)
 
     def level(seeds: ndarray) -> float:
         return _mean(chance, seeds) if isinstance(chance, ndarray) else float(chance)

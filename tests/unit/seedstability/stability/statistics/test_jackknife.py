@@ -208,3 +208,22 @@ def test_invalid_values_are_refused():
             jackknife(bad)
     with pytest.raises(ValueError, match="chance has shape"):
         jackknife_kappa(np.ones(5), np.ones(4))
+
+
+def test_a_range_holds_the_estimate_of_a_statistic_that_is_no_mean():
+    found = jackknife_statistic(lambda seeds: float(len(seeds)), 3, group=2)
+    assert (found.low, found.mean, found.high) == (2.0, 3.0, 3.0)
+
+
+def test_pairs_whose_level_was_not_drawn_have_that_of_the_others():
+    values = np.array([[np.nan, 0.8, 0.6], [0.8, np.nan, 0.4], [0.6, 0.4, np.nan]])
+    chance = np.full((3, 3), np.nan)
+    chance[0, 1] = chance[1, 0] = 0.1
+    chance[0, 2] = chance[2, 0] = 0.3
+    filled = np.where(np.isnan(chance) & ~np.isnan(values), 0.2, chance)
+    found, expected = (jackknife_kappa(values, each) for each in (chance, filled))
+    for end in ("mean", "low", "high"):
+        assert getattr(found, end) == pytest.approx(getattr(expected, end))
+    # The third pair, with the smallest value, is part of the range.
+    assert found.low == pytest.approx((0.4 - 0.2) / 0.8)
+    assert found.low < found.mean < found.high
