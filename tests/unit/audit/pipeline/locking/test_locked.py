@@ -18,6 +18,7 @@ from audit.pipeline.locking.locked import (
 )
 from audit.pipeline.locking.values import Values
 from audit.pipeline.results import WIDTHS_OF_A_RANGE, Array, Scalar
+from helpers.repository import ROOT
 from seedstability.errors import UserError
 from seedstability.numerics.abi import numeric_abi
 
@@ -279,3 +280,18 @@ def test_a_subtree_is_nested(values):
 def test_what_cannot_be_printed_is_refused_by_address(leaf):
     with pytest.raises(UserError, match=r"a\.b"):
         Values({"a.b": leaf})
+
+
+@pytest.mark.parametrize("profile", ["paper", "smoke"])
+def test_every_locked_estimate_lies_inside_its_own_interval(profile):
+    values = read_values(ROOT / "data" / "locked" / profile)
+    scalars = ((address, values.leaf(address)) for address in values)
+    outside = [
+        f"{address}: {found.value} [{found.low}, {found.high}]"
+        for address, found in scalars
+        if isinstance(found, Scalar)
+        and found.low is not None
+        and found.high is not None
+        and not found.low <= found.value <= found.high
+    ]
+    assert outside == []
