@@ -29,7 +29,7 @@ class NumericABI:
     cpu: str
     """Vendor of the processor, such as `GenuineIntel`."""
     instructions: str
-    """Instruction set in use once pinned: `avx2`, or `unpinned` without it."""
+    """The pinned instruction set: `avx512`, `avx2` or `neon`; `unpinned` without any of them."""
     torch: str
     """Version of torch with the variant, and the prefix of its kernel library's hash."""
     blas: str
@@ -58,7 +58,7 @@ def numeric_abi(device: str = "cpu") -> NumericABI:
     torch_build = _kernel_library("torch").rpartition(" ")[2]
     return NumericABI(
         cpu=_cpu_vendor(),
-        instructions="avx2" if pinning.has_avx2() else "unpinned",
+        instructions=pinning.instruction_set(),
         torch=f"{_version('torch')} {torch_build}".strip(),
         blas=f"numpy {_kernel_library('numpy')}, scipy {_kernel_library('scipy')}",
         libc=" ".join(platform.libc_ver()),
@@ -70,6 +70,8 @@ def _cpu_vendor() -> str:
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("vendor_id"):
             return line.partition(":")[2].strip()
+        if line.startswith("CPU implementer"):  # arm64
+            return f"{platform.machine()} {line.partition(':')[2].strip()}"
     return platform.machine()
 
 
