@@ -36,11 +36,15 @@ class History:
         return max(self._runs.get(stage, ()), key=order, default=None)
 
     def seconds(self, stage: Stage, key: Key) -> float | None:
-        """What a run of the stage may be expected to take, or nothing if it never ran."""
-        earlier = self.nearest(stage.name, key)
-        if earlier is not None:
+        """What a run of the stage may be expected to take, or nothing if it never ran.
+
+        An earlier run with the same settings says most; then the locked run, which had this
+        profile's; then a run with other settings.
+        """
+        earlier, known = self.nearest(stage.name, key), self._known_seconds.get(stage.name)
+        if earlier is not None and (known is None or earlier.key.settings == key.settings):
             return earlier.provenance.seconds
-        return self._known_seconds.get(stage.name)
+        return known
 
     def expected_seconds(
         self, stages: Iterable[Stage], keys: Mapping[str, Key]

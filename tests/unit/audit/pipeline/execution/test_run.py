@@ -8,6 +8,8 @@ import pytest
 
 from audit.pipeline.execution import workers
 from audit.pipeline.execution.run import StageFailed, plan
+from audit.pipeline.graph.keys import portable_keys
+from audit.pipeline.store.history import History
 from helpers.pipeline_bench import Bench, counting
 from seedstability.errors import UserError
 
@@ -102,6 +104,17 @@ def test_the_longest_way_to_the_end_begins_first(bench):
     known = {"s1": 1.0, "s2": 5.0, "s3": 3.0}
     bench.run(stages, jobs=1, known_seconds=known)
     assert [line for line in bench.journal if "begin" in line] == ["begin 2", "begin 3", "begin 1"]
+
+
+def test_an_earlier_run_with_other_settings_does_not_foretell_the_cost_of_a_known_one(bench):
+    """The tiny profile runs first in many a checkout, and its stages have the same names."""
+    small, same, new = bench.stage("s", size=1), bench.stage("t", size=2), bench.stage("s", size=9)
+    bench.run([small, same])
+    keys = portable_keys([same, new], bench.sources)
+    spent = {entry.provenance.stage: entry.provenance.seconds for entry in bench.store.entries()}
+    known = History(bench.store, {"s": 60.0, "t": 60.0})
+    assert known.expected_seconds([new, same], keys) == {"s": 60.0, "t": spent["t"]}
+    assert History(bench.store).expected_seconds([new], keys) == {"s": spent["s"]}
 
 
 @pytest.mark.parametrize("harm", ["torn", "edited"])
