@@ -147,6 +147,41 @@ def test_python_of_another_version_is_refused_in_one_line(clone):
     assert "Python 3.11" in err
 
 
+# Has no Python of its own until it is told to install one; then that is the stand-in above.
+UV = """#!/bin/sh
+case "$1 $2" in
+"python find") [ -e "$0.python3.11" ] && echo "$0.python3.11" ;;
+"python install") [ -z "${UV_FAILS:-}" ] || { echo "error: no network" >&2; exit 1; }
+  cp "$(dirname "$0")/fetched" "$0.python3.11" ;;
+esac
+"""
+
+
+def with_uv_alone(clone: Clone) -> Clone:
+    (clone.bin / "python3.11").rename(clone.bin / "fetched")
+    clone.add("uv", UV)
+    return clone
+
+
+def test_uv_brings_the_python_that_is_missing(clone):
+    with_uv_alone(clone)
+    status, out, err = clone.inv("status")
+    assert (status, out) == (0, "<status>")
+    assert err.splitlines()[0] == "inv: fetching Python 3.11 with uv"
+    shutil.rmtree(clone.folder / ".venv")
+    status, _, err = clone.inv("status")
+    assert (status, "fetching" in err) == (0, False)
+
+
+def test_a_python_that_uv_cannot_bring_is_said_after_its_reason(clone):
+    status, out, err = with_uv_alone(clone).inv("status", UV_FAILS="1")
+    assert (status, out) == (2, "")
+    assert err.splitlines()[-2:] == [
+        "error: no network",
+        "inv: Python 3.11 is missing, and uv could not bring it, for its reason above",
+    ]
+
+
 def test_an_unknown_variant_is_refused_in_one_line(clone):
     status, _, err = clone.inv("status", SEEDSTABILITY_VARIANT="rocm")
     assert (status, err.count("\n")) == (2, 1)
