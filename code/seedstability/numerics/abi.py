@@ -67,12 +67,13 @@ def numeric_abi(device: str = "cpu") -> NumericABI:
 
 
 def _cpu_vendor() -> str:
+    machine = platform.machine()
+    field = "vendor_id" if machine == "x86_64" else "CPU implementer"
     for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("vendor_id"):
-            return line.partition(":")[2].strip()
-        if line.startswith("CPU implementer"):  # arm64
-            return f"{platform.machine()} {line.partition(':')[2].strip()}"
-    return platform.machine()
+        if line.startswith(field):
+            vendor = line.partition(":")[2].strip()
+            return vendor if machine == "x86_64" else f"{machine} {vendor}"
+    return machine
 
 
 def graphics_card() -> str:
