@@ -28,7 +28,7 @@ case "$1 $2" in
 -c*) exit "${VERSION_STATUS:-0}" ;;
 esac
 """
-TOOLS = "sh cat dirname readlink sha256sum flock mkdir rm cp tr sed id sleep mktemp"
+TOOLS = "sh cat dirname readlink sha256sum flock mkdir rm cp tr sed id sleep mktemp uname"
 TEX = "latexmk pdflatex bibtex kpsewhich"
 
 
@@ -180,6 +180,14 @@ def test_a_python_that_uv_cannot_bring_is_said_after_its_reason(clone):
         "error: no network",
         "inv: Python 3.11 is missing, and uv could not bring it, for its reason above",
     ]
+
+
+def test_an_architecture_without_a_lock_is_refused_in_one_line(clone):
+    (clone.bin / "uname").unlink()
+    clone.add("uname", "#!/bin/sh\necho aarch64\n")
+    status, out, err = clone.inv("status")
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert "aarch64" in err and "--platform linux/amd64" in err
 
 
 def test_an_unknown_variant_is_refused_in_one_line(clone):
