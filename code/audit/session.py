@@ -6,7 +6,7 @@ Together with `tasks.py` the only place that knows pipeline, experiments, ledger
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -275,7 +275,7 @@ class Session:
     def verify(self, ids: str = "") -> list[Verified]:
         """Judge claims on the locked values, and on this machine's where the store has them."""
         claims = select(load_claims(), [ids] if ids else [])
-        return verify(self.locked, self._values_here(), claims, self._costs())
+        return self._judged(self._values_here(), claims)
 
     def verify_anew(self, ids: str, scratch: Path, jobs: int | None = None) -> list[Verified]:
         """Run what claims need in a store of its own, and judge that."""
@@ -288,7 +288,18 @@ class Session:
         tree = {experiment: printed(self.profile, experiment) for experiment, _ in needed}
         for (experiment, part), stage in wanted.items():
             tree[experiment][part] = results[stage.name]
-        return verify(self.locked, Values.from_tree(tree), claims, self._costs())
+        return self._judged(Values.from_tree(tree), claims)
+
+    def _judged(self, here: Values | None, claims: Iterable[Claim]) -> list[Verified]:
+        @cache
+        def left() -> frozenset[str]:
+            found = compare(here, self.locked) if here is not None else []
+            return frozenset(difference.address for difference in found)
+
+        def agree(addresses: Iterable[str]) -> bool:
+            return left().isdisjoint(addresses)
+
+        return verify(self.locked, here, claims, self._costs(), agree)
 
     def _state_cost(self, claims: list[Claim], wanted: Iterable[Stage]) -> None:
         stages = in_order(wanted)

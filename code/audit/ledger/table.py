@@ -3,12 +3,12 @@
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import asdict, astuple, dataclass
 from typing import TextIO
 
 from audit.ledger.claims import Claim
 from audit.ledger.verdicts import Judgement, Verdict
-from audit.ledger.verify import Verified, tally
+from audit.ledger.verify import Moved, Verified, tally
 
 COLUMNS = ("id", "claim", "theirs", "ours", "chance", "verdict")
 _COLORS = {
@@ -125,6 +125,13 @@ def _history(claim: Claim) -> list[str]:
     return [f"{line}; first results {claim.results_date} ({claim.results_commit[:7]}){late}"]
 
 
+_MOVED = {
+    False: "verdicts not as locked:",
+    True: "verdicts not as locked, at values that are, within tolerance:",
+}
+"""By whether the values agree. A verdict of the second kind lies near the bound of its rule."""
+
+
 def basis(verified: Sequence[Verified]) -> str:
     """Which values were judged, and every verdict that is not as locked."""
     judged = [each for each in verified if not each.claim.is_note]
@@ -135,10 +142,13 @@ def basis(verified: Sequence[Verified]) -> str:
     if not here:
         return f"{claims} judged on locked values; this machine's store holds no results for them."
     text = f"{claims}: {here} judged on this machine's values, {len(judged) - here} on locked ones"
-    differing = [each for each in judged if each.differs]
-    if not differing:
+    if not any(each.moved for each in judged):
         return f"{text}; every verdict is as locked."
-    return "\n".join([f"{text}; not as locked:", *map(_difference, differing)])
+    said = [text]
+    for near, title in _MOVED.items():
+        lines = [_difference(each, near) for each in judged if _moved(each, near)]
+        said += [title, *lines] if lines else []
+    return "\n".join(said)
 
 
 def as_json(verified: Iterable[Verified]) -> str:
@@ -164,6 +174,7 @@ def _entry(each: Verified) -> dict:
         "verdict": row.verdict,
         "judged_on": "locked values" if each.here is None else "this machine's values",
         "locked_verdict": each.locked.verdict,
+        "not_as_locked": [asdict(check) for check in each.moved],
         "verdict_by_subject": each.shown.by_subject,
         "scope": each.claim.scope,
         "rule": {"commit": each.claim.rule_commit, "date": each.claim.rule_date},
@@ -185,16 +196,19 @@ def _entry(each: Verified) -> dict:
     }
 
 
-def _difference(each: Verified) -> str:
-    """A verdict that is not as locked, or, where the claim's is, the figure's that is not."""
+def _moved(each: Verified, near: bool) -> list[Moved]:
+    return [check for check in each.moved if check.within_tolerance is near]
+
+
+def _difference(each: Verified, near: bool) -> str:
+    """The claim's verdict, where it is not as locked, and which checks'; or the checks' alone."""
+    checks = _moved(each, near)
     if each.shown.verdict is not each.locked.verdict:
-        return f"  {each.claim.id}: {each.shown.verdict} here, {each.locked.verdict} locked"
-    pairs = zip(each.shown.judgements, each.locked.judgements, strict=True)
-    found = [
-        f"{ours.what}: {ours.verdict} here, {locked.verdict} locked"
-        for ours, locked in pairs
-        if ours.verdict is not locked.verdict
-    ]
+        names = "; ".join(check.what for check in checks)
+        return (
+            f"  {each.claim.id}: {each.shown.verdict} here, {each.locked.verdict} locked: {names}"
+        )
+    found = [f"{check.what}: {check.here} here, {check.locked} locked" for check in checks]
     return f"  {each.claim.id}, " + "; ".join(found)
 
 

@@ -1,7 +1,7 @@
 """Judge the claims: on the locked values, and on this machine's where its store has them."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from audit.ledger.claims import Claim
@@ -30,6 +30,11 @@ class Ruling:
         return weakest(judgement.verdict for judgement in self.judgements)
 
     @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """Those of the checks."""
+        return tuple(judgement.verdict for judgement in self.judgements)
+
+    @property
     def intervals(self) -> str:
         """What the intervals are that it rests on, each said once."""
         return joined_names(each.interval for each in self.judgements)
@@ -43,10 +48,20 @@ class Ruling:
             for subject in named
         }
 
-    @property
-    def verdicts(self) -> tuple[Verdict, ...]:
-        """Those of the checks."""
-        return tuple(judgement.verdict for judgement in self.judgements)
+
+@dataclass(frozen=True)
+class Moved:
+    """A check with another verdict on this machine's values than on the locked ones."""
+
+    what: str
+    """Which check, in a few words."""
+    here: Verdict
+    """On this machine's values."""
+    locked: Verdict
+    """On the locked values."""
+    within_tolerance: bool
+    """Whether both are the same values within their tolerance: then the locked value lies near the
+    rule's bound, and nothing failed to come out again."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +74,8 @@ class Verified:
     """On the locked values."""
     here: Ruling | None
     """On this machine's own; None where its store does not hold all that the claim needs."""
+    moved: tuple[Moved, ...] = ()
+    """Checks whose verdict here is not the locked one."""
 
     @property
     def shown(self) -> Ruling:
@@ -67,8 +84,8 @@ class Verified:
 
     @property
     def differs(self) -> bool:
-        """Whether this machine's values give any check another verdict than the locked ones."""
-        return self.here is not None and self.here.verdicts != self.locked.verdicts
+        """Whether values that have left their tolerance give a check another verdict here."""
+        return any(not check.within_tolerance for check in self.moved)
 
 
 def verify(
@@ -76,6 +93,7 @@ def verify(
     here: Values | None,
     claims: Iterable[Claim],
     costs: Costs = NOTHING_SPENT,
+    agree: Callable[[Iterable[str]], bool] = lambda addresses: False,
 ) -> list[Verified]:
     """Judge claims and write nothing.
 
@@ -84,18 +102,28 @@ def verify(
         here: what this machine's store holds of the same addresses, or None.
         claims: entries of the ledger.
         costs: what the stages of the locked run took, by name.
+        agree: whether both hold the same at all of these addresses, within tolerance.
 
     Raises:
         UserError: with near names, when a locked value is missing.
     """
-    return [
-        Verified(
-            claim,
-            _ruling(claim, locked, costs),
-            _ruling(claim, here, costs) if here is not None and _judgeable(claim, here) else None,
-        )
-        for claim in claims
-    ]
+    found = []
+    for claim in claims:
+        as_locked = _ruling(claim, locked, costs)
+        if here is None or not _judgeable(claim, here):
+            found.append(Verified(claim, as_locked, None))
+            continue
+        ours = _ruling(claim, here, costs)
+        found.append(Verified(claim, as_locked, ours, tuple(_moved(claim, ours, as_locked, agree))))
+    return found
+
+
+def _moved(
+    claim: Claim, here: Ruling, locked: Ruling, agree: Callable[[Iterable[str]], bool]
+) -> Iterator[Moved]:
+    for check, ours, theirs in zip(claim.check, here.judgements, locked.judgements, strict=True):
+        if ours.verdict is not theirs.verdict:
+            yield Moved(ours.what, ours.verdict, theirs.verdict, agree(check.addresses))
 
 
 def tally(verified: Iterable[Verified], locked: bool = False) -> dict[Verdict, int]:

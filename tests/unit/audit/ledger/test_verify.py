@@ -12,7 +12,7 @@ import pytest
 from audit.ledger.checks import Direction, Figure
 from audit.ledger.claims import Claim, Elsewhere
 from audit.ledger.loading import load_claims, select
-from audit.ledger.table import as_json, changed, explanation, print_table, rows, summary
+from audit.ledger.table import as_json, basis, changed, explanation, print_table, rows, summary
 from audit.ledger.verdicts import Verdict
 from audit.ledger.verify import tally, verify
 from audit.pipeline.locking.values import Values
@@ -60,6 +60,27 @@ def test_a_figure_that_differs_counts_even_where_the_claim_is_the_same():
     found = verify(held(second=0.4), held(first=0.4), [CLAIM])
     assert found[0].here.verdict is found[0].locked.verdict
     assert found[0].differs
+
+
+def test_a_verdict_at_the_edge_of_its_rule_is_told_and_is_no_failure():
+    """Its values agree within tolerance: nothing failed to come out again."""
+    asked = []
+
+    def agree(addresses):
+        asked.append(tuple(addresses))
+        return True
+
+    (each,) = verify(held(), held(first=0.4), [CLAIM], agree=agree)
+    assert set(asked[0]) == {ADDRESSES[0]}
+    assert not each.differs
+    assert each.moved[0].within_tolerance
+    assert basis([each]).splitlines()[1:] == [
+        "verdicts not as locked, at values that are, within tolerance:",
+        "  C01: contradicted here, reproduced locked: first figure",
+    ]
+    far = verify(held(), held(first=0.4), [CLAIM], agree=lambda addresses: False)
+    assert basis(far).splitlines()[1] == "verdicts not as locked:"
+    assert far[0].differs
 
 
 def test_a_store_that_holds_only_some_values_is_not_judged():
@@ -113,7 +134,7 @@ def test_piped_table_is_aligned_and_says_what_was_judged():
     assert [line[column:] for line in lines[:3]] == ["contradicted", "contradicted", "reproduced"]
     assert "first figure: contradicted: all of it outside 0.295 to 0.305" in lines
     assert "Read with care." in lines
-    assert lines[-1] == "  C01: contradicted here, reproduced locked"
+    assert lines[-1] == "  C01: contradicted here, reproduced locked: first figure"
 
 
 @pytest.mark.parametrize(
