@@ -90,8 +90,24 @@ def test_paper_has_its_values_and_no_trace_of_this_machine(paper):
         assert trace not in said
 
 
+def hostile_settings(home: Path) -> dict[str, str]:
+    """Settings of a user's own that a program below might take up."""
+    home.mkdir(parents=True)
+    (home / ".latexmkrc").write_text("$pdf_mode = 5; $out_dir = 'elsewhere'; $pdflatex = 'false';")
+    (home / "matplotlibrc").write_text("font.size: 30\nlines.linewidth: 9\nsavefig.bbox: tight\n")
+    (home / "lmodern.sty").write_text(r"\errmessage{not the one that was meant}")
+    return {
+        "HOME": str(home),
+        "MATPLOTLIBRC": str(home / "matplotlibrc"),
+        "TEXINPUTS": f"{home}:",
+        "OMP_NUM_THREADS": "7",
+        "PIP_USER": "1",
+        "PYTHONHASHSEED": "7",
+    }
+
+
 @tex
-def test_pdf_does_not_depend_on_folder_time_zone_locale_and_umask(tmp_path):
+def test_pdf_does_not_depend_on_folder_time_zone_locale_umask_and_the_users_settings(tmp_path):
     script = (
         "import os, sys; os.umask(int(sys.argv[2])); sys.path[:0] = sys.argv[3:6];"
         "from pathlib import Path; from test_compiler import built;"
@@ -99,9 +115,9 @@ def test_pdf_does_not_depend_on_folder_time_zone_locale_and_umask(tmp_path):
     )
     here = Path(__file__).parent
     builds, hashes = [], set()
-    for name, zone, language, mask in (
-        ("one", "UTC", "C", 0o022),
-        ("another/longer name", "Asia/Tokyo", "C.utf8", 0o077),
+    for name, zone, language, mask, settings in (
+        ("one", "UTC", "C", 0o022, {"HOME": str(tmp_path / "one")}),
+        ("a longer näme", "Asia/Tokyo", "C.utf8", 0o077, hostile_settings(tmp_path / "home")),
     ):
         paper = small_paper(tmp_path / name)
         words = [
@@ -114,7 +130,7 @@ def test_pdf_does_not_depend_on_folder_time_zone_locale_and_umask(tmp_path):
             ROOT / "tests",
             ROOT / "code",
         ]
-        ours = {"TZ": zone, "LC_ALL": language, "HOME": str(tmp_path / name)}
+        ours = {"TZ": zone, "LC_ALL": language, **settings}
         builds.append((paper, subprocess.Popen(words, env={**os.environ, **ours})))
     for paper, build in builds:
         assert build.wait() == 0
