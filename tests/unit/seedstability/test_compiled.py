@@ -9,10 +9,9 @@ from helpers.repository import CODE
 
 SCRIPT = """
 import numpy as np
-from seedstability.dictionaries.kernels.selection import keep_largest
-latents, values = np.empty((1, 1), np.int32), np.empty((1, 1), np.float32)
-keep_largest(np.arange(9, dtype=np.float32)[None], 1, latents, values)
-print(latents[0, 0], sum(keep_largest.stats.cache_hits.values()))
+from seedstability.dictionaries.kernels.selection import count_above
+counts = count_above(np.arange(9, dtype=np.float32)[None], np.zeros(9, np.float32))
+print(counts[0], sum(count_above.stats.cache_hits.values()))
 """
 
 

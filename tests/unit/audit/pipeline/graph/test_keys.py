@@ -2,11 +2,13 @@ import json
 import subprocess
 import sys
 from dataclasses import dataclass, replace
+from functools import cache
 
 import pytest
 
 from audit.pipeline.graph import keys
-from audit.pipeline.graph.keys import Key, portable_keys, settings_of
+from audit.pipeline.graph.keys import Key, current_sources, portable_keys, settings_of
+from audit.pipeline.graph.sources import Sources
 from audit.pipeline.graph.stage import Stage, in_order, nested
 from helpers.pipeline_bench import CODE
 
@@ -34,8 +36,15 @@ class Outer:
 FUNCTION = "seedstability.stability.chance.closed_form:chance_level"
 
 
+@cache
+def sources() -> Sources:
+    """Our code, parsed once for all tests that edit nothing."""
+    return current_sources()
+
+
 def key(config=None, inputs=None) -> Key:
-    return portable_keys([Stage("s", FUNCTION, config or Outer(), inputs or {})])["s"]
+    stage = Stage("s", FUNCTION, config or Outer(), inputs or {})
+    return portable_keys([stage], sources())["s"]
 
 
 def test_each_setting_stands_at_its_own_address():
