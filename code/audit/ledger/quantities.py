@@ -1,5 +1,6 @@
 """Values as the rules need them: with the interval they may be judged by, and as text."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -112,12 +113,25 @@ def interval_name(*scalars: Scalar) -> str:
 
 def printed(scalar: Scalar) -> str:
     """A value as text with its interval or range and what that is: `0.29 [0.28, 0.30] (95%)`."""
-    text = number(scalar.value, scalar.digits, scalar.unit)
+    digits = supported_digits(scalar)
+    text = number(scalar.value, digits, scalar.unit)
     if scalar.low is None or scalar.high is None:
         return text
-    low, high = number(scalar.low, scalar.digits), number(scalar.high, scalar.digits)
+    low, high = number(scalar.low, digits), number(scalar.high, digits)
     level = "/".join(dict.fromkeys(each.split()[0] for each in scalar.interval.split("; ") if each))
     return f"{text} [{low}, {high}]" + (f" ({level})" if level else "")
+
+
+def supported_digits(scalar: Scalar) -> int:
+    """Decimals that a value is printed with: its own, or fewer where its interval supports no more.
+
+    Half the width of the interval or range is given to two significant digits, and the value to the
+    same place (JCGM 100:2008, 7.2.6).
+    """
+    if scalar.low is None or scalar.high is None or scalar.low == scalar.high:
+        return scalar.digits
+    place = math.floor(math.log10((scalar.high - scalar.low) / 2)) - 1
+    return max(0, min(scalar.digits, -place))
 
 
 def number(value: float, digits: int, unit: str = "") -> str:

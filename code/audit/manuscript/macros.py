@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from audit.ledger.quantities import supported_digits
 from audit.manuscript.edition import Edition, ValueSource
 from audit.manuscript.latex import Latex, escaped, line_of, number, unit_behind, without_comments
 from seedstability.errors import UserError
@@ -95,7 +96,7 @@ def printed(use: Use, edition: Edition) -> Latex:
 def value(values: ValueSource, address: str) -> Latex:
     """The number at an address with its unit."""
     scalar = values.scalar(address)
-    return number(scalar.value, scalar.digits, scalar.unit)
+    return number(scalar.value, supported_digits(scalar), scalar.unit)
 
 
 def interval(values: ValueSource, address: str) -> Latex:
@@ -103,7 +104,7 @@ def interval(values: ValueSource, address: str) -> Latex:
     scalar = values.scalar(address)
     if scalar.low is None or scalar.high is None:
         raise UserError("this value has no interval; use \\result, or give the result one")
-    low, high = (number(end, scalar.digits) for end in (scalar.low, scalar.high))
+    low, high = (number(end, supported_digits(scalar)) for end in (scalar.low, scalar.high))
     return Latex(f"[{low}, {high}]{unit_behind(scalar.unit)}")
 
 
@@ -120,7 +121,7 @@ def chance(values: ValueSource, address: str) -> Latex:
     scalar = values.scalar(address)
     if scalar.chance is None:
         raise UserError("this value has no chance level; give the result one, or drop the macro")
-    return number(scalar.chance, scalar.digits, scalar.unit)
+    return number(scalar.chance, supported_digits(scalar), scalar.unit)
 
 
 def text(values: ValueSource, address: str) -> Latex:

@@ -331,7 +331,7 @@ def test_percent_is_not_mixed_with_plain_numbers():
 
 def test_text_has_the_interval_and_a_real_minus():
     judged = judge(equality(), Held({OURS: between(-0.012, 0.008)}), {})
-    assert judged.ours == "−0.0020 [−0.0120, 0.0080] (95%)"
+    assert judged.ours == "−0.002 [−0.012, 0.008] (95%)"
     assert (
         judge(equality(), Held({OURS: between(-1e-9, 1e-9)}), {}).ours
         == "0.0000 [0.0000, 0.0000] (95%)"
