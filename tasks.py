@@ -93,7 +93,7 @@ def _session(profile: str, device: str, only: tuple[str, ...]):
 def experiments(
     c, profile="paper", only="", jobs=0, device="cpu", from_locked=False, dry_run=False
 ):
-    """Run every stage whose result is not in the store (paper: 16 min from nothing)."""
+    """Run every stage whose result is not in the store (paper: 20 min from nothing)."""
     if dry_run:
         print(session(profile, device, only).dry_run())
     elif not from_locked:
