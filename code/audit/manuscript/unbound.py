@@ -1,7 +1,8 @@
 r"""Find sentences that say something of a result in words and are not bound by `\holds`.
 
 A sentence counts if it prints a result and holds a word of direction, order, size, change or
-absence. What needs no predicate is marked `\unbound{reason}{sentence}`.
+absence; a heading counts if it states something: it holds a verb or an absence and asks nothing.
+What needs no predicate is marked `\unbound{reason}{sentence}`.
 """
 
 import re
@@ -14,6 +15,12 @@ from audit.manuscript.predicates import closing_brace
 
 _BOUND = re.compile(r"\\(?:holds|unbound)\s*\{[^{}]*\}\s*\{")
 _RESULT = re.compile(r"\\result(?:interval|text|chance)?\s*\{(?!\w+\.settings\.)")
+_HEADING = re.compile(r"\\(?:(?:sub)*section|paragraph)\*?\s*\{")
+_STATES = re.compile(
+    r"\b(?:are|was|were|holds?|proves?|works?|rises?|falls?|grows?|than|no|none|never|nothing)\b",
+    re.IGNORECASE,
+)
+_ASKS = re.compile(r"(?:what|how|why|does|do|is)\b(?!:)|.*\?$", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"(?<=[.?!:;])[})'\"]*(?=\s+(?:[A-Z\\$(]|$))|\n\s*\n|\\item\b|\\\\")
 _WORDS = re.compile(
     r"\b(?:more|less|fewer|most(?:ly)?|least|larger|largest|smaller|smallest|higher|highest|lower"
@@ -42,6 +49,7 @@ class Unbound:
 def unbound_sentences(source: Source) -> Iterator[Unbound]:
     """Yield each sentence of a file that asks for a predicate and has none, in order."""
     text = _blank_bound(without_comments(source.text))
+    yield from _unbound_headings(source, text)
     start = 0
     for end in [*(found.end() for found in _SENTENCE_END.finditer(text)), len(text)]:
         sentence = text[start:end]
@@ -50,6 +58,14 @@ def unbound_sentences(source: Source) -> Iterator[Unbound]:
             place = f"{source.name}:{line_of(text, start + result.start())}"
             yield Unbound(place, " ".join(sentence.split()), word[0])
         start = end
+
+
+def _unbound_headings(source: Source, text: str) -> Iterator[Unbound]:
+    for found in _HEADING.finditer(text):
+        heading = text[found.end() : closing_brace(text, found.end())].strip()
+        word = _STATES.search(_without_arguments(heading))
+        if word and not _ASKS.match(heading):
+            yield Unbound(f"{source.name}:{line_of(text, found.start())}", heading, word[0])
 
 
 def _blank_bound(text: str) -> str:

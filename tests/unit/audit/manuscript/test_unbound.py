@@ -41,6 +41,12 @@ def test_captions_items_and_semicolons_end_sentences():
     assert found(text) == [("a.tex:2", "rises"), ("a.tex:4", "Fewer")]
 
 
+def test_a_heading_that_states_something_asks_for_a_predicate_without_a_result():
+    text = "\\section{A}\n\\subsection{No jump above chance}\n\\paragraph{Is there more?} It is so."
+    assert found(text) == [("a.tex:2", "No")]
+    assert found("\\section{\\holds{a.b < 0}{No jump above chance}}") == []
+
+
 def test_every_sentence_of_the_paper_that_needs_a_predicate_is_bound():
     sources = [
         Source(path.name, path.read_text("utf-8"))
