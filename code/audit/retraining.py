@@ -56,12 +56,23 @@ def _retrain_transformer(name: str) -> str:
         "r = retrain(sys.argv[1]);"
         "print(r.same_bits, r.largest_difference, r.heldout_accuracy, r.seconds)"
     )
-    printed = _run_in_process(code, name, pinning.environment())
+    recorded = read_recipe(name)["numeric_abi"].split(", ")[1]
+    printed = _run_in_process(code, name, _pinned_to(recorded))
     same, difference, accuracy, seconds = printed.split()[-4:]
     return (
         f"{name}: {_same_bits(same, difference)};"
         f" {100 * float(accuracy):.2f}% of the held-out pairs, {float(seconds):.0f} s"
     )
+
+
+def _pinned_to(instruction_set: str) -> dict[str, str]:
+    """The pinned environment of one instruction set where it is here, or else of the default."""
+    pins = (
+        pinning.INSTRUCTION_SETS[instruction_set].pins
+        if instruction_set in pinning.available()
+        else {}
+    )
+    return {**pinning.environment(), **pins}
 
 
 def _retrain_language_model() -> str:
