@@ -177,6 +177,14 @@ def verify(c, claim="", rerun=False, json=False, profile="paper", jobs=0, device
         raise Exit(code=1)
 
 
+@verb(help={"address": "of a printed value, or the beginning of several, such as tokens.sizes"})
+def explain(c, address, profile="paper"):
+    """What a printed value is, what made it, and where the paper prints it."""
+    from audit.explanation import explain as explained
+
+    print(explained(session(profile), address))
+
+
 @verb()
 def compare(c):
     """Measure your own SAEs as the paper does: invoke compare DIR DIR [DIR ...] (all cores)."""

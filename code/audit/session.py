@@ -275,7 +275,7 @@ class Session:
     def verify(self, ids: str = "") -> list[Verified]:
         """Judge claims on the locked values, and on this machine's where the store has them."""
         claims = select(load_claims(), [ids] if ids else [])
-        return self._judged(self._values_here(), claims)
+        return self._judged(self.values_here(), claims)
 
     def verify_anew(self, ids: str, scratch: Path, jobs: int | None = None) -> list[Verified]:
         """Run what claims need in a store of its own, and judge that."""
@@ -307,8 +307,8 @@ class Session:
         names = ", ".join(claim.id for claim in claims)
         print(f"{names}: {len(stages)} stages, about {seconds:.0f} s on one core", file=sys.stderr)
 
-    def _values_here(self) -> Values | None:
-        """The parts that the store has, for the code as it is now."""
+    def values_here(self) -> Values | None:
+        """The parts that the store has, for the code as it is now; None if it has none."""
         keys = portable_keys(self.stages, self.sources)
         there = {
             experiment: {

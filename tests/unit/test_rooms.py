@@ -127,7 +127,7 @@ def walk(module: str, arrows: dict[str, set[str]], path: tuple[str, ...], done: 
 
 def test_only_the_session_knows_pipeline_and_ledger_and_experiments_together():
     beside = {path.stem for path in AUDIT.glob("*.py")} - {"__init__"}
-    assert beside == {"folders", "pruning", "retraining", "session"}
+    assert beside == {"explanation", "folders", "pruning", "retraining", "session"}
     retraining = imported(AUDIT / "retraining.py", "audit")
     assert not retraining & {"experiments", "ledger", "manuscript"}
 

@@ -89,7 +89,7 @@ def assemble(
     Raises:
         UserError: a typed figure or a missing address, with file and line.
     """
-    typed = _sources(paper)
+    typed = text_sources(paper)
     templates, shared = tables.templates(paper), paper.glob(f"tables/{tables.MACROS}")
     for source in [*typed, *(_source(template, paper) for template in [*templates, *shared])]:
         digits.check(source)
@@ -132,7 +132,12 @@ def require_tex() -> str:
     return version.partition("\n")[0]
 
 
-def _sources(paper: Path) -> list[Source]:
+def text_sources(paper: Path) -> list[Source]:
+    """The paper's own TeX files.
+
+    Raises:
+        UserError: there is no manuscript.
+    """
     manuscript = paper / MANUSCRIPT
     if not manuscript.is_file():
         raise UserError(f"{manuscript} is not there; it is the file that the paper starts from")

@@ -103,6 +103,12 @@ def check(sources: Iterable[Source], edition: Edition) -> None:
                 )
 
 
+def addresses(predicate: str) -> set[str]:
+    """The addresses whose values, ends of intervals or chance levels a predicate reads."""
+    found = set(_ADDRESS.findall(predicate))
+    return found | {name.rpartition(".")[0] for name in found if name.endswith(_ENDS)}
+
+
 def evaluate(holds: Holds, values: ValueSource) -> tuple[bool, str]:
     """Whether a predicate is true, and the values that it read, as text.
 

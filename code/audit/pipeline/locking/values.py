@@ -2,7 +2,7 @@
 
 import difflib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache, cached_property
 from typing import Any
 
@@ -58,6 +58,12 @@ class Values(Mapping[str, Printed]):
     def __or__(self, other: "Values") -> "Values":
         flat, spreads = {**self._flat, **other._flat}, {**self.spreads, **other.spreads}
         return Values(flat, self.source, spreads)
+
+    def of(self, addresses: Iterable[str]) -> "Values":
+        """Those at some addresses, with their spreads."""
+        wanted = [address for address in addresses if address in self._flat]
+        spreads = {each: self.spreads[each] for each in wanted if each in self.spreads}
+        return Values({each: self._flat[each] for each in wanted}, self.source, spreads)
 
     def spread(self, address: str) -> Spread:
         """How far another numeric ABI was seen to lie; zero where none was recorded."""
