@@ -157,8 +157,8 @@ def graph(c, profile="paper", only="", device="cpu", dot=False):
 
 @verb(
     help={
-        "claim": "one claim, such as C02; all if left out",
-        "rerun": "run what the claim needs anew, in a scratch store, and judge that",
+        "claim": "one claim or several, such as C02,C25; all if left out",
+        "rerun": "run what the claims need anew, in a scratch store, and judge that",
         "json": "print JSON",
     }
 )

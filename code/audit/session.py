@@ -274,12 +274,12 @@ class Session:
 
     def verify(self, ids: str = "") -> list[Verified]:
         """Judge claims on the locked values, and on this machine's where the store has them."""
-        claims = select(load_claims(), [ids] if ids else [])
+        claims = select(load_claims(), ids.replace(",", " ").split())
         return self._judged(self.values_here(), claims)
 
     def verify_anew(self, ids: str, scratch: Path, jobs: int | None = None) -> list[Verified]:
         """Run what claims need in a store of its own, and judge that."""
-        claims = select(load_claims(), [ids] if ids else [])
+        claims = select(load_claims(), ids.replace(",", " ").split())
         needed = sorted({address for claim in claims for address in parts_needed(claim)})
         wanted = {(e, part): self.parts[e][part] for e, part in needed if part in self.parts[e]}
         self._state_cost(claims, wanted.values())

@@ -175,6 +175,12 @@ def test_verify_prints_json_for_programs():
     assert all(claim["verdict"] for claim in claims)
 
 
+@pytest.mark.parametrize("typed", ["C02,c25", "c25 C02"])
+def test_several_claims_are_judged_in_the_ledgers_order(typed):
+    found = json.loads(invoke("verify", "--claim", typed, "--json").stdout)
+    assert [claim["id"] for claim in found["claims"]] == ["C02", "C25"]
+
+
 def test_a_claim_is_judged_anew_in_a_scratch_store_after_its_cost_is_stated():
     before = sorted((ROOT / "build" / "store").glob("*.safetensors"))
     ran = invoke("verify", "--claim", "C22", "--rerun")

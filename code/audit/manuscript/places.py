@@ -1,5 +1,6 @@
 """Where the paper prints an address: text, tables, figures; and which sentences rest on it."""
 
+import re
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -45,7 +46,8 @@ def _in_text(address: str, source: Source) -> Iterator[str]:
             yield f"{use.place} \\{use.macro}"
     for holds in predicates.bound_sentences(source):
         if address in predicates.addresses(holds.predicate):
-            sentence = textwrap.shorten(holds.sentence, 90, placeholder=" …")
+            plain = re.sub(r"\\\w+\s*\{[^{}]*\}", "…", holds.sentence)
+            sentence = textwrap.shorten(plain, 90, placeholder=" …")
             yield f"{holds.place} rests on it: {sentence}"
 
 
