@@ -7,6 +7,7 @@ what is up to date is the pipeline's business.
 import errno
 import functools
 import os
+import random
 import re
 import subprocess
 import sys
@@ -160,13 +161,20 @@ def graph(c, profile="paper", only="", device="cpu", dot=False):
         "claim": "one claim or several, such as C02,C25; all if left out",
         "rerun": "run what the claims need anew, in a scratch store, and judge that",
         "json": "print JSON",
+        "audit": "instead, run so many stages of the store again and compare every bit",
+        "seed": "of the draw of these stages; drawn and printed if left out",
     }
 )
-def verify(c, claim="", rerun=False, json=False, profile="paper", jobs=0, device="cpu"):
+def verify(
+    c, claim="", rerun=False, json=False, audit=0, seed="", profile="paper", jobs=0, device="cpu"
+):
     """Judge the claims on locked values and this machine's; status 1 where a verdict differs."""
+    where = session(profile, device)
+    if audit or seed:
+        _recheck(where, audit, seed, jobs)
+        return
     from audit.ledger.table import as_json, print_table
 
-    where = session(profile, device)
     if rerun:
         with tempfile.TemporaryDirectory(prefix="seedstability-") as scratch:
             verified = where.verify_anew(claim, Path(scratch), jobs or None)
@@ -174,6 +182,20 @@ def verify(c, claim="", rerun=False, json=False, profile="paper", jobs=0, device
         verified = where.verify(claim)
     print(as_json(verified)) if json else print_table(verified)
     if any(each.differs for each in verified):
+        raise Exit(code=1)
+
+
+def _recheck(where, audit: int, seed: str, jobs: int) -> None:
+    if audit < 1:
+        raise UserError(f"--audit is {audit}; it must be how many stages to run again")
+    if seed and not seed.isdecimal():
+        raise UserError(f"--seed is {seed!r}; it must be a whole number")
+    number = int(seed) if seed else random.SystemRandom().randrange(1 << 32)
+    with tempfile.TemporaryDirectory(prefix="seedstability-") as scratch:
+        found = where.recheck(audit, number, Path(scratch), jobs or None)
+    for name, same in found.items():
+        print(f"{name}: {'the same bits' if same else 'OTHER BITS'}")
+    if not all(found.values()):
         raise Exit(code=1)
 
 

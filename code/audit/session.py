@@ -14,6 +14,7 @@ from audit.experiments.registry import FIGURES, parts, printed
 from audit.ledger.claims import Claim
 from audit.ledger.loading import load_claims, select
 from audit.ledger.verify import Verified, parts_needed, verify
+from audit.pipeline.execution.recheck import draw, recheck
 from audit.pipeline.execution.run import Results, plan, run
 from audit.pipeline.execution.status import as_text, status
 from audit.pipeline.graph.keys import Key, current_sources, package_versions, portable_keys
@@ -300,6 +301,18 @@ class Session:
             return left().isdisjoint(addresses)
 
         return verify(self.locked, here, claims, self._costs(), agree)
+
+    def recheck(
+        self, number: int, seed: int, scratch: Path, jobs: int | None = None
+    ) -> dict[str, bool]:
+        """Run stages drawn from the store again; for each, whether every bit came out again."""
+        drawn = draw(self.stages, self.store, number, seed, self.sources)
+        seconds = sum(self.known_seconds.get(stage.name, 0.0) for stage in drawn)
+        print(
+            f"seed {seed}: {len(drawn)} stages, about {seconds:.0f} s on one core", file=sys.stderr
+        )
+        store = Store(scratch / "store", self.abi)
+        return recheck(drawn, self.store, store, jobs, self.known_seconds, self.sources)
 
     def _state_cost(self, claims: list[Claim], wanted: Iterable[Stage]) -> None:
         stages = in_order(wanted)
