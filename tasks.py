@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from difflib import get_close_matches
+from itertools import pairwise
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -52,6 +53,8 @@ def verb(*args, **kwargs):
             try:
                 from audit.pipeline.execution.run import StageFailed
 
+                if (jobs := flags.get("jobs", 0)) < 0:
+                    raise UserError(f"--jobs is {jobs}; it must be at least 1")
                 result = body(c, *values, **flags)
                 sys.stdout.flush()
                 return result
@@ -312,6 +315,16 @@ def _refuse_unknown(words: list[str]) -> None:
         Parser(initial=program.initial_context, contexts=tasks).parse_argv(list(words))
     except ParseError as mistake:
         raise Exit(f"error: {_right_words(mistake, tasks)}", code=2) from None
+    except ValueError:  # Invoke makes numbers of values itself
+        raise Exit(f"error: {_no_number(words)}", code=2) from None
+
+
+def _no_number(words: list[str]) -> str:
+    flat = [part for word in words for part in re.split(r"(?<=\w)=", word, maxsplit=1)]
+    for flag, value in pairwise(flat):
+        if flag in ("--jobs", "--audit") and not value.isdecimal():
+            return f"{flag} is {value!r}; it must be a whole number"
+    return "a flag that takes a whole number has something else"
 
 
 def _right_words(mistake: ParseError, tasks: list) -> str:

@@ -93,6 +93,11 @@ def test_a_mistake_is_told_in_one_line_with_what_would_be_right(words, right):
         (("paper", "--jbos", "2"), "no flag is called '--jbos'; did you mean --jobs?"),
         (("--lsit",), "no flag is called '--lsit'; did you mean --list?"),
         (("verify", "--claim"), "--claim needs a value"),
+        (("experiments", "--jobs", "-1"), "--jobs is -1; it must be at least 1"),
+        (("verify", "--audit", "x"), "--audit is 'x'; it must be a whole number"),
+        (("paper", "--jobs=two"), "--jobs is 'two'; it must be a whole number"),
+        (("verify", "--audit", "2", "--seed", "x"), "--seed is 'x'; it must be a whole number"),
+        (("verify", "--seed", "3"), "--audit is 0; it must be how many"),
     ],
 )
 def test_a_mistyped_task_or_flag_has_status_2_and_the_nearest_name(words, right):
