@@ -98,7 +98,7 @@ class Report:
             from seedstability.report.page.rendering import render
 
             return render(self.document, self.arrays)
-        # Drawing fails in ways that nobody can list: matplotlib, its fonts, the user's settings for
+        # Drawing fails in more ways than can be listed: matplotlib, its fonts, the user's settings for
         # it. After hours of computing it has to be said where the data are. The cause is kept.
         except Exception as error:
             raise UserError(
