@@ -133,7 +133,7 @@ def read_npz(path: Path, known: Collection[str] | None = None) -> Weights:
             return Weights(path, {name: torch.from_numpy(file[name]) for name in file.files})
     except UserError:
         raise
-    # zipfile, zlib and NumPy's parser of headers fail on hostile files in more ways than can be listed;
+    # zipfile, zlib and NumPy's parser of headers fail on hostile files in too many ways to list;
     # each becomes one line with its cause, as for pickles below.
     except Exception as error:
         raise UserError(f"{path} is not a readable file of arrays: {_line(error)}") from None
