@@ -98,8 +98,8 @@ class Report:
             from seedstability.report.page.rendering import render
 
             return render(self.document, self.arrays)
-        # Drawing fails in ways that cannot all be listed: matplotlib, its fonts, the user's settings
-        # for it. After hours of computing it has to be said where the data are. The cause is kept.
+        # Drawing fails in too many ways to list: matplotlib, its fonts, the user's settings for
+        # it. After hours of computing it has to be said where the data are. The cause is kept.
         except Exception as error:
             raise UserError(
                 f"report.html cannot be drawn ({type(error).__name__}: {error});"
