@@ -35,6 +35,7 @@ RUN --mount=type=bind,source=requirements,target=/locks \
  && export PIP_NO_CACHE_DIR=1 \
  && python3 -m venv /opt/venv \
  && sh /locks/install.sh /opt/venv/bin/python "/locks/$VARIANT.txt" /locks/wheelhouse \
+ && sh /locks/install.sh /opt/venv/bin/python /locks/weights.txt /locks/wheelhouse \
  && cd /opt/venv/lib/python3.11/site-packages \
  && find . -type d -name tests -prune -exec rm -rf {} + \
  && rm -rf torch/test torch/include \

@@ -5,6 +5,7 @@ interrupted, it is removed; a killed process leaves a hidden file or folder that
 """
 
 import contextlib
+import fcntl
 import os
 import shutil
 from collections.abc import Iterator
@@ -64,6 +65,18 @@ def whole_folder(target: Path, replace: bool = False) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
         raise
     _flush_names(target.parent)
+
+
+@contextlib.contextmanager
+def exclusive(lock: Path) -> Iterator[None]:
+    """Hold a lock file for the length of the block; other processes that ask for it wait.
+
+    Args:
+        lock: made if it is not there, in a folder that exists; it stays.
+    """
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _exchange(partial: Path, target: Path) -> None:

@@ -9,7 +9,7 @@ from audit.experiments.common.declaration import Experiment
 from audit.pipeline.graph.stage import Stage
 from seedstability.errors import UserError
 
-PROFILES = ("smoke", "paper", "full")
+PROFILES = ("smoke", "paper", "long", "full")
 
 
 def declared(folder: Path, package: str) -> dict[str, Experiment]:
@@ -32,7 +32,7 @@ def parts(profile: str, only: Iterable[str] = ()) -> dict[str, dict[str, Stage]]
     """Map each experiment to its parts, and each part to the stage that measures it.
 
     Args:
-        profile: `smoke`, `paper` or `full`.
+        profile: one of `PROFILES`.
         only: names of experiments; all if empty.
 
     Raises:
@@ -42,7 +42,11 @@ def parts(profile: str, only: Iterable[str] = ()) -> dict[str, dict[str, Stage]]
     for name in names:
         if name not in EXPERIMENTS:
             raise UserError(f"no experiment is called {name!r}; there are {', '.join(EXPERIMENTS)}")
-    found = {name: EXPERIMENTS[name].parts(_settings(name, profile)) for name in names}
+    settings = {name: _settings(name, profile) for name in names}
+    found = {
+        name: EXPERIMENTS[name].parts(each) if each is not None else {}
+        for name, each in settings.items()
+    }
     empty = [name for name, stages in found.items() if not stages]
     if only and empty:
         raise UserError(f"{empty[0]} has nothing in profile {profile}; take another profile")
@@ -51,11 +55,12 @@ def parts(profile: str, only: Iterable[str] = ()) -> dict[str, dict[str, Stage]]
 
 def printed(profile: str, experiment: str) -> dict[str, Any]:
     """The settings of an experiment that the text prints, as the values of its part `settings`."""
-    tell = EXPERIMENTS[experiment].printed
-    return {"settings": tell(_settings(experiment, profile))} if tell else {}
+    tell, settings = EXPERIMENTS[experiment].printed, _settings(experiment, profile)
+    return {"settings": tell(settings)} if tell and settings is not None else {}
 
 
 def _settings(experiment: str, profile: str) -> Any:
+    """The experiment's settings; None where it has nothing in a profile."""
     if profile not in PROFILES:
         raise UserError(f"no profile is called {profile!r}; there are {', '.join(PROFILES)}")
-    return EXPERIMENTS[experiment].profiles[profile]
+    return EXPERIMENTS[experiment].profiles.get(profile)

@@ -4,13 +4,11 @@ All files are assembled and typeset in `build/paper/`, so that no path of this m
 document. TeX runs only if an input has changed.
 """
 
-import fcntl
 import hashlib
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,7 +21,7 @@ from audit.manuscript.macros import Source
 from audit.pipeline.graph.keys import current_sources
 from audit.pipeline.graph.sources import Sources
 from seedstability.errors import UserError
-from seedstability.files import write_whole
+from seedstability.files import exclusive, write_whole
 
 MANUSCRIPT = "manuscript.tex"
 # The PDF contains the job's name, so it is not derived from a path.
@@ -68,7 +66,7 @@ def build_paper(
         work = build / "paper"
         work.mkdir(parents=True, exist_ok=True)
         # Concurrent builds would typeset each other's files.
-        with _locked(work / "lock"):
+        with exclusive(work / "lock"):
             files = assemble(edition, paper, work, drawn, sources or current_sources(build))
             return _typeset_if_changed(files, edition, paper, build / "paper.pdf")
     except OSError as problem:
@@ -268,10 +266,3 @@ def _remove_stale(work: Path, contents: dict[Path, str]) -> None:
     for path in [*work.glob("*.tex"), *work.glob("sections/*.tex"), *work.glob("tables/*.tex")]:
         if path.relative_to(work) not in contents:
             path.unlink()
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

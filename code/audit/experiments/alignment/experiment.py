@@ -80,6 +80,8 @@ class AlignmentSettings:
     """k at which TopK has the L0 of this ReLU."""
     dip_draws: int = 100
     """Samples drawn at each distance between two groups, for the dip test's detectable distance."""
+    together: tuple[str, ...] = ()
+    """Hook points whose activations are read in one pass."""
     hub: tuple[str, ...] = ()
     """The report's model if the profile may download it, in the report's setting but for tokens."""
 
@@ -140,6 +142,7 @@ def data(settings: AlignmentSettings) -> Stage:
         settings.tokens,
         heldout_contexts=settings.heldout_contexts,
         model=settings.model,
+        together=settings.together,
     )
 
 

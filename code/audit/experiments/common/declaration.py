@@ -29,7 +29,7 @@ class Experiment:
     """One section's experiment: `EXPERIMENT` in the folder's `experiment.py`."""
 
     profiles: Mapping[str, Any]
-    """Its settings by profile."""
+    """Its settings by profile; a profile that is left out has nothing of it."""
     parts: Callable[[Any], dict[str, Stage]]
     """From settings to the stage that measures each part; empty where a profile has nothing."""
     printed: Callable[[Any], dict[str, Any]] | None = None

@@ -289,16 +289,18 @@ def _moved(free: list[Mapping]) -> dict:
 
 
 def _figure(tree: Mapping) -> dict:
-    """Rows by their κ between seeds, the highest first; the plain one among them."""
+    """Values of all rows, and the order in which they are shown: by κ between seeds, falling."""
     order = sorted(tree, key=lambda arm: -tree[arm]["kappa_gauge"].value)
 
     return {
-        # The order may change where two rows lie within their tolerance.
+        # The order may change where two rows lie within their tolerance. Arrays keep that of the
+        # settings, so that another machine's have the same row at the same place.
+        "declared": {"quoted": ", ".join(tree)},
         "rows": {"quoted": ", ".join(order)},
         "names": {"quoted": ", ".join(tree[arm]["name"].replace(",", ";") for arm in order)},
         "shared": {"quoted": ", ".join(tree[arm]["shared"] for arm in order)},
         **{
-            leaf: with_ends([tree[arm][leaf] for arm in order], 3, 0.1)
+            leaf: with_ends([tree[arm][leaf] for arm in tree], 3, 0.1)
             for leaf in ("kappa_gauge", "start_kappa", "judge", "planted_kappa", "truth")
         },
     }

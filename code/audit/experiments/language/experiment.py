@@ -16,6 +16,7 @@ from audit.subjects.language_model.config import (
     HUB,
     OURS,
     SMALL,
+    WHEELS,
     ActivationsConfig,
     Domain,
     StatisticsConfig,
@@ -58,6 +59,8 @@ class LanguageSettings:
     """Seeds of the largest dictionaries and longest trainings, which have a range only."""
     heldout_contexts: int = 400
     """Held-out contexts on which all dictionaries are evaluated."""
+    together: tuple[str, ...] = ()
+    """Hook points whose activations are read in one pass."""
 
 
 paper = LanguageSettings()
@@ -88,6 +91,7 @@ def read(
     domains: Sequence[Domain] = DOMAINS,
     heldout_contexts: int = paper.heldout_contexts,
     model: str = OURS,
+    together: Sequence[str] = (),
 ) -> Stage:
     """Activations at a hook point, as a stage that all experiments share."""
     config = ActivationsConfig(
@@ -97,6 +101,8 @@ def read(
         tokens,
         tuple(domains),
         heldout_contexts,
+        max_norm_multiple=WHEELS[model].max_norm_multiple if model in WHEELS else 0.0,
+        together=tuple(together),
         allow_download=model in HUB,
     )
     name = f"{_short(model)}_{hook}_{tokens}_{'_'.join(domains)}_{heldout_contexts}"
@@ -124,6 +130,7 @@ def base_arm(settings: LanguageSettings) -> Arm:
             settings.tokens,
             heldout_contexts=settings.heldout_contexts,
             model=settings.model,
+            together=settings.together,
         ),
         TrainingConfig(dictionary(settings), settings.seeds, samples=settings.tokens),
         ComparisonConfig(complete=len(settings.few_seeds), permutations=19),

@@ -70,7 +70,13 @@ class TokensSettings:
     report_batch: int = 64
     """Tokens per step. The report names none; 64 gives sixteen steps per pass."""
     report_model: str = ""
-    """The report's own model, on which its four conditions are trained too; none if empty."""
+    """The model on which the report's conditions are trained too; none if empty."""
+    report_hooks: tuple[str, str, str] = (
+        "blocks.0.hook_resid_pre",
+        "blocks.6.hook_resid_pre",
+        "blocks.11.hook_resid_post",
+    )
+    """Its residual stream before block 0, in the middle and at the end."""
 
 
 paper = TokensSettings()
@@ -206,17 +212,18 @@ def _report(settings: TokensSettings) -> dict[str, Inputs]:
 
 
 CONDITIONS = {
-    "gpt2_layer0": ("blocks.0.hook_resid_pre", 128, 8, 1_024, 8),
-    "gpt2_layer6": ("blocks.6.hook_resid_pre", 128, 8, 1_024, 8),
-    "gpt2_layer6_512": ("blocks.6.hook_resid_pre", 512, 32, 1_024, 10),
-    "gpt2_layer6_512_scaled": ("blocks.6.hook_resid_pre", 512, 32, 32_768, 10),
+    "at_first": (0, 128, 8, 1_024, 8),
+    "at_middle": (1, 128, 8, 1_024, 8),
+    "at_last": (2, 128, 8, 1_024, 8),
+    "at_middle_512": (1, 512, 32, 1_024, 10),
+    "at_middle_512_scaled": (1, 512, 32, 32_768, 10),
 }
-"""The report's conditions on its own model: hook, latents, k, distinct tokens rounded to batches,
+"""The report's conditions: place in `report_hooks`, latents, k, distinct tokens rounded to batches,
 epochs. The report used other text; these arms read the corpus of all sections."""
 
 
 def _conditions(settings: TokensSettings) -> dict[str, Inputs]:
-    """The report's conditions on its own model, if the profile has it."""
+    """The report's conditions, if the profile has a model for them."""
     if not settings.report_model:
         return {}
     there = replace(settings, base=replace(settings.base, model=settings.report_model))
@@ -224,7 +231,7 @@ def _conditions(settings: TokensSettings) -> dict[str, Inputs]:
         name: _arm(
             f"report/{name}",
             there,
-            hook=hook,
+            hook=settings.report_hooks[place],
             n=n,
             k=k,
             distinct=distinct,
@@ -232,7 +239,7 @@ def _conditions(settings: TokensSettings) -> dict[str, Inputs]:
             batch=settings.report_batch,
             live_on_own=True,
         )
-        for name, (hook, n, k, distinct, epochs) in CONDITIONS.items()
+        for name, (place, n, k, distinct, epochs) in CONDITIONS.items()
     }
 
 
@@ -285,6 +292,8 @@ def _read(base: language.LanguageSettings, hook: str, tokens: int) -> Stage:
         tokens,
         heldout_contexts=base.heldout_contexts,
         model=base.model,
+        # The most tokens are wanted at one hook point only.
+        together=base.together if tokens == base.tokens else (),
     )
 
 

@@ -22,15 +22,15 @@ def draw(data: Mapping[str, Any]) -> Figure:
 
     Args:
         data: in `figure` the names of R rows joined by `, ` at `names.quoted`, what the seeds of
-            each share at `shared.quoted`, the rows' own names at `rows.quoted`; and for
-            `kappa_gauge`, `judge`, `truth` and `start_kappa`, the first before training, arrays [R]
-            of `value`, `low` and `high`.
+            each share at `shared.quoted`, the rows' own names at `rows.quoted`, all in the order
+            shown; and for `kappa_gauge`, `judge`, `truth` and `start_kappa`, the last before
+            training, arrays [R] of `value`, `low` and `high`, in the order of `declared.quoted`.
 
     Returns:
         The figure, as wide as the text: one row per intervention. Rows whose seeds share
         information are shaded and labeled; dotted lines show the plain row's values.
     """
-    figure_data = data["figure"]
+    figure_data = _in_shown_order(data["figure"])
     names = figure_data["names"]["quoted"].split(", ")
     shared = figure_data["shared"]["quoted"].split(", ")
     plain = figure_data["rows"]["quoted"].split(", ").index("plain")
@@ -76,6 +76,17 @@ def draw(data: Mapping[str, Any]) -> Figure:
     right.tick_params(axis="y", length=0)
     figure.legend(loc="outside upper left", ncols=2)
     return figure
+
+
+def _in_shown_order(data: Mapping[str, Any]) -> dict[str, Any]:
+    declared = data["declared"]["quoted"].split(", ")
+    order = [declared.index(row) for row in data["rows"]["quoted"].split(", ")]
+    return {
+        name: node
+        if "quoted" in node
+        else {end: np.asarray(values)[order] for end, values in node.items()}
+        for name, node in data.items()
+    }
 
 
 def _dots(

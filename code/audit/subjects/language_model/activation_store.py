@@ -1,19 +1,19 @@
 """A cache of activations on disk: memory-mapped shards, shuffled once, recreated when deleted.
 
-A folder holds the activations of one model at one hook point, on contexts given by their tokens.
-Its name is a hash of all that and of the code that reads activations, so the same request recreates
-the same bits. Memory is bounded by a batch of contexts and eight bytes a token for the order;
-shards are memory-mapped, so that the system can write them out and free the memory. An interrupted
-run continues after the last contexts that were flushed to disk.
+A folder holds the activations of one model at one hook point or several, each in a folder of its
+own, on contexts given by their tokens. Its name is a hash of all that and of the code that reads
+activations, so the same request recreates the same bits. Memory is bounded by a batch of contexts
+and eight bytes a token for the order; shards are memory-mapped, so that the system can write them
+out and free the memory. An interrupted run continues after the last contexts that were flushed to
+disk.
 """
 
-import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from audit.subjects.language_model.results import TextActivations
 from audit.subjects.language_model.text import Contexts
 from seedstability.dictionaries.samples import InMemory, Samples, Shards
 from seedstability.errors import UserError
-from seedstability.files import write_whole
+from seedstability.files import exclusive, write_whole
 from seedstability.progress import report
 
 SHARD_ROWS = 65_536
@@ -36,6 +36,7 @@ READ_CONTEXTS = 64
 """Contexts in one forward pass. Fixed, so that matrix products always have the same shapes."""
 _FLUSH_EVERY = 16
 """Forward passes between two flushes to disk."""
+_STATE = "done.json"
 _IN_MEMORY = 1 << 28
 """Bytes up to which training keeps its samples in memory."""
 
@@ -80,27 +81,28 @@ def open_or_create(
         rows: number of tokens; all if omitted.
 
     Raises:
-        UserError: the model is not available, or has no such hook point.
+        UserError: the model is not available or has no such hook point, the contexts hold too few
+            tokens, or the disk is too full.
     """
     folder = store_folder() / _key(config, contexts)
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(folder.with_suffix(".lock")):
+        with exclusive(folder.with_suffix(".lock")):
             if not folder.is_dir():
                 _make(config, contexts, folder)
-    return Shards(folder, rows)
+    return Shards(folder / config.hook, rows)
 
 
 def read(
     config: ActivationsConfig, contexts: Contexts, start: int = 0
-) -> Iterator[Float[Tensor, "tokens d"]]:
-    """Yield activations of batches of contexts, in the order of the text.
+) -> Iterator[dict[str, Float[Tensor, "b positions d"]]]:
+    """Yield activations of batches of contexts by hook point, in the order of the text.
 
     The first position of a context is skipped: it sees only the separator, and its activations are
     atypical.
 
     Args:
-        config: model and hook point to read.
+        config: model and hook points to read.
         contexts: tokens of the contexts.
         start: number of batches to skip.
 
@@ -111,38 +113,101 @@ def read(
     from audit.subjects.language_model.checkpoint import checked_hook, open_model
 
     model = open_model(config.model, config.allow_download)
-    hook = checked_hook(config.hook, model.cfg.n_layers)
+    hooks = [checked_hook(hook, model.cfg.n_layers) for hook in _hooks(config)]
     tokens = torch.from_numpy(np.ascontiguousarray(contexts, dtype=np.int64))
     for batch in tokens.split(READ_CONTEXTS)[start:]:
-        yield _at_hook(model, batch, hook)[:, 1:].flatten(0, 1)
+        yield {name: x[:, 1:] for name, x in _at_hooks(model, batch, hooks).items()}
+
+
+def median_norm(x: Float[Tensor, "... d"]) -> float:
+    """Return the median norm of activations, against which massive ones are told."""
+    return float(x.norm(dim=-1).median())
 
 
 @torch.no_grad()
-def _at_hook(model: Any, tokens: Int[Tensor, "b length"], hook: str) -> Float[Tensor, "b length d"]:
-    stop = int(hook.split(".")[1]) + 1
-    _, cache = model.run_with_cache(tokens, names_filter=hook, stop_at_layer=stop)
-    return cache[hook]
+def _at_hooks(
+    model: Any, tokens: Int[Tensor, "b length"], hooks: Sequence[str]
+) -> dict[str, Float[Tensor, "b length d"]]:
+    stop = max(int(hook.split(".")[1]) for hook in hooks) + 1
+    _, cache = model.run_with_cache(tokens, names_filter=list(hooks), stop_at_layer=stop)
+    return {hook: cache[hook] for hook in hooks}
+
+
+def _hooks(config: ActivationsConfig) -> list[str]:
+    return sorted({config.hook, *config.together})
+
+
+@dataclass
+class _Unfinished:
+    """What of a folder is on disk."""
+
+    passes: int = 0
+    """Forward passes whose activations are."""
+    kept: dict[str, int] = field(default_factory=dict)
+    """Tokens kept so far at each hook point."""
+    limit: dict[str, float] = field(default_factory=dict)
+    """Largest norm of a kept token."""
 
 
 def _make(config: ActivationsConfig, contexts: Contexts, folder: Path) -> None:
     unfinished = folder.with_suffix(".unfinished")
     unfinished.mkdir(exist_ok=True)
-    total, length = len(contexts), contexts.shape[1] - 1
-    homes = _shuffled_rows(total * length, config)
-    passes, done = -(-total // READ_CONTEXTS), _flushed_passes(unfinished)
-    shards: list[np.memmap] = []
-    for number, part in enumerate(read(config, contexts, done), start=done):
+    positions = contexts[:, 1:].size
+    # Where tokens are left out, the places of those kept are shuffled among each other.
+    homes = _shuffled_rows(config.tokens if config.max_norm_multiple else positions, config)
+    passes, state = -(-len(contexts) // READ_CONTEXTS), _flushed(unfinished)
+    shards: dict[str, list[np.memmap]] = {}
+    for number, read_now in enumerate(read(config, contexts, state.passes), start=state.passes):
         if not shards:
-            shards = _shards(unfinished, min(config.tokens, len(homes)), part.shape[1])
-        first = number * READ_CONTEXTS * length
-        _scatter(shards, homes[first : first + len(part)], part.numpy())
-        if (number + 1) % _FLUSH_EVERY == 0:
-            _flush(unfinished, shards, number + 1)
-        report(number + 1, passes)
-    for shard in shards:
-        shard.flush()
-    (unfinished / "done.json").unlink(missing_ok=True)
+            shards = _all_shards(unfinished, read_now, min(config.tokens, len(homes)))
+        for hook, x in read_now.items():
+            _keep(x.flatten(0, 1), hook, shards[hook], homes, state, config)
+        state.passes = number + 1
+        if state.passes % _FLUSH_EVERY == 0:
+            _flush(unfinished, shards, state)
+        report(state.passes, passes)
+        if all(state.kept[hook] >= len(homes) for hook in shards):
+            break
+    short = min(state.kept.values(), default=0)
+    if short < min(config.tokens, len(homes)):
+        raise UserError(
+            f"{config.tokens} tokens are wanted, and {short} of {positions} have no massive norm; "
+            "give more contexts"
+        )
+    _flush_shards(shards)
+    (unfinished / _STATE).unlink(missing_ok=True)
     unfinished.rename(folder)
+
+
+def _keep(
+    x: Float[Tensor, "tokens d"],
+    hook: str,
+    shards: list[np.memmap],
+    homes: np.ndarray,
+    state: _Unfinished,
+    config: ActivationsConfig,
+) -> None:
+    """Write the tokens of one pass at one hook point to their shuffled places."""
+    if config.max_norm_multiple:
+        limit = state.limit.setdefault(hook, config.max_norm_multiple * median_norm(x))
+        x = x[x.norm(dim=1) <= limit]
+    first = state.kept.setdefault(hook, 0)
+    rows = homes[first : first + len(x)]
+    _scatter(shards, rows, x[: len(rows)].numpy())
+    state.kept[hook] = first + len(rows)
+
+
+def _all_shards(
+    folder: Path, read_now: dict[str, Float[Tensor, "b positions d"]], tokens: int
+) -> dict[str, list[np.memmap]]:
+    wanted = sum(4 * tokens * x.shape[-1] for x in read_now.values())
+    there = sum(path.stat().st_size for path in folder.rglob("*.npy"))
+    if wanted - there > shutil.disk_usage(folder).free:
+        raise UserError(
+            f"{folder.parent} has too little space for {wanted / 1e9:.1f} GB of activations; free "
+            "some, or put the folder elsewhere with SEEDSTABILITY_ACTIVATIONS"
+        )
+    return {hook: _shards(folder / hook, tokens, x.shape[-1]) for hook, x in read_now.items()}
 
 
 def _shuffled_rows(positions: int, config: ActivationsConfig) -> np.ndarray:
@@ -152,6 +217,7 @@ def _shuffled_rows(positions: int, config: ActivationsConfig) -> np.ndarray:
 
 
 def _shards(folder: Path, tokens: int, d: int) -> list[np.memmap]:
+    folder.mkdir(exist_ok=True)
     shards = []
     for number, first in enumerate(range(0, tokens, SHARD_ROWS)):
         path = folder / f"{number:06d}.npy"
@@ -170,25 +236,31 @@ def _scatter(shards: list[np.memmap], rows: np.ndarray, part: np.ndarray) -> Non
         shards[number][within[kept]] = part[mine][kept]
 
 
-def _flush(folder: Path, shards: list[np.memmap], done: int) -> None:
-    for shard in shards:
-        shard.flush()
-    write_whole(folder / "done.json", json.dumps(done))
+def _flush_shards(shards: dict[str, list[np.memmap]]) -> None:
+    for each in shards.values():
+        for shard in each:
+            shard.flush()
 
 
-def _flushed_passes(folder: Path) -> int:
+def _flush(folder: Path, shards: dict[str, list[np.memmap]], state: _Unfinished) -> None:
+    _flush_shards(shards)
+    write_whole(folder / _STATE, json.dumps(asdict(state)))
+
+
+def _flushed(folder: Path) -> _Unfinished:
     try:
-        return int(json.loads((folder / "done.json").read_text(encoding="utf-8")))
-    except (OSError, ValueError):
+        return _Unfinished(**json.loads((folder / _STATE).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
         # Without the record, nothing that an interrupted run left is known to be complete.
-        for path in folder.iterdir():
-            path.unlink()
-        return 0
+        shutil.rmtree(folder)
+        folder.mkdir()
+        return _Unfinished()
 
 
 def _key(config: ActivationsConfig, contexts: Contexts) -> str:
     here = Path(__file__).parent
-    digest = hashlib.sha256(json.dumps(asdict(config), sort_keys=True).encode())
+    request = asdict(replace(config, hook="", together=())) | {"hooks": _hooks(config)}
+    digest = hashlib.sha256(json.dumps(request, sort_keys=True).encode())
     for name in ("activation_store.py", "checkpoint.py"):
         digest.update((here / name).read_bytes())
     digest.update(np.ascontiguousarray(contexts, dtype=np.int32).tobytes())
@@ -197,11 +269,3 @@ def _key(config: ActivationsConfig, contexts: Contexts) -> str:
 
 def _tuples(settings: dict[str, Any]) -> dict[str, Any]:
     return {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock; other processes wait."""
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

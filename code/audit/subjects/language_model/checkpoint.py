@@ -1,14 +1,12 @@
-"""Open a language model: the small one, a model of the hub, or a local folder.
+"""Open a language model: the small one, one from a package, one of the hub, or a local folder.
 
 Every model is a Hugging Face folder with `config.json`, safetensors and `tokenizer.json`. The small
-model is in `data/`, those of the hub in its cache, at a pinned revision. The hub is contacted only
-if the caller allows a download.
+model is in `data/`, those of packages are dequantized once, those of the hub are in its cache, at a
+pinned revision. The hub is contacted only if the caller allows a download.
 """
 
 import json
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -18,10 +16,11 @@ from huggingface_hub import snapshot_download
 from tokenizers import Tokenizer
 from transformer_lens.model_bridge import TransformerBridge
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
-from transformers.utils import logging as transformers_logging
 
 from audit.subjects.language_model import small
-from audit.subjects.language_model.config import FOLDER, HUB, OURS
+from audit.subjects.language_model.config import FOLDER, HUB, NAMES, OURS, WHEELS
+from audit.subjects.language_model.dequantized import dequantized
+from audit.subjects.language_model.quiet import quiet_transformers
 from audit.subjects.language_model.text import SEPARATOR
 from seedstability.errors import UserError
 
@@ -30,9 +29,6 @@ POINTS = ("resid_pre", "resid_post", "mlp_out", "attn_out")
 """Hook points of a block: the residual stream before and after it, and the outputs of its MLP and
 attention."""
 _HOOK = re.compile(rf"blocks\.(\d+)\.hook_({'|'.join(POINTS)})")
-
-
-NAMES = (OURS, *HUB)
 
 
 def open_model(name: str, allow_download: bool = False) -> TransformerBridge:
@@ -85,6 +81,8 @@ def model_folder(name: str, allow_download: bool = False) -> Path:
         return FOLDER
     if name in HUB:
         return _cached(name, allow_download)
+    if name in WHEELS:
+        return dequantized(WHEELS[name])
     folder = Path(name)
     if folder.is_dir():
         return folder
@@ -136,7 +134,7 @@ def _weights(folder: Path) -> PreTrainedModel:
     _config(folder)
     _weight_files(folder)
     try:
-        with _quiet_transformers():
+        with quiet_transformers():
             found: Any = AutoModelForCausalLM.from_pretrained(
                 folder, dtype=torch.float32, local_files_only=True, output_loading_info=True
             )
@@ -163,7 +161,7 @@ def _with_hooks(
     except (NotImplementedError, ValueError):
         raise UserError(
             f"{folder} holds a model of type {model.config.model_type!r}, which TransformerLens "
-            "has no hooks for; give one of GPT-2's or GPT-NeoX's architecture"
+            "has no hooks for; give one of GPT-2's, GPT-NeoX's or Llama's architecture"
         ) from None
 
 
@@ -210,18 +208,3 @@ def _damaged(folder: Path, why: str) -> UserError:
 def _first_line(error: BaseException) -> str:
     """Return the first line of an error's message."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
-
-
-@contextmanager
-def _quiet_transformers() -> Iterator[None]:
-    """Silence transformers' progress bars and warnings; real problems are raised as errors."""
-    level = transformers_logging.get_verbosity()
-    bars = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        transformers_logging.set_verbosity(level)
-        if bars:
-            transformers_logging.enable_progress_bar()

