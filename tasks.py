@@ -33,7 +33,10 @@ from seedstability.errors import UserError
 from seedstability.streams import drop_output, make_output_robust
 
 make_output_robust()
-PROFILE = "smoke (2 min, tiny), paper (the manuscript's numbers), or full (days)"
+PROFILE = (
+    "smoke (2 min, tiny), paper (the manuscript's numbers), long (its numbers on the public model,"
+    " an hour, rerun when asked), or full (days)"
+)
 HELP = {
     "profile": PROFILE,
     "only": "names of experiments, separated by commas; all if left out",
@@ -109,7 +112,14 @@ def check(c, profile="paper", only="", jobs=0, device="cpu", from_locked=False, 
     """Compare every value with its locked one; status 1 where one has left its tolerance."""
     if from_locked:
         return
-    complaint = session(profile, device, only).compare()
+    here = session(profile, device, only)
+    if foreign := here.foreign_beside():
+        print(
+            f"{len(foreign)} parts of profile long are locked with other code, first {foreign[0]};"
+            " `invoke paper --profile long` reruns them",
+            file=sys.stderr,
+        )
+    complaint = here.compare()
     if complaint and draft:
         print(complaint.headline)
     elif complaint:

@@ -25,9 +25,11 @@ def explain(session: Session, address: str) -> str:
     Raises:
         UserError: there is nothing at the address; near ones are named.
     """
-    locked = session.locked
+    locked, beside = session.locked, session.beside
+    if beside is not None and address in beside.locked:
+        return explain(beside, address)
     if address not in locked:
-        return _listed(locked, address)
+        return _listed(locked | session.locked_beside, address)
     experiment, part, *_ = address.split(".")
     sections = [_Section("", [f"{address} = {_shown(locked[address])}"])]
     sections.append(_Section("locked", list(_locked(locked, address))))
@@ -154,5 +156,5 @@ def _claims(session: Session, address: str) -> list[str]:
     return [
         f"{each.claim.id} ({each.locked.verdict}): {each.claim.says}"
         for each in session.edition(False).claims
-        if address in each.claim.addresses
+        if address in (*each.claim.addresses, *each.claim.twin_addresses)
     ]

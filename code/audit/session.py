@@ -42,6 +42,10 @@ if TYPE_CHECKING:
     from audit.manuscript.edition import Edition
 
 
+_BESIDE = {"paper": "long", "long": "paper"}
+"""The two profiles that the paper prints, each with the other."""
+
+
 class Session:
     """One profile on this machine."""
 
@@ -64,7 +68,7 @@ class Session:
         self._new_values: Values | None = None
         self._editions: dict[bool, Edition] = {}
         self.locked_folder = root / "data" / "locked" / profile
-        self.build = root / "build" if profile == "paper" else root / "build" / profile
+        self.build = root / "build" if profile in _BESIDE else root / "build" / profile
 
     @cached_property
     def abi(self) -> NumericABI:
@@ -75,6 +79,28 @@ class Session:
     def store(self) -> Store:
         """Results of all profiles."""
         return Store(self.root / "build" / "store", self.abi)
+
+    @cached_property
+    def beside(self) -> "Session | None":
+        """The other profile that the paper prints; None for profiles that print themselves only.
+
+        `long` is locked once and rerun when asked, so that `paper` prints it as locked.
+        """
+        other = _BESIDE.get(self.profile)
+        if other is None or not (self.root / "data" / "locked" / other).is_dir():
+            return None
+        session = Session(self.root, other, self.device)
+        session.__dict__["sources"] = self.sources
+        return session
+
+    @property
+    def locked_beside(self) -> Values:
+        """The locked values of `beside`; empty without one."""
+        return self.beside.locked if self.beside is not None else Values({})
+
+    def foreign_beside(self) -> list[str]:
+        """Parts of `beside` whose locked values are of other code than this."""
+        return self.beside.foreign() if self.beside is not None else []
 
     @cached_property
     def sources(self) -> Sources:
@@ -147,17 +173,21 @@ class Session:
 
     def compare(self) -> MismatchReport | None:
         """Computed against locked values and keys; nothing where all is as locked."""
-        keys = self.results.keys_by_stage
-        foreign = [
+        foreign = self.foreign()
+        differences = compare(self.new_values(), self._locked_so_far())
+        if not (foreign or differences):
+            return None
+        return MismatchReport(tuple(differences), tuple(foreign), self.profile)
+
+    def foreign(self) -> list[str]:
+        """Parts whose locked values are of other code than this."""
+        keys = portable_keys(self.stages, self.sources)
+        return [
             f"{experiment}.{part}"
             for experiment, stages in self.parts.items()
             for part, stage in stages.items()
             if self._locked_key(experiment, part) != keys[stage.name].digest
         ]
-        differences = compare(self.new_values(), self._locked_so_far())
-        if not (foreign or differences):
-            return None
-        return MismatchReport(tuple(differences), tuple(foreign), self.profile)
 
     def _locked_so_far(self) -> Values:
         """As `locked`, but without experiments that are new and were never locked."""
@@ -276,31 +306,45 @@ class Session:
     def verify(self, ids: str = "") -> list[Verified]:
         """Judge claims on the locked values, and on this machine's where the store has them."""
         claims = select(load_claims(), ids.replace(",", " ").split())
-        return self._judged(self.values_here(), claims)
+        return self._judged(self._printed_here(), claims)
+
+    def _printed_here(self) -> Values | None:
+        """As `values_here`, with the values of `beside` as the store has them, or as locked."""
+        here = self.values_here()
+        if self.beside is None:
+            return here
+        there = self.beside.values_here()
+        if here is None and there is None:
+            return None
+        return self.locked_beside | (there or Values({})) | (here or Values({}))
 
     def verify_anew(self, ids: str, scratch: Path, jobs: int | None = None) -> list[Verified]:
         """Run what claims need in a store of its own, and judge that."""
         claims = select(load_claims(), ids.replace(",", " ").split())
         needed = sorted({address for claim in claims for address in parts_needed(claim)})
-        wanted = {(e, part): self.parts[e][part] for e, part in needed if part in self.parts[e]}
+        wanted = {
+            (e, part): self.parts[e][part] for e, part in needed if part in self.parts.get(e, {})
+        }
         self._state_cost(claims, wanted.values())
         store = Store(scratch / "store", self.abi)
         results = self._run(wanted.values(), store, jobs)
-        tree = {experiment: printed(self.profile, experiment) for experiment, _ in needed}
+        tree = {e: printed(self.profile, e) for e, _ in needed if e in self.parts}
         for (experiment, part), stage in wanted.items():
             tree[experiment][part] = results[stage.name]
-        return self._judged(Values.from_tree(tree), claims)
+        return self._judged(self.locked_beside | Values.from_tree(tree), claims)
 
     def _judged(self, here: Values | None, claims: Iterable[Claim]) -> list[Verified]:
+        locked = self.locked | self.locked_beside
+
         @cache
         def left() -> frozenset[str]:
-            found = compare(here, self.locked) if here is not None else []
+            found = compare(here, locked) if here is not None else []
             return frozenset(difference.address for difference in found)
 
         def agree(addresses: Iterable[str]) -> bool:
             return left().isdisjoint(addresses)
 
-        return verify(self.locked, here, claims, self._costs(), agree)
+        return verify(locked, here, claims, self._costs(), agree)
 
     def recheck(
         self, number: int, seed: int, scratch: Path, jobs: int | None = None
@@ -319,6 +363,10 @@ class Session:
         seconds = sum(self.known_seconds.get(stage.name, 0.0) for stage in stages)
         names = ", ".join(claim.id for claim in claims)
         print(f"{names}: {len(stages)} stages, about {seconds:.0f} s on one core", file=sys.stderr)
+        needed = {a for claim in claims for a in (*claim.addresses, *claim.twin_addresses)}
+        if self.beside is not None and any(address in self.locked_beside for address in needed):
+            other = self.beside.profile
+            print(f"what is of profile {other} stays as locked; --profile {other}", file=sys.stderr)
 
     def values_here(self) -> Values | None:
         """The parts that the store has, for the code as it is now; None if it has none."""
@@ -351,15 +399,26 @@ class Session:
         return self._editions[draft]
 
     def _new_edition(self, draft: bool) -> "Edition":
-        from audit.manuscript.sources import edition_of
-
         if draft:
             dated = self.locked_runs or {
                 name: self._run_of(stages, self.results.keys_by_stage)
                 for name, stages in self.parts.items()
             }
-            return edition_of(self.new_values(), dated, self.profile, draft=True)
-        return edition_of(self.locked, self.locked_runs, self.profile)
+            return self._edition_of(self.new_values(), dated, draft=True)
+        return self._edition_of(self.locked, self.locked_runs, draft=False)
+
+    def _edition_of(self, values: Values, runs: Mapping[str, LockedRun], draft: bool) -> "Edition":
+        """The edition of these values of this profile, beside the locked ones of the other."""
+        from audit.manuscript.sources import edition_of
+
+        beside = self.beside
+        if beside is None:
+            return edition_of(values, runs, self.profile, draft=draft)
+        printed_values = values | beside.locked
+        paper, long = runs, beside.locked_runs
+        if self.profile == "long":
+            paper, long = long, paper
+        return edition_of(printed_values, paper, "paper", draft=draft, long_runs=long)
 
     def tables(self, draft: bool = False) -> None:
         """Render the tables."""

@@ -70,6 +70,9 @@ class Claim:
     """Its date in UTC."""
     notes: str = ""
     """What a reader of the verdict should know."""
+    twins: tuple[Check, ...] = ()
+    """Checks of the same rules on another subject, judged where its values are there. They are made
+    when the ledger is read and stand in no entry."""
 
     @property
     def base(self) -> str:
@@ -96,6 +99,11 @@ class Claim:
         """Every address that the claim reads, each once."""
         read = [address for check in self.check for address in check.addresses]
         return tuple(dict.fromkeys([*read, *(shown.address for shown in self.beside)]))
+
+    @property
+    def twin_addresses(self) -> tuple[str, ...]:
+        """Every address that its twins read, each once."""
+        return tuple(dict.fromkeys(a for check in self.twins for a in check.addresses))
 
     def __post_init__(self) -> None:
         if not _ID.fullmatch(self.id):

@@ -13,6 +13,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 from audit.folders import DATA
 from audit.ledger.checks import CHECKS, Check
 from audit.ledger.claims import Claim, Note
+from audit.ledger.subjects import load_subjects, with_twins
 from seedstability.errors import UserError
 
 FOLDER = DATA / "claims"
@@ -37,7 +38,7 @@ def load_claims(folder: Path = FOLDER) -> list[Claim]:
                     " give each claim an id of its own"
                 )
             known[claim.id] = file
-            claims.append(claim)
+            claims.append(with_twins(claim, load_subjects(folder / "subjects")))
     return sorted(claims, key=lambda claim: claim.id)
 
 
@@ -94,7 +95,7 @@ def _built(cls: type, entry: Any, given: dict[str, str] | None = None) -> Any:
     if not isinstance(entry, dict):
         raise ValueError(f"{entry!r} must be a table of {cls.__name__.lower()} fields")
     known = {field.name: field for field in fields(cls)}
-    _only(set(known) - set(given), entry)
+    _only(set(known) - set(given) - _MADE, entry)
     for field in known.values():
         required = field.default is MISSING and field.name not in given
         if required and field.name not in entry:
@@ -158,6 +159,8 @@ def _shown(file: Path) -> str:
     return "/".join(file.parts[-3:])
 
 
+_MADE = {"twins"}
+"""Fields that no entry gives."""
 _ARTICLES = {
     str: "a text",
     float: "a finite number",

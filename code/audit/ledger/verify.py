@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from audit.ledger.checks import Check
 from audit.ledger.claims import Claim
 from audit.ledger.quantities import Costs, Values, joined_names, printed
 from audit.ledger.rules import judge
@@ -121,9 +122,13 @@ def verify(
 def _moved(
     claim: Claim, here: Ruling, locked: Ruling, agree: Callable[[Iterable[str]], bool]
 ) -> Iterator[Moved]:
-    for check, ours, theirs in zip(claim.check, here.judgements, locked.judgements, strict=True):
-        if ours.verdict is not theirs.verdict:
-            yield Moved(ours.what, ours.verdict, theirs.verdict, agree(check.addresses))
+    before = {(each.what, each.subject): each.verdict for each in locked.judgements}
+    checks = {(each.what, each.subject): each for each in (*claim.check, *claim.twins)}
+    for ours in here.judgements:
+        name = (ours.what, ours.subject)
+        if ours.verdict is not before.get(name, ours.verdict):
+            agreed = agree(checks[name].addresses)
+            yield Moved(ours.what, ours.verdict, before[name], agreed)
 
 
 def tally(verified: Iterable[Verified], locked: bool = False) -> dict[Verdict, int]:
@@ -147,7 +152,7 @@ def parts_needed(claim: Claim) -> set[tuple[str, str]]:
     Empty for a claim about costs or about the report's own arithmetic: nothing has to be rerun.
     """
     parts = set()
-    for address in claim.addresses:
+    for address in (*claim.addresses, *claim.twin_addresses):
         experiment, part, _ = address.split(".", 2)
         parts.add((experiment, part))
     return parts
@@ -157,13 +162,19 @@ def _ruling(claim: Claim, values: Values, costs: Costs) -> Ruling:
     if claim.elsewhere is not None and not _holds_all(claim, values):
         return _not_testable(claim)
     try:
-        judgements = tuple(_scoped(claim, judge(check, values, costs)) for check in claim.check)
+        checks = [*claim.check, *_with_values(claim.twins, values)]
+        judgements = tuple(_scoped(claim, judge(check, values, costs)) for check in checks)
         beside = tuple(
             f"{shown.what}: {printed(values.scalar(shown.address))}" for shown in claim.beside
         )
     except UserError as problem:
         raise UserError(f"claim {claim.id}: {problem}") from None
     return Ruling(judgements, beside)
+
+
+def _with_values(twins: Iterable[Check], values: Values) -> Iterator[Check]:
+    """Those of which the profile has what they judge."""
+    return (twin for twin in twins if all(address in values for address in twin.addresses))
 
 
 def _scoped(claim: Claim, judgement: Judgement) -> Judgement:

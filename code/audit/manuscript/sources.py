@@ -19,6 +19,7 @@ def edition_of(
     profile: str = "paper",
     draft: bool = False,
     claims: Iterable[Claim] | None = None,
+    long_runs: Mapping[str, LockedRun] | None = None,
 ) -> Edition:
     """Edition of any values.
 
@@ -28,11 +29,13 @@ def edition_of(
         profile: any other than `paper` is marked on every page.
         draft: whether the values are not locked; marked on every page.
         claims: entries of the ledger; those of `data/claims` by default.
+        long_runs: of experiments whose values are of profile `long`, printed under its mark.
 
     Raises:
         UserError: the ledger is damaged, or a claim needs a value that its experiment lacks.
     """
     costs = {name: cost for run in runs.values() for name, cost in run.stages.items()}
+    long = long_runs or {}
     packages = {name: version for run in runs.values() for name, version in run.packages.items()}
     return Edition(
         values=values,
@@ -42,13 +45,24 @@ def edition_of(
         confirmed=_joined({name: _confirmed(run) for name, run in runs.items()}),
         between_machines=len(values.spreads),
         environment=dict(sorted(packages.items())),
-        stages=[StageCost(n, c.seconds, c.megabytes) for n, c in sorted(costs.items())],
+        stages=_stages(runs),
+        long_stages=_stages(long),
+        long_run=_joined(
+            {name: f"{run.date[:10]}, commit {run.commit}" for name, run in long.items()}
+        )
+        if long
+        else "not locked",
         claims=_verify_claims(
-            values, set(runs), load_claims() if claims is None else claims, costs
+            values, {*runs, *long}, load_claims() if claims is None else claims, costs
         ),
         profile=profile,
         draft=draft,
     )
+
+
+def _stages(runs: Mapping[str, LockedRun]) -> list[StageCost]:
+    costs = {name: cost for run in runs.values() for name, cost in run.stages.items()}
+    return [StageCost(name, each.seconds, each.megabytes) for name, each in sorted(costs.items())]
 
 
 def _verify_claims(

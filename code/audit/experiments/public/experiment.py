@@ -2,8 +2,8 @@
 
 Its settings are those of the sections themselves with another model, other hook points and sizes;
 the same stages and the same measuring functions give the same addresses below `public`. All
-settings were fixed before any similarity was seen. Learning rates were chosen with seed 1000, which
-no arm has, by held-out explained variance alone.
+settings were fixed before any similarity was seen, those of training with seed 1000, which no arm
+has, by held-out explained variance and L0 alone.
 
 The arms belong to profile `long`: they are locked once, printed with a mark, and rerun when asked.
 """
@@ -54,12 +54,14 @@ class PublicSettings:
     """Held-out contexts of each domain for losses, and training contexts for norms."""
 
 
+# The rate: explained variance 0.812, 0.833, 0.840, 0.838, 0.822 and 0.689 at 3e-4, 6e-4, 1e-3, 1.7e-3,
+# 3e-3 and 1e-2. At 3e-3 15% of the latents are dead, at 1e-3 0.3%.
 base = language.LanguageSettings(
     model=PUBLIC,
     hook=HOOKS["middle"],
     n_latents=2048,
     k=32,
-    learning_rate=3e-3,
+    learning_rate=1e-3,
     seeds=tuple(range(10)),
     together=tuple(HOOKS.values()),
 )
@@ -78,11 +80,22 @@ long = PublicSettings(
         model=PUBLIC,
         hook=HOOKS["mlp"],
         k=32,
+        # Explained variance at 1e-3 and 3e-3: 0.635 and 0.643 with 512 latents, 0.681 and 0.669 with
+        # 2,048, 0.690 and 0.672 with 8,192.
+        learning_rate=1e-3,
+        # With 512 latents TopK has 0.664 and 32.0 latents a token; BatchTopK 0.669 and 32.2; JumpReLU
+        # 0.655 and 32.9 at 3.6e-3, 0.651 and 31.5 at 3.75e-3, 0.667 at 3.2e-3 and 0.661 at 3.4e-3; ReLU
+        # 0.665 and 68.7.
+        batch_topk_k=32,
+        jumprelu_l0_weight=(3.7e-3, 3.3e-3),
+        relu_l1=3.05e-3,
+        relu_k=69,
         together=tuple(HOOKS.values()),
     ),
     seeds=seeds.SeedsSettings(base=base, others=(2, 4, 9)),
     hooks=HOOKS,
 )
+_ALIGNED = ("sizes", "modes", "frequency", "architectures")
 _SHALLOW = {
     "first": "blocks.0.hook_resid_pre",
     "middle": "blocks.2.hook_resid_pre",
@@ -129,7 +142,7 @@ def parts(settings: PublicSettings) -> dict[str, Stage]:
     voted = seeds.parts(settings.seeds)
     found = {
         **measured,
-        **{f"aligned_{part}": aligned[part] for part in ("sizes", "modes", "frequency")},
+        **{f"aligned_{part}": aligned[part] for part in _ALIGNED},
         **{part: voted[part] for part in ("votes", "prediction")},
     }
     renamed: dict[int, Stage] = {}

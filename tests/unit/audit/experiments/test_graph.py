@@ -48,12 +48,13 @@ def test_finetuning_costs_as_much_as_training_of_equal_length():
     assert short.dictionaries == long.dictionaries == 5
 
 
-def test_profiles_have_the_same_parts_except_the_grid():
+def test_smoke_has_all_parts_of_the_paper_and_of_the_profiles_beside_it():
     shapes = {
         profile: {name: set(part) for name, part in parts(profile).items()} for profile in PROFILES
     }
-    assert shapes["smoke"] == shapes["full"]
+    assert shapes["smoke"] == shapes["full"] | shapes["long"]
     assert shapes["paper"] == {n: part for n, part in shapes["full"].items() if n != "grid"}
+    assert not shapes["long"].keys() & shapes["full"].keys()
 
 
 def test_the_reports_seeds_come_first():
@@ -76,7 +77,7 @@ def test_no_reference_has_a_seed_of_a_pair():
 
 @pytest.mark.parametrize(
     ("profile", "only", "named"),
-    [("papr", (), "smoke, paper, full"), ("paper", ("modlar",), ", ".join(EXPERIMENTS))],
+    [("papr", (), "smoke, paper, long, full"), ("paper", ("modlar",), ", ".join(EXPERIMENTS))],
 )
 def test_unknown_profile_or_experiment_error_lists_the_known_ones(profile, only, named):
     with pytest.raises(UserError, match=re.escape(named)):

@@ -60,10 +60,11 @@ def test_a_folder_with_an_experiment_is_found(package):
     assert coins.figures[0].plots_module == "audit.plots.coins"
 
 
-def test_every_experiment_has_all_profiles():
-    assert {tuple(sorted(each.profiles)) for each in EXPERIMENTS.values()} == {
-        tuple(sorted(PROFILES))
-    }
+def test_every_experiment_is_tested_small_and_printed_once():
+    for name, each in EXPERIMENTS.items():
+        assert set(each.profiles) <= set(PROFILES), name
+        assert "smoke" in each.profiles, name
+        assert ("paper" in each.profiles) != ("long" in each.profiles), name
 
 
 def test_every_figure_and_table_of_the_paper_is_declared_once():
@@ -77,7 +78,11 @@ def test_every_figure_and_table_of_the_paper_is_declared_once():
 
 def test_the_paper_includes_a_section_for_every_experiment():
     text = (ROOT / "paper" / "manuscript.tex").read_text("utf-8")
-    missing = [name for name in parts("paper") if rf"\input{{sections/{name}}}" not in text]
+    missing = [
+        name
+        for name in (*parts("paper"), *parts("long"))
+        if rf"\input{{sections/{name}}}" not in text
+    ]
     assert not missing
 
 
@@ -92,11 +97,14 @@ def test_every_module_of_plots_draws_a_declared_figure():
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_settings_that_the_text_prints_need_no_stage(experiment):
-    for profile in PROFILES:
+    for profile, settings in EXPERIMENTS[experiment].profiles.items():
         tree = printed(profile, experiment)
         assert not EXPERIMENTS[experiment].printed or dict(leaves(tree)), profile
-        made = EXPERIMENTS[experiment].parts(EXPERIMENTS[experiment].profiles[profile])
-        assert "settings" not in made
+        assert "settings" not in EXPERIMENTS[experiment].parts(settings)
+
+
+def test_an_experiment_prints_nothing_in_a_profile_that_it_has_not():
+    assert printed("paper", "public") == printed("long", "chance") == {}
 
 
 def test_no_stages_key_depends_on_what_is_declared_or_drawn():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from audit.subjects.language_model import activation_store as store
 from audit.subjects.language_model import stages
 from audit.subjects.language_model.activation_store import read, stored_samples
 from audit.subjects.language_model.config import ActivationsConfig, TextConfig, text_config
@@ -37,8 +38,25 @@ def config(tmp_path, monkeypatch):
 def test_heldout_rows_are_in_the_order_of_the_text(config, text):
     result = stages.activations(config, text)
     assert result["heldout"].shape == (6 * 7, 32)
-    again = torch.cat(list(read(config, result["heldout_contexts"][4:5])))
+    (again,) = (x[config.hook][0] for x in read(config, result["heldout_contexts"][4:5]))
     assert np.allclose(result["heldout"][4 * 7 : 5 * 7], again.numpy(), atol=1e-6)
+
+
+def test_heldout_contexts_with_a_massive_token_are_left_out(config, text, monkeypatch):
+    unusual = int(text["heldout"]["code"][0, 3])
+
+    def inflated(model, tokens, hooks):
+        scale = torch.where(tokens == unusual, 1000.0, 1.0)[..., None]
+        return {hook: x * scale for hook, x in plain(model, tokens, hooks).items()}
+
+    plain = store._at_hooks
+    monkeypatch.setattr(store, "_at_hooks", inflated)
+    config = replace(config, tokens=50, heldout_contexts=3, max_norm_multiple=10.0)
+    result = stages.activations(config, text)
+    assert not (result["heldout_contexts"][:, 1:] == unusual).any()
+    assert result["heldout"].shape[0] == 3 * 7
+    (again,) = (x[config.hook][0] for x in read(config, result["heldout_contexts"][2:3]))
+    assert np.allclose(result["heldout"][2 * 7 :], again.numpy(), atol=1e-6)
 
 
 def test_heldout_contexts_come_with_their_domain(config, text):
