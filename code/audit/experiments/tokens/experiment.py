@@ -212,14 +212,14 @@ def _report(settings: TokensSettings) -> dict[str, Inputs]:
 
 
 CONDITIONS = {
-    "at_first": (0, 128, 8, 1_024, 8),
-    "at_middle": (1, 128, 8, 1_024, 8),
-    "at_last": (2, 128, 8, 1_024, 8),
-    "at_middle_512": (1, 512, 32, 1_024, 10),
-    "at_middle_512_scaled": (1, 512, 32, 32_768, 10),
+    "at_first": (0, 128, 8, 0, 8),
+    "at_middle": (1, 128, 8, 0, 8),
+    "at_last": (2, 128, 8, 0, 8),
+    "at_middle_512": (1, 512, 32, 0, 10),
+    "at_middle_512_scaled": (1, 512, 32, 1, 10),
 }
-"""The report's conditions: place in `report_hooks`, latents, k, distinct tokens rounded to batches,
-epochs. The report used other text; these arms read the corpus of all sections."""
+"""The report's conditions: place in `report_hooks`, latents, k, place in `scaled`, epochs. The report
+used other text; these arms read the corpus of all sections."""
 
 
 def _conditions(settings: TokensSettings) -> dict[str, Inputs]:
@@ -234,12 +234,12 @@ def _conditions(settings: TokensSettings) -> dict[str, Inputs]:
             hook=settings.report_hooks[place],
             n=n,
             k=k,
-            distinct=distinct,
+            distinct=settings.scaled[tokens],
             epochs=epochs,
             batch=settings.report_batch,
             live_on_own=True,
         )
-        for name, (place, n, k, distinct, epochs) in CONDITIONS.items()
+        for name, (place, n, k, tokens, epochs) in CONDITIONS.items()
     }
 
 
