@@ -197,7 +197,7 @@ def sources(target: Path) -> Path:
 
 
 def fill_wheelhouse(folder: Path) -> None:
-    """Fetch the locks from where pip finds packages here; what is not found, the build looks for."""
+    """Fetch the locks from where pip finds packages; what is not found, the build looks for."""
     own = ROOT / "requirements" / "wheelhouse"
     if own.is_dir():
         shutil.copytree(own, folder)

@@ -218,8 +218,8 @@ CONDITIONS = {
     "at_middle_512": (1, 512, 32, 0, 10),
     "at_middle_512_scaled": (1, 512, 32, 1, 10),
 }
-"""The report's conditions: place in `report_hooks`, latents, k, place in `scaled`, epochs. The report
-used other text; these arms read the corpus of all sections."""
+"""The report's conditions: place in `report_hooks`, latents, k, place in `scaled`, epochs. The
+report used other text; these arms read the corpus of all sections."""
 
 
 def _conditions(settings: TokensSettings) -> dict[str, Inputs]:
