@@ -1,4 +1,4 @@
-"""The profile `long` beside the paper: printed as locked, rerun only when asked, and never unseen."""
+"""The profile `long` beside the paper: printed as locked, rerun only when asked."""
 
 import json
 import shutil
