@@ -19,7 +19,8 @@ from audit.pipeline.results import Array, Scalar
 from helpers.repository import ROOT
 from seedstability.errors import UserError
 
-VALUES = read_values(ROOT / "data" / "locked" / "paper")
+LOCKED = ROOT / "data" / "locked"
+VALUES = read_values(LOCKED / "paper") | read_values(LOCKED / "long")
 SOURCES = [
     Source(path.relative_to(ROOT).as_posix(), path.read_text("utf-8"))
     for path in sorted((ROOT / "paper").rglob("*.tex"))

@@ -62,7 +62,7 @@ def test_verbs_with_nothing_to_run_load_neither_torch_nor_transformer_lens(words
 @pytest.mark.parametrize(
     ("words", "right"),
     [
-        (("status", "--profile", "papr"), "smoke, paper, full"),
+        (("status", "--profile", "papr"), "smoke, paper, long, full"),
         (("experiments", "--only", "modlar"), "activations, alignment, chance"),
         (("verify", "--claim", "C99"), "C49"),
         (("status", "--device", "tpu"), "it must be cpu or cuda"),

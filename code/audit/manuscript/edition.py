@@ -115,13 +115,17 @@ class Edition:
 
     @cached_property
     def tally(self) -> dict[str, str]:
-        """Counts that `\\tally{…}` prints: claims by verdict, all `claims`, all `notes`, and `late`
-        rules, which are not older than the results to which they apply."""
+        """Counts that `\\tally{…}` prints: claims by verdict, all `claims`, all `notes`; `late` rules,
+        which are not older than the results to which they apply; claims judged `on_both` language
+        models, and those of them with the same verdict on both, `alike`."""
         claims = [each for each in self.claims if not each.claim.is_note]
         counts = {str(verdict): n for verdict, n in tally(claims, locked=True).items()}
         counts["claims"] = len(claims)
         counts["notes"] = len(self.claims) - len(claims)
         counts["late"] = sum(each.claim.changed_after_results for each in claims)
+        both = [each.locked.by_subject for each in claims if "public" in each.locked.by_subject]
+        counts["on_both"] = len(both)
+        counts["alike"] = sum(each["small"] is each["public"] for each in both)
         return {name: str(count) for name, count in counts.items()}
 
     @cached_property

@@ -7,7 +7,13 @@ on one core of an Intel Xeon with AVX2 kernels.
 from audit.evaluation.config import EvaluationConfig
 from audit.pipeline.execution.forecast import Expected
 from audit.pipeline.graph.stage import Stage
-from audit.subjects.language_model.config import HUB, SMALL, ActivationsConfig, TextConfig, shape_of
+from audit.subjects.language_model.config import (
+    OURS,
+    SMALL,
+    ActivationsConfig,
+    TextConfig,
+    shape_of,
+)
 from audit.training.config import FinetuneConfig
 from seedstability.dictionaries.config import TrainingConfig
 from seedstability.similarity.config import ComparisonConfig
@@ -56,12 +62,15 @@ def estimate(stage: Stage) -> Expected | None:
 
 def _activations(config: ActivationsConfig) -> Expected:
     n_layers, d = shape_of(config.model)
-    blocks = min(int(config.hook.split(".")[1]) + 1, n_layers)
+    hooks = (config.hook, *config.together)
+    blocks = min(max(int(hook.split(".")[1]) for hook in hooks) + 1, n_layers)
     tokens = config.tokens + config.heldout_contexts * SMALL.corpus.context
     seconds = tokens * blocks * 12 * d * d / _MULTIPLY_ADDS_PER_SECOND
-    # The weights of GPT-2 and Pythia include their embeddings and unembeddings.
-    weights = 4 * (n_layers * 12 * d * d + (50_304 if config.model in HUB else 4_096) * d * 2)
-    return Expected(seconds, _PROCESS_BYTES + 2 * weights + 0.3e9, 4 * config.tokens * d)
+    # Weights include embeddings and unembeddings; the public models have some 50,000 tokens.
+    vocabulary = 4_096 if config.model == OURS else 50_304
+    weights = 4 * (n_layers * 12 * d * d + vocabulary * d * 2)
+    disk = 4 * config.tokens * d * len(set(hooks))
+    return Expected(seconds, _PROCESS_BYTES + 2 * weights + 0.3e9, disk)
 
 
 def _training(config: TrainingConfig, data: ActivationsConfig, d: int) -> Expected:

@@ -3,15 +3,13 @@
 import pytest
 
 from audit.manuscript.compiler import assemble
-from audit.manuscript.sources import edition_of
 from audit.pipeline.graph.keys import current_sources
-from audit.pipeline.locking.locked import read_runs, read_values
+from audit.session import Session
 from helpers.repository import ROOT
 
 
 @pytest.mark.parametrize("profile", ["smoke", "paper"])
 def test_every_address_of_the_manuscript_is_locked(profile, tmp_path):
-    folder = ROOT / "data" / "locked" / profile
-    edition = edition_of(read_values(folder), read_runs(folder), profile)
+    edition = Session(ROOT, profile).edition(False)
     written = assemble(edition, ROOT / "paper", tmp_path, (), current_sources())
     assert tmp_path / "values.tex" in written
