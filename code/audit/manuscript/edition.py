@@ -115,9 +115,12 @@ class Edition:
 
     @cached_property
     def tally(self) -> dict[str, str]:
-        """Counts that `\\tally{…}` prints: claims by verdict, all `claims`, all `notes`; `late` rules,
-        which are not older than the results to which they apply; claims judged `on_both` language
-        models, and those of them with the same verdict on both, `alike`."""
+        """Counts that `\\tally{…}` prints.
+
+        Claims by verdict, all `claims`, all `notes`; `late` rules, which are not older than the
+        results to which they apply; claims judged `on_both` language models, and those of them with
+        the same verdict on both, `alike`.
+        """
         claims = [each for each in self.claims if not each.claim.is_note]
         counts = {str(verdict): n for verdict, n in tally(claims, locked=True).items()}
         counts["claims"] = len(claims)
