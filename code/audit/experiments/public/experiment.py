@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from audit.experiments.alignment import experiment as alignment
-from audit.experiments.common.declaration import Experiment
+from audit.experiments.common.declaration import Experiment, Figure
 from audit.experiments.language import experiment as language
 from audit.experiments.seeds import experiment as seeds
 from audit.experiments.tokens import experiment as tokens
@@ -217,4 +217,10 @@ def printed(settings: PublicSettings) -> dict:
     }
 
 
-EXPERIMENT = Experiment(PROFILES, parts, printed)
+EXPERIMENT = Experiment(
+    PROFILES,
+    parts,
+    printed,
+    figures=(Figure("public_amounts", "public.amounts", "language.tokens"),),
+    tables=("public", "public_points"),
+)
