@@ -37,6 +37,36 @@ class Elsewhere:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Need:
+    """What must hold of a subject before checks on it say anything."""
+
+    address: str
+    """Address of a value of that subject."""
+    above: float
+    """What the value must exceed."""
+    because: str
+    """Why nothing can be said otherwise."""
+
+    def __post_init__(self) -> None:
+        require_address(self.address)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Twin:
+    """A check of the same rule on another subject."""
+
+    check: Check
+    """The check, at that subject's addresses."""
+    need: Need | None = None
+    """What must hold there; nothing if None."""
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Every address that it reads."""
+        return self.check.addresses + ((self.need.address,) if self.need else ())
+
+
+@dataclass(frozen=True, kw_only=True)
 class Claim:
     """One claim of one report."""
 
@@ -70,8 +100,8 @@ class Claim:
     """Its date in UTC."""
     notes: str = ""
     """What a reader of the verdict should know."""
-    twins: tuple[Check, ...] = ()
-    """Checks of the same rules on another subject, judged where its values are there. They are made
+    twins: tuple[Twin, ...] = ()
+    """The same rules on another subject, judged where its values are there. They are made
     when the ledger is read and stand in no entry."""
 
     @property
@@ -103,7 +133,7 @@ class Claim:
     @property
     def twin_addresses(self) -> tuple[str, ...]:
         """Every address that its twins read, each once."""
-        return tuple(dict.fromkeys(a for check in self.twins for a in check.addresses))
+        return tuple(dict.fromkeys(a for twin in self.twins for a in twin.addresses))
 
     def __post_init__(self) -> None:
         if not _ID.fullmatch(self.id):

@@ -9,7 +9,7 @@ from typing import Any
 
 from audit.folders import DATA
 from audit.ledger.checks import Arm, Check
-from audit.ledger.claims import Claim
+from audit.ledger.claims import Claim, Need, Twin
 from seedstability.errors import UserError
 
 FOLDER = DATA / "claims" / "subjects"
@@ -25,6 +25,8 @@ class Subject:
     """The subject whose checks it has too."""
     addresses: Mapping[str, str]
     """Beginning of an address of that subject → of its own."""
+    needs: Mapping[str, Need]
+    """Experiment of that subject → what must hold before its checks say anything of this one."""
 
 
 @cache
@@ -38,7 +40,8 @@ def load_subjects(folder: Path = FOLDER) -> tuple[Subject, ...]:
     for file in sorted(folder.glob("*.toml")):
         try:
             content = tomllib.loads(file.read_text(encoding="utf-8"))
-            found.append(Subject(content["subject"], content["of"], content["addresses"]))
+            needs = {name: Need(**need) for name, need in content.get("needs", {}).items()}
+            found.append(Subject(content["subject"], content["of"], content["addresses"], needs))
         except (OSError, ValueError, KeyError, TypeError) as problem:
             raise UserError(
                 f"{file} cannot be read ({problem}); restore it from the repository"
@@ -57,11 +60,14 @@ def with_twins(claim: Claim, subjects: tuple[Subject, ...]) -> Claim:
     return replace(claim, twins=tuple(twins)) if twins else claim
 
 
-def _twin(check: Check, subject: Subject) -> Check | None:
+def _twin(check: Check, subject: Subject) -> Twin | None:
     moved = {old: _moved(old, subject.addresses) for old in check.addresses}
     if not moved or None in moved.values():
         return None
-    return replace(_readdressed(check, moved), subject=subject.name)
+    experiments = {address.partition(".")[0] for address in check.judged}
+    needs = [need for name, need in subject.needs.items() if name in experiments]
+    twin = replace(_readdressed(check, moved), subject=subject.name)
+    return Twin(check=twin, need=needs[0] if needs else None)
 
 
 def _moved(address: str, addresses: Mapping[str, str]) -> str | None:

@@ -4,8 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from audit.ledger.checks import Check
-from audit.ledger.claims import Claim
+from audit.ledger.claims import Claim, Twin
 from audit.ledger.quantities import Costs, Values, joined_names, printed
 from audit.ledger.rules import judge
 from audit.ledger.verdicts import Judgement, Verdict, over_subjects, transferred, weakest
@@ -123,7 +122,8 @@ def _moved(
     claim: Claim, here: Ruling, locked: Ruling, agree: Callable[[Iterable[str]], bool]
 ) -> Iterator[Moved]:
     before = {(each.what, each.subject): each.verdict for each in locked.judgements}
-    checks = {(each.what, each.subject): each for each in (*claim.check, *claim.twins)}
+    every = (*claim.check, *(twin.check for twin in claim.twins))
+    checks = {(each.what, each.subject): each for each in every}
     for ours in here.judgements:
         name = (ours.what, ours.subject)
         if ours.verdict is not before.get(name, ours.verdict):
@@ -162,8 +162,14 @@ def _ruling(claim: Claim, values: Values, costs: Costs) -> Ruling:
     if claim.elsewhere is not None and not _holds_all(claim, values):
         return _not_testable(claim)
     try:
-        checks = [*claim.check, *_with_values(claim.twins, values)]
-        judgements = tuple(_scoped(claim, judge(check, values, costs)) for check in checks)
+        twins = _with_values(claim.twins, values)
+        judgements = tuple(
+            _scoped(claim, judgement)
+            for judgement in (
+                *(judge(check, values, costs) for check in claim.check),
+                *(_of_twin(twin, values, costs) for twin in twins),
+            )
+        )
         beside = tuple(
             f"{shown.what}: {printed(values.scalar(shown.address))}" for shown in claim.beside
         )
@@ -172,9 +178,17 @@ def _ruling(claim: Claim, values: Values, costs: Costs) -> Ruling:
     return Ruling(judgements, beside)
 
 
-def _with_values(twins: Iterable[Check], values: Values) -> Iterator[Check]:
+def _with_values(twins: Iterable[Twin], values: Values) -> Iterator[Twin]:
     """Those of which the profile has what they judge."""
     return (twin for twin in twins if all(address in values for address in twin.addresses))
+
+
+def _of_twin(twin: Twin, values: Values, costs: Costs) -> Judgement:
+    """A twin's judgement, which says nothing where what it needs does not hold."""
+    found, need = judge(twin.check, values, costs), twin.need
+    if need is None or values.scalar(need.address).value > need.above:
+        return found
+    return replace(found, verdict=Verdict.NOT_TESTABLE, because=need.because)
 
 
 def _scoped(claim: Claim, judgement: Judgement) -> Judgement:

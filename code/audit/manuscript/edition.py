@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
+from audit.ledger.verdicts import Verdict
 from audit.ledger.verify import Verified, tally
 from audit.pipeline.results import Scalar
 
@@ -47,6 +48,11 @@ class StageCost:
     def experiment(self) -> str:
         """The first part of its name: an experiment, or a stage that several share."""
         return self.name.partition("/")[0]
+
+
+def _judged_on_both(by_subject: Mapping[str, Verdict]) -> bool:
+    public = by_subject.get("public", Verdict.NOT_TESTABLE)
+    return public is not Verdict.NOT_TESTABLE
 
 
 @dataclass(frozen=True)
@@ -126,7 +132,8 @@ class Edition:
         counts["claims"] = len(claims)
         counts["notes"] = len(self.claims) - len(claims)
         counts["late"] = sum(each.claim.changed_after_results for each in claims)
-        both = [each.locked.by_subject for each in claims if "public" in each.locked.by_subject]
+        by_subject = [each.locked.by_subject for each in claims]
+        both = [each for each in by_subject if _judged_on_both(each)]
         counts["on_both"] = len(both)
         counts["alike"] = sum(each["small"] is each["public"] for each in both)
         return {name: str(count) for name, count in counts.items()}

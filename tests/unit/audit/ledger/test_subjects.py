@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from audit.ledger.checks import Direction, Inference
-from audit.ledger.claims import Claim
+from audit.ledger.claims import Claim, Need
 from audit.ledger.loading import load_claims
 from audit.ledger.subjects import Subject, load_subjects, with_twins
 from audit.ledger.verdicts import Verdict
@@ -14,7 +14,7 @@ from audit.pipeline.locking.values import Values
 from audit.pipeline.results import Scalar
 from seedstability.errors import UserError
 
-PUBLIC = Subject("public", "small", {"tokens.layers": "public.layers"})
+PUBLIC = Subject("public", "small", {"tokens.layers": "public.layers"}, {})
 CHECK = Direction(
     what="layer 0 less the middle",
     theirs="positive",
@@ -44,7 +44,8 @@ def values(small: float, public: float | None = None) -> Values:
 
 def test_a_twin_has_the_rule_of_its_check_and_addresses_of_its_own():
     (twin,) = with_twins(CLAIM, (PUBLIC,)).twins
-    assert twin == replace(CHECK, subject="public", ours=("public.layers.less",))
+    assert twin.check == replace(CHECK, subject="public", ours=("public.layers.less",))
+    assert twin.need is None
 
 
 def test_a_check_that_reads_anything_else_has_no_twin():
@@ -82,8 +83,22 @@ def test_the_ledgers_twins_are_of_every_kind_of_language_claim():
     assert {"C21", "C24", "C25", "C42", "C45"} <= set(with_them)
     assert all(claim.scope == "model" for claim in with_them.values())
     (pair,) = with_them["C21"].twins
-    assert isinstance(pair, Inference)
-    assert all(arm.address.startswith("public.") for arm in pair.arms)
+    assert isinstance(pair.check, Inference)
+    assert all(arm.address.startswith("public.") for arm in pair.check.arms)
+
+
+@pytest.mark.parametrize(
+    ("shared", "verdict"), [(5.0, Verdict.DOES_NOT_TRANSFER), (0.0, Verdict.NOT_TESTABLE)]
+)
+def test_nothing_is_said_where_what_a_twin_needs_does_not_hold(shared, verdict):
+    need = Need(address="public.layers.shared", above=1.0, because="nothing is shared")
+    claim = with_twins(CLAIM, (replace(PUBLIC, needs={"tokens": need}),))
+    found = values(0.1, -0.1) | Values({"public.layers.shared": Scalar(shared, 1)})
+    (each,) = verify(found, None, [claim])
+    assert each.locked.by_subject == {"small": Verdict.TRANSFERS, "public": verdict}
+    if verdict is Verdict.NOT_TESTABLE:
+        assert each.locked.judgements[1].because == "nothing is shared"
+        assert each.locked.verdict is Verdict.TRANSFERS
 
 
 def test_a_damaged_file_is_named(tmp_path):
