@@ -81,8 +81,10 @@ class Edition:
     """Cost of each stage in the locked run."""
     long_stages: Sequence[StageCost] = ()
     """The same of the run of profile `long`."""
-    long_run: str = "not locked"
-    """Date and commit of that run."""
+    long_date: str = "not locked"
+    """End of that run, as `date`."""
+    long_commit: str = ""
+    """Source commit of that run."""
     claims: Sequence[Verified] = ()
     """The ledger judged on these values; only the `locked` rulings are printed."""
     profile: str = "paper"
@@ -114,7 +116,8 @@ class Edition:
             "confirmed": self.confirmed,
             "between_machines": str(self.between_machines),
             "profile": self.profile,
-            "long_run": self.long_run,
+            "long_date": self.long_date[:10],
+            "long_commit": self.long_commit,
             "long_hours": f"{sum(stage.seconds for stage in self.long_stages) / 3600:.1f}",
             "environment": ", ".join(f"{name} {v}" for name, v in self.environment.items()),
         }

@@ -47,11 +47,8 @@ def edition_of(
         environment=dict(sorted(packages.items())),
         stages=_stages(runs),
         long_stages=_stages(long),
-        long_run=_joined(
-            {name: f"{run.date[:10]}, commit {run.commit}" for name, run in long.items()}
-        )
-        if long
-        else "not locked",
+        long_date=max((run.date for run in long.values()), default="not locked"),
+        long_commit=_joined({name: run.commit for name, run in long.items()}) if long else "",
         claims=_verify_claims(
             values, {*runs, *long}, load_claims() if claims is None else claims, costs
         ),
