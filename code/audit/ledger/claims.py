@@ -130,6 +130,11 @@ class Claim:
         read = [address for check in self.check for address in check.addresses]
         return tuple(dict.fromkeys([*read, *(shown.address for shown in self.beside)]))
 
+    def check_of(self, what: str, subject: str) -> Check:
+        """The check, or the twin of one, that a judgement is of."""
+        every = (*self.check, *(twin.check for twin in self.twins))
+        return next(each for each in every if (each.what, each.subject) == (what, subject))
+
     @property
     def twin_addresses(self) -> tuple[str, ...]:
         """Every address that its twins read, each once."""

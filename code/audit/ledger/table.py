@@ -60,7 +60,8 @@ def rows(each: Verified) -> list[Row]:
     if len(judgements) == 1:
         return [summary(each)]
     head = Row(each.claim.id, each.claim.says, "", "", "", each.shown.verdict)
-    return [head, *(_figure(judgement) for judgement in judgements)]
+    several = len(each.shown.by_subject) > 1
+    return [head, *(_figure(judgement, several) for judgement in judgements)]
 
 
 def print_table(verified: Sequence[Verified], stream: TextIO | None = None) -> None:
@@ -190,8 +191,8 @@ def _entry(each: Verified) -> dict:
         "notes": each.claim.notes,
         "beside": list(each.shown.beside),
         "checks": [
-            {"kind": check.kind, **judgement.__dict__}
-            for check, judgement in zip(each.claim.check, each.shown.judgements, strict=True)
+            {"kind": each.claim.check_of(found.what, found.subject).kind, **found.__dict__}
+            for found in each.shown.judgements
         ],
     }
 
@@ -212,10 +213,11 @@ def _difference(each: Verified, near: bool) -> str:
     return f"  {each.claim.id}, " + "; ".join(found)
 
 
-def _figure(judgement: Judgement) -> Row:
+def _figure(judgement: Judgement, several: bool) -> Row:
+    """The line of one figure; with its subject where the claim has several."""
     return Row(
         "",
-        judgement.what,
+        f"{judgement.what} ({judgement.subject})" if several else judgement.what,
         judgement.theirs,
         judgement.ours,
         judgement.chance,

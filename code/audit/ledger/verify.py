@@ -122,12 +122,10 @@ def _moved(
     claim: Claim, here: Ruling, locked: Ruling, agree: Callable[[Iterable[str]], bool]
 ) -> Iterator[Moved]:
     before = {(each.what, each.subject): each.verdict for each in locked.judgements}
-    every = (*claim.check, *(twin.check for twin in claim.twins))
-    checks = {(each.what, each.subject): each for each in every}
     for ours in here.judgements:
         name = (ours.what, ours.subject)
         if ours.verdict is not before.get(name, ours.verdict):
-            agreed = agree(checks[name].addresses)
+            agreed = agree(claim.check_of(*name).addresses)
             yield Moved(ours.what, ours.verdict, before[name], agreed)
 
 

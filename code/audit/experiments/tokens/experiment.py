@@ -211,15 +211,29 @@ def _report(settings: TokensSettings) -> dict[str, Inputs]:
     }
 
 
-CONDITIONS = {
-    "at_first": (0, 128, 8, 0, 8),
-    "at_middle": (1, 128, 8, 0, 8),
-    "at_last": (2, 128, 8, 0, 8),
-    "at_middle_512": (1, 512, 32, 0, 10),
-    "at_middle_512_scaled": (1, 512, 32, 1, 10),
-}
-"""The report's conditions: place in `report_hooks`, latents, k, place in `scaled`, epochs. The
-report used other text; these arms read the corpus of all sections."""
+_CONDITIONS = (
+    ("first", "", 128, 8, 0, 8),
+    ("middle", "", 128, 8, 0, 8),
+    ("last", "", 128, 8, 0, 8),
+    ("middle", "_512", 512, 32, 0, 10),
+    ("middle", "_512_scaled", 512, 32, 1, 10),
+)
+"""The report's conditions: place, rest of the name, latents, k, place in `scaled`, epochs.
+
+The report used other text; these arms read the corpus of all sections."""
+_PLACES = {"gpt2": {"first": "gpt2_layer0", "middle": "gpt2_layer6"}}
+"""Names of the places that the report has on its own model; it has no other."""
+_HOOKS = ("first", "middle", "last")
+
+
+def conditions(model: str) -> dict[str, tuple[str, int, int, int, int]]:
+    """The report's conditions on a model, by name: place, latents, k, place in `scaled`, epochs."""
+    places = _PLACES.get(model, {place: f"at_{place}" for place in _HOOKS})
+    return {
+        places[place] + rest: (place, n, k, tokens, epochs)
+        for place, rest, n, k, tokens, epochs in _CONDITIONS
+        if place in places
+    }
 
 
 def _conditions(settings: TokensSettings) -> dict[str, Inputs]:
@@ -227,11 +241,12 @@ def _conditions(settings: TokensSettings) -> dict[str, Inputs]:
     if not settings.report_model:
         return {}
     there = replace(settings, base=replace(settings.base, model=settings.report_model))
+    hooks = dict(zip(_HOOKS, settings.report_hooks, strict=True))
     return {
         name: _arm(
             f"report/{name}",
             there,
-            hook=settings.report_hooks[place],
+            hook=hooks[place],
             n=n,
             k=k,
             distinct=settings.scaled[tokens],
@@ -239,7 +254,7 @@ def _conditions(settings: TokensSettings) -> dict[str, Inputs]:
             batch=settings.report_batch,
             live_on_own=True,
         )
-        for name, (place, n, k, tokens, epochs) in CONDITIONS.items()
+        for name, (place, n, k, tokens, epochs) in conditions(settings.report_model).items()
     }
 
 

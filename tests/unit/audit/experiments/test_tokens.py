@@ -294,7 +294,7 @@ def test_claims_on_gpt2_read_arms_of_the_full_profile():
 
     (claim,) = [claim for claim in load_claims() if claim.id == "C20"]
     asked = {address.split(".")[2] for address in claim.addresses}
-    assert asked == set(tokens.CONDITIONS)
+    assert asked == set(tokens.conditions("gpt2"))
     trained = tokens.parts(tokens.PROFILES["full"])["report"].needed
     assert {f"arms/{name}/partners" for name in asked} <= set(trained)
     assert not any("gpt2" in name for name in tokens.parts(tokens.paper)["report"].needed)

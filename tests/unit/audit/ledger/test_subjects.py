@@ -1,5 +1,6 @@
 """A second subject: judged by the same rule at its own addresses, and only where it has values."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -8,6 +9,7 @@ from audit.ledger.checks import Direction, Inference
 from audit.ledger.claims import Claim, Need
 from audit.ledger.loading import load_claims
 from audit.ledger.subjects import Subject, load_subjects, with_twins
+from audit.ledger.table import as_json, rows
 from audit.ledger.verdicts import Verdict
 from audit.ledger.verify import verify
 from audit.pipeline.locking.values import Values
@@ -68,6 +70,16 @@ def test_the_verdict_is_over_the_subjects_that_have_values(small, public, verdic
     (each,) = verify(values(small, public), None, [with_twins(CLAIM, (PUBLIC,))])
     assert each.locked.verdict is verdict
     assert set(each.locked.by_subject) == {"small"} | ({"public"} if public else set())
+
+
+def test_figures_of_two_subjects_are_told_apart():
+    (both,) = verify(values(0.1, -0.1), None, [with_twins(CLAIM, (PUBLIC,))])
+    assert [row.claim for row in rows(both)[1:]] == [
+        "layer 0 less the middle (small)",
+        "layer 0 less the middle (public)",
+    ]
+    ledger = json.loads(as_json([both]))
+    assert [check["subject"] for check in ledger["claims"][0]["checks"]] == ["small", "public"]
 
 
 def test_a_twin_whose_verdict_moved_is_told():

@@ -168,7 +168,10 @@ def test_several_threads_give_the_same_numbers(monkeypatch):
     assert set(one) == set(three)
     for table in set(one) - {"best"}:
         for name, values in one[table].items():
-            np.testing.assert_array_equal(values, three[table][name], err_msg=f"{table} {name}")
+            # A library may split one product among threads, and then its last bit is another's.
+            np.testing.assert_allclose(
+                values, three[table][name], rtol=0, atol=1e-7, err_msg=f"{table} {name}"
+            )
     assert torch.equal(one["best"].nan_to_num(), three["best"].nan_to_num())
 
 
