@@ -85,6 +85,8 @@ class Edition:
     """End of that run, as `date`."""
     long_commit: str = ""
     """Source commit of that run."""
+    long_abi: str = ""
+    """Its machine, as `numeric_abi`."""
     claims: Sequence[Verified] = ()
     """The ledger judged on these values; only the `locked` rulings are printed."""
     profile: str = "paper"
@@ -118,6 +120,7 @@ class Edition:
             "profile": self.profile,
             "long_date": self.long_date[:10],
             "long_commit": self.long_commit,
+            "long_abi": self.long_abi,
             "long_hours": f"{sum(stage.seconds for stage in self.long_stages) / 3600:.1f}",
             "environment": ", ".join(f"{name} {v}" for name, v in self.environment.items()),
         }

@@ -49,6 +49,7 @@ def edition_of(
         long_stages=_stages(long),
         long_date=max((run.date for run in long.values()), default="not locked"),
         long_commit=_joined({name: run.commit for name, run in long.items()}) if long else "",
+        long_abi=_joined({name: _abi(run.abi) for name, run in long.items()}) if long else "",
         claims=_verify_claims(
             values, {*runs, *long}, load_claims() if claims is None else claims, costs
         ),
