@@ -33,7 +33,8 @@ def test_lists_its_tasks(image):
 
 def test_image_is_within_its_size_limit(image):
     inspected = image.engine.docker("image", "inspect", "--format", "{{.Size}}", TAG)
-    assert int(inspected.stdout) < 2.3e9
+    # A tenth of a gigabyte are the weights of the public model.
+    assert int(inspected.stdout) < 2.4e9
 
 
 def test_ships_neither_results_nor_history(image):
