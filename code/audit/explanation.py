@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from audit.experiments.registry import FIGURES
+from audit.experiments.registry import FIGURES, command
 from audit.ledger.quantities import number, printed
 from audit.manuscript.compiler import text_sources
 from audit.manuscript.places import places
@@ -120,7 +120,7 @@ def _here(session: Session, address: str) -> str:
     here = session.values_here()
     if here is None or address not in here:
         experiment = address.partition(".")[0]
-        return f"not computed by this code; invoke experiments --only {experiment}"
+        return f"not computed by this code; {command(experiment)}"
     left = compare(here.of([address]), session.locked.of([address]))
     return f"{_shown(here[address])}, " + ("outside" if left else "within") + " tolerance"
 

@@ -20,8 +20,16 @@ def declared(folder: Path, package: str) -> dict[str, Experiment]:
 
 EXPERIMENTS = declared(Path(__file__).parent, "audit.experiments")
 FIGURES = tuple(figure for each in EXPERIMENTS.values() for figure in each.figures)
+
+
+def command(experiment: str) -> str:
+    """The command that runs an experiment again, in the profile that the paper prints of it."""
+    printed_of = "" if "paper" in EXPERIMENTS[experiment].profiles else " --profile long"
+    return f"invoke experiments{printed_of} --only {experiment}"
+
+
 COMMANDS = {
-    made: f"invoke experiments --only {name}"
+    made: command(name)
     for name, each in EXPERIMENTS.items()
     for made in [*(figure.name for figure in each.figures), *each.tables]
 }

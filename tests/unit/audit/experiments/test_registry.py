@@ -10,6 +10,7 @@ from audit.experiments.registry import (
     EXPERIMENTS,
     FIGURES,
     PROFILES,
+    command,
     declared,
     parts,
     printed,
@@ -101,6 +102,11 @@ def test_settings_that_the_text_prints_need_no_stage(experiment):
         tree = printed(profile, experiment)
         assert not EXPERIMENTS[experiment].printed or dict(leaves(tree)), profile
         assert "settings" not in EXPERIMENTS[experiment].parts(settings)
+
+
+def test_the_command_that_runs_an_experiment_names_the_profile_that_prints_it():
+    assert command("chance") == "invoke experiments --only chance"
+    assert COMMANDS["public_amounts"] == "invoke experiments --profile long --only public"
 
 
 def test_an_experiment_prints_nothing_in_a_profile_that_it_has_not():
