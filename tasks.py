@@ -113,12 +113,8 @@ def check(c, profile="paper", only="", jobs=0, device="cpu", from_locked=False, 
     if from_locked:
         return
     here = session(profile, device, only)
-    if foreign := here.foreign_beside():
-        print(
-            f"{len(foreign)} parts of profile long are locked with other code, first {foreign[0]};"
-            " `invoke paper --profile long` reruns them",
-            file=sys.stderr,
-        )
+    if stale := here.stale_beside():
+        print(stale, file=sys.stderr)
     complaint = here.compare()
     if complaint and draft:
         print(complaint.headline)

@@ -49,8 +49,22 @@ _BESIDE = {"paper": "long", "long": "paper"}
 class Session:
     """One profile on this machine."""
 
-    def __init__(self, root: Path, profile: str, device: str = "cpu", only: Iterable[str] = ()):
+    def __init__(
+        self,
+        root: Path,
+        profile: str,
+        device: str = "cpu",
+        only: Iterable[str] = (),
+        sources: Sources | None = None,
+    ):
         """Plan the profile's graph; runs and writes nothing.
+
+        Args:
+            root: the checkout.
+            profile: one of `registry.PROFILES`.
+            device: `cpu` or `cuda`.
+            only: names of experiments; all if empty.
+            sources: the code, where another session has read it; left out, as it is on disk.
 
         Raises:
             UserError: for a profile, experiment or device that is not there.
@@ -63,6 +77,7 @@ class Session:
         if device == "cuda" and not graphics_card():
             raise UserError("device is 'cuda', but no NVIDIA card and driver are here; take cpu")
         self.device = device
+        self._sources = sources
         # Made when first asked for, and anew after a run.
         self._results: Results | None = None
         self._new_values: Values | None = None
@@ -89,23 +104,28 @@ class Session:
         other = _BESIDE.get(self.profile)
         if other is None or not (self.root / "data" / "locked" / other).is_dir():
             return None
-        session = Session(self.root, other, self.device)
-        session.__dict__["sources"] = self.sources
-        return session
+        return Session(self.root, other, self.device, sources=self.sources)
 
     @property
     def locked_beside(self) -> Values:
         """The locked values of `beside`; empty without one."""
         return self.beside.locked if self.beside is not None else Values({})
 
-    def foreign_beside(self) -> list[str]:
-        """Parts of `beside` whose locked values are of other code than this."""
-        return self.beside.foreign() if self.beside is not None else []
+    def stale_beside(self) -> str | None:
+        """One line where locked values of `beside` are of other code than this, and what to do."""
+        foreign = self.beside.foreign() if self.beside is not None else []
+        if self.beside is None or not foreign:
+            return None
+        other = self.beside.profile
+        return (
+            f"{len(foreign)} parts of profile {other} are locked with other code, first"
+            f" {foreign[0]}; `invoke paper --profile {other}` reruns them"
+        )
 
     @cached_property
     def sources(self) -> Sources:
         """The code as it was when it was first asked for; each file is parsed at most once."""
-        return current_sources(self.root / "build")
+        return self._sources or current_sources(self.root / "build")
 
     @property
     def stages(self) -> list[Stage]:
@@ -365,7 +385,7 @@ class Session:
         print(f"{names}: {len(stages)} stages, about {seconds:.0f} s on one core", file=sys.stderr)
         needed = {a for claim in claims for a in (*claim.addresses, *claim.twin_addresses)}
         if self.beside is not None and any(address in self.locked_beside for address in needed):
-            other = self.beside.profile
+            other = "long"
             print(f"what is of profile {other} stays as locked; --profile {other}", file=sys.stderr)
 
     def values_here(self) -> Values | None:

@@ -8,14 +8,15 @@ import pytest
 from audit.session import Session
 from helpers.repository import ROOT
 
-PART, ADDRESS = "public.subject", "public.subject.blocks"
+ADDRESS = "public.subject.blocks"
 
 
 @pytest.fixture
 def root(tmp_path):
     """A repository with copies of what is locked, and nothing built."""
-    shutil.copytree(ROOT / "data" / "locked" / "long", tmp_path / "data" / "locked" / "long")
-    (tmp_path / "data" / "locked" / "paper").symlink_to(ROOT / "data" / "locked" / "paper")
+    for profile in ("paper", "long"):
+        locked = ROOT / "data" / "locked" / profile
+        shutil.copytree(locked, tmp_path / "data" / "locked" / profile)
     (tmp_path / "paper").symlink_to(ROOT / "paper")
     (tmp_path / "build").mkdir()
     return tmp_path
@@ -42,18 +43,24 @@ def test_neither_profile_takes_the_others_parts_for_its_own(root):
     assert paper.build == long.build
 
 
-def test_other_code_than_the_locked_one_is_named(root):
-    path = root / "data" / "locked" / "long" / "provenance.json"
+@pytest.mark.parametrize(
+    ("profile", "other", "experiment", "part"),
+    [("paper", "long", "public", "subject"), ("long", "paper", "chance", "headline")],
+)
+def test_other_code_than_the_locked_one_is_named(root, profile, other, experiment, part):
+    path = root / "data" / "locked" / other / "provenance.json"
     runs = json.loads(path.read_text("utf-8"))
-    runs["public"]["keys"]["subject"] = "0" * 64
+    runs[experiment]["keys"][part] = "0" * 64
     path.write_text(json.dumps(runs), "utf-8")
-    assert PART in Session(root, "paper").foreign_beside()
-    assert PART in Session(root, "long").foreign()
+    assert f"{experiment}.{part}" in Session(root, other).foreign()
+    said = Session(root, profile).stale_beside()
+    assert f"of profile {other} are locked with other code" in said
+    assert said.endswith(f"`invoke paper --profile {other}` reruns them")
 
 
 def test_a_profile_that_prints_itself_has_none_beside_it():
     assert Session(ROOT, "smoke").beside is None
-    assert Session(ROOT, "smoke").foreign_beside() == []
+    assert Session(ROOT, "smoke").stale_beside() is None
 
 
 def test_the_paper_can_be_made_before_the_long_run_was_ever_locked(root):

@@ -38,6 +38,20 @@ def rows_of(config, contexts) -> torch.Tensor:
     return torch.cat([x[config.hook].flatten(0, 1) for x in read(config, contexts)])
 
 
+def stop_in_the_fourth_pass(monkeypatch):
+    """Interrupt the next run when it writes for the fourth time; return what writes otherwise."""
+    scatter, calls = store._scatter, []
+
+    def stopped(*args):
+        calls.append(args)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        scatter(*args)
+
+    monkeypatch.setattr(store, "_scatter", stopped)
+    return scatter
+
+
 @pytest.fixture
 def massive_at_7(monkeypatch):
     """Token 7 has a norm of a thousand times its own, at every hook point."""
@@ -81,19 +95,11 @@ def test_fewer_tokens_are_a_prefix_of_more(config, contexts):
 def test_an_interrupted_run_continues_to_the_same_rows(config, contexts, monkeypatch):
     wanted = whole(open_or_create(config, contexts))
     again = replace(config, allow_download=True)  # another key, the same rows
-    scatter, calls = store._scatter, []
-
-    def stopped_in_the_fourth(*args):
-        calls.append(args)
-        if len(calls) == 4:
-            raise KeyboardInterrupt
-        scatter(*args)
-
-    monkeypatch.setattr(store, "_scatter", stopped_in_the_fourth)
+    scatter = stop_in_the_fourth_pass(monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         open_or_create(again, contexts)
     assert len(list(store.store_folder().glob("*.unfinished"))) == 1
-    calls.clear()
+    calls = []
     monkeypatch.setattr(store, "_scatter", lambda *args: (calls.append(args), scatter(*args)))
     assert torch.equal(whole(open_or_create(again, contexts)), wanted)
     assert len(calls) == 3  # two of five batches had been flushed
@@ -174,15 +180,7 @@ def test_an_interrupted_run_leaves_the_same_tokens_out(config, contexts, massive
     config = replace(config, tokens=110, max_norm_multiple=10.0)
     wanted = whole(open_or_create(config, contexts))
     shutil.rmtree(store.store_folder())
-    scatter, calls = store._scatter, []
-
-    def stopped_in_the_fourth(*args):
-        calls.append(args)
-        if len(calls) == 4:
-            raise KeyboardInterrupt
-        scatter(*args)
-
-    monkeypatch.setattr(store, "_scatter", stopped_in_the_fourth)
+    scatter = stop_in_the_fourth_pass(monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         open_or_create(config, contexts)
     monkeypatch.setattr(store, "_scatter", scatter)

@@ -85,6 +85,7 @@ def test_a_full_disk_is_named_before_the_file_is_read(monkeypatch, tmp_path, fol
     assert not folder.exists()
 
 
+# `./inv` goes on where the weights cannot be had; this test reads the real ones.
 @pytest.mark.skipif(not is_installed(), reason="the public model's weights are not installed")
 def test_another_result_than_the_recorded_one_is_refused_and_leaves_nothing(
     monkeypatch, tmp_path, folder
