@@ -385,7 +385,7 @@ class Session:
         print(f"{names}: {len(stages)} stages, about {seconds:.0f} s on one core", file=sys.stderr)
         needed = {a for claim in claims for a in (*claim.addresses, *claim.twin_addresses)}
         if self.beside is not None and any(address in self.locked_beside for address in needed):
-            other = "long"
+            other = self.beside.profile
             print(f"what is of profile {other} stays as locked; --profile {other}", file=sys.stderr)
 
     def values_here(self) -> Values | None:
