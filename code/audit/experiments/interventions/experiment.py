@@ -43,52 +43,8 @@ class CalibratedWeights:
     weights_rate: float
     """Share of the learning rate for the weights of archetypal rows that explains most, of 1, 0.1,
     0.01 and 0.001."""
-
-
-@dataclass(frozen=True)
-class InterventionSettings:
-    """What varies in this section."""
-
-    base: language.LanguageSettings = language.PROFILES["paper"]
-    """Model, hook, latents, k and learning rate."""
-    tokens: int = 32_768
-    """Distinct training tokens: a quarter of the base configuration's, for want of time."""
-    epochs: int = 4
-    """Passes over them."""
-    planted: PlantedConfig = _PLANTED
-    """The planted truth; as many samples as tokens, so that steps are equal too."""
-    planted_latents: int = 128
-    """Latents there: a signed block of four dimensions takes eight, a single one."""
-    planted_k: int = 4
-    """Latents kept there."""
-    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
-    """Seeds of each arm."""
-    references: tuple[int, ...] = (101, 102, 103, 104, 105)
-    """Seeds of the independent reference dictionaries."""
-    language: CalibratedWeights = CalibratedWeights(9.3e-3, 4.3e-3, 0.1, 0.1, 0.1, 0.1)
-    """On the language model."""
-    synthetic: CalibratedWeights = CalibratedWeights(2.5e-2, 2.4e-2, 0.1, 0.1, 0.1, 0.1)
-    """On the planted truth."""
-    jumprelu_start: tuple[float, float] = (1.0, 0.5)
-    """JumpReLU's first threshold and the width of its window, as in the section on alignment."""
-    warm_up: float = 0.1
-    """Share of the steps over which a rate or a sparsity rises where it does."""
-    decay: float = 0.2
-    """Share of the steps over which the rate falls linearly, as in Gao et al."""
-    longer: int = 4
-    """Times the steps in the one arm that has more."""
-    dead_share: float = 0.125
-    """Share of an epoch after which a silent latent counts as dead for AuxK, where it is on."""
-    soft_k: int = 4
-    """Times k that are kept in the first step where k falls."""
-    temperature: float = 1.0
-    """First temperature of the soft selection, in spreads of the pre-activations."""
-    twin_tokens: int = 8_192
-    """Tokens of the twins, few so that many epochs can be had."""
-    twin_epochs: tuple[int, ...] = (0, 1, 2, 5, 10, 20)
-    """Epochs after which twins are measured."""
-    epsilons: tuple[float, ...] = (0.02, 0.05, 0.1)
-    """Strengths of the entropy in transport, in units of cosine."""
+    l2: float
+    """The same as `orthogonality`."""
 
 
 @dataclass(frozen=True)
@@ -110,13 +66,13 @@ class Arm:
 ARMS = (
     Arm("plain", "plain"),
     Arm("same_order", "shared order", "order"),
-    Arm("same_start", "shared start", "start"),
-    Arm("data_points", "start at own samples", drawn=False),
-    Arm("data_points_shared", "start at shared samples", "samples", False, "data_points"),
-    Arm("centroids_shared", "start at shared centroids", "centroids", False),
+    Arm("same_start", "shared initialization", "start"),
+    Arm("data_points", "init. at own samples", drawn=False),
+    Arm("data_points_shared", "init. at shared samples", "samples", False, "data_points"),
+    Arm("centroids_shared", "init. at shared centroids", "centroids", False),
     Arm("archetypal", "archetypal, own centroids", drawn=False),
     Arm("archetypal_shared", "archetypal, shared centroids", "centroids", False, "archetypal"),
-    Arm("untied", "encoder untied at start"),
+    Arm("untied", "encoder untied at init."),
     Arm("tied", "encoder tied always"),
     Arm("decay", "rate warmed up, decayed"),
     Arm("cosine", "rate falls by a cosine"),
@@ -129,10 +85,59 @@ ARMS = (
     Arm("relu", "ReLU"),
     Arm("jumprelu", "JumpReLU"),
     Arm("orthogonality", "orthogonality"),
+    Arm("l2", "L2 penalty on encoder"),
     Arm("consistency", "consistency", "partners"),
     Arm("mfr", "mutual features", "partners"),
 )
 """All interventions, in the order of the table."""
+
+
+@dataclass(frozen=True)
+class InterventionSettings:
+    """What varies in this section."""
+
+    base: language.LanguageSettings = language.PROFILES["paper"]
+    """Model, hook, latents, k and learning rate."""
+    arms: tuple[Arm, ...] = ARMS
+    """Arms that are trained; the first is the plain one."""
+    tokens: int = 32_768
+    """Distinct training tokens: a quarter of the base configuration's, for want of time."""
+    epochs: int = 4
+    """Passes over them."""
+    planted: PlantedConfig = _PLANTED
+    """The planted truth; as many samples as tokens, so that steps are equal too."""
+    planted_latents: int = 128
+    """Latents there: a signed block of four dimensions takes eight, a single one."""
+    planted_k: int = 4
+    """Latents kept there."""
+    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
+    """Seeds of each arm."""
+    references: tuple[int, ...] = (101, 102, 103, 104, 105)
+    """Seeds of the independent reference dictionaries."""
+    language: CalibratedWeights = CalibratedWeights(9.3e-3, 4.3e-3, 0.1, 0.1, 0.1, 0.1, 0.01)
+    """On the language model."""
+    synthetic: CalibratedWeights = CalibratedWeights(2.5e-2, 2.4e-2, 0.1, 0.1, 0.1, 0.1, 0.01)
+    """On the planted truth."""
+    jumprelu_start: tuple[float, float] = (1.0, 0.5)
+    """JumpReLU's first threshold and the width of its window, as in the section on alignment."""
+    warm_up: float = 0.1
+    """Share of the steps over which a rate or a sparsity rises where it does."""
+    decay: float = 0.2
+    """Share of the steps over which the rate falls linearly, as in Gao et al."""
+    longer: int = 4
+    """Times the steps in the one arm that has more."""
+    dead_share: float = 0.125
+    """Share of an epoch after which a silent latent counts as dead for AuxK, where it is on."""
+    soft_k: int = 4
+    """Times k that are kept in the first step where k falls."""
+    temperature: float = 1.0
+    """First temperature of the soft selection, in spreads of the pre-activations."""
+    twin_tokens: int = 8_192
+    """Tokens of the twins, few so that many epochs can be had."""
+    twin_epochs: tuple[int, ...] = (0, 1, 2, 5, 10, 20)
+    """Epochs after which twins are measured."""
+    epsilons: tuple[float, ...] = (0.02, 0.05, 0.1)
+    """Strengths of the entropy in transport, in units of cosine."""
 
 
 @dataclass(frozen=True)
@@ -188,6 +193,13 @@ def trainings(
     settings: InterventionSettings, subject: Subject
 ) -> dict[str, TrainingConfig | VariantConfig]:
     """The training of each arm on a subject; each differs from the first in one respect."""
+    every = _all_trainings(settings, subject)
+    return {each.name: every[each.name] for each in settings.arms}
+
+
+def _all_trainings(
+    settings: InterventionSettings, subject: Subject
+) -> dict[str, TrainingConfig | VariantConfig]:
     plain = dictionary(settings, subject)
     fitted = settings.language if subject == "language" else settings.synthetic
     steps = settings.epochs * -(-settings.tokens // plain.batch_size)
@@ -239,6 +251,7 @@ def trainings(
         "relu": trained(architecture="relu", l1=fitted.relu_l1, auxk=0),
         "jumprelu": TrainingConfig(jumprelu, settings.seeds, samples=settings.tokens),
         "orthogonality": variant(term="orthogonality", weight=fitted.orthogonality),
+        "l2": variant(term="l2", weight=fitted.l2),
         "consistency": variant(term="consistency", weight=fitted.consistency),
         "mfr": variant(term="mfr", weight=fitted.mfr),
     }
@@ -256,7 +269,7 @@ FAMILIES = (
     ),
     ("untied", "tied", "decay", "cosine", "longer", "auxk", "resampling"),
     ("falling_k", "temperature", "batch_topk", "relu", "jumprelu"),
-    ("orthogonality", "consistency", "mfr"),
+    ("orthogonality", "l2", "consistency", "mfr"),
 )
 """Arms that are trained in one stage: fewer processes to start."""
 
@@ -271,8 +284,19 @@ def data(subject: Subject, settings: InterventionSettings) -> Stage:
         )
     base = settings.base
     return language.read(
-        base.hook, base.tokens, heldout_contexts=base.heldout_contexts, model=base.model
+        base.hook,
+        base.tokens,
+        heldout_contexts=base.heldout_contexts,
+        model=base.model,
+        together=base.together,
     )
+
+
+def families(settings: InterventionSettings) -> list[tuple[str, ...]]:
+    """The families, without arms that are not trained."""
+    wanted = {REFERENCES, *(each.name for each in settings.arms)}
+    kept = [tuple(name for name in names if name in wanted) for names in FAMILIES]
+    return [names for names in kept if names]
 
 
 def family(subject: Subject, names: tuple[str, ...], settings: InterventionSettings) -> Stage:
@@ -287,9 +311,15 @@ def family(subject: Subject, names: tuple[str, ...], settings: InterventionSetti
     )
 
 
+def language_rows(settings: InterventionSettings) -> Stage:
+    """The arms on the language model alone."""
+    scores: Inputs = {"language": _scores("language", settings)}
+    return Stage("interventions/rows", f"{HERE}:language_rows", ArmsConfig(settings.arms), scores)
+
+
 def _rows(settings: InterventionSettings) -> Stage:
     scores: dict[str, Stage] = {subject: _scores(subject, settings) for subject in SUBJECTS}
-    return Stage("interventions/rows", f"{HERE}:rows", ArmsConfig(), scores)
+    return Stage("interventions/rows", f"{HERE}:rows", ArmsConfig(settings.arms), scores)
 
 
 def _scores(subject: Subject, settings: InterventionSettings) -> Stage:
@@ -297,7 +327,7 @@ def _scores(subject: Subject, settings: InterventionSettings) -> Stage:
     every = trainings(settings, subject)
     samples = data(subject, settings)
     inputs: dict[str, Stage | Inputs] = {
-        "families": {names[0]: family(subject, names, settings) for names in FAMILIES},
+        "families": {names[0]: family(subject, names, settings) for names in families(settings)},
         "activations": samples,
     }
     if subject == "planted":
@@ -350,7 +380,7 @@ def _transport(settings: InterventionSettings) -> Stage:
         "audit.analyses.transport:transport",
         TransportConfig(settings.epsilons),
         {
-            "family": family("language", FAMILIES[0], settings),
+            "family": family("language", families(settings)[0], settings),
             "activations": data("language", settings),
         },
     )

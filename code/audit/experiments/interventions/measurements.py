@@ -85,25 +85,39 @@ def rows(
     planted: Mapping[str, ReferenceScores],
 ) -> dict:
     """Every intervention beside plain training."""
-    model = {name: Scores(found) for name, found in language.items()}
     truth = {name: Scores(found) for name, found in planted.items()}
+    plain = config.arms[0].name
+    tree = _on_the_model(config, language)
+    for name, node in tree.items():
+        node |= _truth_row(truth[name])
+        if name != plain:
+            node |= _truth_beside(truth[name], truth[plain])
+    free = [tree[arm.name] for arm in config.arms if arm.drawn and not arm.shared]
+    summary = _summary([tree[arm.name] for arm in config.arms[1:]]) | {"moved": _moved(free)}
+    return with_platform_tolerance(tree, _FLOOR) | {"summary": summary, "figure": _figure(tree)}
+
+
+def language_rows(config: ArmsConfig, language: Mapping[str, ReferenceScores]) -> dict:
+    """The interventions beside plain training on a language model, without a planted truth."""
+    return with_platform_tolerance(_on_the_model(config, language), _FLOOR)
+
+
+def _on_the_model(config: ArmsConfig, language: Mapping[str, ReferenceScores]) -> dict:
+    model = {name: Scores(found) for name, found in language.items()}
     plain = config.arms[0].name
     tree: dict = {}
     for arm in config.arms:
         name, own = arm.name, arm.own
         tree[name] = {"name": arm.title, "shared": arm.shared or "nothing"}
-        tree[name] |= _row(model[name], truth[name])
+        tree[name] |= _row(model[name])
         if name != plain:
             tree[name] |= _beside(model[name], model[plain], arm.shared)
-            tree[name] |= _truth_beside(truth[name], truth[plain])
-        if own:
+        if own in model:
             tree[name]["less_own"] = {
                 "between": scalar(model[name].between.minus(model[own].between), 3),
                 "judge": scalar(model[name].reference.minus(model[own].reference), 3),
             }
-    free = [tree[arm.name] for arm in config.arms if arm.drawn and not arm.shared]
-    summary = _summary([tree[arm.name] for arm in config.arms[1:]]) | {"moved": _moved(free)}
-    return with_platform_tolerance(tree, _FLOOR) | {"summary": summary, "figure": _figure(tree)}
+    return tree
 
 
 def drift(
@@ -154,7 +168,7 @@ def transport(config: InterventionSettings, alignments: TransportComparison) -> 
     return with_platform_tolerance(tree, _FLOOR)
 
 
-def _row(model: Scores, truth: Scores) -> dict:
+def _row(model: Scores) -> dict:
     levels, matched_levels = model.levels(HEADLINE), model.levels("matched_mean")
     full = model.between.values
     return {
@@ -173,6 +187,11 @@ def _row(model: Scores, truth: Scores) -> dict:
         "start_kappa": model.before.kappa,
         "judge_start": model.reference_before.kappa,
         "judge_matched": model.reference_matched.kappa,
+    }
+
+
+def _truth_row(truth: Scores) -> dict:
+    return {
         "truth": estimate(truth.found["truth"], 3),
         "truth_chance": _level(truth.found["truth_gauge"]),
         "truth_singles": estimate(truth.found["truth_singles"], 3),

@@ -10,7 +10,7 @@ from seedstability.dictionaries.config import TOPK, DictionaryConfig, TrainingCo
 
 Init = Literal["drawn", "data_points", "centroids"]
 Form = Literal["free", "tied", "archetypal"]
-Term = Literal["none", "orthogonality", "consistency", "mfr"]
+Term = Literal["none", "orthogonality", "l2", "consistency", "mfr"]
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,9 @@ class VariantConfig:
     term: Term = "none"
     """Additional loss term. `orthogonality`: the squared maximum cosine of each decoder row with
     another row of the dictionary, averaged over rows (Korznikov et al., 2509.22033, who use
-    chunks). `consistency` and `mfr` couple all seeds, see `coupling_terms`."""
+    chunks). `l2`: the squared norm of each encoder row, averaged over rows (Jedryszek and Crook,
+    2603.04198; rows of our decoders have length one, where that penalty is constant). `consistency`
+    and `mfr` couple all seeds, see `coupling_terms`."""
     weight: float = 0.0
     """Weight of the term."""
 

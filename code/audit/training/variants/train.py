@@ -166,7 +166,7 @@ def _train_threaded(
         now = settings_at(config, trainers[0].steps + 1, total)
         for trainer in trainers:
             trainer.sae = replace(trainer.sae, config=now)
-        return _dense_gradients(trainers, config) if config.term == "orthogonality" else None
+        return _dense_gradients(trainers, config)
 
     names = [str(seed) for seed in config.seeds]
     with ThreadedTrainer(initial_saes, config.dictionary, total, names=names) as group:
@@ -177,7 +177,14 @@ def _train_threaded(
         return [replace(sae, config=config.dictionary) for sae in group.saes()]
 
 
-def _dense_gradients(trainers: Sequence[SAETrainer], config: VariantConfig) -> list[DenseGradients]:
+def _dense_gradients(
+    trainers: Sequence[SAETrainer], config: VariantConfig
+) -> list[DenseGradients] | None:
+    if config.term == "l2":
+        factor = 2 * config.weight / config.dictionary.n_latents
+        return [DenseGradients(encoder=factor * each.sae.encoder.numpy()) for each in trainers]
+    if config.term != "orthogonality":
+        return None
     decoders = torch.stack([trainer.sae.decoder for trainer in trainers])
     with torch.enable_grad():
         decoders.requires_grad_()

@@ -7,7 +7,12 @@ import pytest
 
 from audit.experiments.interventions import experiment as interventions
 from audit.experiments.interventions.experiment import ARMS
-from audit.experiments.interventions.measurements import drift, rows, transport
+from audit.experiments.interventions.measurements import (
+    drift,
+    language_rows,
+    rows,
+    transport,
+)
 from audit.experiments.interventions.rules import (
     VERDICTS,
     direction,
@@ -258,7 +263,7 @@ def test_rows_differ_from_plain_in_what_their_name_says():
     assert changed["archetypal_shared"] - changed["centroids_shared"] == {"form", "weights_rate"}
     assert changed["batch_topk"] == {"architecture"}
     assert changed["longer"] == {"epochs"}
-    assert changed["mfr"] == {"term", "weight"}
+    assert changed["mfr"] == changed["l2"] == {"term", "weight"}
     assert all(changed.values())
 
 
@@ -303,6 +308,27 @@ def test_judges_share_no_seed_and_every_arm_is_trained_in_the_order_of_the_table
     by_name = dict(zip(trained_there.names, trained_there.trainings, strict=True))
     assert by_name[interventions.REFERENCES].seeds == config.references
     assert replace(by_name["plain"], seeds=config.references) == by_name[interventions.REFERENCES]
+
+
+def test_arms_that_are_left_out_are_not_trained_and_the_others_stay_as_they_are():
+    few = tuple(arm for arm in ARMS if arm.name in ("plain", "mfr", "l2"))
+    config = replace(interventions.paper, arms=few)
+    every = interventions.trainings(interventions.paper, "language")
+    assert interventions.trainings(config, "language") == {a.name: every[a.name] for a in few}
+    assert interventions.families(config) == [("plain", interventions.REFERENCES), ("l2", "mfr")]
+    stage = interventions.language_rows(config)
+    assert stage.config.arms == few
+    names = {each.name for each in in_order([stage])}
+    assert "interventions/language/judged" in names
+    assert not any("planted" in name for name in names)
+
+
+def test_rows_of_a_language_model_alone_are_those_beside_a_planted_truth(tree):
+    alone = language_rows(CONFIG, FOUND)
+    for name, row in alone.items():
+        beside = {leaf: node for leaf, node in tree[name].items() if leaf in row}
+        assert row == beside
+        assert not {"truth", "planted_kappa", "truth_verdict"} & set(row)
 
 
 def test_nothing_is_resampled_at_the_very_end():

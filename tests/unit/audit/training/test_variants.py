@@ -1,7 +1,9 @@
 """Training variants."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
@@ -14,6 +16,7 @@ from audit.training.variants.reparametrized import (
     soft_loss,
 )
 from audit.training.variants.train import (
+    _dense_gradients,
     k_at,
     orthogonality,
     rate_at,
@@ -236,6 +239,26 @@ def test_orthogonality_lowers_the_maximum_cosine_within_a_dictionary():
 def test_a_term_without_weight_changes_no_bit():
     assert_equal(trained(replace(BASE, term="orthogonality")), trained(), rtol=0, atol=0)
     assert_equal(trained(replace(BASE, term="mfr")), trained(), rtol=0, atol=0)
+    assert_equal(trained(replace(BASE, term="l2")), trained(), rtol=0, atol=0)
+
+
+def test_the_l2_term_is_the_mean_squared_norm_of_encoder_rows():
+    sae = trained()[0]
+    config = replace(BASE, term="l2", weight=0.3)
+    (found,) = _dense_gradients([SimpleNamespace(sae=sae)], config)
+    encoder = sae.encoder.clone().requires_grad_()
+    (0.3 * encoder.square().sum(dim=1).mean()).backward()
+    np.testing.assert_allclose(found.encoder, encoder.grad.numpy(), rtol=1e-6)
+    assert not found.decoder.size
+
+
+def test_the_l2_term_shrinks_encoders_and_leaves_decoder_rows_at_length_one():
+    def norms(saes, part):
+        return torch.stack([getattr(sae, part).norm(dim=1).mean() for sae in saes])
+
+    strict, plain = trained(replace(BASE, term="l2", weight=0.1)), trained()
+    assert (norms(strict, "encoder") < 0.9 * norms(plain, "encoder")).all()
+    torch.testing.assert_close(norms(strict, "decoder"), torch.ones(len(SEEDS)))
 
 
 @pytest.mark.parametrize("term", ["consistency", "mfr"])
