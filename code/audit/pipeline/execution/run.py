@@ -8,6 +8,7 @@ from pathlib import Path
 
 from audit.pipeline.execution.display import Display, suited_display
 from audit.pipeline.execution.job import Job
+from audit.pipeline.execution.memory import check_memory, memory_limit
 from audit.pipeline.graph.keys import Key, current_sources, portable_keys, roots
 from audit.pipeline.graph.schedule import critical_path_lengths
 from audit.pipeline.graph.sources import Sources
@@ -92,6 +93,7 @@ def run(
     threads: int = 1,
     display: Display | None = None,
     known_seconds: Mapping[str, float] | None = None,
+    known_bytes: Mapping[str, float] | None = None,
     sources: Sources | None = None,
 ) -> Results:
     """Run every stage whose result is wanted and not there.
@@ -103,11 +105,12 @@ def run(
         threads: threads for each; they change no bit.
         display: left out, bars on a terminal and lines elsewhere.
         known_seconds: wall time by stage, for those the store has never seen.
+        known_bytes: peak of memory by stage, where it is known.
         sources: the code; left out, the package as it is on disk.
 
     Raises:
-        UserError: the store cannot be written, a stage found a user's mistake, or code was
-            edited under a running stage.
+        UserError: a stage does not fit into memory, the store cannot be written, a stage found a
+            user's mistake, or code was edited under a running stage.
         StageFailed: a stage raised anything else, or its process was killed.
         SystemExit: 130, after Ctrl-C.
     """
@@ -115,6 +118,7 @@ def run(
     planned = plan(stages, store, sources)
     names = [stage.name for stage in planned.missing]
     if planned.missing:
+        check_memory(planned.missing, known_bytes or {}, memory_limit())
         store.prepare()
         history = History(store, known_seconds)
         costs = history.expected_seconds(planned.missing, planned.keys)
