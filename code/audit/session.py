@@ -157,7 +157,14 @@ class Session:
         return self._results
 
     def _run(self, stages: Iterable[Stage], store: Store, jobs: int | None) -> Results:
-        return run(stages, store, jobs=jobs, known_seconds=self.known_seconds, sources=self.sources)
+        return run(
+            stages,
+            store,
+            jobs=jobs,
+            known_seconds=self.known_seconds,
+            known_bytes={name: 1e6 * cost.megabytes for name, cost in self._costs().items()},
+            sources=self.sources,
+        )
 
     @property
     def results(self) -> Results:
@@ -464,8 +471,8 @@ class Session:
         for figure in FIGURES:
             render(figure, edition.values, folder, self.sources)
 
-    def paper(self, draft: bool = False) -> Path:
-        """Render the PDF, or find that it is the one that would come out."""
+    def paper(self, draft: bool = False) -> list[Path]:
+        """Render the PDFs, or find that they are those that would come out."""
         from audit.manuscript.compiler import build_paper
 
         return build_paper(

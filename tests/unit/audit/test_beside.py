@@ -39,7 +39,7 @@ def test_the_paper_prints_what_is_locked_of_both(root):
 def test_neither_profile_takes_the_others_parts_for_its_own(root):
     paper, long = Session(root, "paper"), Session(root, "long")
     assert "public" not in paper.parts
-    assert set(long.parts) == {"public"}
+    assert set(long.parts) == {"public", "public_latents"}
     assert paper.build == long.build
 
 

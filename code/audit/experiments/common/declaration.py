@@ -13,10 +13,15 @@ class Figure:
 
     name: str
     """File name without suffix, by which the text includes it."""
-    subtree: str
-    """Address of the values it draws."""
+    subtree: str | Mapping[str, str]
+    """Address of the values it draws, or several by the name under which it gets each."""
     module: str
     """Module with `draw(data) -> Figure`, by its name within `audit.plots`."""
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Addresses below which all that it draws stands."""
+        return (self.subtree,) if isinstance(self.subtree, str) else tuple(self.subtree.values())
 
     @property
     def plots_module(self) -> str:

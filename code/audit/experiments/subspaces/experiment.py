@@ -131,17 +131,30 @@ class SubspacesMeasurementConfig:
 
 def parts(settings: SubspacesSettings) -> dict[str, Stage]:
     """Stages of each part of the section."""
-    arms = _arms(settings)
+    return _parts(settings, _arms(settings))
+
+
+def language_parts(settings: SubspacesSettings) -> dict[str, Stage]:
+    """The same stages for the language model alone."""
+    return _parts(settings, {"language": language.base_arm(settings.base)})
+
+
+def _parts(settings: SubspacesSettings, arms: dict[str, Arm]) -> dict[str, Stage]:
     camps = {name: _camps(name, each, settings) for name, each in arms.items()}
     contributions = {
-        "language": _language_contribution(arms["language"], camps["language"], settings),
-        "clean": _addition_contribution(arms["clean"], camps["clean"], settings),
+        "language": _language_contribution(arms["language"], camps["language"], settings)
     }
+    if "clean" in arms:
+        contributions["clean"] = _addition_contribution(arms["clean"], camps["clean"], settings)
     measured = {
         "camps": camps,
         "worth": contributions,
         "responses": {"language": _responses(arms["language"], camps["language"], settings)},
-        "spans": {name: _spans(name, arms[name], camps[name], settings) for name in SPANNED},
+        "spans": {
+            name: _spans(name, arms[name], camps[name], settings)
+            for name in SPANNED
+            if name in arms
+        },
         "clusters": {"language": _clusters(arms["language"], camps["language"], settings)},
     }
     config = SubspacesMeasurementConfig(

@@ -5,6 +5,7 @@ at equal updates per latent; the distinct tokens, at equal epochs as in the repo
 tokens seen, where the number of steps is fixed. All arms are evaluated on the same held-out text.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -127,6 +128,21 @@ def parts(settings: TokensSettings) -> dict[str, Stage]:
             "report", {"arms": _report(settings) | _conditions(settings)}, NoSettings()
         ),
     }
+
+
+def passes(settings: TokensSettings, others: Sequence[int]) -> Stage:
+    """Sweep over passes with the base configuration's tokens, for other numbers than its own."""
+    base = base_arm(settings.base)
+    sweep = {str(n): _arm(f"passes/{n}", settings, epochs=n) for n in others}
+    sweep[str(settings.base.epochs)] = base
+    return _measure("passes", {"base": base, "sweep": sweep}, settings)
+
+
+def extrapolation(settings: TokensSettings) -> Stage:
+    """Stability on more tokens than the base configuration's, predicted from fewer."""
+    sweep = _amounts(settings, base_arm(settings.base))["equal_epochs"]
+    function = "audit.experiments.tokens.extrapolation:extrapolation"
+    return Stage("tokens/extrapolation", function, settings, {"sweep": sweep})
 
 
 def base_arm(base: language.LanguageSettings) -> Inputs:

@@ -66,6 +66,13 @@ def amounts(config: TokensSettings, base: TokensArm, sweeps: Mapping[str, Arms])
     return _sweeps(config, base, sweeps, config.scaled)
 
 
+def passes(config: TokensSettings, base: TokensArm, sweep: Arms) -> dict:
+    """Passes over the same tokens: only the steps grow."""
+    ends = min(map(int, sweep)), max(map(int, sweep))
+    found = sweep_values(sweep, base, ends, config.base.few_seeds)
+    return with_interval_tolerance(found)
+
+
 def _sweeps(
     config: TokensSettings,
     base: TokensArm,

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from audit.experiments.alignment import experiment as alignment
 from audit.experiments.public import experiment as public
+from audit.experiments.public.base import HOOKS
 from audit.experiments.public.experiment import SubjectNames
 from audit.experiments.public.measurements import subject
 from audit.experiments.registry import parts
@@ -17,12 +17,22 @@ from audit.subjects.language_model.config import PUBLIC
 
 def test_its_sections_are_measured_by_the_functions_of_the_small_models():
     ours = public.parts(public.PROFILES["long"])
-    theirs = tokens.parts(tokens.paper) | {
-        f"aligned_{part}": stage for part, stage in alignment.parts(alignment.paper).items()
-    }
-    for part in ("centre", "layers", "sizes", "amounts", "report", "aligned_sizes"):
+    theirs = tokens.parts(tokens.paper)
+    for part in ("centre", "layers", "sizes", "amounts", "report"):
         assert ours[part].function == theirs[part].function
     assert ours["layers"].needed.keys() == theirs["layers"].needed.keys()
+
+
+def test_more_passes_change_the_steps_and_nothing_else():
+    long = public.PROFILES["long"]
+    stage = tokens.passes(long.tokens, long.passes)
+    sweep = stage.inputs["sweep"]
+    assert set(sweep) == {"1", "4", "16"}
+    trained = {n: arm["partners"].needed["dictionaries"].config for n, arm in sweep.items()}
+    for passes, config in trained.items():
+        assert config.dictionary.epochs == int(passes)
+        assert replace(config.dictionary, epochs=4) == trained["4"].dictionary
+        assert config.samples == trained["4"].samples
 
 
 @pytest.mark.parametrize("profile", public.PROFILES)
@@ -45,13 +55,12 @@ def test_smoke_holds_both_models_and_no_two_stages_share_a_name():
 
 def test_no_seed_that_chose_a_setting_is_among_the_arms():
     long = public.PROFILES["long"]
-    assert 1000 not in {*long.tokens.base.seeds, *long.alignment.seeds, *long.seeds.base.seeds}
+    assert 1000 not in {*long.tokens.base.seeds, *long.seeds.base.seeds}
 
 
 def test_hook_points_that_are_read_together_are_those_that_are_described():
     long = public.PROFILES["long"]
-    assert set(long.tokens.base.together) == set(long.hooks.values()) == set(public.HOOKS.values())
-    assert long.alignment.together == long.tokens.base.together
+    assert set(long.tokens.base.together) == set(long.hooks.values()) == set(HOOKS.values())
     most = tokens._read(long.tokens.base, long.tokens.base.hook, long.tokens.most)
     assert most.config.together == ()
 
@@ -95,6 +104,6 @@ def test_conditions_of_the_report_lie_at_the_models_own_hook_points():
     settings = replace(public.PROFILES["long"].tokens)
     arms = tokens._conditions(settings)
     hooks = {name: arm["partners"].needed["activations"].config.hook for name, arm in arms.items()}
-    assert hooks["at_first"] == public.HOOKS["first"]
-    assert hooks["at_last"] == public.HOOKS["last"]
-    assert {hooks[name] for name in ("at_middle", "at_middle_512")} == {public.HOOKS["middle"]}
+    assert hooks["at_first"] == HOOKS["first"]
+    assert hooks["at_last"] == HOOKS["last"]
+    assert {hooks[name] for name in ("at_middle", "at_middle_512")} == {HOOKS["middle"]}

@@ -77,8 +77,8 @@ def test_every_figure_and_table_of_the_paper_is_declared_once():
     assert COMMANDS.keys() == {*names, *declared_tables}
 
 
-def test_the_paper_includes_a_section_for_every_experiment():
-    text = (ROOT / "paper" / "manuscript.tex").read_text("utf-8")
+def test_the_supplement_includes_a_section_for_every_experiment():
+    text = (ROOT / "paper" / "supplement.tex").read_text("utf-8")
     missing = [
         name
         for name in (*parts("paper"), *parts("long"))
