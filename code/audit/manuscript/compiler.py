@@ -1,4 +1,4 @@
-"""Compile text, templates, figures and locked values to one PDF, the same file on any machine.
+"""Compile text, templates, figures and locked values to PDFs, the same files on any machine.
 
 All files are assembled and typeset in `build/paper/`, so that no path of this machine reaches the
 document. TeX runs only if an input has changed.
@@ -15,6 +15,7 @@ from pathlib import Path
 from audit.experiments.common.declaration import Figure
 from audit.experiments.registry import COMMANDS, FIGURES
 from audit.manuscript import digits, figures, macros, predicates, tables, texlog
+from audit.manuscript.documents import DOCUMENTS, Document, files_read, labels_of
 from audit.manuscript.edition import Edition
 from audit.manuscript.latex import escaped
 from audit.manuscript.macros import Source
@@ -23,9 +24,6 @@ from audit.pipeline.graph.sources import Sources
 from seedstability.errors import UserError
 from seedstability.files import exclusive, write_whole
 
-MANUSCRIPT = "manuscript.tex"
-# The PDF contains the job's name, so it is not derived from a path.
-JOB = "paper"
 PROGRAMS = ("pdflatex", "latexmk", "bibtex")
 DEBIAN_PACKAGES = (
     "latexmk",
@@ -36,6 +34,8 @@ DEBIAN_PACKAGES = (
     "cm-super",
     "lmodern",
 )
+_TEXTS = ("*.tex", "main/*.tex", "sections/*.tex")
+"""Where the text is: roots and what they share, the paper's, the supplement's."""
 _DETERMINISTIC = r"\pdfinfoomitdate=1 \pdftrailerid{} \pdfsuppressptexinfo=-1"
 
 
@@ -45,30 +45,30 @@ def build_paper(
     build: Path = Path("build"),
     drawn: Sequence[Figure] = FIGURES,
     sources: Sources | None = None,
-) -> Path:
-    """Render the paper, unless the existing PDF is current.
+) -> list[Path]:
+    """Render the paper and its supplement, each unless the existing PDF is current.
 
     Args:
         edition: the values, and facts about the run behind them.
-        paper: folder with `manuscript.tex`, `sections/`, `tables/` and `references.bib`.
-        build: folder for `paper.pdf`; working files go to its `paper/`.
+        paper: folder with the documents' roots, their text, `tables/` and `references.bib`.
+        build: folder for the PDFs; working files go to its `paper/`.
         drawn: the figures of this paper.
         sources: our code; as it is now by default.
 
     Returns:
-        Path of the PDF.
+        Paths of the PDFs.
 
     Raises:
-        UserError: a mistake in the paper or an incomplete TeX, with file and line. The previous PDF
-            is kept.
+        UserError: a mistake in the paper or an incomplete TeX, with file and line. The previous
+            PDFs are kept.
     """
     try:
         work = build / "paper"
         work.mkdir(parents=True, exist_ok=True)
         # Concurrent builds would typeset each other's files.
         with exclusive(work / "lock"):
-            files = assemble(edition, paper, work, drawn, sources or current_sources(build))
-            return _typeset_if_changed(files, edition, paper, build / "paper.pdf")
+            assemble(edition, paper, work, drawn, sources or current_sources(build))
+            return typeset_all(edition, paper, build)
     except OSError as problem:
         raise UserError(
             f"{problem.filename or build}: {problem.strerror or problem}; the paper needs a"
@@ -78,11 +78,8 @@ def build_paper(
 
 def assemble(
     edition: Edition, paper: Path, work: Path, drawn: Sequence[Figure], sources: Sources
-) -> list[Path]:
+) -> None:
     """Assemble all files that TeX reads in the working folder.
-
-    Returns:
-        The files that TeX reads, in a fixed order.
 
     Raises:
         UserError: a typed figure or a missing address, with file and line.
@@ -107,9 +104,32 @@ def assemble(
         contents[Path(bibliography.name)] = bibliography.read_text("utf-8")
 
     _remove_stale(work, contents)
-    written = [_write_if_changed(work / name, text) for name, text in contents.items()]
-    pictures = [figures.render(f, edition.values, work / "figures", sources) for f in drawn]
-    return sorted([*written, *pictures])
+    for place, text in contents.items():
+        _write_if_changed(work / place, text)
+    for figure in drawn:
+        figures.render(figure, edition.values, work / "figures", sources)
+
+
+def typeset_all(edition: Edition, paper: Path, build: Path) -> list[Path]:
+    """Typeset what was assembled, until no document's labels move another's.
+
+    Raises:
+        UserError: as `build_paper`.
+    """
+    work, seconds = build / "paper", _seconds(edition.date)
+    tex = f"{require_tex()}\n{seconds}"
+    there = [document for document in DOCUMENTS if (paper / document.root).is_file()]
+    read = {document: files_read(document, work) for document in there}
+    for document in there:
+        if not (work / document.labels).is_file():
+            _draft_labels(document, work, seconds)
+    # With as many rounds as documents a number that moves has reached them all.
+    for _ in there:
+        for document in there:
+            others = [work / other.labels for other in there if other is not document]
+            key = _digest(tex, [*read[document], *others], work)
+            _typeset_if_changed(document, key, paper, build, seconds)
+    return [build / f"{document.job}.pdf" for document in there]
 
 
 def require_tex() -> str:
@@ -136,10 +156,10 @@ def text_sources(paper: Path) -> list[Source]:
     Raises:
         UserError: there is no manuscript.
     """
-    manuscript = paper / MANUSCRIPT
+    manuscript = paper / DOCUMENTS[0].root
     if not manuscript.is_file():
         raise UserError(f"{manuscript} is not there; it is the file that the paper starts from")
-    paths = [*sorted(paper.glob("*.tex")), *sorted(paper.glob("sections/*.tex"))]
+    paths = [path for place in _TEXTS for path in sorted(paper.glob(place))]
     return [_source(path, paper) for path in paths]
 
 
@@ -163,41 +183,67 @@ def _edition_tex(edition: Edition) -> str:
     return "\n".join([_DETERMINISTIC, mark, *known, ""])
 
 
-def _typeset_if_changed(files: list[Path], edition: Edition, paper: Path, pdf: Path) -> Path:
-    work = pdf.parent / "paper"
-    version = require_tex()
-    seconds = _seconds(edition.date)
-    digest = hashlib.sha256(f"{version}\n{seconds}\n".encode())
+def _digest(tex: str, files: Sequence[Path], work: Path) -> str:
+    digest = hashlib.sha256(f"{tex}\n".encode())
     for file in files:
         digest.update(f"{file.relative_to(work)}\n".encode())
         digest.update(hashlib.sha256(file.read_bytes()).digest())
-    note = work / "paper.key"
+    return digest.hexdigest()
+
+
+def _draft_labels(document: Document, work: Path, seconds: int) -> None:
+    """Find the labels of a document that was never typeset by one run in draft mode.
+
+    Numbers are right after one run. What else is wrong is told when it is typeset.
+    """
+    draft = f"{document.job}-draft"
+    _run_tex(["pdflatex", "-draftmode", f"-jobname={draft}", document.root], work, seconds)
+    _keep_labels(document, work / f"{draft}.aux")
+    for leftover in work.glob(f"{draft}.*"):
+        leftover.unlink()
+
+
+def _keep_labels(document: Document, auxiliary: Path) -> None:
+    found = labels_of(auxiliary.read_text("utf-8", "replace")) if auxiliary.is_file() else ""
+    _write_if_changed(auxiliary.with_name(document.labels), found)
+
+
+def _typeset_if_changed(
+    document: Document, key: str, paper: Path, build: Path, seconds: int
+) -> None:
+    work, pdf = build / "paper", build / f"{document.job}.pdf"
+    note = work / f"{document.job}.key"
     if pdf.is_file() and note.is_file():
         content = hashlib.sha256(pdf.read_bytes()).hexdigest()
-        if note.read_text("utf-8").split() == [digest.hexdigest(), content]:
-            return pdf
-    typeset = _typeset(work, paper, seconds).read_bytes()
+        if note.read_text("utf-8").split() == [key, content]:
+            return
+    typeset = _typeset(document, work, paper, seconds).read_bytes()
     write_whole(pdf, typeset)
     content = hashlib.sha256(typeset).hexdigest()
-    note.write_text(f"{digest.hexdigest()} {content}\n", "utf-8")
+    note.write_text(f"{key} {content}\n", "utf-8")
+    _keep_labels(document, work / f"{document.job}.aux")
+
+
+def _typeset(document: Document, work: Path, paper: Path, seconds: int) -> Path:
+    """Run TeX until references settle, without files of earlier runs."""
+    for leftover in work.glob(f"{document.job}.*"):
+        if leftover.name != document.root:
+            leftover.unlink()
+    command = ["latexmk", "-norc", "-pdf", f"-jobname={document.job}", document.root]
+    run = _run_tex(command, work, seconds)
+    log, pdf = work / f"{document.job}.log", work / f"{document.job}.pdf"
+    text = log.read_text("utf-8", "replace") if log.is_file() else ""
+    found = list(texlog.tex_messages(text, document.root))
+    if found or run.returncode != 0 or not pdf.is_file():
+        raise UserError(_failure(found, log, paper, run.stdout + run.stderr))
     return pdf
 
 
-def _typeset(work: Path, paper: Path, seconds: int) -> Path:
-    """Run TeX until references settle, without files of earlier runs."""
-    for leftover in work.glob(f"{JOB}.*"):
-        leftover.unlink()
-    run = subprocess.run(
-        [
-            "latexmk",
-            "-norc",
-            "-pdf",
-            "-halt-on-error",
-            "-interaction=nonstopmode",
-            "-file-line-error",
-            f"-jobname={JOB}",
-            MANUSCRIPT,
-        ],
+def _run_tex(command: list[str], work: Path, seconds: int) -> subprocess.CompletedProcess[str]:
+    program, *options = command
+    always = ["-halt-on-error", "-interaction=nonstopmode", "-file-line-error"]
+    return subprocess.run(
+        [program, *always, *options],
         cwd=work,
         env=_environment(seconds),
         stdin=subprocess.DEVNULL,
@@ -206,16 +252,9 @@ def _typeset(work: Path, paper: Path, seconds: int) -> Path:
         errors="replace",
         check=False,
     )
-    log = work / f"{JOB}.log"
-    found = list(texlog.tex_messages(log.read_text("utf-8", "replace"))) if log.is_file() else []
-    pdf = work / f"{JOB}.pdf"
-    if found or run.returncode != 0 or not pdf.is_file():
-        raise UserError(_failure(found, work, paper, run.stdout + run.stderr))
-    return pdf
 
 
-def _failure(found: list[texlog.TexMessage], work: Path, paper: Path, output: str) -> str:
-    log = work / f"{JOB}.log"
+def _failure(found: list[texlog.TexMessage], log: Path, paper: Path, output: str) -> str:
     if not found:
         said = [line for line in output.splitlines() if line.strip()]
         return f"TeX failed and {log} does not say where; it ends: {said[-1] if said else 'empty'}"
@@ -223,7 +262,7 @@ def _failure(found: list[texlog.TexMessage], work: Path, paper: Path, output: st
     found = [message for message in found if message.stops] or found
     more = f" (and {len(found) - 1} more in {log})" if len(found) > 1 else ""
     # Copied files are named by their source, rendered ones by their place in the build.
-    folder = paper.name if (paper / found[0].file).is_file() else str(work)
+    folder = paper.name if (paper / found[0].file).is_file() else str(log.parent)
     return f"{folder}/{found[0]}{more}"
 
 
@@ -263,6 +302,7 @@ def _write_if_changed(path: Path, text: str) -> Path:
 
 def _remove_stale(work: Path, contents: dict[Path, str]) -> None:
     """Delete assembled files without a source, such as a renamed section's."""
-    for path in [*work.glob("*.tex"), *work.glob("sections/*.tex"), *work.glob("tables/*.tex")]:
+    places = [*_TEXTS, "tables/*.tex"]
+    for path in [path for place in places for path in work.glob(place)]:
         if path.relative_to(work) not in contents:
             path.unlink()

@@ -7,8 +7,8 @@ Digits are allowed in these places only:
    variants, of `\input`, `\includegraphics`, `\url`, the first argument of `\href`, and arguments
    of the macros that print by address;
 3. typesetting: optional arguments, column specifications, lengths, `\cmidrule`, the first
-   arguments of `\multicolumn` and `\setcounter`, the file `paper/macros.tex`, and all in
-   `manuscript.tex` that precedes `\begin{document}`;
+   arguments of `\multicolumn` and `\setcounter`, the files `macros.tex` and `preamble.tex`, and all
+   that precedes `\begin{document}`;
 4. ids of claims, such as C01 or C05a;
 5. formulae: the integers 0, 1 and 2, which are bounds, exponents and halves there;
 6. in templates: strings (they are addresses) and subscripts inside the delimiters, and the
@@ -27,14 +27,14 @@ from audit.manuscript.latex import line_of, without_comments
 from audit.manuscript.macros import Source
 from seedstability.errors import UserError
 
-NOT_CHECKED = ("names.tex", "macros.tex")
+NOT_CHECKED = ("names.tex", "macros.tex", "preamble.tex")
 _ARGUMENT = r"\s*\{[^{}]*\}"
 _OPTION = r"\s*\[[^\[\]]*\]"
 _COMMANDS_NEVER_PRINTED = (
     r"label|ref|eqref|pageref|autoref|nameref|cite[a-z]*\*?|input|include|includegraphics|url|href"
     r"|result|resultinterval|resultintervalname|resultchance|resulttext|claimed|edition|tally|holds|unbound"
-    r"|paperfigure|papertable|madeby|cmidrule|multicolumn|multirow|setcounter|addtocounter"
-    r"|vspace\*?|hspace\*?|bibliography|bibliographystyle|begin|end|hypertarget|hyperlink"
+    r"|paperfigure|paperfigurehere|papertable|madeby|cmidrule|multicolumn|multirow|setcounter|addtocounter"
+    r"|vspace\*?|hspace\*?|bibliography|bibliographystyle|begin|end|hypertarget|hyperlink|externaldocument"
 )
 _ALLOWED = [
     re.compile(

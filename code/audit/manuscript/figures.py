@@ -34,7 +34,7 @@ def render(
     Raises:
         UserError: a value that the figure needs is missing.
     """
-    data = plain(values.subtree(figure.subtree))
+    data = _data(figure, values)
     target = folder / f"{figure.name}.{form}"
     note = folder / f"{figure.name}.{form}.key"
     key = rendering_key(figure, data, sources)
@@ -46,6 +46,12 @@ def render(
         content = hashlib.sha256(scratch.read_bytes()).hexdigest()
     note.write_text(f"{key} {content}\n", encoding="utf-8")
     return target
+
+
+def _data(figure: Figure, values: ValueSource) -> dict[str, Any]:
+    if isinstance(figure.subtree, str):
+        return plain(values.subtree(figure.subtree))
+    return {name: plain(values.subtree(at)) for name, at in figure.subtree.items()}
 
 
 def rendering_key(figure: Figure, data: Mapping[str, Any], sources: Sources) -> str:
@@ -91,7 +97,8 @@ def _draw(figure: Figure, data: Mapping[str, Any], path: Path, form: Format) -> 
         drawn = import_module(figure.plots_module).draw(data)
     except KeyError as missing:
         raise UserError(
-            f"figure {figure.name}: nothing at {figure.subtree}.{missing.args[0]};"
+            f"figure {figure.name}: nothing called {missing.args[0]} below"
+            f" {', '.join(figure.addresses)};"
             f" {figure.plots_module} says what it draws"
         ) from None
     _save(drawn, path, form)

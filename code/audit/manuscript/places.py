@@ -35,7 +35,7 @@ def places(
     found += [
         f"figure {figure.name}"
         for figure in figures
-        if f"{address}.".startswith(f"{figure.subtree}.")
+        if any(f"{address}.".startswith(f"{below}.") for below in figure.addresses)
     ]
     return found
 

@@ -29,6 +29,7 @@ MACROS = f"macros{SUFFIX}"
 # Command that makes each table again that comes from no experiment, printed beside it.
 COMMANDS = {
     "ledger": "invoke verify",
+    "ledger_page": "invoke verify",
     "ledger_rules": "invoke verify --json",
     "stages": "invoke paper",
 }

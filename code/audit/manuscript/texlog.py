@@ -4,8 +4,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-# A message outside any file belongs to the file that includes all others.
-ROOT = "manuscript.tex"
 _OPENED_OR_CLOSED = re.compile(r"\((\./)?([^\s(){}\"]+\.[a-z0-9]+)|([()])")
 _ERROR = re.compile(r"^(?:\./)?([^\s:]+\.[A-Za-z0-9]+):(\d+): (.*)$")
 _OVERFULL = re.compile(r"^(Overfull \\[hv]box \([\d.]+pt too (?:wide|high)\))(.*)$")
@@ -43,15 +41,16 @@ class TexMessage:
         return f"{self.place}: {self.what}"
 
 
-def tex_messages(log: str) -> Iterator[TexMessage]:
+def tex_messages(log: str, root: str) -> Iterator[TexMessage]:
     """Yield errors, overfull boxes, undefined references and missing characters, in order.
 
-    The log must have been written with `-file-line-error` and without wrapped lines.
+    The log must have been written with `-file-line-error` and without wrapped lines. A message
+    outside any file belongs to `root`, which includes all others.
     """
     files: list[str] = []
     quoting = False
     for line in log.splitlines():
-        message = _message_of(line, files[-1] if files else ROOT)
+        message = _message_of(line, files[-1] if files else root)
         if message is not None:
             yield message
         # The words of a box follow its message; their parentheses open and close no file.

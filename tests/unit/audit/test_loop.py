@@ -51,7 +51,7 @@ def without_tex(monkeypatch):
         return path
 
     monkeypatch.setattr(figures, "render", pretend)
-    monkeypatch.setattr(compiler, "_typeset_if_changed", lambda files, edition, paper, pdf: pdf)
+    monkeypatch.setattr(compiler, "typeset_all", lambda edition, paper, build: [])
 
 
 def whole_loop(session: Session) -> None:

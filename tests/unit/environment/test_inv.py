@@ -336,7 +336,7 @@ def test_scripts_are_plain_posix_shell(script):
 def test_every_package_of_the_manuscript_is_among_debians_that_are_installed():
     if not shutil.which("dpkg") or not shutil.which("kpsewhich"):
         pytest.skip("no Debian with TeX here")
-    text = (ROOT / "paper" / "manuscript.tex").read_text("utf-8")
+    text = (ROOT / "paper" / "preamble.tex").read_text("utf-8")
     names = re.findall(r"\\usepackage(?:\[[^]]*\])?\{([^}]*)\}", text)
     for name in ",".join(names).split(","):
         path = subprocess.check_output(["kpsewhich", f"{name.strip()}.sty"], text=True).strip()

@@ -50,7 +50,7 @@ def _strip(axes: Axes, curves: Mapping[str, Any]) -> None:
     axes.plot(
         curves["epoch"],
         curves["cosine_with_start"],
-        label="cosine with own start",
+        label="cosine to initialization",
         color=style.SERIES[5].color,
         marker="v",
         linestyle=style.SERIES[5].line,

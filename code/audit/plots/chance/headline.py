@@ -26,7 +26,7 @@ def draw(data: Mapping[str, Any]) -> Figure:
         The figure, as wide as the text.
     """
     points = [branch for branch in data.values() if isinstance(branch, Mapping)]
-    figure = style.page_figure(height=0.72)
+    figure = style.page_figure(height=0.6)
     axes = figure.subplots()
     reports = list(dict.fromkeys(point["report"] for point in points))
     for index, report in enumerate(reports):

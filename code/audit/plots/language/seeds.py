@@ -43,7 +43,7 @@ def draw(data: Mapping[str, Any]) -> Figure:
             band["curve"],
             color=look.color,
             linestyle=(0, (2, 1.5)),
-            label=f"{name}: foretold",
+            label=f"{name}: predicted",
         )
         unshared.plot(others, recurrence[kind]["unshared"], label=name, linestyle="none", **drawn)
         unanimous.plot(others, recurrence[kind]["unanimous"], linestyle=look.line, **drawn)
@@ -81,6 +81,6 @@ def _histogram(axes: Axes, recurrence: Mapping[str, Any]) -> None:
     axes.plot(
         bins, recurrence["fitted"], color="black", marker="_", linestyle="none", label="fitted law"
     )
-    axes.set_title("live latents by votes")
+    axes.set_title("live latents by recurrence")
     axes.set_xlabel("other seeds that have it")
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))

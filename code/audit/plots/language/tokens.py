@@ -64,7 +64,7 @@ def _levels(axes: Axes, sweep: Mapping[str, Any]) -> None:
 def _kappa(axes: Axes, sweep: Mapping[str, Any]) -> None:
     axes.axhspan(-EQUIVALENCE_MARGIN, EQUIVALENCE_MARGIN, color="0.88", linewidth=0)
     curves = {name: sweep["curves"][scope]["matched_mean"] for scope, name in _KAPPAS.items()}
-    curves["κ, live, at the centre's rates"] = sweep["frequency_matched"]
+    curves["κ, live, at the base's rates"] = sweep["frequency_matched"]
     for index, (name, curve) in enumerate(curves.items()):
         look = style.series((0, 4, 6)[index])
         ends = {end: curve[f"kappa_{end}"] for end in ("value", "low", "high")}
@@ -85,7 +85,7 @@ def _reached(axes: Axes, sweep: Mapping[str, Any]) -> None:
     )
     for name, label, index in (
         ("dead_fraction", "dead latents", 3),
-        ("cosine_with_start", "cosine with own start", 5),
+        ("cosine_with_start", "cosine to initialization", 5),
     ):
         look = style.series(index)
         axes.plot(

@@ -9,10 +9,10 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from seedstability.report.figures import marks, style
 
 _CURVES = (
-    ("same_latent", "twins, latents that began as one", style.SERIES[0]),
-    ("twins", "twins, best partner", style.SERIES[2]),
-    ("with_start", "a twin and its own start", style.SERIES[3]),
-    ("strangers", "own starts, best partner", style.SERIES[6]),
+    ("same_latent", "one initialization, same latent", style.SERIES[0]),
+    ("twins", "one initialization, best partner", style.SERIES[2]),
+    ("with_start", "cosine to initialization", style.SERIES[3]),
+    ("strangers", "separate initializations, best partner", style.SERIES[6]),
 )
 
 

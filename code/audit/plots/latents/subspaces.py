@@ -35,7 +35,7 @@ def draw(data: Mapping[str, Any]) -> Figure:
     panels = figure.subplots(2, 2)
     _recurrence(panels[0, 0], data["language"]["figure"])
     _cosines(panels[0, 1], data["language"]["figure"])
-    panels[0, 0].set_title("language model, votes")
+    panels[0, 0].set_title("language model, recurrence")
     panels[0, 1].set_title("language model, cosines")
     for axes, (name, title) in zip(panels[1], _ADDITION.items(), strict=True):
         _cosines(axes, data[name]["figure"])

@@ -10,6 +10,7 @@ import pytest
 from pypdf import PdfReader
 
 from audit.experiments.common.declaration import Figure
+from audit.manuscript import compiler
 from audit.manuscript.compiler import PROGRAMS, build_paper
 from helpers.manuscript_values import edition
 from helpers.repository import ROOT
@@ -70,7 +71,7 @@ def small_paper(folder: Path) -> Path:
 
 
 def built(paper: Path, **changes) -> Path:
-    return build_paper(edition(**changes), paper, paper.parent / "build", DRAWN)
+    return build_paper(edition(**changes), paper, paper.parent / "build", DRAWN)[0]
 
 
 @tex
@@ -192,6 +193,84 @@ def test_tex_errors_have_a_place_and_the_last_pdf_stays(paper, wrong, said):
     with pytest.raises(UserError, match=rf"^paper{said}"):
         built(paper)
     assert (paper.parent / "build/paper.pdf").read_bytes() == before
+
+
+SUPPLEMENT = (
+    MANUSCRIPT.replace("sections/body", "sections/behind")
+    .replace(
+        r"\begin{document}",
+        r"\externaldocument{labels-paper}[paper.pdf]\renewcommand{\thesection}{S\arabic{section}}"
+        r"\begin{document}",
+    )
+    .replace(r"\usepackage{hyperref}", r"\usepackage{xr-hyper}\usepackage{hyperref}")
+)
+REFERRING = MANUSCRIPT.replace(
+    r"\begin{document}", r"\externaldocument{labels-supplement}[supplement.pdf]\begin{document}"
+).replace(r"\usepackage{hyperref}", r"\usepackage{xr-hyper}\usepackage{hyperref}")
+
+
+@pytest.fixture
+def two(paper) -> Path:
+    """A paper and a supplement, each of which refers to the other."""
+    (paper / "manuscript.tex").write_text(REFERRING)
+    (paper / "supplement.tex").write_text(SUPPLEMENT)
+    (paper / "sections/body.tex").write_text(BODY + "Proved in Section~\\ref{sec:behind}.\n")
+    (paper / "sections/behind.tex").write_text(
+        "\\section{Behind}\\label{sec:behind} Drawn in Figure~\\ref{fig:headline}"
+        " \\cite{cohen1960kappa}.\n"
+    )
+    return paper
+
+
+def links_to_files(pdf: Path) -> set[str]:
+    pages = PdfReader(pdf).pages
+    actions = [
+        note.get_object().get("/A", {}) for page in pages for note in page.get("/Annots", [])
+    ]
+    return {str(action["/F"]) for action in actions if action.get("/S") == "/GoToR"}
+
+
+@tex
+def test_paper_and_supplement_have_each_others_numbers_and_links(two):
+    build = two.parent / "build"
+    made = build_paper(edition(), two, build, DRAWN)
+    assert made == [build / "paper.pdf", build / "supplement.pdf"]
+    assert "Proved in Section S1" in _text(made[0])
+    assert "Drawn in Figure 1" in _text(made[1])
+    assert links_to_files(made[0]) == {"supplement.pdf"}
+    assert links_to_files(made[1]) == {"paper.pdf"}
+
+
+@tex
+def test_an_edit_typesets_one_document_and_a_moved_number_both(two, monkeypatch):
+    typeset, again = [], compiler._typeset
+
+    def counting(document, *rest):
+        typeset.append(document.job)
+        return again(document, *rest)
+
+    monkeypatch.setattr(compiler, "_typeset", counting)
+    built(two)
+    typeset.clear()
+    behind = two / "sections/behind.tex"
+    behind.write_text(behind.read_text().replace("Drawn", "Painted"))
+    built(two)
+    assert typeset == ["supplement"]
+    typeset.clear()
+    behind.write_text("\\section{Before}\n" + behind.read_text())
+    built(two)
+    assert sorted(typeset) == ["paper", "supplement"]
+    assert "Proved in Section S2" in _text(two.parent / "build/paper.pdf")
+
+
+@tex
+def test_an_edit_of_a_number_is_seen_whichever_document_comes_first(two):
+    built(two)
+    (two / "sections/body.tex").write_text(
+        BODY.replace("See", "\\paperfigure{headline}{First.} See")
+    )
+    with pytest.raises(UserError, match="multiply defined"):
+        built(two)
 
 
 @tex

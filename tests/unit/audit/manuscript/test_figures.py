@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from audit.experiments.common.declaration import Figure
-from audit.manuscript.figures import plain, render, rendering_key
+from audit.manuscript.figures import _data, plain, render, rendering_key
+from audit.manuscript.places import places
 from audit.pipeline.graph.keys import current_sources
 from audit.pipeline.locking.values import Values
 from audit.pipeline.results import Array, Scalar
@@ -65,11 +66,28 @@ def test_settings_of_the_user_do_not_reach_a_figure(tmp_path):
 
 
 def test_missing_value_of_a_figure_is_named(tmp_path):
-    with pytest.raises(UserError, match=r"figure closed_form: nothing at chance\.curve\.sizes"):
+    with pytest.raises(
+        UserError, match=r"figure closed_form: nothing called sizes below chance\.curve"
+    ):
         render(
             Figure("closed_form", "chance.curve", "chance.closed_form"), VALUES, tmp_path, SOURCES
         )
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_figure_of_several_subtrees_gets_each_by_its_name_and_is_found_from_all(tmp_path):
+    both = Figure("both", {"one": "chance.points", "other": "chance.size"}, "chance.headline")
+    data = _data(both, VALUES)
+    assert data == {
+        "one": plain(VALUES.subtree("chance.points")),
+        "other": plain(VALUES.subtree("chance.size")),
+    }
+    shown = [
+        places(f"chance.{n}", [], edition(), tmp_path, [both]) for n in ("size.x", "points.y", "z")
+    ]
+    assert shown == [["figure both"], ["figure both"], []]
+    with pytest.raises(UserError, match=r"below chance\.points, chance\.size"):
+        render(both, VALUES, tmp_path, SOURCES)
 
 
 def test_plots_receive_plain_data():

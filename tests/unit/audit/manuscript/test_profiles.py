@@ -11,5 +11,5 @@ from helpers.repository import ROOT
 @pytest.mark.parametrize("profile", ["smoke", "paper"])
 def test_every_address_of_the_manuscript_is_locked(profile, tmp_path):
     edition = Session(ROOT, profile).edition(False)
-    written = assemble(edition, ROOT / "paper", tmp_path, (), current_sources())
-    assert tmp_path / "values.tex" in written
+    assemble(edition, ROOT / "paper", tmp_path, (), current_sources())
+    assert (tmp_path / "values.tex").is_file()

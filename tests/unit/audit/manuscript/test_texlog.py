@@ -4,7 +4,7 @@ from audit.manuscript.texlog import tex_messages
 
 
 def said(log: str) -> list[str]:
-    return [str(message) for message in tex_messages(log)]
+    return [str(message) for message in tex_messages(log, "manuscript.tex")]
 
 
 OPENING = "(./manuscript.tex\n(/usr/share/texmf/article.cls) (./sections/chance.tex [1] "
@@ -70,6 +70,9 @@ def test_clean_log_has_no_messages():
 
 def test_only_errors_stop():
     found = list(
-        tex_messages(f"{OPENING}\n./a.tex:1: Bad.\nLaTeX Warning: Label `x' multiply defined.")
+        tex_messages(
+            f"{OPENING}\n./a.tex:1: Bad.\nLaTeX Warning: Label `x' multiply defined.",
+            "manuscript.tex",
+        )
     )
     assert [message.stops for message in found] == [True, False]

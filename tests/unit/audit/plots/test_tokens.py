@@ -7,7 +7,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 
-from audit.plots.language import seeds, tokens
+from audit.plots.language import both_models, seeds, tokens
 from seedstability.report.figures import marks, style
 
 AT = np.array([1024.0, 8192.0, 32768.0, 131072.0, 524288.0, 1048576.0])
@@ -130,7 +130,7 @@ def test_lines_of_one_panel_differ_without_color():
 def test_predicted_and_reported_curves_are_drawn_with_the_observed():
     left = seeds.draw(SEEDS).axes[0]
     labels = {line.get_label() for line in left.lines}
-    assert {"live, found: foretold", "shared: foretold", "fifth report"} <= labels
+    assert {"live, found: predicted", "shared: predicted", "fifth report"} <= labels
     assert len(left.collections) == 2
 
 
@@ -150,3 +150,21 @@ def test_fewer_seeds_than_the_reports_curve_can_be_drawn():
         "report": SEEDS["report"],
     }
     assert seeds.draw(few).axes[0].get_xlim()[1] < 6
+
+
+def test_both_models_share_an_axis_and_differ_in_more_than_color():
+    ends = {"equal_epochs": AT, "equal_seen": AT[[0, 2, 3]], "equal_tokens": SIZES}
+    data = {f"{m}_{name}": sweep(at) for m in ("small", "public") for name, at in ends.items()}
+    drawn = both_models.draw(data)
+    assert len(drawn.axes) == 3
+    for axes, (name, at) in zip(drawn.axes, ends.items(), strict=True):
+        lines = [line for line in axes.get_lines() if line.get_linestyle() != "None"]
+        shown = [line for line in lines if len(line.get_xdata()) == len(at)]
+        assert len({(line.get_marker(), line.get_linestyle()) for line in shown}) == 2
+        kappa = data[f"small_{name}"]["curves"]["live"]["matched_median"]["kappa_value"]
+        assert any(np.array_equal(line.get_ydata(), kappa) for line in shown)
+        assert axes.get_xscale() == "log"
+    assert len({axes.get_ylim() for axes in drawn.axes}) == 1
+    FigureCanvasAgg(drawn).draw()
+    ticks = [text.get_text() for axes in drawn.axes for text in axes.get_xticklabels()]
+    assert {"10k", "1M"} <= set(ticks)
