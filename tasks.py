@@ -35,7 +35,7 @@ from seedstability.streams import drop_output, make_output_robust
 make_output_robust()
 PROFILE = (
     "smoke (2 min, tiny), paper (the manuscript's numbers), long (its numbers on the public model,"
-    " an hour, rerun when asked), or full (days)"
+    " two hours, rerun when asked), or full (days)"
 )
 HELP = {
     "profile": PROFILE,
