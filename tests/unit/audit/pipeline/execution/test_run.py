@@ -106,6 +106,14 @@ def test_the_longest_way_to_the_end_begins_first(bench):
     assert [line for line in bench.journal if "begin" in line] == ["begin 2", "begin 3", "begin 1"]
 
 
+def test_a_stage_that_cannot_fit_stops_the_run_before_anything_runs(bench):
+    stages = [bench.stage("first"), bench.stage("huge", size=5)]
+    with pytest.raises(UserError, match="huge took 1000000"):
+        bench.run(stages, known_bytes={"first": 1e6, "huge": 1e15})
+    assert plan(stages, bench.store, bench.sources).missing == tuple(stages)
+    assert bench.run(stages[:1], known_bytes={"first": 1e6, "huge": 1e15}).ran == ("first",)
+
+
 def test_an_earlier_run_with_other_settings_does_not_foretell_the_cost_of_a_known_one(bench):
     """The tiny profile runs first in many a checkout, and its stages have the same names."""
     small, same, new = bench.stage("s", size=1), bench.stage("t", size=2), bench.stage("s", size=9)
