@@ -39,6 +39,10 @@ _TEXTS = ("*.tex", "main/*.tex", "sections/*.tex")
 _DETERMINISTIC = r"\pdfinfoomitdate=1 \pdftrailerid{} \pdfsuppressptexinfo=-1"
 
 
+class _UnknownLabels(UserError):
+    """Nothing is wrong with a document but references, perhaps to what is new in another one."""
+
+
 def build_paper(
     edition: Edition,
     paper: Path = Path("paper"),
@@ -123,12 +127,16 @@ def typeset_all(edition: Edition, paper: Path, build: Path) -> list[Path]:
     for document in there:
         if not (work / document.labels).is_file():
             _draft_labels(document, work, seconds)
-    # With as many rounds as documents a number that moves has reached them all.
-    for _ in there:
+    # In the second round all know what was new or moved in the first.
+    for is_last in (False, True):
         for document in there:
             others = [work / other.labels for other in there if other is not document]
             key = _digest(tex, [*read[document], *others], work)
-            _typeset_if_changed(document, key, paper, build, seconds)
+            try:
+                _typeset_if_changed(document, key, paper, build, seconds)
+            except _UnknownLabels:
+                if is_last:
+                    raise
     return [build / f"{document.job}.pdf" for document in there]
 
 
@@ -221,7 +229,6 @@ def _typeset_if_changed(
     write_whole(pdf, typeset)
     content = hashlib.sha256(typeset).hexdigest()
     note.write_text(f"{key} {content}\n", "utf-8")
-    _keep_labels(document, work / f"{document.job}.aux")
 
 
 def _typeset(document: Document, work: Path, paper: Path, seconds: int) -> Path:
@@ -234,8 +241,11 @@ def _typeset(document: Document, work: Path, paper: Path, seconds: int) -> Path:
     log, pdf = work / f"{document.job}.log", work / f"{document.job}.pdf"
     text = log.read_text("utf-8", "replace") if log.is_file() else ""
     found = list(texlog.tex_messages(text, document.root))
+    if run.returncode == 0 and pdf.is_file():
+        _keep_labels(document, work / f"{document.job}.aux")
     if found or run.returncode != 0 or not pdf.is_file():
-        raise UserError(_failure(found, log, paper, run.stdout + run.stderr))
+        kind = _UnknownLabels if found and all(each.is_reference for each in found) else UserError
+        raise kind(_failure(found, log, paper, run.stdout + run.stderr))
     return pdf
 
 

@@ -59,7 +59,7 @@ def files_read(document: Document, work: Path) -> list[Path]:
 
 
 def labels_of(auxiliary: str) -> str:
-    """The labels in an auxiliary file, one a line, without pages, to which nobody refers."""
+    """The labels in an auxiliary file, one a line, without page numbers."""
     return "".join(f"{found[1]}{found[2]}\n" for found in _LABEL.finditer(auxiliary))
 
 

@@ -33,6 +33,11 @@ class TexMessage:
     """Whether TeX stopped there, so that later messages may only follow from it."""
 
     @property
+    def is_reference(self) -> bool:
+        """Whether a label that the text refers to is not known."""
+        return self.what.startswith("Reference")
+
+    @property
     def file(self) -> str:
         """The file, without the line."""
         return self.place.partition(":")[0]

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
+from audit.plots.language.tokens import short_count
 from seedstability.report.figures import marks, style
 
 _PANELS = {
@@ -37,7 +38,7 @@ def draw(data: Mapping[str, Any]) -> Figure:
         axes.set_title(title)
         axes.set_xlabel(factor)
         axes.set_xscale("log")
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_count(value)))
         axes.xaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))
         axes.axhline(0.0, color="0.6", linewidth=0.6)
     panels[0].set_ylabel("κ of the live median\nagainst the gauge level")
@@ -58,9 +59,3 @@ def _line(axes: Axes, sweep: Mapping[str, Any], label: str, index: int) -> None:
         marker=("o", "^")[index],
         linestyle=("-", "--")[index],
     )
-
-
-def _short(value: float) -> str:
-    if value >= 1e6:
-        return f"{value / 1e6:.0f}M"
-    return f"{value / 1e3:.0f}k" if value >= 1e3 else f"{value:.0f}"

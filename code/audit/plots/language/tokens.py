@@ -101,9 +101,11 @@ def _reached(axes: Axes, sweep: Mapping[str, Any]) -> None:
 def _axis(axes: Axes, at: Any) -> None:
     style.sizes_axis(axes, at)
     if max(at) > 10_000:
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_count(value)))
 
 
-def _short(value: float) -> str:
-    """Short tick label such as 33k or 1M, so that labels do not touch."""
-    return f"{value / 1e6:.0f}M" if value >= 1e6 else f"{value / 1e3:.0f}k"
+def short_count(value: float) -> str:
+    """Short tick label such as 128, 33k or 1M, so that labels do not touch."""
+    if value >= 1e6:
+        return f"{value / 1e6:.0f}M"
+    return f"{value / 1e3:.0f}k" if value >= 1e3 else f"{value:.0f}"

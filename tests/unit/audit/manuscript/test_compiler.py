@@ -264,6 +264,26 @@ def test_an_edit_typesets_one_document_and_a_moved_number_both(two, monkeypatch)
 
 
 @tex
+def test_labels_that_are_new_in_both_documents_are_found_at_once(two):
+    built(two)
+    for name, own, other in (("body", "here", "there"), ("behind", "there", "here")):
+        section = two / f"sections/{name}.tex"
+        added = f"\\section{{New}}\\label{{sec:{own}}} Beside Section~\\ref{{sec:{other}}}.\n"
+        section.write_text(section.read_text() + added)
+    assert "Beside Section S2" in _text(built(two))
+    assert "Beside Section 1" in _text(two.parent / "build/supplement.pdf")
+
+
+@tex
+def test_a_label_that_is_gone_from_the_other_document_is_named(two):
+    built(two)
+    (two / "sections/behind.tex").write_text("\\section{Behind} Nothing to refer to.\n")
+    for _ in range(2):
+        with pytest.raises(UserError, match=r"body\.tex:.*`sec:behind' undefined"):
+            built(two)
+
+
+@tex
 def test_an_edit_of_a_number_is_seen_whichever_document_comes_first(two):
     built(two)
     (two / "sections/body.tex").write_text(
