@@ -45,7 +45,7 @@ def draw(data: Mapping[str, Any]) -> Figure:
     axes.plot(
         epochs,
         curves["gauge"]["value"],
-        label="twins, gauge-scrambled",
+        label="one initialization, gauge-scrambled",
         **marks.level_style("gauge"),
     )
     axes.set_xscale("symlog", linthresh=1, linscale=0.5)
@@ -55,5 +55,5 @@ def draw(data: Mapping[str, Any]) -> Figure:
     axes.set_xlabel("epochs")
     axes.set_ylabel("cosine, mean over latents")
     axes.set_ylim(0, 1.03)
-    figure.legend(loc="outside upper left", ncols=3)
+    figure.legend(loc="outside upper left", ncols=2)
     return figure

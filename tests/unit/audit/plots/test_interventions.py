@@ -61,6 +61,13 @@ def test_figures_are_as_wide_as_the_text_and_readable(drawn):
     assert min(sizes) >= style.SMALLEST_TYPE
 
 
+def test_no_legend_is_cut_at_the_edge(drawn):
+    page = drawn.bbox
+    for legend in drawn.legends:
+        box = legend.get_window_extent()
+        assert page.x0 <= box.x0 <= box.x1 <= page.x1
+
+
 def test_every_axis_is_named(drawn):
     assert all(axes.get_xlabel() for axes in drawn.axes)
     first = drawn.axes[0]
@@ -96,4 +103,4 @@ def test_twins_have_all_curves_at_all_epochs():
     np.testing.assert_allclose(curves[0], TWINS["figure"]["same_latent"]["value"])
     ticks = [label.get_text() for label in axes.get_xticklabels()]
     assert ticks == ["0", "1", "5", "20"]
-    assert "twins, gauge-scrambled" in texts(figure)
+    assert "one initialization, gauge-scrambled" in texts(figure)
